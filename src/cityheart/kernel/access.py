@@ -1,0 +1,121 @@
+"""Who may do what: permissions by role, default deny.
+
+A role grants a permission for the whole city or for the actor's own department only. Services call :func:`require`
+before a verb and put :func:`departments` into the WHERE clause of a list, so counts are trimmed like rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.errors import Forbidden
+
+__all__ = ["PERMISSIONS", "ROLES", "can", "departments", "permissions", "require"]
+
+PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "alert.read": "see alerts with their evidence",
+        "alert.acknowledge": "acknowledge an alert, which issues it",
+        "incident.read": "see incidents and their log",
+        "incident.dispatch": "dispatch a plan, lift an incident",
+        "task.read": "see tasks",
+        "task.act": "accept, submit, return tasks, ask for more time",
+        "task.verify": "verify or reject submitted work",
+        "task.decide": "decide on returns and extensions, reassign, suspend",
+        "score.read": "see scores and the events behind them",
+        "score.manage": "publish formulas",
+        "source.read": "see sources, deliveries, quality",
+        "source.manage": "pull, pause, change sources",
+        "quarantine.read": "see rows in quarantine",
+        "quarantine.replay": "replay or dismiss rows in quarantine",
+        "dataset.read": "read unconditional datasets",
+        "event.read": "read the event log",
+        "user.manage": "create and block accounts",
+        "plan.read": "see plans",
+        "plan.publish": "publish plans",
+        "detector.backtest": "run backtests",
+        "layer.read": "see map layers and panels",
+    }
+)
+
+_SEE = (
+    "alert.read",
+    "incident.read",
+    "task.read",
+    "score.read",
+    "source.read",
+    "dataset.read",
+    "plan.read",
+    "layer.read",
+)
+_ALL = tuple(PERMISSIONS)
+
+# role -> permission -> True for the whole city, False for the own department only
+ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
+    {
+        "duty_officer": {
+            **dict.fromkeys(_SEE, True),
+            **dict.fromkeys(
+                ("alert.acknowledge", "incident.dispatch", "task.verify", "task.decide", "event.read"), True
+            ),
+        },
+        "coordinator": {
+            **dict.fromkeys(_SEE, True),
+            **dict.fromkeys(("incident.dispatch", "task.verify", "task.decide", "event.read"), True),
+        },
+        "clerk": {
+            **dict.fromkeys(
+                ("alert.read", "incident.read", "dataset.read", "layer.read", "plan.read", "score.read"), True
+            ),
+            **dict.fromkeys(("task.read", "task.act", "task.verify", "source.read", "quarantine.read"), False),
+        },
+        "steward": {
+            **dict.fromkeys(("source.read", "dataset.read", "layer.read"), True),
+            **dict.fromkeys(("source.manage", "quarantine.read", "quarantine.replay"), True),
+        },
+        "analyst": {
+            **dict.fromkeys(_SEE, True),
+            **dict.fromkeys(("detector.backtest", "event.read"), True),
+        },
+        "mayor": dict.fromkeys((*_SEE, "event.read"), True),
+        "admin": dict.fromkeys(_ALL, True),
+        "system": dict.fromkeys(_ALL, True),
+    }
+)
+
+
+def departments(actor: Actor, permission: str) -> frozenset[str] | None:
+    """The departments over which the actor holds ``permission``: ``None`` for all, an empty set for none."""
+    if permission not in PERMISSIONS:
+        raise KeyError(f"no such permission: {permission}")
+    scopes = [ROLES[role][permission] for role in actor.roles if role in ROLES and permission in ROLES[role]]
+    if any(scopes):
+        return None
+    if scopes and actor.department is not None:
+        return frozenset({actor.department})
+    return frozenset()
+
+
+def can(actor: Actor, permission: str, department: str | None = None) -> bool:
+    """Whether the actor holds ``permission`` for ``department`` (``None``: at least somewhere)."""
+    held = departments(actor, permission)
+    if held is None:
+        return True
+    return bool(held) if department is None else department in held
+
+
+def require(actor: Actor, permission: str, department: str | None = None) -> None:
+    """Raise :class:`Forbidden` unless the actor holds ``permission`` for ``department``."""
+    if not can(actor, permission, department):
+        whose = f" for department {department}" if department else ""
+        raise Forbidden(
+            f"{actor.id} may not {PERMISSIONS[permission]}{whose}",
+            remedy=f"ask an administrator for a role with {permission}",
+        )
+
+
+def permissions(actor: Actor) -> list[str]:
+    """Every permission the actor holds at least for the own department, sorted."""
+    return sorted(permission for permission in PERMISSIONS if can(actor, permission))

@@ -1,0 +1,178 @@
+"""The operational store: one unit of work is one transaction that writes state, events and outbox rows together.
+
+SQLite (WAL, ``synchronous=FULL``) or PostgreSQL by URL; the same code and the same tests run on both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from cityheart.kernel import events, outbox
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import Clock
+from cityheart.kernel.errors import Conflict, Invalid, Unavailable
+from cityheart.kernel.events import Event
+from cityheart.kernel.ids import Ids
+from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
+
+__all__ = ["Database", "Json", "UtcDateTime", "Work", "metadata"]
+
+command_table = sa.Table(
+    "command",
+    metadata,
+    sa.Column("id", sa.String(80), primary_key=True),
+    sa.Column("actor", sa.String(120), nullable=False),
+    sa.Column("verb", sa.String(80), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("result", Json, nullable=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+
+class Work:
+    """One transaction in progress: its connection, who acts, and the moment it stands for."""
+
+    def __init__(self, database: Database, conn: sa.Connection, actor: Actor, now: datetime) -> None:
+        self.database = database
+        self.conn = conn
+        self.actor = actor
+        self.now = now
+        self.ids = database.ids
+        self.stream_heads: dict[str, tuple[int, str]] = {}
+
+    def emit(self, stream: str, type: str, data: Mapping[str, object]) -> Event:
+        """Append a hash-chained event to ``stream`` in this transaction."""
+        return events.append(self, stream, type, data)
+
+    def post(self, key: str, topic: str, payload: Mapping[str, object]) -> None:
+        """Put a message into the outbox in this transaction; a key already there is not put twice."""
+        outbox.post(self, key, topic, payload)
+
+
+class Database:
+    """The operational store behind a SQLAlchemy URL.
+
+    Raises :class:`Invalid` for a URL that is neither SQLite nor PostgreSQL.
+    """
+
+    def __init__(self, url: str, clock: Clock, ids: Ids) -> None:
+        if url.startswith("postgresql://"):
+            url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            raise Invalid("the database URL cannot be read", remedy="give sqlite:///FILE or postgresql://…") from None
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise Invalid(f"{parsed.get_backend_name()} is not supported", remedy="use SQLite or PostgreSQL")
+        self.clock = clock
+        self.ids = ids
+        self.dialect: Literal["sqlite", "postgresql"] = (
+            "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
+        )
+        # SQLite has one writer: threads of this process queue here instead of polling the file's lock
+        self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        if self.dialect == "sqlite":
+            self.engine = sa.create_engine(parsed, json_serializer=canonical, connect_args={"timeout": 30})
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = sa.create_engine(
+                parsed, json_serializer=canonical, pool_size=10, max_overflow=20, pool_pre_ping=True
+            )
+
+    @contextmanager
+    def work(self, actor: Actor) -> Iterator[Work]:
+        """One transaction on behalf of ``actor``: committed on exit, rolled back on an exception."""
+        with self._writer, self._connect() as conn, conn.begin():
+            yield Work(self, conn, actor, self.clock.now())
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A consistent read-only view."""
+        option = {"cityheart_read": True} if self.dialect == "sqlite" else {"postgresql_readonly": True}
+        with self._connect() as conn:
+            conn = conn.execution_options(**option)
+            with conn.begin():
+                yield conn
+
+    @contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        try:
+            conn = self.engine.connect()
+        except sa.exc.OperationalError as error:
+            raise Unavailable(
+                f"the operational store does not answer: {error.orig}", remedy="start it, then try again"
+            ) from error
+        try:
+            yield conn
+        finally:
+            conn.close()
+
+    def once(
+        self,
+        actor: Actor,
+        command_id: str,
+        verb: str,
+        payload: Mapping[str, object],
+        do: Callable[[Work], dict[str, object]],
+    ) -> dict[str, object]:
+        """Run ``do`` in one transaction unless ``command_id`` ran before; then return what it returned.
+
+        The same id with another actor, verb or payload is a :class:`Conflict`. A command that raises leaves no trace.
+        """
+        if not 8 <= len(command_id) <= 80:
+            raise Invalid("a command id has 8 to 80 characters", remedy="send a fresh UUID with each click")
+        digest = hashlib.sha256(canonical([actor.id, verb, payload]).encode()).hexdigest()
+        with self.work(actor) as work:
+            if self.dialect == "postgresql":
+                work.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(command_id))))
+            row = work.conn.execute(sa.select(command_table).where(command_table.c.id == command_id)).one_or_none()
+            if row is not None:
+                if row.digest != digest:
+                    raise Conflict("this command id was used for something else", remedy="send a fresh command id")
+                stored: dict[str, object] = row.result
+                return stored
+            result: dict[str, object] = json.loads(canonical(do(work)))
+            work.conn.execute(
+                command_table.insert().values(
+                    id=command_id, actor=actor.id, verb=verb, digest=digest, result=result, at=work.now
+                )
+            )
+            return result
+
+    def create_all(self) -> None:
+        """Create every table as the code has them now (tests; a city is made by its migrations)."""
+        metadata.create_all(self.engine)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "cache_size=-32000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(conn: sa.Connection) -> None:
+    reading = conn.get_execution_options().get("cityheart_read", False)
+    conn.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

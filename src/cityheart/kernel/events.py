@@ -1,0 +1,282 @@
+"""The event log: append-only, hash-chained, with subscriptions that survive a restart.
+
+Every stream (``run:…``, ``alert:…``, ``source:…``) is a chain of its own, so that writers of different matters never
+wait for each other; from time to time a *seal* event binds all events since the last seal, so that a whole stream
+cannot vanish unseen either. See docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from cityheart.kernel import limits
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.errors import TooLarge
+from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
+
+if TYPE_CHECKING:
+    from cityheart.kernel.database import Database, Work
+
+__all__ = ["Break", "Event", "Subscription", "append", "deliver", "last", "read", "seal", "verify"]
+
+GENESIS = "0" * 64
+SEAL_STREAM = "seal"
+
+event_table = sa.Table(
+    "event",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("stream", sa.String(120), nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("type", sa.String(80), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.String(120), nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.Column("prev", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("tx", sa.BigInteger, nullable=True),  # PostgreSQL: the writing transaction, for gap-free reading
+    sa.UniqueConstraint("stream", "n"),
+    sa.Index("ix_event_type_seq", "type", "seq"),
+    sqlite_autoincrement=True,
+)
+
+subscription_table = sa.Table(
+    "subscription",
+    metadata,
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. ``seq`` orders the whole log, ``n`` the stream; ``hash`` covers all but ``seq``."""
+
+    seq: int
+    stream: str
+    n: int
+    type: str
+    at: datetime
+    actor: str
+    data: dict[str, object]
+    prev: str
+    hash: str
+
+    @property
+    def id(self) -> str:
+        """``stream#n``: unique, and readable."""
+        return f"{self.stream}#{self.n}"
+
+    def json(self) -> dict[str, object]:
+        """As the API and the live channel show it."""
+        return {
+            "seq": self.seq,
+            "id": self.id,
+            "type": self.type,
+            "stream": self.stream,
+            "at": self.at,
+            "actor": self.actor,
+            "data": self.data,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A place where the log is not what was written."""
+
+    stream: str
+    n: int
+    what: str
+
+
+def _digest(stream: str, n: int, type: str, at: datetime, actor: str, data: object, prev: str) -> str:
+    return hashlib.sha256(canonical([stream, n, type, at, actor, data, prev]).encode()).hexdigest()
+
+
+def append(work: Work, stream: str, type: str, data: Mapping[str, object]) -> Event:
+    """Append to ``stream`` in the caller's transaction. Raises :class:`TooLarge` past ``limits.EVENT_BYTES``."""
+    encoded = canonical(data)
+    if len(encoded) > limits.EVENT_BYTES:
+        raise TooLarge(
+            f"event {type} holds {len(encoded)} bytes", remedy="keep large content in a file, its hash in the event"
+        )
+    plain: dict[str, object] = json.loads(encoded)
+    n, prev = _head(work, stream)
+    n += 1
+    digest = _digest(stream, n, type, work.now, work.actor.id, plain, prev)
+    values: dict[str, object] = {"stream": stream, "n": n, "type": type, "at": work.now, "actor": work.actor.id}
+    values |= {"data": plain, "prev": prev, "hash": digest}
+    statement = event_table.insert().values(values)
+    if work.database.dialect == "postgresql":
+        statement = statement.values(tx=sa.text("pg_current_xact_id()::text::bigint"))
+    result = work.conn.execute(statement)
+    assert result.inserted_primary_key is not None
+    seq = int(result.inserted_primary_key[0])
+    work.stream_heads[stream] = (n, digest)
+    return Event(seq, stream, n, type, work.now, work.actor.id, plain, prev, digest)
+
+
+def _head(work: Work, stream: str) -> tuple[int, str]:
+    known = work.stream_heads.get(stream)
+    if known is not None:
+        return known
+    if work.database.dialect == "postgresql":
+        work.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("stream " + stream))))
+    row = work.conn.execute(
+        sa.select(event_table.c.n, event_table.c.hash)
+        .where(event_table.c.stream == stream)
+        .order_by(event_table.c.n.desc())
+        .limit(1)
+    ).one_or_none()
+    return (0, GENESIS) if row is None else (row.n, row.hash)
+
+
+def _settled(conn: sa.Connection) -> list[sa.ColumnElement[bool]]:
+    """On PostgreSQL, only what no running transaction can still precede: a reader by ``seq`` then misses nothing."""
+    if conn.dialect.name != "postgresql":
+        return []
+    return [event_table.c.tx < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")]
+
+
+def read(
+    conn: sa.Connection,
+    *,
+    after: int = 0,
+    types: Collection[str] | None = None,
+    stream: str | None = None,
+    limit: int = limits.EVENTS_READ,
+) -> list[Event]:
+    """Events with ``seq > after`` in order, at most ``limit``.
+
+    Without ``stream`` only settled events are given, so that a reader who remembers the last ``seq`` misses none.
+    """
+    statement = sa.select(event_table).where(event_table.c.seq > after).order_by(event_table.c.seq).limit(limit)
+    if stream is not None:
+        statement = statement.where(event_table.c.stream == stream)
+    else:
+        statement = statement.where(*_settled(conn))
+    if types is not None:
+        statement = statement.where(event_table.c.type.in_(types))
+    return [_event(row) for row in conn.execute(statement)]
+
+
+def last(conn: sa.Connection) -> int:
+    """The newest settled ``seq``, 0 when the log is empty."""
+    return conn.execute(sa.select(sa.func.max(event_table.c.seq)).where(*_settled(conn))).scalar() or 0
+
+
+def _event(row: sa.Row[tuple[object, ...]]) -> Event:
+    return Event(row.seq, row.stream, row.n, row.type, row.at, row.actor, row.data, row.prev, row.hash)
+
+
+# ── subscriptions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A named reader of the log: ``handle`` runs in the transaction that moves the position on."""
+
+    name: str
+    types: frozenset[str]
+    handle: Callable[[Work, Event], None]
+
+
+def deliver(database: Database, subscription: Subscription, limit: int = limits.SUBSCRIPTION_BATCH) -> int:
+    """Hand the next events to ``subscription``; returns how many. Each event is handled exactly once inside the database."""
+    with database.work(Actor.system(subscription.name)) as work:
+        table = subscription_table
+        position = work.conn.execute(
+            sa.select(table.c.position).where(table.c.name == subscription.name).with_for_update()
+        ).scalar()
+        found = read(work.conn, after=position or 0, types=subscription.types, limit=limit)
+        for event in found:
+            subscription.handle(work, event)
+        if found and position is None:
+            work.conn.execute(
+                table.insert().values(name=subscription.name, position=found[-1].seq, updated_at=work.now)
+            )
+        elif found:
+            work.conn.execute(
+                table.update()
+                .where(table.c.name == subscription.name)
+                .values(position=found[-1].seq, updated_at=work.now)
+            )
+        return len(found)
+
+
+# ── proof ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def seal(work: Work) -> Event | None:
+    """Bind every event since the last seal into one hash; ``None`` when nothing has happened since."""
+    since = _last_seal(work.conn)
+    rows = work.conn.execute(
+        sa.select(event_table.c.seq, event_table.c.hash)
+        .where(event_table.c.seq > since, event_table.c.stream != SEAL_STREAM, *_settled(work.conn))
+        .order_by(event_table.c.seq)
+    ).all()
+    if not rows:
+        return None
+    return append(
+        work,
+        SEAL_STREAM,
+        "log.sealed",
+        {"after": since, "upto": rows[-1].seq, "count": len(rows), "root": _root(r.hash for r in rows)},
+    )
+
+
+def _last_seal(conn: sa.Connection) -> int:
+    row = conn.execute(
+        sa.select(event_table.c.data)
+        .where(event_table.c.stream == SEAL_STREAM)
+        .order_by(event_table.c.n.desc())
+        .limit(1)
+    ).one_or_none()
+    return 0 if row is None else int(row.data["upto"])
+
+
+def _root(hashes: Iterable[str]) -> str:
+    running = hashlib.sha256()
+    for digest in hashes:
+        running.update(digest.encode())
+    return running.hexdigest()
+
+
+def verify(conn: sa.Connection) -> list[Break]:
+    """Recompute every chain and every seal; an empty list means the log is what was written."""
+    breaks: list[Break] = []
+    heads: dict[str, tuple[int, str]] = {}
+    statement = sa.select(event_table).order_by(event_table.c.stream, event_table.c.n)
+    for row in conn.execution_options(yield_per=5_000).execute(statement):
+        n, prev = heads.get(row.stream, (0, GENESIS))
+        if row.n != n + 1:
+            breaks.append(Break(row.stream, row.n, f"event {n + 1} is missing"))
+        elif row.prev != prev:
+            breaks.append(Break(row.stream, row.n, "does not follow the event before it"))
+        if _digest(row.stream, row.n, row.type, row.at, row.actor, row.data, row.prev) != row.hash:
+            breaks.append(Break(row.stream, row.n, "content was changed"))
+        heads[row.stream] = (row.n, row.hash)
+    breaks.extend(_verify_seals(conn))
+    return breaks
+
+
+def _verify_seals(conn: sa.Connection) -> list[Break]:
+    breaks = []
+    table = event_table
+    for row in conn.execute(sa.select(table).where(table.c.stream == SEAL_STREAM).order_by(table.c.n)).all():
+        hashes = conn.execute(
+            sa.select(table.c.hash)
+            .where(table.c.seq > row.data["after"], table.c.seq <= row.data["upto"], table.c.stream != SEAL_STREAM)
+            .order_by(table.c.seq)
+        ).scalars()
+        if _root(hashes) != row.data["root"]:
+            breaks.append(Break(SEAL_STREAM, row.n, "the sealed events are not the ones in the log"))
+    return breaks

@@ -1,0 +1,98 @@
+"""A city's settings: ``cityheart.toml`` in its folder, overridden by ``CITYHEART_*`` in the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cityheart.kernel.errors import Invalid, NotFound
+from cityheart.kernel.text import Text
+
+__all__ = ["Settings"]
+
+FILE = "cityheart.toml"
+
+
+class Settings(BaseModel):
+    """What a city is configured with. Relative paths are taken from the city's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(description="the city's folder; everything it stores is below it")
+    name: str = Field(default="city", pattern=r"^[a-z][a-z0-9-]{0,40}$", description="short name, used in ids and logs")
+    title: Text = Field(default={"zh-CN": "城市", "en": "City"}, description="the name shown, in both languages")
+    zone: str = Field(default="Asia/Shanghai", description="the city's time zone (IANA name)")
+    bounds: tuple[float, float, float, float] = Field(
+        default=(115.9, 39.5, 117.0, 40.5), description="west, south, east, north of the map, degrees WGS84"
+    )
+    database_url: str = Field(
+        default="", description="SQLAlchemy URL of the operational store; empty: SQLite in the city's folder"
+    )
+    apps: tuple[str, ...] = Field(default=(), description="applications installed in this city, by id")
+    seed: int | None = Field(
+        default=None, description="makes ids and jitter repeatable; for demonstrations and tests only"
+    )
+    host: str = Field(default="127.0.0.1", description="address the console listens on")
+    port: int = Field(default=8460, ge=0, le=65535, description="port the console listens on; 0 picks a free one")
+    secure_cookies: bool = Field(
+        default=False, description="set when served over HTTPS: cookies then refuse plain HTTP"
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        ZoneInfo(value)
+        return value
+
+    @property
+    def store_url(self) -> str:
+        """The operational store's URL, never empty."""
+        return self.database_url or f"sqlite:///{self.home / 'city.sqlite'}"
+
+    @classmethod
+    def load(cls, home: Path) -> Settings:
+        """Read the settings of the city in ``home``.
+
+        Raises :class:`NotFound` when there is no city, :class:`Invalid` naming the setting that is wrong.
+        """
+        file = home / FILE
+        if not file.is_file():
+            raise NotFound(f"no city in {home}: {FILE} is missing", remedy=f"make one with: cityheart init {home}")
+        try:
+            values = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Invalid(f"{file} is not valid TOML: {error}", remedy="mend the line it names") from None
+        for name in cls.model_fields:
+            variable = os.environ.get(f"CITYHEART_{name.upper()}")
+            if variable is not None and name != "home":
+                values[name] = tuple(variable.split(",")) if name in ("apps", "bounds") else variable
+        try:
+            return cls(home=home, **values)
+        except (ValidationError, TypeError) as error:
+            raise Invalid(f"{file}: {error}", remedy="see docs/reference/settings.md") from None
+
+    def save(self) -> None:
+        """Write the settings that differ from their defaults to the city's folder."""
+        lines = ["# settings of this city; every name is described in docs/reference/settings.md\n"]
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name != "home" and value != field.default:
+                lines.append(f"{name} = {_toml(value)}\n")
+        (self.home / FILE).write_text("".join(lines), "utf-8")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + "}"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

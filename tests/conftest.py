@@ -1,0 +1,107 @@
+"""What every test may ask for: both databases, a virtual clock, seeded ids, actors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.database import Database
+from cityheart.kernel.ids import Ids
+from cityheart.kernel.text import text
+
+from . import postgres
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """A virtual clock at 2015-11-01 00:00 UTC."""
+    return VirtualClock(datetime(2015, 11, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def ids(clock: VirtualClock) -> Ids:
+    """Seeded ids."""
+    return Ids(clock, seed=1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The maintenance database of a fresh cluster; skips where PostgreSQL is missing, fails in CI."""
+    if postgres.binaries() is None:
+        if os.environ.get("CI"):
+            pytest.fail(postgres.INSTALL)
+        pytest.skip(postgres.INSTALL)
+    with postgres.cluster("fsync=off") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of its own."""
+    name = f"t{abs(hash(request.node.nodeid)):x}"
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as conn:
+        conn.execute(sa.text(f"create database {name}"))
+    yield postgres_url.replace("/postgres?", f"/{name}?")
+    with admin.connect() as conn:
+        conn.execute(sa.text(f"drop database {name} with (force)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'city.sqlite'}"
+    url: str = request.getfixturevalue("postgres_database")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str, clock: VirtualClock, ids: Ids) -> Iterator[Database]:
+    """A database with every imported table, once on SQLite and once on PostgreSQL."""
+    database = Database(database_url, clock, ids)
+    database.create_all()
+    yield database
+    database.close()
+
+
+def _actor(name: str, department: str | None, *roles: str) -> Actor:
+    return Actor(f"user:{name}", text(name, name), department, frozenset(roles))
+
+
+@pytest.fixture
+def officer() -> Actor:
+    """A duty officer of the command centre."""
+    return _actor("officer", None, "duty_officer")
+
+
+@pytest.fixture
+def steward() -> Actor:
+    """A data steward."""
+    return _actor("steward", None, "steward")
+
+
+@pytest.fixture
+def coordinator() -> Actor:
+    """A coordinator of the command centre."""
+    return _actor("coordinator", None, "coordinator")
+
+
+@pytest.fixture
+def nobody() -> Actor:
+    """Signed in, but without any role."""
+    return _actor("nobody", None)
+
+
+@pytest.fixture
+def clerk() -> Callable[[str], Actor]:
+    """Makes a clerk of a department."""
+    return lambda department: _actor(f"clerk-{department}", department, "clerk")
