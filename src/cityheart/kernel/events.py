@@ -190,7 +190,7 @@ class Subscription:
 
 
 def deliver(database: Database, subscription: Subscription, limit: int = limits.SUBSCRIPTION_BATCH) -> int:
-    """Hand the next events to ``subscription``; returns how many. Each event is handled exactly once inside the database."""
+    """Hand the next events to ``subscription``; returns how many. Each is handled exactly once inside the database."""
     with database.work(Actor.system(subscription.name)) as work:
         table = subscription_table
         position = work.conn.execute(

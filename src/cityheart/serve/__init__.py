@@ -1,0 +1,1 @@
+"""集约服务: one system, one account, done once. Today: accounts and sessions."""
