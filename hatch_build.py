@@ -64,9 +64,9 @@ def npm(*args: str) -> None:
     programs = Path(wheel.ROOT_DIR) / ("" if windows else "bin")
     packages = Path(wheel.ROOT_DIR) / ("" if windows else "lib") / "node_modules"
     # npm's own script, not bin/npm: that is a link in Node's archive, and a wheel holds no links
-    command = [programs / ("node.exe" if windows else "node"), packages / "npm" / "bin" / "npm-cli.js", *args]
+    node, script = programs / ("node.exe" if windows else "node"), packages / "npm" / "bin" / "npm-cli.js"
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
-    subprocess.run(command, cwd=CONSOLE, env=environment, check=True)
+    subprocess.run([str(node), str(script), *args], cwd=CONSOLE, env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Floors of the house, from the ground up. A module imports from lower floors, from its own folder, and of a neighbour on
-# its own floor only what the neighbour offers: its verbs (service) and its things (models).
+# Floors of the house, from the ground up. A module imports from lower floors, from its own folder, and of a neighbour
+# on its own floor only what the neighbour offers: its verbs (service) and its things (models).
 FLOORS = (
     {"kernel"},
     {"engine"},
@@ -42,9 +42,15 @@ CLOCKS = {"kernel/clock.py", "kernel/ids.py"}
 CLOCK_MODULES = {"time", "random", "uuid", "secrets"}
 UNGUESSABLE = {"serve/service.py"}  # session tokens must not be repeatable: `secrets` is right there
 CLOCK_CALLS = {
-    "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "os.urandom", "func.now", "func.current_timestamp",
-}  # fmt: skip
-WITHOUT_SEED = {"default_rng", "RandomState", "seed"}
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+    "os.urandom",
+    "func.now",
+    "func.current_timestamp",
+}
+NUMPY_TYPES = {"Generator", "SeedSequence", "BitGenerator", "PCG64"}
 
 # spelled apart, so that this file does not break its own rules
 MARKS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
@@ -209,22 +215,21 @@ def clock_is_an_argument(module: Module) -> Iterator[Violation]:
             continue
         if top in CLOCK_MODULES and id(node) not in types:
             yield module.say(node, f"import of {name}: the clock and the ids are arguments")
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute):
-            called = dotted(node)
-            if any(called == banned or called.endswith(f".{banned}") for banned in CLOCK_CALLS):
-                yield module.say(node, f"{called}: the clock and the ids are arguments")
-            if ".random." in f".{called}" and called.split(".")[0] in {"np", "numpy"} and node.attr in WITHOUT_SEED:
-                yield from without_seed(module, node)
+    for part in ast.walk(module.tree):
+        called = dotted(part)
+        if any(called == banned or called.endswith(f".{banned}") for banned in CLOCK_CALLS):
+            yield module.say(part, f"{called}: the clock and the ids are arguments")
+        if isinstance(part, ast.Attribute) and dotted(part.value) in {"np.random", "numpy.random"}:
+            yield from without_seed(module, part)
 
 
 def without_seed(module: Module, node: ast.Attribute) -> Iterator[Violation]:
-    """NumPy's generators take a seed, and its hidden one is not used."""
+    """NumPy's generators are made with a seed, and its hidden one is not used."""
     seeded = any(
         isinstance(call, ast.Call) and call.func is node and (call.args or call.keywords)
         for call in ast.walk(module.tree)
     )
-    if node.attr == "seed" or not seeded:
+    if node.attr not in NUMPY_TYPES and not (node.attr == "default_rng" and seeded):
         yield module.say(node, f"{dotted(node)} without a seed of ours")
 
 

@@ -112,6 +112,7 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
     (rules.clock_is_an_argument, "src/cityheart/watch/a.py", "x = datetime.now(UTC)", "x = clock.now()"),
     (rules.clock_is_an_argument, "src/cityheart/watch/a.py", "x = dt.datetime.utcnow", "x = work.now"),
     (rules.clock_is_an_argument, "src/cityheart/watch/a.py", "np.random.default_rng()", "np.random.default_rng(7)"),
+    (rules.clock_is_an_argument, "src/cityheart/watch/a.py", "np.random.normal(3)", "x: np.random.Generator"),
     (rules.no_sleep, "tests/a.py", "time.sleep(1)", "clock.advance_to(later)"),
     (
         rules.open_skips,
