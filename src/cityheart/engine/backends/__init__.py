@@ -1,0 +1,1 @@
+"""Engines that answer SQL over lake tables."""

@@ -1,0 +1,654 @@
+"""The lake: tables of row versions, each row with the moment the city knew it.
+
+``append`` answers when the rows are on the disk. ``current`` is the newest version by key, or what was known at a
+moment; ``changes`` hands over what landed after a version; ``query`` is SQL with spatial functions over both. Safe for
+threads and for several processes on one folder. All times are aware; stored in microseconds UTC. Positions are WGS84.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityheart.engine import log
+from cityheart.engine.backends.sedona import Files, Sedona, View
+from cityheart.engine.layout import (
+    BATCH,
+    CELL,
+    KNOWN_AT,
+    SEQ,
+    SEQ_ROWS,
+    SOURCE,
+    TIMESTAMP,
+    DataFile,
+    TableSpec,
+    arrange,
+    cells,
+    conform,
+    lake_type,
+    read_file,
+    write_files,
+)
+from cityheart.engine.log import Raced, TableLog
+from cityheart.engine.statement import references
+from cityheart.engine.versions import known_by, newest, newest_sql, within
+from cityheart.kernel import limits
+from cityheart.kernel.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge, Unavailable
+
+__all__ = ["Changes", "Compacted", "Lake", "TableSpec"]
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_VERSIONS = "__versions"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows in landing order with their system columns, and the version up to which they reach."""
+
+    rows: pa.Table
+    version: int
+
+
+@dataclass
+class Compacted:
+    """What one compaction did: files before and after, rows rewritten."""
+
+    files: int
+    into: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Event times [start, end) in microseconds since 1970 UTC."""
+
+    start: int
+    end: int
+
+    def meets(self, file: DataFile) -> bool:
+        return file.time[1] >= self.start and file.time[0] < self.end
+
+    def holds(self, files: Iterable[DataFile]) -> bool:
+        return all(file.time[0] >= self.start and file.time[1] < self.end for file in files)
+
+
+class _Table:
+    """One table of this process: its log under a lock, and the rows that landed lately."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.lock = threading.RLock()
+        self.log = TableLog(directory)
+        self.spec = self.log.spec
+        self.recent: deque[tuple[int, pa.Table]] = deque()  # (version, rows in landing order)
+        self.recent_bytes = 0
+        self.recent_after = self.log.version  # `recent` holds everything that landed after this version
+        self.results: OrderedDict[tuple[object, ...], pa.Table] = OrderedDict()
+
+    def refresh(self) -> None:
+        """Takes in the commits of other processes; with them `recent` has a gap and begins anew."""
+        before = self.log.schema
+        if self.log.refresh():
+            self.recent.clear()
+            self.recent_bytes = 0
+            self.recent_after = self.log.version
+        if self.log.schema is not before:
+            self.spec = self.log.spec
+
+    def remember(self, version: int, rows: pa.Table) -> None:
+        self.recent.append((version, rows))
+        self.recent_bytes += rows.nbytes
+        while self.recent_bytes > limits.LAKE_RECENT_BYTES:
+            version, old = self.recent.popleft()
+            self.recent_bytes -= old.nbytes
+            self.recent_after = version
+
+
+class _Cache:
+    """Tables in memory up to a number of bytes, the least recently used dropped first. Safe for threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._tables: OrderedDict[object, tuple[pa.Table, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: object, make: Callable[[], pa.Table]) -> pa.Table:
+        with self._lock:
+            held = self._tables.get(key)
+            if held is not None:
+                self._tables.move_to_end(key)
+                return held[0]
+        table = make()
+        self.put(key, table)
+        return table
+
+    def put(self, key: object, table: pa.Table) -> None:
+        size = table.nbytes
+        if size > self._limit // 4:
+            return
+        with self._lock:
+            if key in self._tables:
+                return
+            self._tables[key] = (table, size)
+            self._bytes += size
+            while self._bytes > self._limit:
+                _, (_, dropped) = self._tables.popitem(last=False)
+                self._bytes -= dropped
+
+
+class Lake:
+    """All tables under one folder; a folder that holds nothing else."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self._tables: dict[str, _Table] = {}
+        self._lock = threading.Lock()
+        self._cache = _Cache(limits.LAKE_CACHE_BYTES)
+        self._sql = Sedona()
+
+    # What there is
+
+    def ensure(self, spec: TableSpec) -> None:
+        """Makes the table if it is missing; adds columns that a later spec has more.
+
+        Conflict when key, time or position of the table differ; Invalid when a name or type cannot be stored.
+        """
+        if not _NAME.fullmatch(spec.name):
+            raise Invalid(
+                f"{spec.name!r} is no table name.", remedy="Use small letters, digits and single underscores."
+            )
+        kinds = {field.name: lake_type(field.name, field.type) for field in spec.schema}
+        for name in (*spec.key, spec.time, *(name for name in (spec.lon, spec.lat) if name)):
+            if name not in kinds:
+                raise Invalid(f"{spec.name}: the column {name!r} is named but not in the schema.")
+        if not spec.key:
+            raise Invalid(f"{spec.name} has no key.")
+        if kinds[spec.time] != TIMESTAMP:
+            raise Invalid(f"{spec.name}: the event time {spec.time!r} is {kinds[spec.time]}, not a time in UTC.")
+        if clash := [name for name in kinds if name.startswith("_")]:
+            raise Invalid(f"{spec.name}: names that begin with an underscore are the lake's own: {', '.join(clash)}.")
+        if len(kinds) > limits.LAKE_COLUMNS:
+            raise TooLarge(f"{spec.name} has {len(kinds)} columns; the limit is {limits.LAKE_COLUMNS}.")
+        schema = pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
+        stored = TableSpec(spec.name, spec.key, spec.time, schema, spec.lon, spec.lat)
+        directory = self.home / spec.name
+        if not TableLog.exists(directory):
+            TableLog.create(directory, stored)
+        table = self._table(spec.name)
+        with table.lock:
+            table.refresh()
+            there = table.spec
+            if (there.key, there.time, there.lon, there.lat) != (spec.key, spec.time, spec.lon, spec.lat):
+                raise Conflict(
+                    f"The table {spec.name} exists with key {list(there.key)}, time {there.time!r}, "
+                    f"position {there.lon!r}, {there.lat!r}.",
+                    remedy="Give the dataset another name.",
+                )
+            for field in schema:
+                at = table.log.schema.get_field_index(field.name)
+                if at >= 0 and table.log.schema.field(at).type != field.type:
+                    raise Conflict(
+                        f"{spec.name}.{field.name} is {table.log.schema.field(at).type} in the lake, not {field.type}.",
+                        remedy="Give the column another name.",
+                    )
+            self._widen(table, schema)
+
+    def spec(self, name: str) -> TableSpec:
+        """What the table is, columns that drifted in included. NotFound for an unknown name."""
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            return table.spec
+
+    def tables(self) -> list[str]:
+        """The names of all tables, sorted."""
+        return sorted(path.parent.name for path in self.home.glob("*/_delta_log"))
+
+    def version(self, name: str) -> int:
+        """The newest Delta version of the table."""
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            return table.log.version
+
+    def files(self, name: str) -> list[Path]:
+        """The Parquet files that hold the table's rows now, oldest day first."""
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            return [table.directory / file.path for file in sorted(table.log.files.values(), key=_place)]
+
+    # Landing
+
+    def append(self, name: str, rows: pa.Table, *, transaction: tuple[str, int] | None = None) -> int:
+        """Lands rows as new versions of their facts and returns the Delta version when they are on the disk.
+
+        The rows carry ``_known_at`` (timestamp), ``_source`` and ``_batch`` (text) beside the table's columns; columns
+        that the table does not have are added to it. ``transaction`` = (application, number): a number that is not
+        above the last one of that application has landed already, and nothing is written.
+        """
+        if rows.num_rows >= SEQ_ROWS:
+            raise TooLarge(f"{rows.num_rows} rows in one batch; the limit is {SEQ_ROWS - 1}.")
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            if _landed(table, transaction):
+                return table.log.version
+            spec = table.spec
+            _check(name, spec, rows)
+            new = _new_columns(table, rows.schema)
+            schema = pa.schema([*table.log.schema, *new])
+            body = conform(rows.drop_columns([c for c in (SEQ, CELL) if c in rows.column_names]), schema)
+            if spec.lon is not None and spec.lat is not None:
+                place = cells(_degrees(body, spec.lon), _degrees(body, spec.lat))
+            else:
+                place = np.zeros(rows.num_rows, dtype=np.int64)
+            body = body.set_column(schema.get_field_index(CELL), CELL, pa.array(place))
+            for _ in range(limits.LAKE_COMMIT_TRIES):
+                version = table.log.version + 1
+                seq = pa.array(np.arange(rows.num_rows, dtype=np.int64) + version * SEQ_ROWS)
+                landed = body.set_column(schema.get_field_index(SEQ), SEQ, seq)
+                written = write_files(table.directory, list(arrange(landed, spec)), spec, f"{version:012}")
+                actions: list[log.Action] = [table.log.widened(new)] if new else []
+                if transaction is not None:
+                    actions.append({"txn": {"appId": transaction[0], "version": transaction[1]}})
+                actions += [
+                    log.add(file, spec, _modified(table.directory / file.path), change=True) for file, _ in written
+                ]
+                try:
+                    table.log.commit("WRITE", actions)
+                except Raced:
+                    for file, _ in written:
+                        (table.directory / file.path).unlink()
+                    table.refresh()
+                    if _landed(table, transaction):
+                        return table.log.version
+                    new = _new_columns(table, rows.schema)
+                    if new or table.log.schema != schema:
+                        schema = pa.schema([*table.log.schema, *new])
+                        body = conform(body, schema)
+                    continue
+                if new:
+                    table.spec = table.log.spec
+                table.remember(version, landed)
+                for file, part in written:
+                    self._cache.put((name, file.path, len(schema)), part)
+                return version
+        raise Unavailable(f"{limits.LAKE_COMMIT_TRIES} other writers were first at {name}.", remedy="Land it again.")
+
+    def changes(self, name: str, after: int) -> Changes:
+        """The rows that landed after a version, in landing order, however the files were compacted since."""
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            version, schema = table.log.version, table.log.schema
+            if after > version:
+                raise BadRequest(f"{name} is at version {version}; there is none {after} yet.")
+            if after >= table.recent_after:
+                parts = [rows for at, rows in table.recent if at > after]
+                if len(parts) == 1 and parts[0].schema.equals(schema):
+                    return Changes(parts[0], version)
+                return Changes(_concat(parts, schema), version)
+            first = (after + 1) * SEQ_ROWS
+            chosen = [file for file in table.log.files.values() if file.seq[1] >= first]
+        parts = []
+        for file in chosen:
+            rows = self._rows(table, file, schema)
+            if file.seq[0] < first:
+                rows = rows.filter(pc.greater_equal(rows[SEQ], pa.scalar(first, pa.int64())))
+            parts.append(rows)
+        return Changes(_concat(parts, schema).sort_by(SEQ), version)
+
+    # Asking
+
+    def current(
+        self,
+        name: str,
+        *,
+        at: datetime | None = None,
+        time: tuple[datetime, datetime] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """The newest version of every fact, or with ``at`` of what was known then; ``time`` keeps [start, end).
+
+        System columns included; ``columns`` chooses. Rows come in no promised order.
+        """
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            files, schema, spec = list(table.log.files.values()), table.log.schema, table.spec
+        rows = self._current(table, files, schema, spec, _us(at), _window(time))
+        return rows.select(list(columns)) if columns is not None else rows
+
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        at: datetime | None = None,
+        time: tuple[datetime, datetime] | None = None,
+    ) -> pa.Table:
+        """Answers one SELECT (SedonaDB's dialect) over tables of the lake.
+
+        A table's name stands for its current rows, or those known ``at`` a moment; the name with ``__versions`` for
+        all row versions (known by then). ``time`` keeps event times [start, end) of every table and spares the files
+        of other days. Values come as ``$name`` parameters: text, numbers, aware times, dates, durations, lists.
+        BadRequest for SQL that cannot be answered.
+        """
+        moment, window = _us(at), _window(time)
+        views: dict[str, View] = {}
+        for reference in sorted(references(sql)):
+            name = reference.removesuffix(_VERSIONS)
+            if not _NAME.fullmatch(name) or not TableLog.exists(self.home / name):
+                continue
+            table = self._table(name)
+            with table.lock:
+                table.refresh()
+                files, schema, spec = list(table.log.files.values()), table.log.schema, table.spec
+            self._view(views, table, reference, files, schema, spec, moment, window)
+        return self._sql.run(sql, views, params or {})
+
+    # Housekeeping
+
+    def compact(self, name: str) -> Compacted:
+        """Merges the files of each day into one in order, sums the log up, and deletes files long replaced.
+
+        Safe beside writers and readers of this and other processes: the rows, their versions and ``changes`` stay.
+        """
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            days: dict[date, list[DataFile]] = {}
+            for file in table.log.files.values():
+                days.setdefault(file.day, []).append(file)
+            schema, spec, version = table.log.schema, table.spec, table.log.version
+        groups = [group for files in days.values() if len(group := _mergeable(files)) > 1]
+        done = Compacted(0, 0, 0)
+        for start in range(0, len(groups), 64):
+            self._merge(table, groups[start : start + 64], schema, spec, f"{version:012}-c", done)
+        due = False
+        with table.lock:
+            if table.log.version - table.log.checkpoint >= limits.LAKE_CHECKPOINT:
+                table.log.write_checkpoint()
+                due = True
+        if due:
+            table.log.clean(limits.LAKE_RETENTION_HOURS)
+        return done
+
+    def _merge(
+        self,
+        table: _Table,
+        groups: Sequence[list[DataFile]],
+        schema: pa.Schema,
+        spec: TableSpec,
+        stem: str,
+        done: Compacted,
+    ) -> None:
+        """Rewrites some days and swaps the files in one commit; days that another compaction took are left."""
+        written: list[tuple[list[DataFile], DataFile]] = []
+        for files in groups:
+            rows = pa.concat_tables([read_file(table.directory, file.path, schema) for file in files])
+            for new, _ in write_files(table.directory, list(arrange(rows, spec)), spec, stem):
+                written.append((files, new))
+        with table.lock:
+            for _ in range(limits.LAKE_COMMIT_TRIES):
+                table.refresh()
+                good = [(old, new) for old, new in written if all(file.path in table.log.files for file in old)]
+                lost = [new for old, new in written if not all(file.path in table.log.files for file in old)]
+                actions: list[log.Action] = []
+                for old, new in good:
+                    at = _modified(table.directory / new.path)
+                    actions += [log.remove(file, at) for file in old]
+                    actions.append(log.add(new, spec, at, change=False))
+                if actions:
+                    try:
+                        table.log.commit("OPTIMIZE", actions)
+                    except Raced:
+                        continue
+                for file in lost:
+                    (table.directory / file.path).unlink()
+                done.files += sum(len(old) for old, _ in good)
+                done.into += len(good)
+                done.rows += sum(new.rows for _, new in good)
+                return
+        raise Unavailable(f"Other writers were always first at {table.directory.name}.", remedy="Compact it later.")
+
+    # How
+
+    def _table(self, name: str) -> _Table:
+        table = self._tables.get(name)
+        if table is not None:
+            return table
+        with self._lock:
+            table = self._tables.get(name)
+            if table is None:
+                directory = self.home / name
+                if not _NAME.fullmatch(name) or not TableLog.exists(directory):
+                    raise NotFound(f"The lake has no table {name!r}.", remedy="`tables()` lists what there is.")
+                table = self._tables[name] = _Table(directory)
+            return table
+
+    def _widen(self, table: _Table, schema: pa.Schema) -> None:
+        for _ in range(limits.LAKE_COMMIT_TRIES):
+            new = _new_columns(table, schema)
+            if not new:
+                return
+            try:
+                table.log.commit("ADD COLUMN", [table.log.widened(new)])
+            except Raced:
+                table.refresh()
+                continue
+            table.spec = table.log.spec
+            return
+        raise Unavailable(f"Other writers were always first at {table.directory.name}.", remedy="Try again.")
+
+    def _rows(self, table: _Table, file: DataFile, schema: pa.Schema) -> pa.Table:
+        key = (table.directory.name, file.path, len(schema))
+        return self._cache.get(key, lambda: read_file(table.directory, file.path, schema))
+
+    def _current(
+        self,
+        table: _Table,
+        files: Sequence[DataFile],
+        schema: pa.Schema,
+        spec: TableSpec,
+        at: int | None,
+        window: _Window | None,
+    ) -> pa.Table:
+        if at is not None:
+            files = [file for file in files if file.known[0] <= at]
+        if not spec.timed:
+            rows = self._newest(table, tuple(files), schema, spec, at)
+            return within(rows, spec.time, window.start, window.end) if window is not None else rows
+        if window is not None:
+            files = [file for file in files if window.meets(file)]
+        days: dict[date, list[DataFile]] = {}
+        for file in files:
+            days.setdefault(file.day, []).append(file)
+        parts = []
+        for group in days.values():
+            rows = self._newest(table, tuple(group), schema, spec, at)
+            if window is not None and not window.holds(group):
+                rows = within(rows, spec.time, window.start, window.end)
+            parts.append(rows)
+        return _concat(parts, schema)
+
+    def _newest(
+        self, table: _Table, files: tuple[DataFile, ...], schema: pa.Schema, spec: TableSpec, at: int | None
+    ) -> pa.Table:
+        """The newest versions within some files, kept in memory where all their rows were known by then."""
+        if at is not None and any(file.known[1] > at for file in files):
+            rows = pa.concat_tables([self._rows(table, file, schema) for file in files])
+            return newest(known_by(rows, at), spec.key)
+        if len(files) == 1 and files[0].unique:
+            return self._rows(table, files[0], schema)
+        if not files:
+            return schema.empty_table()
+        key = (table.directory.name, tuple(sorted(file.path for file in files)), len(schema))
+        return self._cache.get(
+            key, lambda: newest(pa.concat_tables([self._rows(table, file, schema) for file in files]), spec.key)
+        )
+
+    def _view(
+        self,
+        views: dict[str, View],
+        table: _Table,
+        reference: str,
+        files: Sequence[DataFile],
+        schema: pa.Schema,
+        spec: TableSpec,
+        at: int | None,
+        window: _Window | None,
+    ) -> None:
+        every = reference.endswith(_VERSIONS)
+        chosen = [file for file in files if at is None or file.known[0] <= at]
+        if window is not None and (every or spec.timed):
+            chosen = [file for file in chosen if window.meets(file)]
+        if sum(file.rows for file in chosen) <= limits.LAKE_MEMORY_ROWS:
+            if every:
+                rows = _concat([self._rows(table, file, schema) for file in chosen], schema)
+                if at is not None and any(file.known[1] > at for file in chosen):
+                    rows = known_by(rows, at)
+                if window is not None and not window.holds(chosen):
+                    rows = within(rows, spec.time, window.start, window.end)
+            else:
+                rows = self._current(table, chosen, schema, spec, at, window)
+            views[reference] = rows
+            return
+        self._large_view(views, table, reference, chosen, schema, spec, at, window)
+
+    def _large_view(
+        self,
+        views: dict[str, View],
+        table: _Table,
+        reference: str,
+        files: Sequence[DataFile],
+        schema: pa.Schema,
+        spec: TableSpec,
+        at: int | None,
+        window: _Window | None,
+    ) -> None:
+        """The view as SELECTs over the files, so that the SQL engine reads only the row groups that it needs.
+
+        Days with one file that holds no key twice need no search for the newest version. The SQL is made of quoted
+        column names and of moments as integers; no value of a caller is in it.
+        """
+        every = reference.endswith(_VERSIONS)
+        inner: list[str] = []
+        outer: list[str] = []
+        if at is not None and any(file.known[1] > at for file in files):
+            inner.append(f'"{KNOWN_AT}" <= {_literal(at)}')
+        if window is not None and not window.holds(files):
+            time = spec.time.replace('"', '""')
+            clause = f'"{time}" >= {_literal(window.start)} AND "{time}" < {_literal(window.end)}'
+            (inner if every or spec.timed else outer).append(clause)
+        per_day: dict[date, int] = {}
+        for file in files:
+            per_day[file.day] = per_day.get(file.day, 0) + 1
+        plain = [file for file in files if every or (spec.timed and file.unique and per_day[file.day] == 1)]
+        paths = {file.path for file in plain}
+        mixed = [file for file in files if file.path not in paths]
+        names = [field.name for field in schema]
+        listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+        where = f" WHERE {' AND '.join(inner)}" if inner else ""
+        selects = []
+        for suffix, part in (("plain", plain), ("mixed", mixed)):
+            if part:
+                source = f"{reference}__{suffix}"
+                views[source] = Files([table.directory / file.path for file in sorted(part, key=_place)], schema)
+                if suffix == "mixed":
+                    views[f"{source}_known"] = f"SELECT {listed} FROM {source}{where}"  # noqa: S608
+                    selects.append(newest_sql(f"{source}_known", names, spec.key))
+                else:
+                    selects.append(f"SELECT {listed} FROM {source}{where}")  # noqa: S608
+        view = " UNION ALL ".join(selects)
+        if outer:
+            view = f"SELECT {listed} FROM ({view}) WHERE {' AND '.join(outer)}"  # noqa: S608
+        views[reference] = view
+
+
+def _us(at: datetime | None) -> int | None:
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise BadRequest("A moment without a time zone.", remedy="Give an aware datetime.")
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _window(time: tuple[datetime, datetime] | None) -> _Window | None:
+    if time is None:
+        return None
+    start, end = _us(time[0]), _us(time[1])
+    assert start is not None and end is not None
+    return _Window(start, end)
+
+
+def _literal(at_us: int) -> str:
+    return f"arrow_cast({at_us:d}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
+
+
+def _place(file: DataFile) -> tuple[date, str]:
+    return file.day, file.path
+
+
+def _landed(table: _Table, transaction: tuple[str, int] | None) -> bool:
+    return transaction is not None and table.log.transactions.get(transaction[0], -1) >= transaction[1]
+
+
+def _check(name: str, spec: TableSpec, rows: pa.Table) -> None:
+    for column in (KNOWN_AT, SOURCE, BATCH, spec.time, *spec.key):
+        if column not in rows.column_names:
+            raise Invalid(f"Rows for {name} without {column}.")
+    for column in (KNOWN_AT, spec.time):
+        if rows[column].null_count:
+            raise Invalid(f"{rows[column].null_count} rows for {name} without a value in {column}.")
+
+
+def _new_columns(table: _Table, schema: pa.Schema) -> list[pa.Field]:
+    there = set(table.log.schema.names)
+    new = [pa.field(field.name, lake_type(field.name, field.type)) for field in schema if field.name not in there]
+    if clash := [field.name for field in new if field.name.startswith("_")]:
+        raise Invalid(f"Names that begin with an underscore are the lake's own: {', '.join(clash)}.")
+    if len(there) + len(new) > limits.LAKE_COLUMNS:
+        raise TooLarge(f"{table.directory.name} would have more than {limits.LAKE_COLUMNS} columns.")
+    return new
+
+
+def _degrees(rows: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    return np.asarray(rows[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+
+def _concat(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    if not parts:
+        return schema.empty_table()
+    return pa.concat_tables([part if part.schema.equals(schema) else conform(part, schema) for part in parts])
+
+
+def _mergeable(files: Sequence[DataFile]) -> list[DataFile]:
+    """The files of a day that one compaction merges: the smallest first, up to the limit of rows."""
+    chosen: list[DataFile] = []
+    rows = 0
+    for file in sorted(files, key=lambda file: (file.rows, file.path)):
+        rows += file.rows
+        if rows > limits.LAKE_DAY_ROWS:
+            break
+        chosen.append(file)
+    return chosen
+
+
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns // 1_000_000
