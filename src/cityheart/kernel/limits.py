@@ -41,3 +41,59 @@ EXTENSION = timedelta(days=90)  # furthest a due time may be moved at once
 FILE_BYTES = 20 * 2**20  # one file of a receipt
 TASK_FILES = 50  # files of one round of a task
 TIMERS_FIRED = 10_000  # timers fired by one tick; the rest is due at the next
+
+# Lake
+LAKE_ROW_GROUP = 10_000  # rows of one row group: small enough that a box in space and time reads few rows
+LAKE_COMMIT_TRIES = 50  # other writers that may be first before a commit gives up
+LAKE_CACHE_BYTES = 384 * 2**20  # decoded files and deduplicated days kept in memory
+LAKE_RECENT_BYTES = 32 * 2**20  # recently landed rows of one table kept for `changes`
+LAKE_MEMORY_ROWS = 1_000_000  # rows a query takes from memory; more are read by the SQL engine from the files
+LAKE_SQL_CHARS = 100_000  # one statement
+LAKE_COLUMNS = 2_000  # columns of one table, drifted ones included
+LAKE_DAY_ROWS = 8_000_000  # rows of one day that compaction merges into one file
+LAKE_CHECKPOINT = 100  # commits between two checkpoints of a table's log
+LAKE_RETENTION_HOURS = 168  # files that compaction replaced stay this long for readers that still hold them
+STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
+
+# Watch
+FINDINGS_PER_COMMIT = 200  # pending findings merged in one transaction
+QUERY_RUNS_PER_COMMIT = 200  # instants a query detector is asked for before its place is stored
+QUERY_ROWS = 10_000  # matters one run of a query detector may give
+EVIDENCE_BYTES = 256 * 1024  # evidence of one finding as JSON
+DETECTOR_FAILURE_CHARS = 2_000  # of the reason why a detector cannot go on
+BACKTEST_RUNS = 20_000  # instants a query detector is asked for in one backtest
+BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again without later rows
+
+# Sharing: reading what sources deliver
+FILE_BYTES = 16 * 2**30  # one delivered file
+BLOCK_BYTES = 16 * 2**20  # a file is read, checked and landed in blocks of about this size
+LINE_BYTES = 4 * 2**20  # one line of a text file; longer is no line but a broken file
+HEADER_ROWS = 30  # rows searched for the header above the data
+COLUMNS = 2_000  # columns of one delivery
+DOCUMENT_BYTES = 64 * 2**20  # a JSON array, XML file or workbook, which are read whole
+BATCH_CELLS = 8_000_000  # cells of a Parquet or Arrow delivery looked at together
+ZIP_MEMBERS = 20_000  # files in one archive
+ZIP_BYTES = 4 * 2**30  # all files of an archive unpacked
+ZIP_RATIO = 200  # unpacked size over packed size of one file; text packs 5 to 20 times
+
+# Sharing: landing and quarantine
+LAND_DELIVERIES = 5_000  # deliveries of one call
+LAND_TOGETHER_BYTES = 2**20  # larger deliveries land on their own, block by block
+QUARANTINE_ROWS = 100_000  # rows kept in quarantine from one delivery; the rest is counted and named in one entry
+QUARANTINE_ROW_BYTES = 64 * 2**10  # bytes kept of one quarantined row
+QUARANTINE_FILE_BYTES = 16 * 2**20  # bytes kept of a refused delivery
+REPLAY_ROWS = 50_000  # quarantine entries of one replay
+DRIFT_COLUMNS = 200  # undeclared columns kept in one dataset
+READ_ROWS = 10_000  # rows of one read of a dataset through the API
+
+# Sharing: asking sources
+PULL_DELIVERIES = 1_000  # deliveries taken in one pull; the next pull goes on
+SQL_BATCH_ROWS = 10_000  # rows fetched from a database at a time
+EDGE_ROWS = 100_000  # rows remembered at the edge of an incremental read, to tell ties apart
+HTTP_SECONDS = 30.0  # one HTTP request, connection to last byte
+HTTP_BYTES = 64 * 2**20  # one HTTP answer
+HTTP_PAGES = 10_000  # pages of one pull
+RETRY_FIRST = timedelta(seconds=5)  # wait after the first failure; doubles with each further one
+RETRY_LONGEST = timedelta(hours=1)
+RETRY_AFTER_LONGEST = timedelta(days=1)  # a source's own Retry-After is kept up to this
+CIRCUIT_FAILURES = 5  # failures in a row after which only one trial is made each RETRY_LONGEST
