@@ -24,7 +24,7 @@ from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
 if TYPE_CHECKING:
     from cityheart.kernel.database import Database, Work
 
-__all__ = ["Break", "Event", "Subscription", "append", "deliver", "last", "read", "seal", "verify"]
+__all__ = ["Break", "Event", "Subscription", "append", "deliver", "last", "latest", "read", "seal", "verify"]
 
 GENESIS = "0" * 64
 SEAL_STREAM = "seal"
@@ -171,6 +171,11 @@ def read(
 def last(conn: sa.Connection) -> int:
     """The newest settled ``seq``, 0 when the log is empty."""
     return conn.execute(sa.select(sa.func.max(event_table.c.seq)).where(*_settled(conn))).scalar() or 0
+
+
+def latest(conn: sa.Connection) -> datetime | None:
+    """The time of the newest event, ``None`` when the log is empty."""
+    return conn.execute(sa.select(event_table.c.at).order_by(event_table.c.seq.desc()).limit(1)).scalar()
 
 
 def _event(row: sa.Row[tuple[object, ...]]) -> Event:

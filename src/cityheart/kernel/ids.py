@@ -12,7 +12,7 @@ import threading
 
 from cityheart.kernel.clock import Clock
 
-__all__ = ["Ids", "derive"]
+__all__ = ["Ids", "derive", "dice"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
@@ -33,6 +33,11 @@ def derive(kind: str, *parts: str) -> str:
     """
     digest = hashlib.sha256("\x1f".join((kind, *parts)).encode()).digest()
     return f"{kind}-{_base32(int.from_bytes(digest[:10]), 16)}"
+
+
+def dice(*parts: str) -> random.Random:
+    """A random generator of its own for what ``parts`` name: equal parts draw equal numbers, whatever was drawn before."""
+    return random.Random(hashlib.sha256("\x1f".join(parts).encode()).digest())
 
 
 class Ids:

@@ -51,6 +51,7 @@ LAKE_MEMORY_ROWS = 1_000_000  # rows a query takes from memory; more are read by
 LAKE_SQL_CHARS = 100_000  # one statement
 LAKE_COLUMNS = 2_000  # columns of one table, drifted ones included
 LAKE_DAY_ROWS = 8_000_000  # rows of one day that compaction merges into one file
+LAKE_DAY_FILES = 8  # files of one day before the background compaction merges them
 LAKE_CHECKPOINT = 100  # commits between two checkpoints of a table's log
 LAKE_RETENTION_HOURS = 168  # files that compaction replaced stay this long for readers that still hold them
 STATE_BYTES = 16 * 2**20  # saved state of one key of one detector

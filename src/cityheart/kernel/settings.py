@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -33,6 +34,9 @@ class Settings(BaseModel):
         default="", description="SQLAlchemy URL of the operational store; empty: SQLite in the city's folder"
     )
     apps: tuple[str, ...] = Field(default=(), description="applications installed in this city, by id")
+    clock: Literal["system", "virtual"] = Field(
+        default="system", description="virtual: history is played, the clock moves with it"
+    )
     seed: int | None = Field(
         default=None, description="makes ids and jitter repeatable; for demonstrations and tests only"
     )
@@ -45,7 +49,10 @@ class Settings(BaseModel):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        ZoneInfo(value)
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is not a time zone such as Asia/Shanghai") from None
         return value
 
     @property
@@ -74,6 +81,16 @@ class Settings(BaseModel):
             return cls(home=home, **values)
         except (ValidationError, TypeError) as error:
             raise Invalid(f"{file}: {error}", remedy="see docs/reference/settings.md") from None
+
+    @classmethod
+    def checked(cls, **values: object) -> Settings:
+        """Settings from ``values``; raises :class:`Invalid` naming the one that is wrong."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise Invalid(f"{name}: {first['msg']}", remedy="see docs/reference/settings.md") from None
 
     def save(self) -> None:
         """Write the settings that differ from their defaults to the city's folder."""

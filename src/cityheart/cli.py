@@ -1,0 +1,308 @@
+"""The command line: make a city, run it, look after it, play history through it."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cityheart import __version__
+from cityheart.kernel.errors import Problem
+
+if TYPE_CHECKING:
+    from cityheart.city import City
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="cityheart",
+    help="CityHeart 城心, the city operating system.\n\nStart with: cityheart demo air",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+users = typer.Typer(help="The people who may sign in.", no_args_is_help=True)
+app.add_typer(users, name="users")
+
+screen = Console()
+complaints = Console(stderr=True)
+
+Home = Annotated[Path, typer.Argument(metavar="DIR", help="the city's folder")]
+PLAYED_FROM, PLAYED_LIVE, PLAYED_TO = "2015-11-15", "2016-12-14", "2017-03-01"
+
+
+def main() -> None:
+    """The entry point: a refusal is a message and what to do, never a traceback."""
+    try:
+        app()
+    except Problem as problem:
+        complaints.print(f"cityheart: {problem.detail}", markup=False, highlight=False)
+        if problem.remedy:
+            complaints.print(f"  → {problem.remedy}", markup=False, highlight=False)
+        sys.exit(2)
+
+
+def _version(value: bool) -> None:
+    if value:
+        screen.print(f"cityheart {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    """CityHeart 城心, the city operating system."""
+
+
+def _day(value: str | None, zone: str, name: str) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not a date", param_hint=name) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+# ── making and running ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def init(
+    home: Home,
+    like: Annotated[str | None, typer.Option(help="install this application, e.g. air")] = None,
+    name: Annotated[str, typer.Option(help="short name of the city")] = "city",
+    database: Annotated[str, typer.Option(help="SQLAlchemy URL of the operational store; empty: SQLite in DIR")] = "",
+    zone: Annotated[str, typer.Option(help="time zone of the city")] = "Asia/Shanghai",
+) -> None:
+    """Make a city in DIR: its store, its lake, and an administrator who can sign in.
+
+    Put applications of your own into DIR/apps (see docs/tutorial), or name one that is installed with --like.
+    """
+    from cityheart.city import City, available_apps
+    from cityheart.kernel.actors import Actor
+    from cityheart.kernel.clock import SystemClock
+    from cityheart.kernel.errors import Invalid
+    from cityheart.kernel.settings import Settings
+    from cityheart.kernel.text import text
+
+    installed = available_apps()
+    if like is not None and like not in installed:
+        raise Invalid(f"there is no application {like}", remedy=f"installed are: {', '.join(sorted(installed))}")
+    settings = Settings.checked(home=home, name=name, database_url=database, zone=zone, apps=(like,) if like else ())
+    city = City.create(settings, SystemClock())
+    password = secrets.token_urlsafe(12)
+    city.serve.create(
+        Actor.system("init"), "admin", password, name=text("管理员", "Administrator"), department=None, roles=["admin"]
+    )
+    city.close()
+    screen.print(f"A city was made in {home}.", highlight=False)
+    screen.print(f"Sign in as [bold]admin[/] with the password [bold]{password}[/] (shown once).", highlight=False)
+    screen.print(f"Start it with: cityheart run {home}", highlight=False)
+
+
+@app.command()
+def run(
+    home: Home,
+    host: Annotated[str | None, typer.Option(help="address to listen on; by default the city's setting")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on; 0 picks a free one")] = None,
+) -> None:
+    """Run the city in DIR: pull its sources, watch, carry orders, serve the console. Stop it with Ctrl-C."""
+    from cityheart.city import City
+    from cityheart.simulation.play import at_pace
+    from cityheart.web import server
+
+    city = City.open(home)
+    driver = server.beat(city) if city.settings.clock == "system" else at_pace(city, speed=1.0)
+    server.serve(
+        city,
+        driver,
+        host=host or city.settings.host,
+        port=city.settings.port if port is None else port,
+        ready=lambda address: screen.print(f"CityHeart listens on {address} (Ctrl-C stops it)", highlight=False),
+    )
+    city.close()
+
+
+@app.command()
+def demo(
+    application: Annotated[str, typer.Argument(metavar="[air]", help="which application to show")] = "air",
+    headless: Annotated[bool, typer.Option("--headless", help="no console: play, report, end")] = False,
+    report: Annotated[Path | None, typer.Option(help="write what happened to this JSON file")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="first day to play, e.g. 2015-11-25")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="day at whose start the play ends")] = None,
+    live: Annotated[str | None, typer.Option(help="day from which the console shows history at --speed")] = None,
+    speed: Annotated[float, typer.Option(min=1, max=1e6, help="city seconds a second once the play is live")] = 1200,
+    seed: Annotated[int, typer.Option(help="seed of ids and of the simulated staff")] = 1,
+    into: Annotated[Path | None, typer.Option(help="keep the city in this folder; there it goes on when started again")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port of the console; 0 picks a free one")] = 8460,
+) -> None:
+    """Play real history through a whole city on a fast clock.
+
+    With a console: two Beijing winters in bulk up to --live, then hour by hour, so that you can step in.
+    With --headless: everything from --from to --to, then a report. The same seed gives the same report.
+    """
+    from cityheart import demo as show
+
+    show.run(
+        screen,
+        show.Options(
+            application=application,
+            headless=headless,
+            report=report,
+            since=_day(since or (None if headless else PLAYED_FROM), show.ZONE, "--from"),
+            until=_day(until or (None if headless else PLAYED_TO), show.ZONE, "--to"),
+            live=None if headless else _day(live or PLAYED_LIVE, show.ZONE, "--live"),
+            speed=speed,
+            seed=seed,
+            into=into,
+            port=port,
+        ),
+    )
+
+
+# ── looking after a city ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _opened(home: Path) -> Iterator[City]:
+    from cityheart.city import City
+
+    city = City.open(home)
+    try:
+        yield city
+    finally:
+        city.close()
+
+
+@app.command()
+def doctor(home: Home) -> None:
+    """Look for what is wrong with the city in DIR, and say what to do about it. Ends with 1 when something is."""
+    from cityheart import examine
+
+    found = examine.doctor(home)
+    table = Table("", "what", "finding", "what to do", title=f"city in {home}", title_justify="left")
+    for one in found:
+        mark = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "bad": "[red]bad[/]"}[one.state]
+        table.add_row(mark, one.what, one.finding, one.remedy)
+    screen.print(table)
+    if any(one.state == "bad" for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(home: Home) -> None:
+    """Prove that the books of the city in DIR are true: the event chain, custody, scores, and the lake's rows.
+
+    Ends with 1 when anything does not add up.
+    """
+    from cityheart import examine
+
+    with _opened(home) as city, screen.status("recomputing…"):
+        proofs = examine.verify(city)
+    for proof in proofs:
+        mark = "[green]holds[/]" if not proof.broken else "[red]broken[/]"
+        screen.print(f"{mark}  {proof.what} ({proof.looked_at:,} looked at)", highlight=False)
+        for line in proof.broken[:20]:
+            screen.print(f"   {line}", markup=False, highlight=False)
+    if any(proof.broken for proof in proofs):
+        raise typer.Exit(1)
+
+
+@app.command()
+def backtest(
+    home: Home,
+    detector: Annotated[str, typer.Argument(help="id of the detector, e.g. air.heavy_pollution")],
+    since: Annotated[str, typer.Option("--from", help="first day to look at")],
+    until: Annotated[str, typer.Option("--to", help="day at whose start to stop")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="try another parameter, NAME=VALUE; repeatable")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+) -> None:
+    """What would this detector have raised, and when? Looks only at what the city knew at each moment."""
+    from cityheart import examine
+    from cityheart.kernel.actors import Actor
+    from cityheart.kernel.schema import canonical
+
+    with _opened(home) as city:
+        first, last = _day(since, city.settings.zone, "--from"), _day(until, city.settings.zone, "--to")
+        assert first is not None and last is not None
+        with screen.status("looking back…"):
+            told = city.watch.backtest(
+                Actor.system("backtest"), detector, first, last, parameters=examine.parameters(set_ or [])
+            ).json()
+    if json_:
+        sys.stdout.write(canonical(told) + "\n")
+        return
+    examine.show_backtest(screen, told, city.settings.zone)
+
+
+# ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@users.command("add")
+def add_user(
+    home: Home,
+    username: str,
+    role: Annotated[list[str], typer.Option(help="role; repeatable")],
+    department: Annotated[str | None, typer.Option(help="code of the person's department")] = None,
+    name: Annotated[str | None, typer.Option(help="the person's name")] = None,
+) -> None:
+    """Create an account; its password is printed once."""
+    from cityheart.kernel.actors import Actor
+    from cityheart.kernel.text import text
+
+    password = secrets.token_urlsafe(12)
+    shown = name or username
+    with _opened(home) as city:
+        actor = Actor.system("cli")
+        city.serve.create(actor, username, password, name=text(shown, shown), department=department, roles=role)
+    screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
+
+
+@users.command("list")
+def list_users(home: Home) -> None:
+    """Every account with its roles."""
+    from cityheart.kernel.actors import Actor
+
+    table = Table("name", "department", "roles", "blocked since")
+    with _opened(home) as city:
+        for account in city.serve.accounts(Actor.system("cli")):
+            blocked = account.blocked_at.isoformat() if account.blocked_at else ""
+            table.add_row(account.username, account.department or "", ", ".join(sorted(account.roles)), blocked)
+    screen.print(table)
+
+
+@users.command("password")
+def new_password(home: Home, username: str) -> None:
+    """Give an account a new password, printed once; its sessions end."""
+    from cityheart.kernel.actors import Actor
+
+    password = secrets.token_urlsafe(12)
+    with _opened(home) as city:
+        city.serve.set_password(Actor.system("cli"), username, password)
+    screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
+
+
+@users.command("block")
+def block_user(home: Home, username: str) -> None:
+    """Block an account; its sessions end."""
+    from cityheart.kernel.actors import Actor
+
+    with _opened(home) as city:
+        city.serve.block(Actor.system("cli"), username)
+    screen.print(f"{username} is blocked.", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

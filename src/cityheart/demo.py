@@ -1,0 +1,201 @@
+"""The demonstration: real history through a whole city, with simulated staff, with or without a console."""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cityheart.city import City, available_apps
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import VirtualClock, stopwatch
+from cityheart.kernel.errors import Invalid
+from cityheart.kernel.settings import FILE, Settings
+from cityheart.kernel.text import text
+from cityheart.report import write_report
+from cityheart.sdk import App, Delivery, Feed
+from cityheart.simulation.office import Office
+from cityheart.simulation.play import at_pace, in_bulk
+from cityheart.simulation.staff import Staff
+
+__all__ = ["ZONE", "Options", "run"]
+
+ZONE = "Asia/Shanghai"
+BULK = timedelta(days=7)
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to show. ``live`` is the moment from which the console plays at ``speed``; ``None`` without a console."""
+
+    application: str
+    headless: bool
+    report: Path | None
+    since: datetime | None
+    until: datetime | None
+    live: datetime | None
+    speed: float
+    seed: int
+    into: Path | None
+    port: int
+
+
+def run(screen: Console, options: Options) -> None:
+    """Show it. Raises :class:`Invalid` for an application without history or a span that holds none."""
+    app = _application(options.application)
+    feed = app.feed
+    assert feed is not None
+    since = max(options.since or feed.since, feed.since)
+    until = min(options.until or feed.until, feed.until)
+    if since >= until:
+        span = f"{feed.since.date()} to {feed.until.date()}"
+        raise Invalid("there is nothing to play between --from and --to", remedy=f"the history reaches from {span}")
+    home = options.into or Path(tempfile.mkdtemp(prefix="cityheart-demo-")) / "city"
+    try:
+        city, since = _city(home, options, since)
+        try:
+            if options.headless:
+                _headless(screen, city, feed, options, since, until)
+            else:
+                _with_console(screen, city, feed, options, since, until)
+        finally:
+            city.close()
+    finally:
+        if options.into is None:
+            shutil.rmtree(home.parent, ignore_errors=True)
+
+
+def _application(name: str) -> App:
+    installed = available_apps()
+    playable = sorted(app.id for app in installed.values() if app.feed is not None)
+    if name not in playable:
+        raise Invalid(f"there is no demonstration {name}", remedy=f"there is: {', '.join(playable)}")
+    return installed[name]
+
+
+def _city(home: Path, options: Options, since: datetime) -> tuple[City, datetime]:
+    """The city to play in, new or gone on with, and from when to play."""
+    if (home / FILE).exists():
+        settings = Settings.load(home)
+        if settings.clock != "virtual" or options.application not in settings.apps:
+            raise Invalid(f"{home} is not a demonstration of {options.application}", remedy="name another folder with --into")
+        city = City.open(home)
+        since = max(since, city.clock.now())
+    else:
+        settings = Settings(
+            home=home,
+            name=f"demo-{options.application}",
+            title=text("北京（历史重放）", "Beijing (history replayed)"),
+            zone=ZONE,
+            apps=(options.application,),
+            seed=options.seed,
+            clock="virtual",
+        )
+        city = City.create(settings, VirtualClock(since))
+    city.participants.append(Staff(Office(city.database, city.watch, city.command), seed=options.seed, zone=ZONE))
+    return city, since
+
+
+def _groups(feed: Feed, since: datetime, until: datetime, batch: timedelta) -> Iterator[Sequence[Delivery]]:
+    return feed.deliveries(since, until, batch)
+
+
+# ── without a console ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _headless(screen: Console, city: City, feed: Feed, options: Options, since: datetime, until: datetime) -> None:
+    started = stopwatch()
+    _bulk(screen, city, feed, since, until)
+    seconds = stopwatch() - started
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = write_report(city, options.report, since=since, until=until, seconds=seconds, memory=memory)
+    figures = told["figures"]
+    assert isinstance(figures, dict)
+    screen.print(
+        f"{figures['rows']:,} rows in {seconds:.1f} s, {memory:.0f} MiB at most; "
+        f"{len(_list(told['alerts']))} alerts, {len(_list(told['runs']))} runs",
+        highlight=False,
+    )
+    if options.report is not None:
+        screen.print(f"The report is in {options.report}", highlight=False)
+
+
+def _list(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value
+
+
+def _bulk(screen: Console, city: City, feed: Feed, since: datetime, until: datetime) -> None:
+    days = max(1, (until - since).days)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("days"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+    ) as bars:
+        bar = bars.add_task(f"playing {since.date()} → {until.date()}", total=days)
+
+        def progress(now: datetime) -> None:
+            bars.update(bar, completed=min(days, (now - since).days))
+
+        in_bulk(city, feed.source, _groups(feed, since, until, BULK), until, progress)
+        bars.update(bar, completed=days)
+
+
+# ── with the console ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _with_console(screen: Console, city: City, feed: Feed, options: Options, since: datetime, until: datetime) -> None:
+    from cityheart.web import server
+
+    password = os.environ.get("CITYHEART_DEMO_PASSWORD") or secrets.token_urlsafe(9)
+    _people(city, password)
+    live = min(max(options.live or since, since), until)
+    city.playing = {"playing": True, "speed": options.speed, "from": since, "to": until}
+
+    def drive(stop: threading.Event) -> None:
+        if live > since:
+            _bulk(screen, city, feed, since, live)
+            screen.print(f"History now plays hour by hour, {options.speed:,.0f} city seconds a second.", highlight=False)
+        hours = _groups(feed, live, until, HOUR)
+        at_pace(city, speed=options.speed, source=feed.source, groups=hours, until=until)(stop)
+
+    def ready(address: str) -> None:
+        screen.print(f"\nThe console is at [bold]{address}[/]  (Ctrl-C ends the demonstration)", highlight=False)
+        clerks = ", ".join(sorted(city.share.department_titles()))
+        screen.print(f"Sign in as [bold]officer[/], coordinator, steward, mayor, admin, or a department: {clerks}", highlight=False)
+        screen.print(f"Password of all: [bold]{password}[/]\n", highlight=False)
+
+    server.serve(city, drive, host="127.0.0.1", port=options.port, ready=ready)
+
+
+def _people(city: City, password: str) -> None:
+    actor = Actor.system("demo")
+    known = {account.username for account in city.serve.accounts(actor)}
+    people = [
+        ("officer", text("值班长", "Duty officer"), None, "duty_officer"),
+        ("coordinator", text("协调员", "Coordinator"), None, "coordinator"),
+        ("steward", text("数据管家", "Data steward"), None, "steward"),
+        ("mayor", text("市领导", "Mayor"), None, "mayor"),
+        ("admin", text("管理员", "Administrator"), None, "admin"),
+        *((code, title, code, "clerk") for code, title in sorted(city.share.department_titles().items())),
+    ]
+    for username, name, department, role in people:
+        if username in known:
+            city.serve.set_password(actor, username, password)
+        else:
+            city.serve.create(actor, username, password, name=name, department=department, roles=[role])

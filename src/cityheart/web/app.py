@@ -1,0 +1,124 @@
+"""One application out of the functions' routes, the live channel and the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from cityheart import __version__, console
+from cityheart.account import api as account_api
+from cityheart.city import City
+from cityheart.command import api as command_api
+from cityheart.kernel import events, limits
+from cityheart.kernel.access import require
+from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
+from cityheart.sdk import api as sdk_api
+from cityheart.serve import api as serve_api
+from cityheart.share import api as share_api
+from cityheart.watch import api as watch_api
+from cityheart.web.guard import Guard, problem_response
+from cityheart.web.live import Live
+
+__all__ = ["create_app"]
+
+STATIC = Path(console.__file__).parent / "static"
+
+
+def create_app(city: City) -> FastAPI:
+    """The city's web application."""
+    app = FastAPI(
+        title="CityHeart 城心",
+        version=__version__,
+        summary="The city operating system: every function of the console, for programs too.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Guard, serve=city.serve)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    titles = city.share.department_titles()
+    app.include_router(serve_api.router(city.serve, titles, secure=city.settings.secure_cookies))
+    app.include_router(share_api.router(city.share))
+    app.include_router(watch_api.router(city.watch, city.command))
+    app.include_router(command_api.router(city.command, city.account))
+    app.include_router(account_api.router(city.account))
+    app.include_router(sdk_api.router(city.pages))
+    _city_routes(app, city)
+    live = Live(city.database, city.clock_frame)
+
+    @app.websocket("/api/live")
+    async def live_channel(socket: WebSocket) -> None:
+        await live.serve(socket)
+
+    _console(app)
+    return app
+
+
+def _city_routes(app: FastAPI, city: City) -> None:
+    @app.get("/api/health", tags=["city"], summary="Whether the city answers")
+    def health() -> dict[str, object]:
+        with city.database.read() as conn:
+            return {"ok": True, "version": __version__, "events": events.last(conn)}
+
+    @app.get("/api/city", tags=["city"], summary="The city, its clock, its applications")
+    def about() -> dict[str, object]:
+        return city.about()
+
+    @app.get("/api/events", tags=["city"], summary="The event log")
+    def log(request: Request, after: int = 0, stream: str | None = None, limit: int = 200) -> dict[str, object]:
+        require(request.state.actor, "event.read")
+        if not 0 <= after < 2**62 or not 1 <= limit <= limits.EVENTS_READ:
+            raise Invalid("after or limit is out of range", remedy=f"limit is 1 to {limits.EVENTS_READ}")
+        with city.database.read() as conn:
+            found = events.read(conn, after=after, stream=stream, limit=limit)
+            total = events.last(conn)
+        following = found[-1].seq if len(found) == limit else None
+        return {"items": [event.json() for event in found], "total": total, "next": following}
+
+
+def _console(app: FastAPI) -> None:
+    if (STATIC / "assets").is_dir():
+        app.mount("/assets", StaticFiles(directory=STATIC / "assets"), name="assets")
+
+    @app.get("/{path:path}", include_in_schema=False)
+    def page(path: str) -> Response:
+        if path.startswith("api/"):
+            raise NotFound(f"there is no /{path}", remedy="see /api/openapi.json")
+        file = (STATIC / path).resolve()
+        if path and file.is_file() and file.is_relative_to(STATIC.resolve()):
+            return FileResponse(file)
+        if not (STATIC / "index.html").is_file():
+            raise Unavailable("the console was not built", remedy="run: make setup")
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+
+def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    kind = BadRequest if first["type"].startswith("json") else Invalid
+    return problem_response(kind(f"{where}: {first['msg']}", remedy="see /api/openapi.json for what is expected"))
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    problem = Problem(str(error.detail))
+    body = problem.json() | {
+        "status": error.status_code,
+        "title": str(error.detail),
+        "code": f"http-{error.status_code}",
+    }
+    return JSONResponse(body, error.status_code, headers=error.headers, media_type="application/problem+json")
