@@ -15,7 +15,7 @@ from typing import Protocol
 from cityheart.account.service import Account
 from cityheart.command.service import Command
 from cityheart.engine.lake import Lake
-from cityheart.kernel import events, limits, migrate
+from cityheart.kernel import events, migrate
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import Clock, SystemClock, VirtualClock
 from cityheart.kernel.database import Database
@@ -78,7 +78,6 @@ class City:
         self.playing: dict[str, object] | None = None
         self._beat = threading.Lock()
         self._relays = plugins().deliveries()
-        self._subscriptions = [self.watch.incidents, self.command.alerts]
 
     # ── making and opening ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,9 +170,7 @@ class City:
         self.command.tick(now)
         for participant in self.participants:
             participant.act(now)
-        for subscription in self._subscriptions:
-            while events.deliver(self.database, subscription) == limits.SUBSCRIPTION_BATCH:
-                pass
+        self.watch.follow_incidents()
 
     def housekeeping(self) -> None:
         """What is done now and then: messages leave, the log is sealed, the lake is compacted."""

@@ -1,0 +1,204 @@
+"""Looking a city over: what is wrong with it (doctor), whether its books are true (verify), what a rule would have done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from cityheart import console
+from cityheart.city import City
+from cityheart.kernel import events, migrate
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import SystemClock
+from cityheart.kernel.database import Database
+from cityheart.kernel.errors import Invalid, Problem
+from cityheart.kernel.ids import Ids
+from cityheart.kernel.settings import Settings
+
+__all__ = ["Finding", "Proof", "doctor", "parameters", "show_backtest", "verify"]
+
+SYSTEM = Actor.system("examine")
+LEAST_FREE = 2 * 2**30  # bytes of disk below which a city is warned
+TINY = 200 * 2**20  # bytes below which it must not go on
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the doctor looked at."""
+
+    state: Literal["ok", "warning", "bad"]
+    what: str
+    finding: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One promise, how many things were recomputed for it, and where it does not hold."""
+
+    what: str
+    looked_at: int
+    broken: list[str] = field(default_factory=list)
+
+
+# ── doctor ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def doctor(home: Path) -> list[Finding]:
+    """Everything that can be seen from outside and inside, worst first. Changes nothing."""
+    try:
+        settings = Settings.load(home)
+    except Problem as problem:
+        return [Finding("bad", "settings", problem.detail, problem.remedy or "")]
+    found = [Finding("ok", "settings", f"{settings.name}, {settings.zone}, applications: {', '.join(settings.apps) or 'none'}")]
+    found += [_disk(home), _console()]
+    store = _store(settings)
+    found.append(store)
+    if store.state == "ok":
+        found += _inside(home)
+    order = {"bad": 0, "warning": 1, "ok": 2}
+    return sorted(found, key=lambda one: order[one.state])
+
+
+def _disk(home: Path) -> Finding:
+    free = shutil.disk_usage(home).free
+    state: Literal["ok", "warning", "bad"] = "ok" if free > LEAST_FREE else "warning" if free > TINY else "bad"
+    return Finding(state, "disk", f"{free / 2**30:.1f} GiB free", "" if state == "ok" else "make room on this disk")
+
+
+def _console() -> Finding:
+    if (Path(console.__file__).parent / "static" / "index.html").is_file():
+        return Finding("ok", "console", "built")
+    return Finding("bad", "console", "not built", "run: make setup")
+
+
+def _store(settings: Settings) -> Finding:
+    clock = SystemClock()
+    try:
+        database = Database(settings.store_url, clock, Ids(clock))
+        try:
+            behind = migrate.pending(database)
+            different = [] if behind else migrate.differences(database)
+        finally:
+            database.close()
+    except Problem as problem:
+        return Finding("bad", "store", problem.detail, problem.remedy or "")
+    if behind:
+        return Finding("warning", "store", f"{len(behind)} migration(s) have not run", "they run when the city is started")
+    if different:
+        return Finding("bad", "store", f"{len(different)} table(s) differ from the code", "restore the last backup of the store")
+    return Finding("ok", "store", "answers, schema is the newest")
+
+
+def _inside(home: Path) -> list[Finding]:
+    try:
+        city = City.open(home)
+    except Problem as problem:
+        return [Finding("bad", "applications", problem.detail, problem.remedy or "")]
+    try:
+        found = [_people(city), _lake(city)]
+        found += [_source(source) for source in city.share.sources(SYSTEM)]
+        found += [_detector(detector) for detector in city.watch.detectors(SYSTEM)]
+    finally:
+        city.close()
+    return found
+
+
+def _people(city: City) -> Finding:
+    if city.serve.empty():
+        return Finding("warning", "people", "nobody can sign in", "add somebody with: cityheart users add DIR NAME --role admin")
+    return Finding("ok", "people", f"{len(city.serve.accounts(SYSTEM))} accounts")
+
+
+def _lake(city: City) -> Finding:
+    try:
+        tables = city.lake.tables()
+        for table in tables:
+            city.lake.version(table)
+    except Exception as error:  # whatever is wrong with a file of the lake is what the doctor is asked for
+        return Finding("bad", "lake", f"{type(error).__name__}: {error}"[:300], "restore the lake's folder from the last backup")
+    return Finding("ok", "lake", f"{len(tables)} tables")
+
+
+def _source(source: Mapping[str, Any]) -> Finding:
+    state = source["state"]
+    reason = (source.get("reason") or {}).get("en", "")
+    finding = f"{state}: {reason}" if reason else str(state)
+    if state in ("failing", "refused"):
+        return Finding("bad", f"source {source['id']}", finding, "open the source in the console to see the delivery")
+    if state == "late":
+        return Finding("warning", f"source {source['id']}", finding, "ask the department that runs it")
+    return Finding("ok", f"source {source['id']}", finding)
+
+
+def _detector(detector: Mapping[str, Any]) -> Finding:
+    failure = detector.get("failure")
+    if failure:
+        return Finding("bad", f"detector {detector['id']}", str(failure), "mend the application; it goes on where it stopped")
+    return Finding("ok", f"detector {detector['id']}", "watching")
+
+
+# ── verify ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def verify(city: City) -> list[Proof]:
+    """Recompute every promise of the books: chain, custody and scores, and that each landed row is in the lake once."""
+    with city.database.read() as conn:
+        breaks = events.verify(conn)
+        count = events.last(conn)
+    chain = Proof("the event log is what was written", count, [f"{b.stream} #{b.n}: {b.what}" for b in breaks])
+    account = city.account.verify()
+    custody = Proof("custody adds up to the elapsed time, scores follow from events", account.looked_at, account.broken)
+    landed = city.share.landed_rows()
+    broken = []
+    for dataset, ledger in landed.items():
+        held = city.lake.query(f"SELECT count(*) AS n FROM {dataset}__versions")["n"][0].as_py()  # noqa: S608  (a table of ours)
+        if held != ledger:
+            broken.append(f"{dataset}: {ledger:,} rows were acknowledged, the lake holds {held:,}")
+    return [chain, custody, Proof("every acknowledged row is in the lake once", sum(landed.values()), broken)]
+
+
+# ── backtests ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def parameters(pairs: Sequence[str]) -> dict[str, object]:
+    """``NAME=VALUE`` pairs as parameters; values as JSON, else as text. Raises :class:`Invalid` without ``=``."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise Invalid(f"{pair!r} is not NAME=VALUE", remedy="e.g. --set heavy=200")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def show_backtest(screen: Console, told: Mapping[str, Any], zone: str) -> None:
+    """A backtest for people, times of the city."""
+    local = ZoneInfo(zone)
+
+    def at(moment: datetime | None) -> str:
+        return moment.astimezone(local).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+    names = {1: "red", 2: "orange", 3: "yellow", 4: "blue"}
+    table = Table("subject", "raised", "ended", "levels", title=f"{told['detector']}: what it would have raised", title_justify="left")
+    for alert in told["alerts"]:
+        levels = " → ".join(f"{names[change['level']]} {at(change['at'])}" for change in alert["levels"] if change["level"])
+        table.add_row(alert["subject"]["name"]["en"], at(alert["raised_at"]), at(alert["ended_at"]) or "stands", levels)
+    screen.print(table)
+    screen.print(
+        f"{len(told['alerts'])} alerts over {told['alerted_days']} days ({told['alerted_hours']:.0f} hours), "
+        f"from {told['rows']:,} rows as they were known.",
+        highlight=False,
+    )
