@@ -364,10 +364,12 @@ class Lake:
 
     # Housekeeping
 
-    def compact(self, name: str) -> Compacted:
+    def compact(self, name: str, *, whole: bool = True) -> Compacted:
         """Merges the files of each day into one in order, sums the log up, and deletes files long replaced.
 
-        Safe beside writers and readers of this and other processes: the rows, their versions and ``changes`` stay.
+        ``whole=False`` is the cheap form for a running city: only days with many files, and in them not the files that
+        are larger than all smaller ones together. Safe beside writers and readers of this and other processes: the
+        rows, their versions and ``changes`` stay as they are.
         """
         table = self._table(name)
         with table.lock:
@@ -376,16 +378,21 @@ class Lake:
             for file in table.log.files.values():
                 days.setdefault(file.day, []).append(file)
             schema, spec, version = table.log.schema, table.spec, table.log.version
-        groups = [group for files in days.values() if len(group := _mergeable(files)) > 1]
+            due = version - table.log.checkpoint >= limits.LAKE_CHECKPOINT
+        least = 2 if whole else limits.LAKE_DAY_FILES
+        groups = [_mergeable(files, whole) for files in days.values() if len(files) >= least]
         done = Compacted(0, 0, 0)
-        for start in range(0, len(groups), 64):
-            self._merge(table, groups[start : start + 64], schema, spec, f"{version:012}-c", done)
-        due = False
-        with table.lock:
-            if table.log.version - table.log.checkpoint >= limits.LAKE_CHECKPOINT:
-                table.log.write_checkpoint()
-                due = True
+        batch: list[list[DataFile]] = []
+        rows = 0
+        for group in groups:
+            if len(group) > 1:
+                batch.append(group)
+                rows += sum(file.rows for file in group)
+            if batch and (rows > limits.LAKE_MEMORY_ROWS or group is groups[-1]):
+                self._merge(table, batch, schema, spec, f"{version:012}-c", done)
+                batch, rows = [], 0
         if due:
+            table.log.write_checkpoint()
             table.log.clean(limits.LAKE_RETENTION_HOURS)
         return done
 
@@ -402,8 +409,10 @@ class Lake:
         written: list[tuple[list[DataFile], DataFile]] = []
         for files in groups:
             rows = pa.concat_tables([read_file(table.directory, file.path, schema) for file in files])
-            for new, _ in write_files(table.directory, list(arrange(rows, spec)), spec, stem):
+            for new, part in write_files(table.directory, list(arrange(rows, spec)), spec, stem):
                 written.append((files, new))
+                if new.rows <= limits.LAKE_MEMORY_ROWS // 10:
+                    self._cache.put((table.directory.name, new.path, len(schema)), part)
         with table.lock:
             for _ in range(limits.LAKE_COMMIT_TRIES):
                 table.refresh()
@@ -638,14 +647,16 @@ def _concat(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables([part if part.schema.equals(schema) else conform(part, schema) for part in parts])
 
 
-def _mergeable(files: Sequence[DataFile]) -> list[DataFile]:
+def _mergeable(files: Sequence[DataFile], whole: bool) -> list[DataFile]:
     """The files of a day that one compaction merges: the smallest first, up to the limit of rows."""
     chosen: list[DataFile] = []
     rows = 0
     for file in sorted(files, key=lambda file: (file.rows, file.path)):
-        rows += file.rows
-        if rows > limits.LAKE_DAY_ROWS:
+        if rows + file.rows > limits.LAKE_DAY_ROWS:
             break
+        if not whole and len(chosen) >= limits.LAKE_DAY_FILES // 2 and file.rows > rows:
+            break
+        rows += file.rows
         chosen.append(file)
     return chosen
 

@@ -25,6 +25,7 @@ from cityheart.kernel.errors import Invalid, Unavailable
 __all__ = [
     "BATCH",
     "CELL",
+    "CELL_BITS",
     "DAY",
     "KNOWN_AT",
     "SEQ",
@@ -40,6 +41,7 @@ __all__ = [
     "epoch_us",
     "lake_type",
     "read_file",
+    "spread",
     "sync_directory",
     "write_files",
 ]
@@ -170,11 +172,11 @@ def cells(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDA
     x = np.where(good, (lon + 180.0) * (side / 360.0), 0.0)
     y = np.where(good, (lat + 90.0) * (side / 180.0), 0.0)
     top = 2**CELL_BITS - 1
-    code = _spread(np.minimum(x, top).astype(np.int64)) | (_spread(np.minimum(y, top).astype(np.int64)) << 1)
+    code = spread(np.minimum(x, top).astype(np.int64)) | (spread(np.minimum(y, top).astype(np.int64)) << 1)
     return np.where(good, code, 0)
 
 
-def _spread(value: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def spread(value: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Puts a zero bit between each two bits of numbers below 2^16."""
     value = (value | (value << 8)) & 0x00FF00FF
     value = (value | (value << 4)) & 0x0F0F0F0F

@@ -198,9 +198,10 @@ class TableLog:
 
     def write_checkpoint(self) -> None:
         """Sums the log up in one file, so that opening stays quick."""
-        DeltaTable(self.directory).create_checkpoint()
+        table = DeltaTable(self.directory)
+        table.create_checkpoint()
         sync_log(self.directory)
-        self.checkpoint = self.version
+        self.checkpoint = table.version()
 
     def clean(self, hours: int) -> None:
         """Deletes files that were replaced, or never committed, more than ``hours`` ago, and log older than 30 days."""

@@ -25,6 +25,21 @@ from cityheart.kernel.errors import BadRequest
 __all__ = ["Files", "Sedona", "View"]
 
 
+_TYPES: dict[pa.DataType, str] = {
+    pa.bool_(): "Boolean",
+    pa.int8(): "Int8",
+    pa.int16(): "Int16",
+    pa.int32(): "Int32",
+    pa.int64(): "Int64",
+    pa.float32(): "Float32",
+    pa.float64(): "Float64",
+    pa.string(): "Utf8",
+    pa.binary(): "Binary",
+    pa.date32(): "Date32",
+    TIMESTAMP: 'Timestamp(Microsecond, Some("UTC"))',
+}
+
+
 class Files:
     """Parquet files of one table, too large to be held in memory."""
 
@@ -97,11 +112,22 @@ def _register(context: sedonadb.context.SedonaContext, name: str, view: View) ->
         frame.to_view(name, overwrite=True)
         if not there.issuperset(view.schema.names):
             columns = [
-                f'"{field.name}"' if field.name in there else f"arrow_cast(NULL, '{field.type}') AS \"{field.name}\""
+                f'"{field.name}"'
+                if field.name in there
+                else f"arrow_cast(NULL, '{_type(field.type)}') AS \"{field.name}\""
                 for field in view.schema
             ]
             select = f"SELECT {', '.join(columns)} FROM {name}"  # noqa: S608  quoted column names, no values
             context.sql(select).to_view(name, overwrite=True)
+
+
+def _type(kind: pa.DataType) -> str:
+    """A lake type as ``arrow_cast`` names it."""
+    if pa.types.is_list(kind):
+        return f"List({_type(kind.value_type)})"
+    if pa.types.is_decimal128(kind):
+        return f"Decimal128({kind.precision}, {kind.scale})"
+    return _TYPES[kind]
 
 
 def _value(name: str, value: object) -> object:
