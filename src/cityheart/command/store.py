@@ -1,0 +1,489 @@
+"""Everything command writes to the operational store, and all SQL that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cityheart.command.engine import timers
+from cityheart.command.models import File, Incident, Receipt, Run, RungDue, Task
+from cityheart.kernel.database import Json, UtcDateTime, metadata
+
+__all__ = [
+    "add_file",
+    "add_receipt",
+    "busy_run",
+    "due_run",
+    "files_waiting",
+    "find_incident",
+    "find_run",
+    "find_task",
+    "incidents",
+    "late_by_incident",
+    "lock_incident",
+    "next_due",
+    "only_ticker",
+    "open_incident",
+    "plan",
+    "plan_digest",
+    "plans",
+    "publish_plan",
+    "receipts",
+    "run_counts",
+    "runs_of",
+    "save_incident",
+    "save_run",
+    "save_tasks",
+    "seal_files",
+    "task_counts",
+    "tasks",
+    "tasks_of",
+]
+
+plan_table = sa.Table(
+    "plan_version",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(60), nullable=False),
+    sa.Column("version", sa.String(40), nullable=False),
+    sa.Column("canonical", sa.Text, nullable=False),
+    sa.Column("published_at", UtcDateTime, nullable=False),
+    sa.Column("published_by", sa.String(120), nullable=False),
+    sa.UniqueConstraint("name", "version"),
+)
+
+incident_table = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("id", sa.String(60), primary_key=True),
+    sa.Column("title", Json, nullable=False),
+    sa.Column("kind", sa.String(80), nullable=False),
+    sa.Column("level", sa.Integer, nullable=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("alert_id", sa.String(80), nullable=True, unique=True),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime, nullable=True),
+    sa.Column("alert_over_at", UtcDateTime, nullable=True),
+    sa.Column("lifted_at", UtcDateTime, nullable=True),
+    sa.Index("ix_incident_state_opened_at", "state", "opened_at"),
+)
+
+run_table = sa.Table(
+    "run",
+    metadata,
+    sa.Column("id", sa.String(60), primary_key=True),
+    sa.Column("incident", sa.String(60), sa.ForeignKey("incident.id"), nullable=False, index=True),
+    sa.Column("plan", sa.String(64), sa.ForeignKey("plan_version.digest"), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime, nullable=True),
+    sa.Column("superseded_by", sa.String(60), nullable=True),
+)
+
+task_table = sa.Table(
+    "task",
+    metadata,
+    sa.Column("id", sa.String(60), primary_key=True),
+    sa.Column("run", sa.String(60), sa.ForeignKey("run.id"), nullable=False),
+    sa.Column("incident", sa.String(60), nullable=False, index=True),
+    sa.Column("step", sa.String(60), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("unit", sa.String(60), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("waits", sa.Boolean, nullable=False),
+    sa.Column("planned_at", UtcDateTime, nullable=True),
+    sa.Column("dispatched_at", UtcDateTime, nullable=True),
+    sa.Column("accept_due", UtcDateTime, nullable=True),
+    sa.Column("due", UtcDateTime, nullable=True),
+    sa.Column("person", Json, nullable=True),
+    sa.Column("accepted_at", UtcDateTime, nullable=True),
+    sa.Column("submitted_at", UtcDateTime, nullable=True),
+    sa.Column("closed_at", UtcDateTime, nullable=True),
+    sa.Column("outcome", sa.String(16), nullable=True),
+    sa.Column("late_accept", sa.Boolean, nullable=False),
+    sa.Column("late", sa.Boolean, nullable=False),
+    sa.Column("rework", sa.Integer, nullable=False),
+    sa.Column("passed", sa.Integer, nullable=False),
+    sa.Column("extension_until", UtcDateTime, nullable=True),
+    sa.Column("held_state", sa.String(16), nullable=True),
+    sa.Column("held_at", UtcDateTime, nullable=True),
+    sa.Column("rungs", Json, nullable=False),
+    sa.UniqueConstraint("run", "step", "round"),
+    sa.Index("ix_task_unit_state_due", "unit", "state", "due"),
+    sa.Index("ix_task_state_due", "state", "due"),
+)
+
+timer_table = sa.Table(
+    "timer",
+    metadata,
+    sa.Column("run", sa.String(60), primary_key=True),
+    sa.Column("step", sa.String(60), primary_key=True),
+    sa.Column("round", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("fire_at", UtcDateTime, nullable=False),
+    sa.Index("ix_timer_fire_at", "fire_at", "run"),
+)
+
+receipt_table = sa.Table(
+    "receipt",
+    metadata,
+    sa.Column("id", sa.String(60), primary_key=True),
+    sa.Column("task", sa.String(60), sa.ForeignKey("task.id"), nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("by", Json, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("form", Json, nullable=True),
+)
+
+file_table = sa.Table(
+    "task_file",
+    metadata,
+    sa.Column("task", sa.String(60), sa.ForeignKey("task.id"), primary_key=True),
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("media", sa.String(100), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("by", sa.String(120), nullable=False),
+    sa.Column("receipt", sa.String(60), nullable=True),  # the receipt it belongs to, once there is one
+)
+
+_TASK = task_table.c
+_FIXED = ("id", "run", "incident", "step", "round", "opened_at")  # what a task never changes
+_CHANGING = [column.name for column in task_table.columns if column.name not in _FIXED]
+_UPDATE_TASK = (
+    task_table.update().where(_TASK.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in _CHANGING})
+)
+_TASKS_OF_RUN = sa.select(task_table).where(_TASK.run == sa.bindparam("run")).order_by(_TASK.step, _TASK.round)
+_RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
+_RUN_LOCKED = _RUN.with_for_update()
+_TASK_BY_ID = sa.select(task_table).where(_TASK.id == sa.bindparam("id"))
+_NEXT_DUE = sa.select(sa.func.min(timer_table.c.fire_at))
+_DUE_RUN = (
+    sa.select(timer_table.c.run, timer_table.c.fire_at)
+    .where(timer_table.c.fire_at <= sa.bindparam("until"))
+    .order_by(timer_table.c.fire_at, timer_table.c.run)
+    .limit(1)
+)
+_DROP_TIMERS = timer_table.delete().where(
+    timer_table.c.run == sa.bindparam("_run"),
+    timer_table.c.step == sa.bindparam("_step"),
+    timer_table.c.round == sa.bindparam("_round"),
+)
+
+
+# ── plans ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def publish_plan(
+    conn: sa.Connection, digest: str, name: str, version: str, canonical: str, at: datetime, by: str
+) -> bool:
+    """Store a plan version; ``False`` when exactly this one is there already."""
+    values = {
+        "digest": digest,
+        "name": name,
+        "version": version,
+        "canonical": canonical,
+        "published_at": at,
+        "published_by": by,
+    }
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    return conn.execute(insert(plan_table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def plan_digest(conn: sa.Connection, name: str, version: str) -> str | None:
+    """The digest under which ``name`` and ``version`` were published."""
+    found = plan_table.c.name == name, plan_table.c.version == version
+    digest: str | None = conn.execute(sa.select(plan_table.c.digest).where(*found)).scalar()
+    return digest
+
+
+def plan(conn: sa.Connection, digest: str) -> str | None:
+    """The canonical JSON of a plan."""
+    canonical: str | None = conn.execute(
+        sa.select(plan_table.c.canonical).where(plan_table.c.digest == digest)
+    ).scalar()
+    return canonical
+
+
+def plans(conn: sa.Connection) -> list[tuple[str, datetime]]:
+    """Every plan's digest and when it was published, newest first."""
+    order = plan_table.c.published_at.desc(), plan_table.c.name, plan_table.c.version.desc()
+    rows = conn.execute(sa.select(plan_table.c.digest, plan_table.c.published_at).order_by(*order))
+    return [(row.digest, row.published_at) for row in rows]
+
+
+# ── incidents ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_incident(conn: sa.Connection, incident: Incident) -> bool:
+    """Store a new incident; ``False`` when it is there already."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    return conn.execute(insert(incident_table).values(asdict(incident)).on_conflict_do_nothing()).rowcount == 1
+
+
+def lock_incident(conn: sa.Connection, id: str) -> Incident | None:
+    """The incident, held against other writers until the transaction ends."""
+    row = conn.execute(sa.select(incident_table).where(incident_table.c.id == id).with_for_update()).one_or_none()
+    return None if row is None else Incident(**row._mapping)
+
+
+def find_incident(conn: sa.Connection, *, id: str | None = None, alert_id: str | None = None) -> Incident | None:
+    """The incident with this id, or of this alert."""
+    where = incident_table.c.id == id if id is not None else incident_table.c.alert_id == alert_id
+    row = conn.execute(sa.select(incident_table).where(where)).one_or_none()
+    return None if row is None else Incident(**row._mapping)
+
+
+def save_incident(conn: sa.Connection, incident: Incident) -> None:
+    """Write the incident as it is now."""
+    conn.execute(incident_table.update().where(incident_table.c.id == incident.id).values(asdict(incident)))
+
+
+def incidents(
+    conn: sa.Connection, state: str | None, after: tuple[datetime, str] | None, limit: int
+) -> tuple[list[Incident], int]:
+    """One page of incidents, newest first, and how many there are."""
+    table = incident_table
+    where = [] if state is None else [table.c.state == state]
+    total = conn.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar() or 0
+    if after is not None:
+        where.append(
+            sa.or_(table.c.opened_at < after[0], sa.and_(table.c.opened_at == after[0], table.c.id < after[1]))
+        )
+    rows = conn.execute(
+        sa.select(table).where(*where).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit)
+    )
+    return [Incident(**row._mapping) for row in rows], total
+
+
+# ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_run(conn: sa.Connection, id: str, *, lock: bool = False) -> Run | None:
+    """The run; with ``lock`` held against other writers until the transaction ends."""
+    row = conn.execute(_RUN_LOCKED if lock else _RUN, {"id": id}).one_or_none()
+    return None if row is None else Run(**row._mapping)
+
+
+def runs_of(conn: sa.Connection, incident: str) -> list[Run]:
+    """The incident's runs in the order they were started."""
+    table = run_table
+    rows = conn.execute(sa.select(table).where(table.c.incident == incident).order_by(table.c.started_at, table.c.id))
+    return [Run(**row._mapping) for row in rows]
+
+
+def busy_run(conn: sa.Connection, incident: str) -> bool:
+    """Whether any run of the incident is not closed."""
+    found = sa.select(run_table.c.id).where(run_table.c.incident == incident, run_table.c.state != "closed").limit(1)
+    return conn.execute(found).first() is not None
+
+
+def run_counts(conn: sa.Connection) -> dict[str, tuple[int, int]]:
+    """For every plan digest: how often it was run, and how many of these runs are closed."""
+    closed = sa.func.sum(sa.case((run_table.c.state == "closed", 1), else_=0))
+    rows = conn.execute(sa.select(run_table.c.plan, sa.func.count(), closed).group_by(run_table.c.plan))
+    return {row[0]: (row[1], int(row[2])) for row in rows}
+
+
+def save_run(conn: sa.Connection, run: Run, *, new: bool = False) -> None:
+    """Write the run as it is now."""
+    values = {
+        "id": run.id, "incident": run.incident, "plan": run.plan, "state": run.state, "started_at": run.started_at,
+        "closed_at": run.closed_at, "superseded_by": run.superseded_by,
+    }  # fmt: skip
+    if new:
+        conn.execute(run_table.insert(), values)
+    else:
+        conn.execute(run_table.update().where(run_table.c.id == run.id), values)
+
+
+# ── tasks and timers ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tasks_of(conn: sa.Connection, run: str) -> list[Task]:
+    """Every round of every step of the run."""
+    return [_task(row) for row in conn.execute(_TASKS_OF_RUN, {"run": run})]
+
+
+def find_task(conn: sa.Connection, id: str) -> Task | None:
+    """One round of one step."""
+    row = conn.execute(_TASK_BY_ID, {"id": id}).one_or_none()
+    return None if row is None else _task(row)
+
+
+def tasks(
+    conn: sa.Connection,
+    *,
+    units: Iterable[str] | None = None,
+    state: str | None = None,
+    over: bool | None = None,
+    after: tuple[datetime, str] | None = None,
+    limit: int,
+) -> tuple[list[Task], int]:
+    """One page of tasks, oldest opened first, and how many there are. ``units=None`` means all departments."""
+    where: list[sa.ColumnElement[bool]] = []
+    if units is not None:
+        where.append(_TASK.unit.in_(sorted(units)))
+    if state is not None:
+        where.append(_TASK.state == state)
+    if over is not None:
+        where.append(_TASK.closed_at.is_not(None) if over else _TASK.closed_at.is_(None))
+    total = conn.execute(sa.select(sa.func.count()).select_from(task_table).where(*where)).scalar() or 0
+    if after is not None:
+        where.append(sa.or_(_TASK.opened_at > after[0], sa.and_(_TASK.opened_at == after[0], _TASK.id > after[1])))
+    rows = conn.execute(sa.select(task_table).where(*where).order_by(_TASK.opened_at, _TASK.id).limit(limit))
+    return [_task(row) for row in rows], total
+
+
+def task_counts(conn: sa.Connection, incidents: Sequence[str]) -> dict[str, dict[str, int]]:
+    """For every incident: how many tasks are in which state."""
+    statement = (
+        sa.select(_TASK.incident, _TASK.state, sa.func.count())
+        .where(_TASK.incident.in_(incidents))
+        .group_by(_TASK.incident, _TASK.state)
+    )
+    counts: dict[str, dict[str, int]] = {id: {} for id in incidents}
+    for incident, state, n in conn.execute(statement.order_by(_TASK.incident, _TASK.state)):
+        counts[incident][state] = n
+    return counts
+
+
+def late_by_incident(conn: sa.Connection, incidents: Sequence[str]) -> dict[str, int]:
+    """For every incident: how many tasks missed their due time."""
+    statement = (
+        sa.select(_TASK.incident, sa.func.count())
+        .where(_TASK.incident.in_(incidents), _TASK.late)
+        .group_by(_TASK.incident)
+    )
+    return {row[0]: row[1] for row in conn.execute(statement)}
+
+
+def save_tasks(conn: sa.Connection, changed: Iterable[Task], known: Iterable[str]) -> None:
+    """Write the tasks as they are now, and what becomes due for them. ``known`` are ids already stored."""
+    stored = set(known)
+    rows = [(task, _values(task)) for task in changed]
+    new = [values for task, values in rows if task.id not in stored]
+    old = [(task, values) for task, values in rows if task.id in stored]
+    if new:
+        conn.execute(task_table.insert(), new)
+    if old:
+        conn.execute(
+            _UPDATE_TASK, [{"_id": task.id} | {name: values[name] for name in _CHANGING} for task, values in old]
+        )
+        conn.execute(_DROP_TIMERS, [{"_run": task.run, "_step": task.step, "_round": task.round} for task, _ in old])
+    due = [
+        {"run": timer.run, "step": timer.step, "round": timer.round, "kind": timer.kind, "fire_at": timer.fire_at}
+        for task, _ in rows
+        for timer in timers(task)
+    ]
+    if due:
+        conn.execute(timer_table.insert(), due)
+
+
+def next_due(conn: sa.Connection) -> datetime | None:
+    """When the next timer fires."""
+    moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
+    return moment
+
+
+def due_run(conn: sa.Connection, until: datetime) -> tuple[str, datetime] | None:
+    """The run whose timer is due first, up to and including ``until``, and when."""
+    row = conn.execute(_DUE_RUN, {"until": until}).one_or_none()
+    return None if row is None else (row.run, row.fire_at)
+
+
+def only_ticker(conn: sa.Connection) -> bool:
+    """Whether this transaction is the only one that fires timers; others need not wait for it."""
+    if conn.dialect.name == "sqlite":
+        return True
+    return bool(conn.execute(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext("command.tick")))).scalar())
+
+
+def _values(task: Task) -> dict[str, Any]:
+    values = {name: getattr(task, name) for name in _COLUMNS}
+    values["rungs"] = [
+        [rung.rule, _iso(rung.at), rung.to, rung.fired_at and _iso(rung.fired_at)] for rung in task.rungs
+    ]
+    return values
+
+
+_COLUMNS = tuple(column.name for column in task_table.columns)
+
+
+def _task(row: sa.Row[Any]) -> Task:
+    values = dict(row._mapping)
+    ladder = tuple(
+        RungDue(rule, datetime.fromisoformat(at), to, None if fired is None else datetime.fromisoformat(fired))
+        for rule, at, to, fired in values["rungs"]
+    )
+    return Task(**{**values, "rungs": ladder})
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+# ── receipts and files ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_file(conn: sa.Connection, task: str, file: File, at: datetime, by: str) -> bool:
+    """Attach a file to a task; ``False`` when this content is attached already."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    values = {"task": task, **asdict(file), "at": at, "by": by}
+    return conn.execute(insert(file_table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def files_waiting(conn: sa.Connection, task: str) -> list[File]:
+    """Files attached to the task that belong to no receipt yet."""
+    where = file_table.c.task == task, file_table.c.receipt.is_(None)
+    return [
+        _file(row)
+        for row in conn.execute(sa.select(file_table).where(*where).order_by(file_table.c.at, file_table.c.sha256))
+    ]
+
+
+def seal_files(conn: sa.Connection, task: str, receipt: str) -> None:
+    """Let the files waiting at the task belong to ``receipt``."""
+    conn.execute(
+        file_table.update().where(file_table.c.task == task, file_table.c.receipt.is_(None)).values(receipt=receipt)
+    )
+
+
+def add_receipt(conn: sa.Connection, receipt: Receipt) -> None:
+    """Store a receipt."""
+    values = {
+        "id": receipt.id,
+        "task": receipt.task,
+        "at": receipt.at,
+        "by": receipt.by,
+        "note": receipt.note,
+        "form": receipt.form,
+    }
+    conn.execute(receipt_table.insert(), values)
+
+
+def receipts(conn: sa.Connection, tasks: Sequence[str]) -> dict[str, list[Receipt]]:
+    """The receipts of each task, oldest first, with their files."""
+    files: dict[str, list[File]] = {}
+    for row in conn.execute(
+        sa.select(file_table).where(file_table.c.task.in_(tasks)).order_by(file_table.c.at, file_table.c.sha256)
+    ):
+        files.setdefault(row.receipt or "", []).append(_file(row))
+    found: dict[str, list[Receipt]] = {}
+    for row in conn.execute(
+        sa.select(receipt_table).where(receipt_table.c.task.in_(tasks)).order_by(receipt_table.c.at)
+    ):
+        receipt = Receipt(row.id, row.task, row.at, row.by, row.note, row.form, tuple(files.get(row.id, ())))
+        found.setdefault(row.task, []).append(receipt)
+    return found
+
+
+def _file(row: sa.Row[Any]) -> File:
+    return File(row.name, row.sha256, row.bytes, row.media)
