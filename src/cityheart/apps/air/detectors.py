@@ -22,6 +22,7 @@ RING_HOURS = 96
 """Hours that the state remembers of every station: the look-back of the features and room for rows that come late."""
 
 REMEMBERED_DAYS = 14
+SILENT_WINDOW = timedelta(days=10)
 LEAST_HOURS_OF_DAY = 12
 """A day without a valid daily index counts by the index of its hours, if that saw at least so many hours."""
 
@@ -277,3 +278,39 @@ class _Part:
     def moment(self, hour: int) -> datetime:
         """When the city knew the hour at index ``hour``."""
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(self.known[hour]))
+
+
+def station_silent() -> QueryDetector:
+    """Once a day, stations without a valid reading of any pollutant for more than six hours, within ten days."""
+    expected = ", ".join(f"('{station.code}')" for station in stations())
+    return QueryDetector(
+        id="air.station_silent",
+        title=text("监测站失联", "Silent monitoring station"),
+        kind="station_silent",
+        sql=f"""
+            WITH heard AS (
+              SELECT station, max(observed_at) AS last_at FROM air_hourly
+              WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
+            ), silent AS (
+              SELECT expected.column1 AS station, heard.last_at AS last_at,
+                (date_part('epoch', $now) - coalesce(
+                  date_part('epoch', heard.last_at) + 3600, date_part('epoch', $now) - $window_hours * 3600
+                )) / 3600 AS silent_hours
+              FROM (VALUES {expected}) AS expected LEFT JOIN heard ON heard.station = expected.column1
+              WHERE EXISTS (SELECT 1 FROM air_hourly)
+            )
+            SELECT * FROM silent WHERE silent_hours > $hours ORDER BY station""",
+        inputs=("air_hourly",),
+        every=timedelta(days=1),
+        window=SILENT_WINDOW,
+        parameters={"hours": 6, "window_hours": SILENT_WINDOW // timedelta(hours=1)},
+        finding=QueryFinding(
+            subject_kind="station",
+            subject="station",
+            name=text("{station} 站", "Station {station}"),
+            level=4,
+            score="silent_hours",
+            start="last_at",
+            reasons=(text("{silent_hours:.0f} 小时无有效读数。", "No valid reading for {silent_hours:.0f} hours."),),
+        ),
+    )

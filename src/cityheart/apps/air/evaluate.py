@@ -1,0 +1,345 @@
+"""Judges the warnings against what happened: episodes, lead times, warned days, the skill of the forecast.
+
+Everything is computed from a play of the past in the order in which the city knew it; days are local days of Beijing.
+``python -m cityheart.apps.air.evaluate`` prints the judgement of the four years as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+
+from cityheart.apps.air import feed, forecast, levels
+from cityheart.apps.air.detectors import HeavyPollution
+from cityheart.sdk import Finding
+
+Array = npt.NDArray[np.float64]
+
+DATA = Path(__file__).parent / "data" / "beijing-air.zip"
+TUNED_UNTIL = date(2015, 1, 1)
+"""Thresholds were chosen on the days before; what comes after judges them."""
+
+EPISODES: tuple[tuple[date, date, int], ...] = (
+    (date(2015, 11, 27), date(2015, 12, 1), 2),
+    (date(2015, 12, 7), date(2015, 12, 9), 2),
+    (date(2015, 12, 20), date(2015, 12, 23), 1),
+    (date(2016, 12, 17), date(2016, 12, 21), 1),
+    (date(2016, 12, 30), date(2017, 1, 7), 1),
+)
+"""Known episodes, first and last day, and the mildest level that counts (2 orange, 1 red)."""
+
+_LOCAL = timedelta(hours=8)
+_EPOCH = date(1970, 1, 1)
+_HOUR = 3_600_000_000
+
+
+def readings(data: Path = DATA) -> pa.Table:
+    """The data set as rows of ``air_hourly`` with ``_known_at``, in the order in which the city knew them."""
+    renamed = json.loads((Path(__file__).parent / "contracts" / "air_hourly.json").read_text("utf-8"))["cityheart"]["rename"]
+    tables = []
+    with zipfile.ZipFile(data) as archive:
+        for name in sorted(archive.namelist()):
+            content = archive.read(name)
+            tables.append(_typed(content, renamed))
+    table = pa.concat_tables(tables)
+    order = [("_known_at", "ascending"), ("observed_at", "ascending"), ("station", "ascending")]
+    return table.sort_by(order).combine_chunks()
+
+
+def _typed(content: bytes, renamed: Mapping[str, str]) -> pa.Table:
+    numbers = {header: pa.float64() for header in renamed if header not in ("No", "day")}
+    options = pa.csv.ConvertOptions(column_types=numbers, null_values=["NA"], strings_can_be_null=True)
+    table = pa.csv.read_csv(pa.py_buffer(content), convert_options=options)
+    hours = feed.hours_of(table)
+    columns = {renamed.get(name, name): table[name] for name in table.column_names}
+    for name in ("row_number", "year", "month", "day_of_month", "hour"):
+        del columns[name]
+    moment = pa.timestamp("us", "UTC")
+    known = hours * _HOUR + _HOUR + feed.PUBLICATION_LAG // timedelta(microseconds=1)
+    return pa.table(columns | {"observed_at": pa.array(hours * _HOUR).cast(moment), "_known_at": pa.array(known).cast(moment)})
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a play gave: the findings in order, and the rows of ``air_city``."""
+
+    findings: Sequence[Finding]
+    city: pa.Table
+
+
+def play(rows: pa.Table, rows_a_batch: int = 168 * 12, detector: HeavyPollution | None = None) -> Played:
+    """Steps the detector over ``rows`` in batches of the given size."""
+    detector = detector or HeavyPollution()
+    state = detector.init("")
+    findings: list[Finding] = []
+    tables: list[pa.Table] = []
+    for start in range(0, rows.num_rows, rows_a_batch):
+        step = detector.step(state, rows.slice(start, rows_a_batch))
+        state = step.state
+        findings += step.findings
+        tables.append(step.outputs["air_city"])
+    return Played(findings, pa.concat_tables(tables))
+
+
+def daily(city: pa.Table) -> dict[date, float]:
+    """Daily AQI of every local day that has one: the moving 24-hour index at its last hour."""
+    hours = _hours(city)
+    last = (hours + 8) % 24 == 23
+    values = city["aqi_24h"].to_numpy()[last]
+    days = ((hours[last] + 8) // 24).tolist()
+    return {_EPOCH + timedelta(days=day): float(value) for day, value in zip(days, values, strict=True) if value == value}
+
+
+def _hours(city: pa.Table) -> npt.NDArray[np.int64]:
+    return np.asarray(city["observed_at"].cast(pa.int64()).to_numpy() // _HOUR)
+
+
+@dataclass(frozen=True)
+class Warning:
+    """One warning from its raising to its end (None: it stands): levels with the moments they were reached."""
+
+    levels: tuple[tuple[datetime, int], ...]
+    ended: datetime | None
+
+    @property
+    def raised(self) -> datetime:
+        """When it was raised."""
+        return self.levels[0][0]
+
+    def days(self, until: date) -> Iterator[date]:
+        """Local days on which it stood, up to ``until``."""
+        day, last = _local(self.raised), _local(self.ended) if self.ended else until
+        while day <= last:
+            yield day
+            day += timedelta(days=1)
+
+    def worst(self, since: datetime, until: datetime) -> int | None:
+        """The most severe level in force at some moment of [since, until)."""
+        ends = [moment for moment, _ in self.levels[1:]] + [self.ended or until]
+        held = [level for (begin, level), end in zip(self.levels, ends, strict=True) if begin < until and end > since]
+        return min(held, default=None)
+
+
+def _local(moment: datetime) -> date:
+    return (moment.astimezone(UTC) + _LOCAL).date()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) - _LOCAL
+
+
+def warnings(findings: Sequence[Finding]) -> list[Warning]:
+    """Findings of one matter merged into warnings, as watch does."""
+    merged: list[Warning] = []
+    levels: list[tuple[datetime, int]] = []
+    for finding in findings:
+        if finding.level is not None:
+            levels.append((finding.at, finding.level))
+        elif levels:
+            merged.append(Warning(tuple(levels), finding.at))
+            levels = []
+    return [*merged, Warning(tuple(levels), None)] if levels else merged
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A known episode: which level it had to reach, which it reached when, and how long before its first day above 200
+    the warning was raised (hours from the raising to that day's local midnight; negative: after it began)."""
+
+    first: str
+    last: str
+    wanted: int
+    reached: int | None
+    reached_at: str | None
+    raised_at: str | None
+    hours_before: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether the level was reached before the end of the episode."""
+        return self.reached is not None and self.reached <= self.wanted
+
+
+def episodes(found: Sequence[Warning]) -> list[Episode]:
+    """The known episodes against warnings."""
+    judged = []
+    for first, last, wanted in EPISODES:
+        since, until = _midnight(first), _midnight(last + timedelta(days=1))
+        standing = [each for each in found if each.raised < until and (each.ended is None or each.ended > since)]
+        worst = min((level for each in standing if (level := each.worst(since, until))), default=None)
+        reached = [moment for each in standing for moment, level in each.levels if level == worst and moment < until]
+        raised = min((each.raised for each in standing), default=None)
+        judged.append(
+            Episode(
+                first.isoformat(),
+                last.isoformat(),
+                wanted,
+                worst,
+                min(reached).isoformat() if reached else None,
+                raised.isoformat() if raised else None,
+                round((since - raised) / timedelta(hours=1), 1) if raised else None,
+            )
+        )
+    return judged
+
+
+@dataclass(frozen=True)
+class Days:
+    """Counts of local days: heavy (AQI above 200), warned at some hour, warned without being heavy, heavy without a
+    warning; ``eve_or_morrow`` of the days warned in vain were the day before or after a heavy one."""
+
+    heavy: int
+    warned: int
+    warned_not_heavy: int
+    eve_or_morrow: int
+    heavy_not_warned: int
+    warnings: int
+    warnings_without_heavy_day: int
+    median_hours_before: float | None
+
+
+def days(found: Sequence[Warning], values: Mapping[date, float], since: date, until: date) -> Days:
+    """Warnings against the daily AQI of the local days in [since, until)."""
+    known = {day: value for day, value in values.items() if since <= day < until}
+    heavy = {day for day, value in known.items() if value > forecast.HEAVY}
+    all_heavy = {day for day, value in values.items() if value > forecast.HEAVY}
+    end = max(values)
+    warned = {day for each in found for day in each.days(end)} & known.keys()
+    vain = warned - heavy
+    beside = {day for day in vain if {day - timedelta(days=1), day + timedelta(days=1)} & all_heavy}
+    within = [each for each in found if since <= _local(each.raised) < until]
+    led = []
+    for each in within:
+        first = min((day for day in each.days(end) if day in all_heavy), default=None)
+        if first is not None:
+            led.append((_midnight(first) - each.raised) / timedelta(hours=1))
+    return Days(
+        heavy=len(heavy),
+        warned=len(warned),
+        warned_not_heavy=len(vain),
+        eve_or_morrow=len(beside),
+        heavy_not_warned=len(heavy - warned),
+        warnings=len(within),
+        warnings_without_heavy_day=len(within) - len(led),
+        median_hours_before=round(float(np.median(led)), 1) if led else None,
+    )
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One lead of the forecast against persistence, issued at one local hour: mean absolute errors in AQI; hits, false
+    alarms, misses and the critical success index for a day above 200, by the rule's own threshold or, where the lead
+    has none, by forecasts above 200 in value; the Brier skill score of the probability against the share of heavy days."""
+
+    lead: int
+    issued: int
+    days: int
+    error: float
+    error_persistence: float
+    hits: int
+    false_alarms: int
+    misses: int
+    csi: float
+    csi_persistence: float
+    brier_skill: float
+
+
+def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date, hour: int = 19) -> list[Skill]:
+    """Skill of the forecasts issued when the local hour ``hour`` was complete, on days of issue in [since, until)."""
+    hours = _hours(city)
+    issued = (hours + 8) // 24
+    span = ((since - _EPOCH).days, (until - _EPOCH).days)
+    chosen = ((hours + 8) % 24 == hour) & (issued >= span[0]) & (issued < span[1]) & (city["days_learnt"].to_numpy() > 0)
+    present = city["aqi_24h"].to_numpy().astype(float)
+    truth = {(day - _EPOCH).days: value for day, value in daily(city).items()}
+    judged = []
+    for lead in range(forecast.LEADS):
+        seen = np.array([truth.get(day + lead, np.nan) for day in issued.tolist()])
+        value, heavy = (city[f"{name}_d{lead}"].to_numpy().astype(float) for name in ("aqi", "heavy"))
+        used = chosen & ~np.isnan(seen) & ~np.isnan(value) & ~np.isnan(present)
+        happened = seen[used] > forecast.HEAVY
+        counts = thresholds[lead] <= 1.0
+        said = heavy[used] > thresholds[lead] if counts else value[used] > forecast.HEAVY
+        persisted = present[used] > forecast.HEAVY
+        rate = happened.mean()
+        judged.append(
+            Skill(
+                lead,
+                hour,
+                int(used.sum()),
+                round(float(np.abs(value[used] - seen[used]).mean()), 1),
+                round(float(np.abs(present[used] - seen[used]).mean()), 1),
+                int((said & happened).sum()),
+                int((said & ~happened).sum()),
+                int((~said & happened).sum()),
+                _csi(said, happened),
+                _csi(persisted, happened),
+                round(float(1.0 - ((heavy[used] - happened) ** 2).mean() / (rate * (1.0 - rate))), 3),
+            )
+        )
+    return judged
+
+
+def _csi(said: npt.NDArray[np.bool_], happened: npt.NDArray[np.bool_]) -> float:
+    return round(float((said & happened).sum() / max((said | happened).sum(), 1)), 3)
+
+
+def thresholds(city: pa.Table, until: date = TUNED_UNTIL, false_alarm_ratio: float = 0.5) -> list[float]:
+    """The decision threshold of every lead from the days before ``until`` alone, over all hours of issue.
+
+    Of the probabilities 0.05, 0.10 … the one with the best critical success index among those of whose forecasts at
+    most ``false_alarm_ratio`` were false; 1.01, which is never reached, when there is none.
+    """
+    hours = _hours(city)
+    issued = (hours + 8) // 24
+    before = (until - _EPOCH).days
+    truth = {(day - _EPOCH).days: value for day, value in daily(city).items()}
+    chosen = []
+    for lead in range(forecast.LEADS):
+        seen = np.array([truth.get(day + lead, np.nan) for day in issued.tolist()])
+        heavy = city[f"heavy_d{lead}"].to_numpy().astype(float)
+        used = (issued + lead < before) & (city["days_learnt"].to_numpy() > 0) & ~np.isnan(seen) & ~np.isnan(heavy)
+        happened = seen[used] > forecast.HEAVY
+        best = (0.0, 1.01)
+        for step in range(1, 20):
+            said = heavy[used] > step / 20
+            if said.sum() >= 24 and (said & ~happened).sum() <= false_alarm_ratio * said.sum():
+                best = max(best, (_csi(said, happened), step / 20))
+        chosen.append(best[1])
+    return chosen
+
+
+def judgement(played: Played, used: Sequence[float]) -> dict[str, object]:
+    """Everything above as JSON, for the days the thresholds were chosen on, the days after, and all."""
+    values = daily(played.city)
+    found = warnings(played.findings)
+    spans = {
+        "2013-03/2017-02": (min(values), max(values) + timedelta(days=1)),
+        "chosen on": (min(values), TUNED_UNTIL),
+        "judged on": (TUNED_UNTIL, max(values) + timedelta(days=1)),
+    }
+    return {
+        "episodes": [asdict(each) | {"met": each.met} for each in episodes(found)],
+        "days": {name: asdict(days(found, values, *span)) for name, span in spans.items()},
+        "skill": {name: [asdict(each) for each in skill(played.city, used, *span)] for name, span in spans.items()},
+        "thresholds": {"used": list(used), "chosen again": thresholds(played.city)},
+    }
+
+
+def main() -> None:
+    """Prints the judgement of the data set."""
+    used = levels.rules()[0].heavy_probability
+    print(json.dumps(judgement(play(readings()), used), ensure_ascii=False, indent=1))
+
+
+if __name__ == "__main__":
+    main()
