@@ -34,6 +34,9 @@ __all__ = ["Flag", "Limit", "Operation", "event_titles", "event_types", "flags",
 
 PACKAGE = Path(__file__).parent
 EVENTS = PACKAGE / "events.toml"
+VARIABLES = {
+    "CITYHEART_DEMO_PASSWORD": "password of the people of `cityheart demo`; without it one is made up and shown",
+}
 NOTE = "<!-- made from the code by `make reference`; edit the code, not this page -->\n"
 
 
@@ -99,9 +102,12 @@ def settings_page() -> str:
         default = "" if field.is_required() else f"`{field.default!r}`"
         variable = "" if name == "home" else f"`CITYHEART_{name.upper()}`"
         rows.append([f"`{name}`", type_name(field.annotation), default, variable, field.description or ""])
+    others = [[f"`{name}`", meaning] for name, meaning in VARIABLES.items()]
     return (
         "# Settings\n\nWhat `cityheart.toml` in a city's folder may say; the environment overrides the file.\n\n"
         + table(("name", "type", "default", "environment", "meaning"), rows)
+        + "\n## Other variables of the environment\n\n"
+        + table(("name", "meaning"), others)
     )
 
 

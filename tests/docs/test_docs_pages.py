@@ -62,3 +62,9 @@ def test_every_dependency_is_decided() -> None:
     listed = {canonicalize_name(name) for name, licence, reason in lines if licence.strip("- ") and name != "package"}
     assert wanted - listed == set(), "without a line in docs/adr/0004-dependencies.md"
     assert listed - wanted == set(), "no longer a dependency"
+
+
+def test_environment_variables_are_named_in_the_pages() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    pages = "\n".join(page.read_text("utf-8") for page in PAGES)
+    assert [name for name in sorted(set(re.findall(r"CITYHEART_[A-Z_]*[A-Z]", code))) if name not in pages] == []
