@@ -172,7 +172,7 @@ def load_state(saved: bytes) -> State:
             at += count * dtype.itemsize
         if at != len(saved):
             raise ValueError("its length is wrong")
-    except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise Invalid(
             f"A saved state cannot be read: {error}", remedy="Delete the checkpoint; the detector starts anew."
         ) from error

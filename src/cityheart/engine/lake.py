@@ -571,19 +571,27 @@ class Lake:
         plain = [file for file in files if every or (spec.timed and file.unique and per_day[file.day] == 1)]
         paths = {file.path for file in plain}
         mixed = [file for file in files if file.path not in paths]
-        names = [field.name for field in schema]
+        names = schema.names
         listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
         where = f" WHERE {' AND '.join(inner)}" if inner else ""
         selects = []
         for suffix, part in (("plain", plain), ("mixed", mixed)):
-            if part:
-                source = f"{reference}__{suffix}"
-                views[source] = Files([table.directory / file.path for file in sorted(part, key=_place)], schema)
-                if suffix == "mixed":
-                    views[f"{source}_known"] = f"SELECT {listed} FROM {source}{where}"  # noqa: S608
-                    selects.append(newest_sql(f"{source}_known", names, spec.key))
-                else:
-                    selects.append(f"SELECT {listed} FROM {source}{where}")  # noqa: S608
+            if not part:
+                continue
+            source = f"{reference}__{suffix}"
+            # The engine takes the columns of a list of files from the first, so those of one width go together.
+            widths = sorted({file.columns for file in part})
+            for width in widths:
+                same = [table.directory / file.path for file in sorted(part, key=_place) if file.columns == width]
+                views[f"{source}_{width}"] = Files(same, schema, width)
+            views[source] = " UNION ALL ".join(
+                f"SELECT {listed} FROM {source}_{width}{where}"  # noqa: S608
+                for width in widths
+            )
+            if suffix == "mixed":
+                selects.append(newest_sql(source, names, spec.key))
+            else:
+                selects.append(f"SELECT {listed} FROM {source}")  # noqa: S608
         view = " UNION ALL ".join(selects)
         if outer:
             view = f"SELECT {listed} FROM ({view}) WHERE {' AND '.join(outer)}"  # noqa: S608

@@ -92,7 +92,11 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One Parquet file of a table. ``unique``: no key occurs twice in it. Times in microseconds since 1970 UTC."""
+    """One Parquet file of a table. Times in microseconds since 1970 UTC.
+
+    ``columns``: it has the first so many of the table, which only ever gains columns at the end. ``unique``: no key
+    occurs twice in it.
+    """
 
     path: str  # relative to the table, "_day=2015-12-01/…"
     day: date
@@ -101,6 +105,7 @@ class DataFile:
     time: tuple[int, int]
     known: tuple[int, int]
     seq: tuple[int, int]
+    columns: int
     unique: bool
 
 
@@ -248,6 +253,7 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
             time=_range(rows[spec.time]),
             known=_range(rows[KNOWN_AT]),
             seq=_range(rows[SEQ]),
+            columns=rows.num_columns,
             unique=unique,
         ),
         rows,

@@ -169,10 +169,8 @@ class TableLog:
     def commit(self, operation: str, actions: Sequence[Action]) -> int:
         """Writes the next version durably and takes it in; Raced when another writer was first."""
         version = self.version + 1
-        staged = self.directory / "_staged" / f"{version}-{os.getpid()}.json"
-        staged.parent.mkdir(exist_ok=True)
         payload = "\n".join(json.dumps(action, separators=(",", ":"), ensure_ascii=False) for action in actions)
-        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        staged, handle = self._stage(version)
         try:
             written = os.fstat(handle).st_mtime_ns // 1_000_000
             first = {"commitInfo": {"timestamp": written, "operation": operation, "engineInfo": "cityheart"}}
@@ -190,6 +188,18 @@ class TableLog:
         sync_directory(target.parent)
         self._take(actions)
         return version
+
+    def _stage(self, version: int) -> tuple[Path, int]:
+        """A file of one's own for a commit that is not linked yet. What a crash leaves here is never read."""
+        folder = self.directory / "_staged"
+        folder.mkdir(exist_ok=True)
+        number = 0
+        while True:
+            path = folder / f"{version}-{number}.json"
+            try:
+                return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            except FileExistsError:
+                number += 1
 
     def widened(self, columns: Sequence[pa.Field]) -> Action:
         """The action that adds columns (null in the rows that are there)."""
@@ -235,7 +245,7 @@ def add(file: DataFile, spec: TableSpec, modified_ms: int, *, change: bool) -> A
     high = {SEQ: file.seq[1], KNOWN_AT: _stamp(file.known[1]), spec.time: _stamp(file.time[1])}
     nulls = dict.fromkeys(low, 0)
     stats = {"numRecords": file.rows, "minValues": low, "maxValues": high, "nullCount": nulls}
-    own = {"time": file.time, "known": file.known, "seq": file.seq, "unique": file.unique}
+    own = {"time": file.time, "known": file.known, "seq": file.seq, "columns": file.columns, "unique": file.unique}
     return {
         "add": {
             "path": file.path,
@@ -278,5 +288,6 @@ def _read_add(action: Mapping[str, object]) -> DataFile:
         time=(own["time"][0], own["time"][1]),
         known=(own["known"][0], own["known"][1]),
         seq=(own["seq"][0], own["seq"][1]),
+        columns=int(own["columns"]),
         unique=bool(own["unique"]),
     )

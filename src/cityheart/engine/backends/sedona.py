@@ -41,11 +41,12 @@ _TYPES: dict[pa.DataType, str] = {
 
 
 class Files:
-    """Parquet files of one table, too large to be held in memory."""
+    """Parquet files of one table, too large to be held in memory; each has the first ``columns`` of the schema."""
 
-    def __init__(self, paths: Sequence[Path], schema: pa.Schema) -> None:
+    def __init__(self, paths: Sequence[Path], schema: pa.Schema, columns: int) -> None:
         self.paths = [str(path) for path in paths]
         self.schema = schema
+        self.columns = columns
 
 
 View: TypeAlias = pa.Table | Files | str  # rows in memory, files, or a SELECT over views before it
@@ -107,17 +108,12 @@ def _register(context: sedonadb.context.SedonaContext, name: str, view: View) ->
     elif isinstance(view, str):
         context.sql(view).to_view(name, overwrite=True)
     else:
-        frame = context.read_parquet(view.paths, partitioning=[])
-        there = set(frame.columns)
-        frame.to_view(name, overwrite=True)
-        if not there.issuperset(view.schema.names):
-            columns = [
-                f'"{field.name}"'
-                if field.name in there
-                else f"arrow_cast(NULL, '{_type(field.type)}') AS \"{field.name}\""
-                for field in view.schema
-            ]
-            select = f"SELECT {', '.join(columns)} FROM {name}"  # noqa: S608  quoted column names, no values
+        context.read_parquet(view.paths, partitioning=[]).to_view(name, overwrite=True)
+        if view.columns < len(view.schema):
+            names = ['"' + column.replace('"', '""') + '"' for column in view.schema.names]
+            missing = [f"arrow_cast(NULL, '{_type(kind)}')" for kind in view.schema.types[view.columns :]]
+            added = [f"{null} AS {column}" for null, column in zip(missing, names[view.columns :], strict=True)]
+            select = f"SELECT {', '.join(names[: view.columns] + added)} FROM {name}"  # noqa: S608  no values
             context.sql(select).to_view(name, overwrite=True)
 
 
