@@ -98,3 +98,8 @@ RETRY_FIRST = timedelta(seconds=5)  # wait after the first failure; doubles with
 RETRY_LONGEST = timedelta(hours=1)
 RETRY_AFTER_LONGEST = timedelta(days=1)  # a source's own Retry-After is kept up to this
 CIRCUIT_FAILURES = 5  # failures in a row after which only one trial is made each RETRY_LONGEST
+
+# Pages of applications
+LAYER_FEATURES = 20_000  # points of a layer handed out at once
+SERIES_HOURS = 24 * 366  # of one series
+SERIES_POINTS = 50_000  # points of a series or rows of a panel

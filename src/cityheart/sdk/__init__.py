@@ -1,0 +1,80 @@
+"""The only thing an application imports: what it needs to declare datasets, detectors, plans, layers and panels.
+
+A detector looks at rows and gives findings (:class:`Finding` about a :class:`SubjectRef`), either as SQL asked from
+time to time (:class:`QueryDetector`) or as a step per key with a state (:class:`KeyedDetector`, whose ``step`` gives a
+:class:`Step`). :func:`load` reads an application's folder. The simulated city stands on this alone too.
+"""
+
+from cityheart.engine.keyed import State, run_keyed
+from cityheart.engine.keyed import Step as _Step
+from cityheart.command.service import Command
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import Clock, stopwatch
+from cityheart.kernel.database import Database
+from cityheart.kernel.errors import Invalid, NotFound, Problem
+from cityheart.kernel.hooks import hookimpl
+from cityheart.kernel.events import Event
+from cityheart.kernel.events import read as read_events
+from cityheart.kernel.ids import derive, dice
+from cityheart.kernel.text import LANGUAGES, Text, text
+from cityheart.sdk.application import App, Feed, load
+from cityheart.sdk.manifest import read_alerts, read_manifest
+from cityheart.sdk.pages import Reader
+from cityheart.share.contracts import Contract
+from cityheart.share.models import Dataset, Delivery, Department, Source
+from cityheart.watch.backtest import PastAlert, merged
+from cityheart.watch.models import (
+    AlertKind,
+    Finding,
+    KeyedDetector,
+    LevelChange,
+    QueryDetector,
+    QueryFinding,
+    SubjectRef,
+)
+from cityheart.watch.service import Watch
+
+Step = _Step[Finding]
+
+__all__ = [
+    "LANGUAGES",
+    "Actor",
+    "AlertKind",
+    "App",
+    "Clock",
+    "Command",
+    "Contract",
+    "Database",
+    "Dataset",
+    "Delivery",
+    "Department",
+    "Event",
+    "Feed",
+    "Finding",
+    "Invalid",
+    "KeyedDetector",
+    "LevelChange",
+    "NotFound",
+    "PastAlert",
+    "Problem",
+    "QueryDetector",
+    "QueryFinding",
+    "Reader",
+    "Source",
+    "State",
+    "Step",
+    "SubjectRef",
+    "Text",
+    "Watch",
+    "derive",
+    "dice",
+    "hookimpl",
+    "load",
+    "merged",
+    "read_alerts",
+    "read_events",
+    "read_manifest",
+    "run_keyed",
+    "stopwatch",
+    "text",
+]

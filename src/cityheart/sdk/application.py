@@ -1,0 +1,265 @@
+"""An application: a folder that declares datasets, sources, detectors, alerts, plans, layers and panels.
+
+:func:`load` reads its manifest, then every file the manifest names, and checks that they fit together, so that what is
+wrong is said before the city starts, with the file and the place in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from cityheart.command import plan as plan_language
+from cityheart.kernel.errors import Invalid, NotFound, Problem
+from cityheart.kernel.text import Text
+from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest
+from cityheart.share.contracts import Contract
+from cityheart.share.models import Dataset, Delivery, Department, Source
+from cityheart.watch.models import AlertKind, Detector, LevelText, QueryDetector
+
+__all__ = ["App", "Feed", "load"]
+
+Deliveries = Callable[[Path, datetime, datetime, timedelta], Iterator[Sequence[Delivery]]]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """History that can be played into a source: what the department's system would have sent, and when."""
+
+    source: str
+    data: Path
+    since: datetime
+    until: datetime
+    entry: Deliveries = field(repr=False)
+
+    def deliveries(self, since: datetime, until: datetime, batch: timedelta) -> Iterator[Sequence[Delivery]]:
+        """Deliveries received from ``since`` to ``until``, in groups of at most ``batch``, in the order received."""
+        return self.entry(self.data, since, until, batch)
+
+
+@dataclass(frozen=True)
+class App:
+    """A whole application, checked. ``plans`` holds the text (YAML) of each plan."""
+
+    id: str
+    version: str
+    title: Text
+    description: Text
+    folder: Path
+    departments: tuple[Department, ...]
+    contracts: tuple[Contract, ...]
+    sources: tuple[Source, ...]
+    detectors: tuple[Detector, ...]
+    alert_kinds: tuple[AlertKind, ...]
+    plans: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    panels: tuple[Panel, ...]
+    functions: Mapping[str, Callable[..., object]] = field(repr=False)
+    feed: Feed | None = None
+    simulated: bool = False
+    notice: Text | None = None
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """The datasets that the contracts describe."""
+        return tuple(Dataset.of(contract) for contract in self.contracts)
+
+
+def load(folder: Path) -> App:
+    """The application in ``folder``.
+
+    Its Python functions are imported: as ``cityheart.apps.<id>`` when it lies among the city's own applications, as a
+    package of its own otherwise. Raises :class:`NotFound` for a file that is missing, :class:`Invalid` for what does
+    not fit, each naming file and place.
+    """
+    folder = folder.resolve()
+    manifest = read_manifest(folder)
+    contracts = tuple(Contract.load(_file(folder, name)) for name in manifest.app.contracts)
+    alerts = read_alerts(_file(folder, manifest.app.alerts)) if manifest.app.alerts else ()
+    package = _Package(folder, manifest.app.id)
+    app = App(
+        id=manifest.app.id,
+        version=manifest.app.version,
+        title=manifest.app.title,
+        description=manifest.app.description,
+        folder=folder,
+        departments=tuple(Department(one.code, one.title, one.kind) for one in manifest.departments),
+        contracts=contracts,
+        sources=tuple(
+            Source(one.id, one.department, one.title, one.connector, one.options, one.dataset, one.schedule)
+            for one in manifest.sources
+        ),
+        detectors=_detectors(package, manifest.app.detectors),
+        alert_kinds=tuple(_alert_kind(one) for one in alerts),
+        plans=_plans(folder, manifest.app.plans),
+        layers=manifest.layers,
+        panels=manifest.panels,
+        functions={one.entry: package.function(one.entry) for one in manifest.panels if one.entry is not None},
+        feed=_feed(folder, package, manifest),
+        simulated=manifest.app.simulated,
+        notice=manifest.app.notice,
+    )
+    _Check(app).all()
+    return app
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder):
+        raise Invalid(f"{folder / 'manifest.toml'}: {name} lies outside the application's folder")
+    if not path.exists():
+        raise NotFound(f"{path} is missing", remedy=f"add it, or mend the manifest that names {name}")
+    return path
+
+
+def _alert_kind(one: AlertDeclaration) -> AlertKind:
+    levels = {int(level): LevelText(words.advice, words.measures) for level, words in one.levels.items()}
+    return AlertKind(one.kind, one.department, one.title, one.classification, one.issuer, one.area, levels, one.source)
+
+
+def _plans(folder: Path, name: str | None) -> tuple[str, ...]:
+    if name is None:
+        return ()
+    files = sorted(_file(folder, name).glob("*.yaml"))
+    if not files:
+        raise NotFound(f"{folder / name} holds no plan", remedy="add *.yaml files, or leave `plans` out")
+    return tuple(file.read_text("utf-8") for file in files)
+
+
+def _detectors(package: _Package, entry: str | None) -> tuple[Detector, ...]:
+    return () if entry is None else tuple(cast(Callable[[], Sequence[Detector]], package.function(entry))())
+
+
+def _feed(folder: Path, package: _Package, manifest: Manifest) -> Feed | None:
+    declared = manifest.feed
+    if declared is None:
+        return None
+    entry = cast(Deliveries, package.function(declared.entry))
+    return Feed(declared.source, _file(folder, declared.data), declared.since, declared.until, entry)
+
+
+class _Package:
+    """The Python package of an application."""
+
+    def __init__(self, folder: Path, id: str) -> None:
+        self._folder = folder
+        own = Path(__file__).resolve().parent.parent / "apps"
+        self._name = f"cityheart.apps.{id}" if folder == own / id else f"cityheart_app_{id}"
+
+    def function(self, entry: str) -> Callable[..., object]:
+        """What ``module:function`` names. Raises :class:`Invalid` when there is no such thing."""
+        module, _, name = entry.partition(":")
+        try:
+            if self._name not in sys.modules:
+                self._import()
+            found = getattr(importlib.import_module(f"{self._name}.{module}"), name)
+        except (ImportError, AttributeError) as error:
+            raise Invalid(
+                f"{self._folder / 'manifest.toml'}: {entry}: {error}", remedy="name module:function"
+            ) from error
+        if not callable(found):
+            raise Invalid(f"{self._folder / 'manifest.toml'}: {entry} is no function")
+        return cast(Callable[..., object], found)
+
+    def _import(self) -> None:
+        if self._name.startswith("cityheart."):
+            importlib.import_module(self._name)
+            return
+        init = self._folder / "__init__.py"
+        spec = importlib.util.spec_from_file_location(
+            self._name, init if init.exists() else None, submodule_search_locations=[str(self._folder)]
+        )
+        if spec is None:
+            raise ImportError(f"{self._folder} cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[self._name] = module
+        if spec.loader is not None and init.exists():
+            spec.loader.exec_module(module)
+
+
+class _Check:
+    """Do the parts of an application fit together?"""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._codes = {one.code for one in app.departments}
+        self._contracts = {one.name: one for one in app.contracts}
+        self._kinds = {one.kind for one in app.alert_kinds}
+
+    def all(self) -> None:
+        """Raises :class:`Invalid` for the first thing that does not fit."""
+        app = self._app
+        for what, names in (
+            ("department", [one.code for one in app.departments]),
+            ("dataset", [one.name for one in app.contracts]),
+            ("source", [one.id for one in app.sources]),
+            ("detector", [one.id for one in app.detectors]),
+            ("alert kind", [one.kind for one in app.alert_kinds]),
+            ("layer", [one.id for one in app.layers]),
+            ("panel", [one.id for one in app.panels]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            self._need(not twice, f"{what} {', '.join(twice)} is declared twice")
+        for contract in app.contracts:
+            self._department(contract.owner, f"dataset {contract.name}")
+        for source in app.sources:
+            self._department(source.department, f"source {source.id}")
+            self._dataset(source.dataset, f"source {source.id}")
+        for kind in app.alert_kinds:
+            self._department(kind.department, f"alert kind {kind.kind}")
+        for detector in app.detectors:
+            self._detector(detector)
+        for layer in app.layers:
+            self._layer(layer)
+        if app.feed is not None:
+            known = {one.id for one in app.sources}
+            self._need(app.feed.source in known, f"the feed's source {app.feed.source} is not declared")
+        self._plans()
+
+    def _detector(self, detector: Detector) -> None:
+        where = f"detector {detector.id}"
+        self._need(detector.kind in self._kinds, f"{where}: alert kind {detector.kind} is not declared")
+        names = detector.inputs if isinstance(detector, QueryDetector) else (detector.dataset, *detector.outputs)
+        for name in names:
+            self._dataset(name, where)
+
+    def _layer(self, layer: Layer) -> None:
+        where = f"layer {layer.id}"
+        contract = self._dataset(layer.dataset, where)
+        self._need(contract.sharing == 1, f"{where}: dataset {layer.dataset} is not shared unconditionally")
+        columns = {one.name for one in contract.stored}
+        for name in (layer.key, layer.value, *layer.fields):
+            self._need(name in columns, f"{where}: {layer.dataset} has no column {name}")
+        if layer.points is None:
+            self._need(contract.position is not None, f"{where}: {layer.dataset} has no position, so it needs points")
+        else:
+            _file(self._app.folder, layer.points)
+
+    def _plans(self) -> None:
+        for source in self._app.plans:
+            try:
+                compiled = plan_language.compile(source, self._codes)
+            except Problem as error:
+                opening = source.strip().partition("\n")[0]
+                raise Invalid(
+                    f"{self._app.id}, the plan that begins {opening!r}: {error.detail}", remedy=error.remedy
+                ) from None
+            known = compiled.kind is None or compiled.kind in self._kinds
+            self._need(known, f"plan {compiled.name}: alert kind {compiled.kind} is not declared")
+
+    def _department(self, code: str, where: str) -> None:
+        self._need(code in self._codes, f"{where}: department {code} is not declared")
+
+    def _dataset(self, name: str, where: str) -> Contract:
+        self._need(name in self._contracts, f"{where}: dataset {name} has no contract")
+        return self._contracts[name]
+
+    def _need(self, holds: bool, what: str) -> None:
+        if not holds:
+            raise Invalid(f"{self._app.folder / 'manifest.toml'}: {what}", remedy="mend the manifest or what it names")

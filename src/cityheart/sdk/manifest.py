@@ -1,0 +1,249 @@
+"""The manifest of an application: the shape of ``manifest.toml`` and of its alerts file, checked as they are read.
+
+Both are data, valid without running code. Paths are relative to the application's folder. Durations are ISO 8601,
+moments carry an offset, whatever a person reads is there in zh-CN and en, and a key that nobody knows is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cityheart.kernel.errors import Invalid, NotFound
+from cityheart.kernel.text import LANGUAGES
+
+__all__ = ["AlertDeclaration", "Band", "Layer", "Line", "Manifest", "Panel", "read_alerts", "read_manifest"]
+
+FILE = "manifest.toml"
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def _both(words: dict[str, str]) -> dict[str, str]:
+    if set(words) != set(LANGUAGES) or not all(words.values()):
+        raise ValueError(f"write it in both languages: {' and '.join(LANGUAGES)}")
+    return words
+
+
+def _positive(span: timedelta) -> timedelta:
+    if span <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return span
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("write the offset, e.g. 2013-03-01T00:00:00+08:00")
+    return moment
+
+
+Words = Annotated[dict[str, str], AfterValidator(_both)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,79}$")]
+Column = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}$")]
+Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+Span = Annotated[timedelta, AfterValidator(_positive)]
+Moment = Annotated[datetime, AfterValidator(_aware)]
+Scalar = bool | int | float | str
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class AppSection(_Declared):
+    """``[app]``: what the application is and the files it is made of."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    version: Annotated[str, Field(min_length=1, max_length=40)]
+    title: Words
+    description: Words
+    contracts: tuple[str, ...] = Field(default=(), description="contract files, one for each dataset")
+    detectors: Entry | None = Field(default=None, description="module:function that gives the detectors")
+    alerts: str | None = Field(default=None, description="file of alert kinds")
+    plans: str | None = Field(default=None, description="folder of plans (*.yaml)")
+    simulated: bool = Field(default=False, description="departments' answers are simulated in demonstrations")
+    notice: Words | None = Field(default=None, description="what the console says about that")
+
+
+class DepartmentDeclaration(_Declared):
+    """``[[departments]]``: a department that the application knows."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
+    title: Words
+    kind: str = "bureau"
+
+
+class SourceDeclaration(_Declared):
+    """``[[sources]]``: a system of a department. Without ``schedule`` it is never asked: it delivers by itself."""
+
+    id: Name
+    department: str
+    title: Words
+    connector: str
+    dataset: str
+    schedule: str | None = Field(default=None, description="ISO 8601 duration between two pulls")
+    options: dict[str, object] = {}
+
+
+class FeedDeclaration(_Declared):
+    """``[feed]``: history that can be played; ``entry`` gives the deliveries of ``source``."""
+
+    source: str
+    entry: Entry
+    data: str
+    since: Moment = Field(alias="from")
+    until: Moment = Field(alias="to")
+
+
+class Band(_Declared):
+    """A range of values with its colour: above ``low`` (the first band: from it on) up to and with ``high``."""
+
+    low: float = Field(alias="from")
+    high: float | None = Field(default=None, alias="to")
+    label: Words
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class Layer(_Declared):
+    """``[[layers]]``: points on the map; each key's newest value known at a moment.
+
+    Positions and names come from ``points`` (a CSV with key, lon, lat, zh-CN, en; WGS84) or from the dataset's own
+    position.
+    """
+
+    id: Name
+    title: Words
+    dataset: str
+    key: Column
+    value: Column
+    unit: str
+    fields: tuple[Column, ...] = ()
+    stale_after: Span = timedelta(hours=6)
+    lookback: Span = timedelta(days=3)
+    points: str | None = None
+    legend: Words | None = None
+    bands: tuple[Band, ...] = ()
+
+
+class ColumnDeclaration(_Declared):
+    """A column of a table panel."""
+
+    name: str
+    title: Words
+    unit: str | None = None
+
+
+class Line(_Declared):
+    """A line of a series panel: which column, how it is called and drawn."""
+
+    column: str
+    name: Words
+    style: Literal["observed", "forecast", "band_low", "band_high"] = "observed"
+
+
+class Threshold(_Declared):
+    """A named horizontal line."""
+
+    name: Words
+    value: float
+
+
+class Panel(_Declared):
+    """``[[panels]]``: something shown beside the map, from ``sql``, from a function (``entry``), or a ``text``.
+
+    The SQL reads the datasets as known now, with ``$now`` and the panel's ``parameters`` bound; ``window`` keeps event
+    times in (now - window, now + ahead].
+    """
+
+    id: Name
+    title: Words
+    kind: Literal["series", "table", "text"]
+    page: Literal["command", "incident"] = "command"
+    sql: str | None = None
+    entry: Entry | None = None
+    text: Words | None = None
+    parameters: dict[str, Scalar] = {}
+    window: Span = timedelta(days=3)
+    ahead: timedelta = timedelta(0)
+    columns: tuple[ColumnDeclaration, ...] = ()
+    note: Words | None = None
+    x: str | None = None
+    unit: str = ""
+    lines: tuple[Line, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Panel:
+        given = [name for name in ("sql", "entry", "text") if getattr(self, name) is not None]
+        if len(given) != 1 or (self.kind == "text") != (given == ["text"]):
+            raise ValueError("a text panel has text; a series or table panel has either sql or entry")
+        if self.sql is not None and self.kind == "series" and (self.x is None or not self.lines):
+            raise ValueError("a series from sql names x and lines")
+        if self.sql is not None and self.kind == "table" and not self.columns:
+            raise ValueError("a table from sql names its columns")
+        return self
+
+
+class Manifest(_Declared):
+    """The whole of ``manifest.toml``."""
+
+    app: AppSection
+    departments: tuple[DepartmentDeclaration, ...] = ()
+    sources: tuple[SourceDeclaration, ...] = ()
+    feed: FeedDeclaration | None = None
+    layers: tuple[Layer, ...] = ()
+    panels: tuple[Panel, ...] = ()
+
+
+class LevelDeclaration(_Declared):
+    """``[alerts.levels.N]``: what the public is advised and what departments do at level N."""
+
+    advice: tuple[Words, ...]
+    measures: tuple[Words, ...]
+
+
+class AlertDeclaration(_Declared):
+    """``[[alerts]]``: a kind of alert with the fields that art. 64 of the Emergency Response Law asks for."""
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
+    department: str
+    title: Words
+    classification: Words = Field(alias="class")
+    issuer: Words
+    area: Words
+    source: str | None = None
+    levels: dict[Literal["1", "2", "3", "4"], LevelDeclaration] = Field(min_length=1)
+
+
+class _AlertFile(_Declared):
+    alerts: tuple[AlertDeclaration, ...]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in an application's folder. Raises :class:`NotFound`, :class:`Invalid` naming the place in it."""
+    file = folder / FILE
+    if not file.is_file():
+        raise NotFound(f"{folder} is no application: {FILE} is missing", remedy="see docs/reference/applications.md")
+    return _checked(Manifest, file)
+
+
+def read_alerts(file: Path) -> tuple[AlertDeclaration, ...]:
+    """The alert kinds in a file. Raises :class:`NotFound`, :class:`Invalid` naming the place in the file."""
+    if not file.is_file():
+        raise NotFound(f"{file} is missing", remedy="write it, or mend `alerts` in the manifest")
+    return _checked(_AlertFile, file).alerts
+
+
+def _checked(shape: type[Shape], file: Path) -> Shape:
+    try:
+        return shape.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{file}: not valid TOML: {error}", remedy="mend the line it names") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise Invalid(f"{file}: {place}: {first['msg']}{more}", remedy="mend it; unknown keys are errors too") from None

@@ -1,0 +1,168 @@
+"""The routes of watch: alerts, their acknowledgement, what command suggests for them, and backtests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Protocol, cast
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from cityheart.kernel import limits
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.errors import Conflict, Unauthenticated
+from cityheart.kernel.text import Text
+from cityheart.watch.service import Watch
+
+__all__ = ["Commanding", "router"]
+
+
+class PlanVersion(Protocol):
+    """A published plan: its digest and its one JSON spelling."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def canonical(self) -> str: ...
+
+
+class Suggested(Protocol):
+    """A plan with the reason for it."""
+
+    @property
+    def plan(self) -> PlanVersion: ...
+
+    @property
+    def reason(self) -> Text: ...
+
+
+class Commanding(Protocol):
+    """What watch asks of command: which plans suit an alert, and to set one going."""
+
+    def suggest(self, kind: str, level: int, at: datetime) -> Sequence[Suggested]:
+        """Plans for an alert kind and level at a moment, the best first."""
+        ...
+
+    def unit_title(self, code: str) -> Text:
+        """The title of a department."""
+        ...
+
+    def dispatch(
+        self,
+        actor: Actor,
+        command_id: str,
+        incident: Mapping[str, object],
+        plan: str,
+        supersedes: str | None = None,
+    ) -> dict[str, object]:
+        """Start the plan (by digest) for the incident, once for a command id; ``{"incident_id", "run_id"}``."""
+        ...
+
+
+class Acknowledgement(BaseModel):
+    """A click on "acknowledge"."""
+
+    command_id: str = Field(min_length=8, max_length=80)
+    note: str = Field(default="", max_length=limits.TEXT_CHARS)
+
+
+class Dispatch(BaseModel):
+    """A click on "dispatch": the plan's digest."""
+
+    command_id: str = Field(min_length=8, max_length=80)
+    plan: str = Field(max_length=80)
+
+
+class Backtest(BaseModel):
+    """What to replay."""
+
+    since: datetime
+    until: datetime
+    parameters: dict[str, object] = {}
+
+
+def router(watch: Watch, command: Commanding) -> APIRouter:
+    """Routes below ``/api/alerts`` and ``/api/detectors``."""
+    routes = APIRouter(prefix="/api", tags=["watch"])
+
+    @routes.get("/alerts")
+    def alerts(
+        request: Request,
+        state: str = "open",
+        level: Annotated[int | None, Query(ge=1, le=4)] = None,
+        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
+        after: Annotated[str | None, Query(max_length=40)] = None,
+    ) -> dict[str, object]:
+        """A page of alerts: open ones by severity, others newest first; with counts of what is open."""
+        actor = _actor(request)
+        page = watch.alerts(actor, state=state, level=level, limit=limit, after=after)
+        return {**page, "counts": watch.counts(actor)}
+
+    @routes.get("/alerts/{alert_id}")
+    def alert(request: Request, alert_id: str) -> dict[str, object]:
+        """One alert with its level history, evidence and reasons."""
+        return watch.alert(_actor(request), alert_id)
+
+    @routes.post("/alerts/{alert_id}/acknowledge")
+    def acknowledge(request: Request, alert_id: str, body: Acknowledgement) -> dict[str, object]:
+        """A named person takes note of the alert, which issues it."""
+        return watch.acknowledge(_actor(request), alert_id, body.command_id, body.note).json()
+
+    @routes.get("/alerts/{alert_id}/suggestion")
+    def suggestion(request: Request, alert_id: str) -> dict[str, object]:
+        """Plans that suit the alert at its present level, the best first."""
+        shown = watch.alert(_actor(request), alert_id)
+        kind, level, at = cast(str, shown["kind"]), cast(int, shown["level"]), cast(datetime, shown["updated_at"])
+        return {"plans": [_suggested(one, command) for one in command.suggest(kind, level, at)]}
+
+    @routes.post("/alerts/{alert_id}/dispatch")
+    def dispatch(request: Request, alert_id: str, body: Dispatch) -> dict[str, object]:
+        """Start a plan for the alert: one click, one incident, one run."""
+        actor = _actor(request)
+        shown = watch.alert(actor, alert_id)
+        if shown["state"] == "ended":
+            raise Conflict("the alert is over", remedy="open an incident without it if something is left to do")
+        started = command.dispatch(actor, body.command_id, watch.incident_spec(shown), body.plan)
+        watch.follow_incidents()
+        return started
+
+    @routes.get("/detectors")
+    def detectors(request: Request) -> dict[str, object]:
+        """Every detector with its parameters and how far it is."""
+        items = watch.detectors(_actor(request))
+        return {"items": items, "total": len(items), "next": None}
+
+    @routes.post("/detectors/{detector_id}/backtest")
+    def backtest(request: Request, detector_id: str, body: Backtest) -> dict[str, object]:
+        """What the detector would have raised in a span of time."""
+        actor = _actor(request)
+        return watch.backtest(actor, detector_id, body.since, body.until, parameters=body.parameters).json()
+
+    return routes
+
+
+def _suggested(one: Suggested, command: Commanding) -> dict[str, object]:
+    plan = json.loads(one.plan.canonical)
+    shown = ("id", "title", "unit", "after", "delay", "accept_within", "due", "evidence", "verify_by")
+    steps = [
+        {**{name: step[name] for name in shown}, "unit_title": command.unit_title(step["unit"])}
+        for step in plan["steps"]
+    ]
+    return {
+        "digest": one.plan.digest,
+        "id": plan["plan"],
+        "version": plan["version"],
+        "title": plan["title"],
+        "reason": one.reason,
+        "steps": steps,
+    }
+
+
+def _actor(request: Request) -> Actor:
+    actor = getattr(request.state, "actor", None)
+    if not isinstance(actor, Actor):
+        raise Unauthenticated("nobody is signed in", remedy="sign in first")
+    return actor
