@@ -1,0 +1,81 @@
+import { lazy, Suspense, useEffect } from "react";
+import { Redirect, Route, Switch, useLocation } from "wouter";
+import { useCity, useSession } from "./api/queries";
+import type { Session } from "./api/types";
+import { useWords } from "./i18n";
+import { LiveProvider } from "./live/LiveProvider";
+import { Login } from "./pages/Login";
+import { may, Shell } from "./ui/Shell";
+import { Empty, Failure, Fence, Loading, Panel } from "./ui/states";
+
+const Command = lazy(() => import("./pages/Command"));
+const AlertPage = lazy(() => import("./pages/AlertPage"));
+const Incidents = lazy(() => import("./pages/Incidents"));
+const IncidentPage = lazy(() => import("./pages/IncidentPage"));
+const Tasks = lazy(() => import("./pages/Tasks"));
+const Scores = lazy(() => import("./pages/Scores"));
+const Sources = lazy(() => import("./pages/Sources"));
+const SourcePage = lazy(() => import("./pages/SourcePage"));
+
+export function App() {
+  const session = useSession();
+  if (session.data === undefined)
+    return (
+      <main className="login">
+        <Panel>{session.error ? <Failure error={session.error} retry={() => void session.refetch()} /> : <Loading />}</Panel>
+      </main>
+    );
+  if (session.data === null) return <Login />;
+  return <Inside session={session.data} />;
+}
+
+/** A clerk's day begins with the inbox, everybody else's with the command page. */
+const home = (session: Session) =>
+  session.actor.roles.includes("clerk") || !may(session, "alert.read") ? "/tasks" : "/command";
+
+function Inside({ session }: { session: Session }) {
+  const { say, t } = useWords();
+  const [location] = useLocation();
+  const city = useCity().data;
+  useEffect(() => {
+    document.title = city ? `${say(city.title)} · ${t("product")}` : t("product");
+  }, [city, say, t]);
+  return (
+    <LiveProvider city={city}>
+      <Shell session={session} city={city}>
+        <Fence resetKey={location}>
+          <Suspense
+            fallback={
+              <div className="page">
+                <Panel>
+                  <Loading lines={6} />
+                </Panel>
+              </div>
+            }
+          >
+            <Switch>
+              <Route path="/command" component={Command} />
+              <Route path="/alerts/:id" component={AlertPage} />
+              <Route path="/incidents" component={Incidents} />
+              <Route path="/incidents/:id" component={IncidentPage} />
+              <Route path="/tasks" component={Tasks} />
+              <Route path="/scores" component={Scores} />
+              <Route path="/sources" component={Sources} />
+              <Route path="/sources/:id" component={SourcePage} />
+              <Route path="/">
+                <Redirect to={home(session)} replace />
+              </Route>
+              <Route>
+                <div className="page">
+                  <Panel>
+                    <Empty title={t("state.missing")}>{t("state.missingRemedy")}</Empty>
+                  </Panel>
+                </div>
+              </Route>
+            </Switch>
+          </Suspense>
+        </Fence>
+      </Shell>
+    </LiveProvider>
+  );
+}

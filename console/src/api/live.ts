@@ -1,0 +1,126 @@
+/** The live channel: one WebSocket that resumes after the last event seen, so none is missed and none counts twice. */
+
+import type { CityEvent, Iso } from "./types";
+
+export type Frame = CityEvent | { type: "clock"; now: Iso; playing: boolean };
+
+export interface Place {
+  /** The sequence number of the last event taken, or null while none was. */
+  last: number | null;
+}
+
+export type Taken = { place: Place; event: CityEvent | null; clock: { now: Iso; playing: boolean } | null };
+
+/** What one frame means at this place in the log: a new event, a clock, or nothing (a repeat, or not ours). */
+export function take(place: Place, frame: unknown): Taken {
+  const nothing: Taken = { place, event: null, clock: null };
+  if (typeof frame !== "object" || frame === null) return nothing;
+  const { type, seq, now, playing } = frame as Record<string, unknown>;
+  if (type === "clock" && typeof now === "string") return { ...nothing, clock: { now, playing: playing !== false } };
+  if (typeof seq !== "number" || typeof type !== "string") return nothing;
+  if (place.last !== null && seq <= place.last) return nothing;
+  return { place: { last: seq }, event: frame as CityEvent, clock: null };
+}
+
+/** Where to connect: the whole log is never asked for; a first connection begins at the present. */
+export function address(origin: string, place: Place): string {
+  const base = `${origin.replace(/^http/, "ws")}/api/live`;
+  return place.last === null ? base : `${base}?after=${place.last}`;
+}
+
+/** Which cached answers an event makes old: the first words of query keys (see queries.ts). */
+export function touched(type: string): readonly string[] {
+  const [noun = ""] = type.split(".", 1);
+  return TOUCHED[noun] ?? [];
+}
+
+const WORK = ["incidents", "incident", "tasks", "scores", "alerts", "alert", "events"] as const;
+const LANDING = ["sources", "source", "quarantine", "layer", "panel"] as const;
+const TOUCHED: Record<string, readonly string[]> = {
+  alert: ["alerts", "alert", "suggestion", "panel"],
+  incident: WORK,
+  run: WORK,
+  task: WORK,
+  receipt: WORK,
+  custody: WORK,
+  timer: WORK,
+  escalation: WORK,
+  source: LANDING,
+  delivery: LANDING,
+  dataset: LANDING,
+  quarantine: LANDING,
+  plan: ["suggestion"],
+  city: ["city"],
+};
+
+export type LinkState = "connecting" | "open" | "lost";
+
+interface Listener {
+  state(state: LinkState): void;
+  /** A link came up without a place to resume from: anything may have happened meanwhile. */
+  fresh(): void;
+  event(event: CityEvent): void;
+  clock(clock: { now: Iso; playing: boolean }): void;
+}
+
+const SILENCE_MS = 12_000;
+const LONGEST_WAIT_MS = 15_000;
+
+/** Keeps the link up until `close()`; a link that says nothing for 12 s counts as lost and is made anew. */
+export function openLink(origin: string, listener: Listener): { close(): void } {
+  let place: Place = { last: null };
+  let socket: WebSocket | null = null;
+  let failures = 0;
+  let closed = false;
+  let silence: ReturnType<typeof setTimeout> | undefined;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+
+  const listen = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => socket?.close(), SILENCE_MS);
+  };
+  const connect = () => {
+    const resumed = place.last !== null;
+    const link = new WebSocket(address(origin, place));
+    socket = link;
+    listen();
+    link.onopen = () => {
+      failures = 0;
+      listener.state("open");
+      if (!resumed) listener.fresh();
+      listen();
+    };
+    link.onmessage = (message) => {
+      listen();
+      if (typeof message.data !== "string") return;
+      let frame: unknown;
+      try {
+        frame = JSON.parse(message.data);
+      } catch {
+        return;
+      }
+      const taken = take(place, frame);
+      place = taken.place;
+      if (taken.event) listener.event(taken.event);
+      if (taken.clock) listener.clock(taken.clock);
+    };
+    link.onclose = () => {
+      clearTimeout(silence);
+      if (closed || socket !== link) return;
+      listener.state("lost");
+      failures += 1;
+      retry = setTimeout(connect, Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures));
+    };
+  };
+
+  listener.state("connecting");
+  connect();
+  return {
+    close() {
+      closed = true;
+      clearTimeout(silence);
+      clearTimeout(retry);
+      socket?.close();
+    },
+  };
+}

@@ -1,0 +1,195 @@
+/** Every question the pages ask, with its cache key. The first word of a key is what live events invalidate. */
+
+import { keepPreviousData, QueryCache, QueryClient, useQuery } from "@tanstack/react-query";
+import { get, Problem } from "./client";
+import type {
+  Alert,
+  AlertDetail,
+  City,
+  CityEvent,
+  Department,
+  Evidence,
+  Incident,
+  IncidentDetail,
+  Layer,
+  LayerFeatures,
+  Page,
+  Panel,
+  PanelContent,
+  QuarantineRow,
+  RateName,
+  Scores,
+  SeriesEvidence,
+  Session,
+  Source,
+  SourceDetail,
+  SuggestedPlan,
+  Task,
+} from "./types";
+
+export const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error) => {
+      if (error instanceof Problem && error.status === 401) client.setQueryData(["session"], null);
+    },
+  }),
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      gcTime: 300_000,
+      placeholderData: keepPreviousData,
+      refetchOnWindowFocus: true,
+      retry: (failures, error) =>
+        error instanceof Problem && (error.status === 0 || error.status >= 500) && failures < 2,
+    },
+  },
+});
+
+/** Lists come bare or as a page; the pages want the items. */
+export function items<T>(answer: T[] | Page<T> | undefined): T[] {
+  if (answer === undefined) return [];
+  return Array.isArray(answer) ? answer : answer.items;
+}
+
+async function list<T>(path: string, params: Parameters<typeof get>[1] = {}): Promise<Page<T>> {
+  const answer = await get<T[] | Page<T>>(path, params);
+  return Array.isArray(answer) ? { items: answer, total: answer.length, next: null } : answer;
+}
+
+/** The session, or null when nobody is logged in. */
+export const useSession = () =>
+  useQuery({
+    queryKey: ["session"],
+    queryFn: async () => {
+      try {
+        return await get<Session>("/api/session");
+      } catch (error) {
+        if (error instanceof Problem && error.status === 401) return null;
+        throw error;
+      }
+    },
+    staleTime: 60_000,
+  });
+
+export const useCity = () => useQuery({ queryKey: ["city"], queryFn: () => get<City>("/api/city"), staleTime: 60_000 });
+
+export const useAlerts = (state: string) =>
+  useQuery({ queryKey: ["alerts", state], queryFn: () => list<Alert>("/api/alerts", { state, limit: 200 }) });
+
+export const useAlert = (id: string | null) =>
+  useQuery({
+    queryKey: ["alert", id],
+    queryFn: () => get<AlertDetail>(`/api/alerts/${id}`),
+    enabled: id !== null,
+    placeholderData: undefined,
+  });
+
+export const useSuggestion = (id: string | null) =>
+  useQuery({
+    queryKey: ["suggestion", id],
+    queryFn: () => get<{ plans: SuggestedPlan[] }>(`/api/alerts/${id}/suggestion`),
+    enabled: id !== null,
+    placeholderData: undefined,
+  });
+
+export const useIncidents = (state: string) =>
+  useQuery({ queryKey: ["incidents", state], queryFn: () => list<Incident>("/api/incidents", { state, limit: 200 }) });
+
+export const useIncident = (id: string) =>
+  useQuery({
+    queryKey: ["incident", id],
+    queryFn: () => get<IncidentDetail>(`/api/incidents/${id}`),
+    placeholderData: undefined,
+  });
+
+export const useTasks = (params: { mine?: boolean; unit?: string; state?: string }) =>
+  useQuery({ queryKey: ["tasks", params], queryFn: () => list<Task>("/api/tasks", { ...params, limit: 200 }) });
+
+export const useScores = (from: string | null, to: string | null) =>
+  useQuery({ queryKey: ["scores", from, to], queryFn: () => get<Scores>("/api/scores", { from, to }) });
+
+export const useScoreEvents = (department: string, rate: RateName, from: string | null, to: string | null) =>
+  useQuery({
+    queryKey: ["scores", "events", department, rate, from, to],
+    queryFn: () =>
+      list<Record<string, unknown>>(`/api/scores/${encodeURIComponent(department)}/events`, { rate, from, to }),
+    placeholderData: undefined,
+  });
+
+export const useSources = () =>
+  useQuery({ queryKey: ["sources"], queryFn: () => list<Source>("/api/sources"), refetchInterval: 15_000 });
+
+export const useSource = (id: string) =>
+  useQuery({
+    queryKey: ["source", id],
+    queryFn: () => get<SourceDetail>(`/api/sources/${encodeURIComponent(id)}`),
+    placeholderData: undefined,
+  });
+
+export const useQuarantine = (source: string, reason: string | null, state: string) =>
+  useQuery({
+    queryKey: ["quarantine", source, reason, state],
+    queryFn: () => list<QuarantineRow>("/api/quarantine", { source, reason, state, limit: 500 }),
+  });
+
+export const useDepartments = () =>
+  useQuery({
+    queryKey: ["departments"],
+    queryFn: async () => (await list<Department>("/api/departments")).items,
+    staleTime: 600_000,
+  });
+
+export const useLayers = () =>
+  useQuery({
+    queryKey: ["declared", "layers"],
+    queryFn: async () => (await list<Layer>("/api/layers")).items,
+    staleTime: 600_000,
+  });
+
+export const useLayer = (id: string | null, at: string | null) =>
+  useQuery({
+    queryKey: ["layer", id, at],
+    queryFn: () => get<LayerFeatures>(`/api/layers/${encodeURIComponent(id ?? "")}`, { at }),
+    enabled: id !== null,
+    refetchInterval: at === null ? 10_000 : false,
+  });
+
+/** The last hours of one place; `series` may come ready as evidence or as bare points of one line. */
+export const useLayerSeries = (layer: Layer | null, key: string | null, hours: number) =>
+  useQuery({
+    queryKey: ["layer", "series", layer?.id, key, hours],
+    queryFn: async (): Promise<SeriesEvidence> => {
+      const path = `/api/layers/${encodeURIComponent(layer?.id ?? "")}/series`;
+      const answer = await get<Partial<SeriesEvidence> & { points?: SeriesEvidence["series"][number]["points"] }>(path, {
+        key,
+        hours,
+      });
+      return {
+        type: "series",
+        title: answer.title ?? layer?.title ?? {},
+        unit: answer.unit ?? layer?.unit ?? "",
+        series: answer.series ?? [{ name: layer?.title ?? {}, points: answer.points ?? [], style: "observed" }],
+        thresholds: answer.thresholds ?? [],
+      };
+    },
+    enabled: layer !== null && key !== null,
+    refetchInterval: 20_000,
+    placeholderData: undefined,
+  });
+
+export const usePanels = () =>
+  useQuery({
+    queryKey: ["declared", "panels"],
+    queryFn: async () => (await list<Panel>("/api/panels")).items,
+    staleTime: 600_000,
+  });
+
+export const usePanel = (id: string) =>
+  useQuery({
+    queryKey: ["panel", id],
+    queryFn: () => get<PanelContent | Evidence>(`/api/panels/${encodeURIComponent(id)}`),
+    refetchInterval: 20_000,
+  });
+
+export const useEvents = (stream: string) =>
+  useQuery({ queryKey: ["events", stream], queryFn: () => list<CityEvent>("/api/events", { stream, limit: 500 }) });

@@ -1,0 +1,389 @@
+/** The shapes of the city's HTTP API. Times are RFC 3339 in UTC; `Text` holds one string a language. */
+
+export type Language = "zh-CN" | "en";
+export type Text = Record<string, string>;
+export type Iso = string;
+export type Level = 1 | 2 | 3 | 4;
+
+export interface Page<T> {
+  items: T[];
+  total: number;
+  next: string | null;
+}
+
+export interface Person {
+  id: string;
+  name: Text | string;
+}
+
+export interface Session {
+  actor: {
+    id: string;
+    name: Text;
+    department: string | null;
+    department_title: Text | null;
+    roles: string[];
+    permissions: string[];
+  };
+}
+
+export interface City {
+  name: string;
+  title: Text;
+  zone: string;
+  now: Iso;
+  clock: { kind: "virtual" | "system"; speed: number | null; playing: boolean; from: Iso | null; to: Iso | null };
+  simulated: boolean;
+  notice: Text | null;
+  bounds: [number, number, number, number];
+  apps: { id: string; title: Text }[];
+}
+
+export interface SeriesLine {
+  name: Text;
+  points: [Iso, number | null][];
+  style: "observed" | "forecast" | "band_low" | "band_high";
+}
+
+export interface SeriesEvidence {
+  type: "series";
+  title: Text;
+  unit: string;
+  series: SeriesLine[];
+  thresholds: { name: Text; value: number }[];
+}
+
+export type Cell = string | number | boolean | null;
+
+export interface RowsEvidence {
+  type: "rows";
+  title: Text;
+  dataset: string;
+  source: string;
+  known_at: Iso | null;
+  columns: string[];
+  rows: Cell[][];
+}
+
+export type Evidence = SeriesEvidence | RowsEvidence;
+
+export interface TableContent {
+  type: "table";
+  columns: { name: string; title: Text; unit?: string | null }[];
+  rows: (Cell | Text)[][];
+  note: Text | null;
+}
+
+export interface TextContent {
+  type: "text";
+  text: Text;
+}
+
+export type PanelContent = Evidence | TableContent | TextContent;
+
+export type AlertState = "raised" | "acknowledged" | "ended";
+
+export interface Alert {
+  id: string;
+  kind: string;
+  kind_title: Text;
+  subject: { kind: string; id: string; name: Text };
+  class: Text;
+  level: Level | null;
+  state: AlertState;
+  raised_at: Iso;
+  start_at: Iso;
+  updated_at: Iso;
+  ended_at: Iso | null;
+  acknowledged_by: Person | null;
+  acknowledged_at: Iso | null;
+  incident_id: string | null;
+  score: number;
+  findings: number;
+  area: Text | null;
+  advice: Text[];
+  measures: Text[];
+  issuer: Text | null;
+  issued_at: Iso | null;
+}
+
+export interface AlertDetail extends Alert {
+  levels: { level: Level | null; at: Iso; reason: Text | null }[];
+  evidence: Evidence[];
+  reasons: Text[];
+}
+
+export interface EvidenceAsked {
+  kind: "photo" | "note" | "form";
+  min: number;
+}
+
+export interface PlanStep {
+  id: string;
+  title: Text;
+  unit: string;
+  unit_title: Text;
+  after: string[];
+  delay: string | null;
+  accept_within: string | null;
+  due: string | null;
+  evidence: EvidenceAsked[];
+  verify_by: string | null;
+}
+
+export interface SuggestedPlan {
+  digest: string;
+  id: string;
+  version: string | number;
+  title: Text;
+  reason: Text;
+  steps: PlanStep[];
+}
+
+export type TaskState =
+  | "scheduled"
+  | "dispatched"
+  | "accepted"
+  | "submitted"
+  | "verified"
+  | "closed"
+  | "returned"
+  | "suspended"
+  | "cancelled";
+
+export type TaskVerb =
+  | "accept"
+  | "submit"
+  | "verify"
+  | "reject"
+  | "return"
+  | "decide_return"
+  | "reassign"
+  | "request_extension"
+  | "decide_extension"
+  | "suspend"
+  | "resume"
+  | "cancel";
+
+export interface StoredFile {
+  sha256: string;
+  name: string;
+  bytes: number;
+}
+
+export interface Receipt {
+  id: string;
+  at: Iso;
+  by: Person;
+  note: string | null;
+  files: StoredFile[];
+  form: Record<string, Cell> | null;
+}
+
+export interface CustodySpan {
+  holder: string;
+  holder_title: Text;
+  from: Iso;
+  to: Iso | null;
+  seconds: number;
+  charged: boolean;
+  reason: string | Text | null;
+}
+
+export interface Task {
+  id: string;
+  run_id: string;
+  incident_id: string;
+  step: string;
+  round: number;
+  title: Text;
+  unit: string;
+  unit_title: Text;
+  person: Person | null;
+  state: TaskState;
+  planned_at: Iso | null;
+  dispatched_at: Iso | null;
+  accepted_at: Iso | null;
+  submitted_at: Iso | null;
+  closed_at: Iso | null;
+  accept_due: Iso | null;
+  due: Iso | null;
+  late: boolean;
+  after: string[];
+  evidence: EvidenceAsked[];
+  verify_by: string | null;
+  escalations: { at: Iso; to: string; to_title: Text; fired_at: Iso | null }[];
+  receipts: Receipt[];
+  custody: CustodySpan[];
+  actions: TaskVerb[];
+}
+
+export interface Incident {
+  id: string;
+  title: Text;
+  level: Level | null;
+  state: "open" | "closed";
+  alert_id: string | null;
+  opened_at: Iso;
+  closed_at: Iso | null;
+  tasks: Partial<Record<TaskState, number>>;
+  late: number;
+}
+
+export interface CityEvent {
+  seq: number;
+  type: string;
+  stream: string;
+  at: Iso;
+  actor: string | Person | null;
+  data: Record<string, unknown>;
+}
+
+export interface Run {
+  id: string;
+  plan: { id: string; version: string | number; title: Text; digest: string };
+  state: string;
+  started_at: Iso;
+  closed_at: Iso | null;
+  tasks: Task[];
+}
+
+export interface IncidentDetail extends Incident {
+  runs: Run[];
+  log: CityEvent[];
+}
+
+export const RATES = ["sign_in", "on_time", "closed", "rework", "return", "extension"] as const;
+export type RateName = (typeof RATES)[number];
+
+export interface Rate {
+  num: number;
+  den: number;
+  rate: number | null;
+}
+
+export interface DepartmentScore {
+  department: string;
+  title: Text;
+  n: number;
+  score: number | null;
+  rank: number | null;
+  rates: Partial<Record<RateName, Rate>>;
+  custody_seconds: number;
+  late: number;
+}
+
+export interface Scores {
+  from: Iso;
+  to: Iso;
+  formula: {
+    id: string;
+    version: string | number;
+    valid_from: Iso;
+    source: string | Text;
+    weights: Record<string, number>;
+  };
+  departments: DepartmentScore[];
+}
+
+export type SourceState = "ok" | "late" | "failing" | "refused" | "idle";
+
+export interface Source {
+  id: string;
+  department: string;
+  department_title: Text;
+  title: Text;
+  connector: string;
+  dataset: string;
+  state: SourceState;
+  reason: Text | null;
+  next_try_at: Iso | null;
+  last_delivery_at: Iso | null;
+  rows: number;
+  quarantined: number;
+  freshness_seconds: number | null;
+  deliveries: number;
+  drift: { column: string; first_seen_at: Iso }[];
+}
+
+export interface SourceDelivery {
+  id: string;
+  name: string;
+  received_at: Iso;
+  state: string;
+  rows: number;
+  quarantined: number;
+  bytes: number | null;
+  reason: Text | string | null;
+}
+
+export interface SourceDetail extends Omit<Source, "deliveries"> {
+  deliveries: SourceDelivery[];
+  quality: {
+    rows: number;
+    fields: { name: string; missing: number; invalid: number; min: Cell; max: Cell }[];
+  } | null;
+}
+
+export interface QuarantineRow {
+  id: string;
+  source: string;
+  delivery: string;
+  row: number | null;
+  reason: { code: string; field: string | null; message: Text };
+  raw: string;
+  at: Iso;
+  state: "open" | "replayed" | "dismissed";
+}
+
+export interface Replay {
+  tried: number;
+  landed: number;
+  still_bad: number;
+}
+
+export interface Department {
+  code: string;
+  title: Text;
+  kind: string;
+}
+
+export interface Band {
+  from: number | null;
+  to: number | null;
+  label: Text;
+  colour: string;
+}
+
+export interface Layer {
+  id: string;
+  title: Text;
+  kind: "points";
+  dataset: string;
+  value: string;
+  unit: string;
+  bands: Band[];
+  key: string;
+  legend: Text | null;
+}
+
+export interface LayerFeature {
+  type: "Feature";
+  geometry: { type: "Point"; coordinates: [number, number] } | null;
+  properties: { key: string; name: Text; value: number | null; at: Iso | null; stale: boolean } & Record<
+    string,
+    unknown
+  >;
+}
+
+export interface LayerFeatures {
+  type: "FeatureCollection";
+  features: LayerFeature[];
+}
+
+export interface Panel {
+  id: string;
+  title: Text;
+  kind: "series" | "table" | "text";
+  page: "command" | "incident";
+}

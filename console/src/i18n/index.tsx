@@ -1,0 +1,68 @@
+/** The two languages of the console. The city's own words come as `Text` and are picked here too. */
+
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import type { Language, Text } from "../api/types";
+import { en } from "./en";
+import { type Dictionary, type Key, zhCN } from "./zh-CN";
+
+export type { Key } from "./zh-CN";
+
+const DICTIONARIES: Record<Language, Dictionary> = { "zh-CN": zhCN, en };
+const STORED = "cityheart.language";
+
+/** Fills `{name}` places; a missing value stays visible as its name. */
+export function fill(template: string, values: Record<string, string | number> = {}): string {
+  return template.replace(/\{(\w+)\}/g, (place, name: string) => String(values[name] ?? place));
+}
+
+/** The text in this language, else in the other one, else nothing. */
+export function pick(text: Text | string | null | undefined, language: Language): string {
+  if (text === null || text === undefined) return "";
+  if (typeof text === "string") return text;
+  return text[language] ?? text["zh-CN"] ?? text.en ?? Object.values(text)[0] ?? "";
+}
+
+export interface Words {
+  language: Language;
+  setLanguage(language: Language): void;
+  t(key: Key, values?: Record<string, string | number>): string;
+  /** The city's own words in the reader's language. */
+  say(text: Text | string | null | undefined): string;
+  number(value: number | null | undefined, digits?: number): string;
+}
+
+const WordsContext = createContext<Words | null>(null);
+
+function remembered(): Language {
+  const stored = localStorage.getItem(STORED);
+  if (stored === "zh-CN" || stored === "en") return stored;
+  return navigator.language.startsWith("zh") ? "zh-CN" : "en";
+}
+
+export function LanguageProvider({ children }: { children: ReactNode }) {
+  const [language, setLanguage] = useState<Language>(remembered);
+  useEffect(() => {
+    document.documentElement.lang = language;
+    localStorage.setItem(STORED, language);
+  }, [language]);
+  const words = useMemo<Words>(
+    () => ({
+      language,
+      setLanguage,
+      t: (key, values) => fill(DICTIONARIES[language][key], values),
+      say: (text) => pick(text, language),
+      number: (value, digits) =>
+        value === null || value === undefined
+          ? "—"
+          : value.toLocaleString(language, { maximumFractionDigits: digits ?? 1, minimumFractionDigits: digits }),
+    }),
+    [language],
+  );
+  return <WordsContext value={words}>{children}</WordsContext>;
+}
+
+export function useWords(): Words {
+  const words = useContext(WordsContext);
+  if (words === null) throw new Error("useWords outside LanguageProvider");
+  return words;
+}

@@ -1,0 +1,95 @@
+/** Holds the one live link while somebody is logged in, and lets any part read the city's clock. */
+
+import { useQueryClient } from "@tanstack/react-query";
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { type LinkState, openLink, touched } from "../api/live";
+import type { City, CityEvent } from "../api/types";
+
+/** Events come in bursts; answers are refreshed at most once in this time. */
+const GATHER_MS = 800;
+
+interface ClockReading {
+  /** The city's time in milliseconds since 1970, or null while unknown. */
+  now: number | null;
+  playing: boolean;
+}
+
+class Store<T> {
+  private listeners = new Set<() => void>();
+  constructor(private value: T) {}
+  get = () => this.value;
+  set(value: T) {
+    this.value = value;
+    for (const listener of this.listeners) listener();
+  }
+  subscribe = (listener: () => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+}
+
+interface Live {
+  clock: Store<ClockReading>;
+  state: LinkState;
+  /** The newest alert event, for what is read aloud. */
+  heard: CityEvent | null;
+}
+
+const LiveContext = createContext<Live | null>(null);
+
+export function LiveProvider({ city, children }: { city: City | undefined; children: ReactNode }) {
+  const client = useQueryClient();
+  const [state, setState] = useState<LinkState>("connecting");
+  const [heard, setHeard] = useState<CityEvent | null>(null);
+  const clock = useMemo(() => new Store<ClockReading>({ now: null, playing: true }), []);
+
+  useEffect(() => {
+    if (city && clock.get().now === null) clock.set({ now: Date.parse(city.now), playing: city.clock.playing });
+  }, [city, clock]);
+
+  useEffect(() => {
+    const stale = new Set<string>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const flush = () => {
+      timer = undefined;
+      const keys = new Set(stale);
+      stale.clear();
+      void client.invalidateQueries({ predicate: ({ queryKey }) => keys.has(String(queryKey[0])) });
+    };
+    const link = openLink(window.location.origin, {
+      state: setState,
+      fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" }),
+      event: (event) => {
+        if (event.type.startsWith("alert.")) setHeard(event);
+        for (const key of touched(event.type)) stale.add(key);
+        if (stale.size > 0 && timer === undefined) timer = setTimeout(flush, GATHER_MS);
+      },
+      clock: ({ now, playing }) => clock.set({ now: Date.parse(now), playing }),
+    });
+    return () => {
+      clearTimeout(timer);
+      link.close();
+    };
+  }, [client, clock]);
+
+  const live = useMemo(() => ({ clock, state, heard }), [clock, state, heard]);
+  return <LiveContext value={live}>{children}</LiveContext>;
+}
+
+function useLive(): Live {
+  const live = useContext(LiveContext);
+  if (live === null) throw new Error("useLive outside LiveProvider");
+  return live;
+}
+
+export const useLinkState = () => useLive().state;
+export const useHeard = () => useLive().heard;
+
+/** The city's clock; re-renders its reader once a second. */
+export function useClock(): ClockReading {
+  const { clock } = useLive();
+  return useSyncExternalStore(clock.subscribe, clock.get);
+}
+
+/** The city's time in ms; 0 only before the first answer of the city. */
+export const useNow = () => useClock().now ?? 0;

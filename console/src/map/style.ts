@@ -1,0 +1,181 @@
+/** The whole map as one MapLibre style: ground, graticule, the points of the layer with value and name. */
+
+import type { Feature, FeatureCollection, Point } from "geojson";
+import type { StyleSpecification } from "maplibre-gl";
+import { pick } from "../i18n";
+import type { Language, Layer, LayerFeature } from "../api/types";
+import { ink } from "../ui/severity";
+import { bandOf } from "./bands";
+
+const FONT = ["Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif"];
+const NO_BAND = "#8b98a8";
+
+interface PointProperties {
+  key: string;
+  label: string;
+  name: string;
+  colour: string;
+  ink: string;
+  stale: boolean;
+  selected: boolean;
+  order: number;
+}
+
+type Points = FeatureCollection<Point, PointProperties>;
+
+export function pointsOf(
+  features: readonly LayerFeature[],
+  layer: Layer,
+  language: Language,
+  selected: string | null,
+): Points {
+  return {
+    type: "FeatureCollection",
+    features: features.flatMap(({ geometry, properties }) => {
+      if (geometry === null) return [];
+      const value = typeof properties.value === "number" ? properties.value : null;
+      const colour = bandOf(layer, value)?.colour ?? NO_BAND;
+      return [
+        {
+          type: "Feature" as const,
+          geometry,
+          properties: {
+            key: properties.key,
+            label: value === null ? "—" : String(Math.round(value)),
+            name: pick(properties.name, language),
+            colour,
+            ink: ink(colour),
+            stale: properties.stale,
+            selected: properties.key === selected,
+            order: value ?? -1,
+          },
+        },
+      ];
+    }),
+  };
+}
+
+const PALETTE = {
+  light: { ground: "#e9edf2", city: "#f5f7f9", line: "#d5dce4", edge: "#b9c4cf", text: "#2b3848", halo: "#f5f7f9", accent: "#0f766e", ring: "#ffffff" },
+  dark: { ground: "#0f1720", city: "#141e2a", line: "#1f2b39", edge: "#33435a", text: "#c9d4e0", halo: "#141e2a", accent: "#4cc2b5", ring: "#0f1720" },
+};
+
+export function cityStyle(
+  bounds: [number, number, number, number],
+  points: Points,
+  scheme: "light" | "dark",
+): StyleSpecification {
+  const colours = PALETTE[scheme];
+  const [west, south, east, north] = bounds;
+  return {
+    version: 8,
+    metadata: { frame: frameOf(points, bounds) },
+    sources: {
+      city: {
+        type: "geojson",
+        data: {
+          type: "Feature",
+          properties: {},
+          geometry: {
+            type: "Polygon",
+            coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]],
+          },
+        },
+      },
+      graticule: { type: "geojson", data: graticule(bounds) },
+      points: { type: "geojson", data: points },
+    },
+    layers: [
+      { id: "ground", type: "background", paint: { "background-color": colours.ground } },
+      { id: "city", type: "fill", source: "city", paint: { "fill-color": colours.city } },
+      { id: "graticule", type: "line", source: "graticule", paint: { "line-color": colours.line, "line-width": 1 } },
+      {
+        id: "graticule-label",
+        type: "symbol",
+        source: "graticule",
+        layout: {
+          "symbol-placement": "line",
+          "symbol-spacing": 420,
+          "text-field": ["get", "label"],
+          "text-font": FONT,
+          "text-size": 10,
+        },
+        paint: { "text-color": colours.edge, "text-halo-color": colours.city, "text-halo-width": 2 },
+      },
+      { id: "edge", type: "line", source: "city", paint: { "line-color": colours.edge, "line-width": 1 } },
+      {
+        id: "selected",
+        type: "circle",
+        source: "points",
+        filter: ["get", "selected"],
+        paint: {
+          "circle-radius": 22,
+          "circle-color": "rgba(0,0,0,0)",
+          "circle-stroke-color": colours.accent,
+          "circle-stroke-width": 3,
+        },
+      },
+      {
+        id: "points",
+        type: "circle",
+        source: "points",
+        layout: { "circle-sort-key": ["get", "order"] },
+        paint: {
+          "circle-radius": 16,
+          "circle-color": ["get", "colour"],
+          "circle-opacity": ["case", ["get", "stale"], 0.45, 1],
+          "circle-stroke-color": ["case", ["get", "stale"], colours.text, colours.ring],
+          "circle-stroke-width": ["case", ["get", "stale"], 1, 2],
+        },
+      },
+      {
+        id: "values",
+        type: "symbol",
+        source: "points",
+        layout: {
+          "text-field": ["get", "label"],
+          "text-font": FONT,
+          "text-size": 13,
+          "text-allow-overlap": true,
+          "text-ignore-placement": true,
+          "symbol-sort-key": ["get", "order"],
+        },
+        paint: { "text-color": ["case", ["get", "stale"], colours.text, ["get", "ink"]] },
+      },
+      {
+        id: "names",
+        type: "symbol",
+        source: "points",
+        layout: {
+          "text-field": ["get", "name"],
+          "text-font": FONT,
+          "text-size": 12,
+          "text-variable-anchor-offset": ["top", [0, 1.5], "bottom", [0, -1.5], "left", [1.6, 0], "right", [-1.6, 0]],
+          "symbol-sort-key": ["-", 0, ["get", "order"]],
+        },
+        paint: { "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.5 },
+      },
+    ],
+  };
+}
+
+function frameOf(points: Points, bounds: [number, number, number, number]): [number, number, number, number] {
+  if (points.features.length < 2) return bounds;
+  const lons = points.features.map(({ geometry }) => geometry.coordinates[0] ?? 0);
+  const lats = points.features.map(({ geometry }) => geometry.coordinates[1] ?? 0);
+  return [Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)];
+}
+
+/** Meridians and parallels at the widest step that still gives a handful of lines. */
+function graticule([west, south, east, north]: [number, number, number, number]): FeatureCollection {
+  const step = [0.05, 0.1, 0.2, 0.5, 1, 2].find((one) => Math.max(east - west, north - south) / one <= 12) ?? 5;
+  const lines: Feature[] = [];
+  const line = (label: string, coordinates: [number, number][]) =>
+    lines.push({ type: "Feature", properties: { label }, geometry: { type: "LineString", coordinates } });
+  const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+  for (let at = Math.ceil(west / step); at * step < east; at++)
+    line(`${(at * step).toFixed(digits)}°E`, [[at * step, south], [at * step, north]]);
+  for (let at = Math.ceil(south / step); at * step < north; at++)
+    line(`${(at * step).toFixed(digits)}°N`, [[west, at * step], [east, at * step]]);
+  return { type: "FeatureCollection", features: lines };
+}

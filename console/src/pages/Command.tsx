@@ -1,0 +1,457 @@
+/** The command page: what has happened (left), where (centre), what it is (right), and the city's own panels below. */
+
+import { Button, Select } from "@mantine/core";
+import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { Link, useLocation, useSearchParams } from "wouter";
+import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, usePanels } from "../api/queries";
+import type { Alert, Layer, LayerFeature } from "../api/types";
+import { useCommand } from "../api/useCommand";
+import { useWords } from "../i18n";
+import { useNow } from "../live/LiveProvider";
+import { bandOf } from "../map/bands";
+import { AlertQueue, AlertStateTag } from "../ui/AlertQueue";
+import { DispatchSheet } from "../ui/DispatchSheet";
+import { Declared } from "../ui/Declared";
+import { CellView, SeriesFigure } from "../ui/Evidence";
+import { Severity } from "../ui/Severity";
+import { triage } from "../ui/severity";
+import { Empty, Loading, Panel, Shown } from "../ui/states";
+import { Moment } from "../ui/Time";
+import { useTell } from "../ui/Toast";
+
+const CityMap = lazy(() => import("../map/CityMap"));
+const SERIES_HOURS = 72;
+
+export default function Command() {
+  const { t, say } = useWords();
+  const tell = useTell();
+  const [, go] = useLocation();
+  const [params, setParams] = useSearchParams();
+  const [dispatching, setDispatching] = useState<Alert | null>(null);
+  const state = params.get("state") ?? "open";
+  const alerts = useAlerts(state);
+  const queue = useMemo(() => triage(alerts.data?.items ?? []), [alerts.data]);
+  const chosen = params.get("alert");
+  const station = params.get("point");
+
+  const layers = useLayers();
+  const layer = layers.data?.find(({ id }) => id === params.get("layer")) ?? layers.data?.[0] ?? null;
+  const features = useLayer(layer?.id ?? null, null);
+  const city = useCity().data;
+
+  const change = useCallback(
+    (set: Record<string, string | null>) =>
+      setParams(
+        (before) => {
+          const after = new URLSearchParams(before);
+          for (const [key, value] of Object.entries(set)) {
+            if (value === null) after.delete(key);
+            else after.set(key, value);
+          }
+          return after;
+        },
+        { replace: true },
+      ),
+    [setParams],
+  );
+
+  const acknowledge = useCommand<Alert>({
+    done: (alert) => tell.done(t("acknowledge.done", { name: say(alert?.subject?.name) })),
+    failed: tell.failed,
+  });
+  const act = {
+    select: (id: string) => change({ alert: id, point: null }),
+    open: (alert: Alert) => go(`/alerts/${alert.id}`),
+    acknowledge: (alert: Alert) => {
+      if (alert.state !== "raised" || acknowledge.isPending) return;
+      acknowledge.mutate({ path: `/api/alerts/${encodeURIComponent(alert.id)}/acknowledge`, body: { note: "" } });
+    },
+    dispatch: (alert: Alert) => {
+      if (alert.incident_id === null && alert.state !== "ended") setDispatching(alert);
+    },
+  };
+  const present = queue.find(({ id }) => id === chosen) ?? null;
+
+  return (
+    <div className="command">
+      <h1 className="unseen">{t("nav.command")}</h1>
+      <Panel
+        className="queue-area"
+        title={t("queue.title")}
+        aside={
+          <span className="line">
+            <span className="quiet numeric">{alerts.data ? t("queue.count", { n: alerts.data.total }) : ""}</span>
+            <Button.Group>
+              {(["open", "ended"] as const).map((one) => (
+                <Button
+                  key={one}
+                  size="compact-xs"
+                  variant={state === one ? "filled" : "default"}
+                  aria-pressed={state === one}
+                  onClick={() => change({ state: one === "open" ? null : one, alert: null })}
+                >
+                  {t(`queue.${one}`)}
+                </Button>
+              ))}
+            </Button.Group>
+          </span>
+        }
+      >
+        <Shown of={alerts} lines={6}>
+          {() =>
+            queue.length === 0 ? (
+              <Empty title={t(state === "open" ? "queue.empty" : "queue.noneEnded")}>{t("queue.emptyWhy")}</Empty>
+            ) : (
+              <AlertQueue alerts={queue} selected={chosen} act={act} keys={dispatching === null} />
+            )
+          }
+        </Shown>
+        <div className="line quiet" style={{ borderTop: "1px solid var(--line)", marginTop: "auto", padding: "6px 12px" }}>
+          <span>
+            <kbd>J</kbd> <kbd>K</kbd> {t("keys.move")}
+          </span>
+          <span>
+            <kbd>A</kbd> {t("keys.acknowledge")}
+          </span>
+          <span>
+            <kbd>D</kbd> {t("keys.dispatch")}
+          </span>
+          <span>
+            <kbd>↵</kbd> {t("keys.open")}
+          </span>
+        </div>
+      </Panel>
+
+      <Panel
+        className="map-area"
+        title={layer ? say(layer.title) : t("map.title")}
+        aside={
+          layers.data && layers.data.length > 1 ? (
+            <Select
+              size="xs"
+              aria-label={t("map.layer")}
+              data={layers.data.map(({ id, title }) => ({ value: id, label: say(title) }))}
+              value={layer?.id ?? null}
+              allowDeselect={false}
+              onChange={(id) => change({ layer: id, point: null })}
+            />
+          ) : (
+            <span className="quiet">{t("map.schematic")}</span>
+          )
+        }
+      >
+        <Shown of={layers}>
+          {() =>
+            layer === null ? (
+              <Empty title={t("map.noLayer")}>{t("map.noLayerWhy")}</Empty>
+            ) : (
+              <Shown of={features}>
+                {({ features: found }) => (
+                  <div className="map">
+                    <Suspense fallback={<Loading />}>
+                      {city && (
+                        <CityMap
+                          key={layer.id}
+                          bounds={city.bounds}
+                          layer={layer}
+                          features={found}
+                          selected={station}
+                          onSelect={(key) => change({ point: key, alert: null })}
+                        />
+                      )}
+                    </Suspense>
+                    <Bands layer={layer} />
+                  </div>
+                )}
+              </Shown>
+            )
+          }
+        </Shown>
+      </Panel>
+
+      <div className="object-area stack" aria-live="off">
+        {present !== null && (
+          <AlertObject
+            alert={present}
+            acknowledge={() => act.acknowledge(present)}
+            busy={acknowledge.isPending}
+            dispatch={() => act.dispatch(present)}
+          />
+        )}
+        {layer !== null && station !== null && present === null && (
+          <PointObject
+            layer={layer}
+            feature={features.data?.features.find(({ properties }) => properties.key === station) ?? null}
+            close={() => change({ point: null })}
+          />
+        )}
+        {layer !== null && (
+          <PointList
+            layer={layer}
+            features={features.data?.features ?? []}
+            selected={station}
+            select={(key) => change({ point: key, alert: null })}
+          />
+        )}
+      </div>
+
+      <DeclaredPanels />
+      {dispatching !== null && (
+        <DispatchSheet alert={dispatching} digest={null} close={() => setDispatching(null)} />
+      )}
+    </div>
+  );
+}
+
+function Bands({ layer }: { layer: Layer }) {
+  const { say, t } = useWords();
+  return (
+    <div className="corner">
+      <ul className="bands" aria-label={t("map.legend")}>
+        {layer.bands.map((band) => (
+          <li key={`${band.from}`}>
+            <span className="swatch" style={{ background: band.colour }} />
+            {say(band.label)}
+            <span className="quiet numeric">{band.to === null ? `≥${band.from}` : `${band.from ?? 0}–${band.to}`}</span>
+          </li>
+        ))}
+      </ul>
+      {layer.legend && <div className="quiet">{say(layer.legend)}</div>}
+    </div>
+  );
+}
+
+function AlertObject({
+  alert,
+  acknowledge,
+  busy,
+  dispatch,
+}: {
+  alert: Alert;
+  acknowledge: () => void;
+  busy: boolean;
+  dispatch: () => void;
+}) {
+  const { t, say } = useWords();
+  const now = useNow();
+  const detail = useAlert(alert.id);
+  const evidence = detail.data?.evidence.find(({ type }) => type === "series");
+  return (
+    <Panel
+      title={
+        <span className="line">
+          <Severity level={alert.level} />
+          {say(alert.kind_title)}
+        </span>
+      }
+      aside={<AlertStateTag alert={alert} />}
+    >
+      <div className="body stack">
+        <dl className="pairs">
+          <dt>{t("alert.subject")}</dt>
+          <dd>{say(alert.subject.name)}</dd>
+          <dt>{t("alert.since")}</dt>
+          <dd>
+            <Moment at={alert.raised_at} ago />
+          </dd>
+          {alert.acknowledged_by && (
+            <>
+              <dt>{t("alert.acknowledgedBy")}</dt>
+              <dd>{say(alert.acknowledged_by.name)}</dd>
+            </>
+          )}
+        </dl>
+        {detail.data && detail.data.reasons.length > 0 && (
+          <ul style={{ margin: 0, paddingLeft: 18 }}>
+            {detail.data.reasons.slice(0, 3).map((reason) => (
+              <li key={say(reason)}>{say(reason)}</li>
+            ))}
+          </ul>
+        )}
+        {evidence?.type === "series" && (
+          <SeriesFigure evidence={evidence} now={floorHour(now)} height={190} table={false} />
+        )}
+        <div className="line">
+          <Link href={`/alerts/${alert.id}`}>{t("alert.openEvidence")}</Link>
+          {alert.incident_id && <Link href={`/incidents/${alert.incident_id}`}>{t("alert.openIncident")}</Link>}
+        </div>
+        <div className="line">
+          {alert.state === "raised" && (
+            <Button
+              variant={alert.incident_id === null ? "default" : "filled"}
+              data-testid="acknowledge"
+              loading={busy}
+              onClick={acknowledge}
+            >
+              {t("acknowledge")}
+            </Button>
+          )}
+          {alert.incident_id === null && alert.state !== "ended" && (
+            <Button data-testid="dispatch-open" onClick={dispatch}>
+              {t("dispatch.open")}
+            </Button>
+          )}
+        </div>
+      </div>
+    </Panel>
+  );
+}
+
+function PointObject({
+  layer,
+  feature,
+  close,
+}: {
+  layer: Layer;
+  feature: LayerFeature | null;
+  close: () => void;
+}) {
+  const { t, say, number } = useWords();
+  const now = useNow();
+  const key = feature?.properties.key ?? null;
+  const series = useLayerSeries(layer, key, SERIES_HOURS);
+  if (feature === null) return null;
+  const { name, value, at, stale, key: _, ...fields } = feature.properties;
+  const band = bandOf(layer, value);
+  const more = Object.entries(fields).filter(
+    ([, field]) => typeof field === "number" || typeof field === "string" || isText(field),
+  );
+  return (
+    <Panel
+      title={say(name)}
+      aside={
+        <Button size="compact-xs" variant="default" onClick={close}>
+          {t("close")}
+        </Button>
+      }
+    >
+      <div className="body stack">
+        <div className="reading numeric">
+          {band && <span className="swatch" style={{ alignSelf: "center", background: band.colour, height: 16, width: 16 }} />}
+          <strong>{number(value, 0)}</strong>
+          <span>{layer.unit}</span>
+          {band && <span>{say(band.label)}</span>}
+          {stale && <span className="tag" data-tone="late">{t("stale")}</span>}
+        </div>
+        <div className="quiet">
+          {t("asOf")} <Moment at={at} ago />
+        </div>
+        <h3 style={{ margin: 0 }}>{t("point.hours", { n: SERIES_HOURS })}</h3>
+        <Shown of={series}>{(evidence) => <SeriesFigure evidence={evidence} now={floorHour(now)} height={200} />}</Shown>
+        {more.length > 0 && (
+          <dl className="pairs">
+            {more.map(([field, content]) => (
+              <FieldPair key={field} field={field} content={content} />
+            ))}
+          </dl>
+        )}
+        <div className="quiet">
+          {t("evidence.dataset")} <span className="mono">{layer.dataset}</span>
+        </div>
+      </div>
+    </Panel>
+  );
+}
+
+function FieldPair({ field, content }: { field: string; content: unknown }) {
+  return (
+    <>
+      <dt className="mono">{field}</dt>
+      <dd className="numeric">
+        <CellView cell={content as string | number} />
+      </dd>
+    </>
+  );
+}
+
+const isText = (value: unknown): value is Record<string, string> =>
+  typeof value === "object" && value !== null && ("zh-CN" in value || "en" in value);
+
+/** Charts are redrawn when the shown "now" moves; to the hour is enough for hourly data. */
+const floorHour = (ms: number) => Math.floor(ms / 3_600_000) * 3_600_000;
+
+/** The same as the map, as a list: graver first. */
+function PointList({
+  layer,
+  features,
+  selected,
+  select,
+}: {
+  layer: Layer;
+  features: readonly LayerFeature[];
+  selected: string | null;
+  select: (key: string) => void;
+}) {
+  const { t, say, number } = useWords();
+  const sorted = useMemo(
+    () => [...features].sort((a, b) => (b.properties.value ?? -1) - (a.properties.value ?? -1)),
+    [features],
+  );
+  return (
+    <Panel title={t("points.title")} aside={<span className="quiet">{t("points.count", { n: sorted.length })}</span>}>
+      {sorted.length === 0 ? (
+        <Empty title={t("points.empty")}>{t("points.emptyWhy")}</Empty>
+      ) : (
+        <div className="flush">
+          <table className="table">
+            <thead>
+              <tr>
+                <th>{t("points.name")}</th>
+                <th className="right">{layer.unit ? `${say(layer.title)} (${layer.unit})` : say(layer.title)}</th>
+                <th>{t("points.band")}</th>
+                <th className="right">{t("asOf")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {sorted.map(({ properties }) => {
+                const band = bandOf(layer, properties.value);
+                return (
+                  <tr
+                    key={properties.key}
+                    data-link
+                    aria-selected={properties.key === selected}
+                    onClick={() => select(properties.key)}
+                  >
+                    <td>
+                      <button type="button" className="link" data-testid="point-row">
+                        {say(properties.name)}
+                      </button>
+                    </td>
+                    <td className="right">{number(properties.value, 0)}</td>
+                    <td>
+                      {band ? (
+                        <span className="status">
+                          <span className="swatch" style={{ background: band.colour }} />
+                          {say(band.label)}
+                        </span>
+                      ) : (
+                        <span className="quiet">{t("points.noValue")}</span>
+                      )}
+                    </td>
+                    <td className="right">
+                      {properties.stale && <span className="tag" data-tone="late">{t("stale")}</span>}{" "}
+                      <Moment at={properties.at} shape="short" />
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function DeclaredPanels() {
+  const panels = usePanels();
+  const shown = (panels.data ?? []).filter(({ page }) => page === "command");
+  if (shown.length === 0) return null;
+  return (
+    <div className="panels-area">
+      {shown.map((panel) => (
+        <Declared key={panel.id} panel={panel} />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,251 @@
+/** One incident: its plan as a timeline, every task with its clocks, and the log of what was done by whom. */
+
+import { Button, Modal, Textarea } from "@mantine/core";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useRef, useState } from "react";
+import { Link, useParams, useSearchParams } from "wouter";
+import { useIncident, usePanels, useSession } from "../api/queries";
+import type { CityEvent, IncidentDetail } from "../api/types";
+import { useCommand } from "../api/useCommand";
+import { type Key, useWords } from "../i18n";
+import { Severity, SeverityMark } from "../ui/Severity";
+import { may } from "../ui/Shell";
+import { Empty, Failure, Loading, Panel } from "../ui/states";
+import { TaskDrawer } from "../ui/TaskPanel";
+import { Moment } from "../ui/Time";
+import { Timeline } from "../ui/Timeline";
+import { useTell } from "../ui/Toast";
+import { Declared } from "../ui/Declared";
+import { eventWord } from "./eventWord";
+import { TaskCounts } from "./Incidents";
+
+export default function IncidentPage() {
+  const { id = "" } = useParams<{ id: string }>();
+  const incident = useIncident(id);
+  if (incident.data === undefined)
+    return (
+      <div className="page">
+        <Panel>
+          {incident.error ? <Failure error={incident.error} retry={() => void incident.refetch()} /> : <Loading lines={8} />}
+        </Panel>
+      </div>
+    );
+  return <IncidentView incident={incident.data} />;
+}
+
+function IncidentView({ incident }: { incident: IncidentDetail }) {
+  const { t, say } = useWords();
+  const [params, setParams] = useSearchParams();
+  const [lifting, setLifting] = useState(false);
+  const session = useSession().data;
+  const panels = usePanels().data?.filter(({ page }) => page === "incident") ?? [];
+  const open = params.get("task");
+  const task = incident.runs.flatMap(({ tasks }) => tasks).find(({ id }) => id === open) ?? null;
+  const select = (id: string | null) => setParams(id === null ? {} : { task: id }, { replace: true });
+  return (
+    <div className="page">
+      <div className="head">
+        <div>
+          <div className="crumbs">
+            <Link href="/incidents">{t("nav.incidents")}</Link> / {incident.id}
+          </div>
+          <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
+            <SeverityMark level={incident.level} size={26} />
+            {say(incident.title)}
+            <Severity level={incident.level} size={0} />
+            <span className="tag" data-testid="incident-state" data-state={incident.state}>
+              {t(`incidents.${incident.state}`)}
+            </span>
+          </h1>
+          <div className="quiet line">
+            <span>
+              {t("incidents.openedAt")} <Moment at={incident.opened_at} ago />
+            </span>
+            {incident.closed_at && (
+              <span>
+                {t("incidents.closedAt")} <Moment at={incident.closed_at} />
+              </span>
+            )}
+            {incident.late > 0 && <span className="late">{t("incident.late", { n: incident.late })}</span>}
+          </div>
+        </div>
+        <div className="line">
+          {incident.alert_id && <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>}
+          {incident.state === "open" && session && may(session, "incident.dispatch") && (
+            <Button variant="default" data-testid="lift" onClick={() => setLifting(true)}>
+              {t("lift")}
+            </Button>
+          )}
+        </div>
+      </div>
+      <TaskCounts incident={incident} />
+      {incident.runs.length === 0 && (
+        <Panel title={t("incident.plan")}>
+          <Empty title={t("incident.noRun")}>{t("incident.noRunWhy")}</Empty>
+        </Panel>
+      )}
+      {incident.runs.map((run) => (
+        <Panel
+          key={run.id}
+          title={say(run.plan.title)}
+          aside={
+            <span className="quiet">
+              v{run.plan.version} · <span className="mono">{run.plan.digest.slice(0, 12)}</span> ·{" "}
+              {t("incident.started")} <Moment at={run.started_at} />
+              {run.closed_at && (
+                <>
+                  {" "}
+                  · {t("incidents.closedAt")} <Moment at={run.closed_at} />
+                </>
+              )}
+            </span>
+          }
+        >
+          <Timeline run={run} open={open} select={select} />
+          <Legend />
+        </Panel>
+      ))}
+      {panels.map((panel) => (
+        <Declared key={panel.id} panel={panel} />
+      ))}
+      <Log events={incident.log} />
+      <TaskDrawer task={task} close={() => select(null)} inIncident />
+      {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
+    </div>
+  );
+}
+
+function Legend() {
+  const { t } = useWords();
+  const marks: [string, Key][] = [
+    ["accept", "timeline.acceptMark"],
+    ["due", "timeline.dueMark"],
+    ["rung", "timeline.rungMark"],
+  ];
+  return (
+    <ul className="legend" style={{ borderTop: "1px solid var(--line)", padding: "6px 12px" }}>
+      {marks.map(([kind, key]) => (
+        <li key={kind} className="timeline">
+          <span className="track" style={{ height: 16, width: 8 }} aria-hidden="true">
+            <span className="mark" data-kind={kind} style={{ height: 14, left: 3, top: 1 }} />
+          </span>
+          {t(key)}
+        </li>
+      ))}
+      <li className="timeline">
+        <span className="track" style={{ height: 16, width: 22 }} aria-hidden="true">
+          <span className="allowed" style={{ left: 0, width: "100%" }} />
+        </span>
+        {t("timeline.allowedMark")}
+      </li>
+    </ul>
+  );
+}
+
+function Lift({ incident, close }: { incident: IncidentDetail; close: () => void }) {
+  const { t } = useWords();
+  const tell = useTell();
+  const [reason, setReason] = useState("");
+  const lift = useCommand<unknown>({
+    done: () => {
+      tell.done(t("lift.done"));
+      close();
+    },
+  });
+  return (
+    <Modal opened onClose={close} title={<strong>{t("lift")}</strong>} closeButtonProps={{ "aria-label": t("close") }}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!lift.isPending)
+            lift.mutate({ path: `/api/incidents/${encodeURIComponent(incident.id)}/lift`, body: { reason: reason.trim() } });
+        }}
+      >
+        <span>{t("lift.meaning")}</span>
+        <Textarea
+          label={t("act.reason")}
+          required
+          data-autofocus
+          autosize
+          minRows={2}
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+        />
+        {lift.error !== null && <Failure error={lift.error} />}
+        <div className="line" style={{ justifyContent: "flex-end" }}>
+          <Button variant="default" onClick={close}>
+            {t("cancel")}
+          </Button>
+          <Button type="submit" loading={lift.isPending} data-testid="lift-confirm">
+            {t("lift")}
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+function Log({ events }: { events: CityEvent[] }) {
+  const { t, say } = useWords();
+  const box = useRef<HTMLElement>(null);
+  const newest = [...events].reverse();
+  const rows = useVirtualizer({
+    count: newest.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 32,
+    overscan: 12,
+  });
+  const who = (actor: CityEvent["actor"]) =>
+    actor === null ? "" : typeof actor === "string" ? actor : say(actor.name) || actor.id;
+  return (
+    <Panel title={t("log.title")} aside={<span className="quiet">{t("log.count", { n: events.length })}</span>}>
+      {events.length === 0 ? (
+        <Empty title={t("log.empty")} />
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+        <section ref={box} tabIndex={0} aria-label={t("log.title")} style={{ maxHeight: 320, overflow: "auto" }}>
+          <div style={{ height: rows.getTotalSize(), position: "relative" }}>
+            {rows.getVirtualItems().map(({ index, start, size }) => {
+              const event = newest[index];
+              if (event === undefined) return null;
+              return (
+                <div
+                  key={event.seq}
+                  className="line"
+                  style={{
+                    borderTop: "1px solid var(--line)",
+                    flexWrap: "nowrap",
+                    height: size,
+                    padding: "0 12px",
+                    position: "absolute",
+                    top: start,
+                    whiteSpace: "nowrap",
+                    width: "100%",
+                  }}
+                >
+                  <Moment at={event.at} shape="full" />
+                  <span style={{ minWidth: 150 }}>{eventWord(event.type, t)}</span>
+                  <span className="quiet" style={{ minWidth: 110 }}>
+                    {who(event.actor)}
+                  </span>
+                  <span className="quiet" style={{ overflow: "hidden", textOverflow: "ellipsis" }}>
+                    {describe(event, say)}
+                  </span>
+                </div>
+              );
+            })}
+          </div>
+        </section>
+      )}
+    </Panel>
+  );
+}
+
+function describe({ data }: CityEvent, say: (text: Record<string, string> | string) => string): string {
+  const parts = [data.title, data.unit_title, data.step, data.unit, data.to, data.reason, data.note];
+  const words = parts.flatMap((part) =>
+    typeof part === "string" ? [part] : typeof part === "object" && part !== null ? [say(part as Record<string, string>)] : [],
+  );
+  return [...new Set(words.filter((word) => word !== ""))].join(" · ");
+}

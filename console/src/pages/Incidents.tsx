@@ -1,0 +1,103 @@
+import { Button } from "@mantine/core";
+import { Link, useLocation, useSearchParams } from "wouter";
+import { useIncidents } from "../api/queries";
+import type { Incident, TaskState } from "../api/types";
+import { useWords } from "../i18n";
+import { Severity } from "../ui/Severity";
+import { Empty, Panel, Shown } from "../ui/states";
+import { TaskStateIcon } from "../ui/TaskState";
+import { Moment } from "../ui/Time";
+
+const STATES = ["open", "closed", "all"] as const;
+const SHOWN: TaskState[] = ["scheduled", "dispatched", "accepted", "submitted", "returned", "suspended", "verified", "closed", "cancelled"];
+
+export default function Incidents() {
+  const { t, say } = useWords();
+  const [, go] = useLocation();
+  const [params, setParams] = useSearchParams();
+  const state = params.get("state") ?? "open";
+  const incidents = useIncidents(state);
+  return (
+    <div className="page">
+      <div className="head">
+        <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.incidents")}</h1>
+        <Button.Group>
+          {STATES.map((one) => (
+            <Button
+              key={one}
+              size="xs"
+              variant={state === one ? "filled" : "default"}
+              aria-pressed={state === one}
+              onClick={() => setParams(one === "open" ? {} : { state: one })}
+            >
+              {t(`incidents.${one}`)}
+            </Button>
+          ))}
+        </Button.Group>
+      </div>
+      <Panel>
+        <Shown of={incidents} lines={6}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title={t("incidents.empty")}>{t("incidents.emptyWhy")}</Empty>
+            ) : (
+              <div className="flush">
+                <table className="table">
+                  <thead>
+                    <tr>
+                      <th>{t("incidents.level")}</th>
+                      <th>{t("incidents.title")}</th>
+                      <th>{t("incidents.tasks")}</th>
+                      <th className="right">{t("incidents.late")}</th>
+                      <th>{t("incidents.openedAt")}</th>
+                      <th>{t("incidents.closedAt")}</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {items.map((incident) => (
+                      <tr key={incident.id} data-link data-testid="incident-row" onClick={() => go(`/incidents/${incident.id}`)}>
+                        <td>
+                          <Severity level={incident.level} />
+                        </td>
+                        <td>
+                          <Link href={`/incidents/${incident.id}`} onClick={(event) => event.stopPropagation()}>
+                            {say(incident.title)}
+                          </Link>
+                        </td>
+                        <td>
+                          <TaskCounts incident={incident} />
+                        </td>
+                        <td className={`right ${incident.late > 0 ? "late" : ""}`}>{incident.late}</td>
+                        <td>
+                          <Moment at={incident.opened_at} ago={incident.state === "open"} />
+                        </td>
+                        <td>
+                          <Moment at={incident.closed_at} />
+                        </td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            )
+          }
+        </Shown>
+      </Panel>
+    </div>
+  );
+}
+
+export function TaskCounts({ incident }: { incident: Incident }) {
+  const { t } = useWords();
+  return (
+    <span className="line">
+      {SHOWN.filter((state) => (incident.tasks[state] ?? 0) > 0).map((state) => (
+        <span key={state} className="status" title={t(`task.${state}`)}>
+          <TaskStateIcon state={state} />
+          <span className="numeric">{incident.tasks[state]}</span>
+          <span className="quiet">{t(`task.${state}`)}</span>
+        </span>
+      ))}
+    </span>
+  );
+}

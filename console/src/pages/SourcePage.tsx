@@ -1,0 +1,376 @@
+/** One source: its deliveries, the quality of every field, columns that drifted in, and the rows it could not land. */
+
+import { Button, Select } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useRef } from "react";
+import { Link, useParams, useSearchParams } from "wouter";
+import { post } from "../api/client";
+import { useQuarantine, useSession, useSource } from "../api/queries";
+import type { QuarantineRow, Replay, SourceDetail } from "../api/types";
+import { useCommand } from "../api/useCommand";
+import { useWords } from "../i18n";
+import { duration } from "../time/format";
+import { CellView } from "../ui/Evidence";
+import { may } from "../ui/Shell";
+import { SourceStateWord } from "../ui/SourceState";
+import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Moment } from "../ui/Time";
+import { useTell } from "../ui/Toast";
+
+export default function SourcePage() {
+  const { id: encoded = "" } = useParams<{ id: string }>();
+  const id = decodeURIComponent(encoded);
+  const source = useSource(id);
+  if (source.data === undefined)
+    return (
+      <div className="page">
+        <Panel>
+          {source.error ? <Failure error={source.error} retry={() => void source.refetch()} /> : <Loading lines={8} />}
+        </Panel>
+      </div>
+    );
+  return <SourceView source={source.data} />;
+}
+
+function SourceView({ source }: { source: SourceDetail }) {
+  const { t, say, number, language } = useWords();
+  const tell = useTell();
+  const client = useQueryClient();
+  const session = useSession().data;
+  const pull = useMutation({
+    mutationFn: () => post<unknown>(`/api/sources/${encodeURIComponent(source.id)}/pull`),
+    onSuccess: () => tell.done(t("pull.done")),
+    onError: tell.failed,
+    onSettled: () => client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" }),
+  });
+  return (
+    <div className="page">
+      <div className="head">
+        <div>
+          <div className="crumbs">
+            <Link href="/sources">{t("nav.sources")}</Link> / {source.id}
+          </div>
+          <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
+            {say(source.title)} <SourceStateWord state={source.state} />
+          </h1>
+          {source.reason && <div>{say(source.reason)}</div>}
+          <div className="quiet line">
+            <span>{say(source.department_title)}</span>
+            <span>
+              {t("evidence.dataset")} <span className="mono">{source.dataset}</span>
+            </span>
+            <span>
+              {t("sources.connector")} <span className="mono">{source.connector}</span>
+            </span>
+            <span>
+              {t("sources.freshness")}{" "}
+              {source.freshness_seconds === null ? "—" : duration(source.freshness_seconds, language)}
+            </span>
+            <span>
+              {t("sources.rows")} <span className="numeric">{number(source.rows, 0)}</span>
+            </span>
+            {source.next_try_at && (
+              <span>
+                {t("sources.nextTry")} <Moment at={source.next_try_at} ago />
+              </span>
+            )}
+          </div>
+        </div>
+        {session && may(session, "source.manage") && (
+          <Button variant="default" data-testid="pull" loading={pull.isPending} onClick={() => pull.mutate()}>
+            {t("pull")}
+          </Button>
+        )}
+      </div>
+      <Quarantine source={source} canReplay={session ? may(session, "quarantine.replay") : false} />
+      <div className="columns">
+        <Quality source={source} />
+        <div className="stack" style={{ gap: 16 }}>
+          <Deliveries source={source} />
+          <Drift source={source} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+const STATES = ["open", "replayed", "dismissed"] as const;
+
+function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: boolean }) {
+  const { t, say, number } = useWords();
+  const tell = useTell();
+  const [params, setParams] = useSearchParams();
+  const reason = params.get("reason");
+  const state = params.get("state") ?? "open";
+  const rows = useQuarantine(source.id, reason, state);
+  const everything = useQuarantine(source.id, null, state);
+  const replay = useCommand<Replay>({
+    done: ({ tried, landed, still_bad }) => tell.done(t("replay.done", { tried, landed, bad: still_bad })),
+    failed: tell.failed,
+  });
+  const change = (name: string, value: string | null) =>
+    setParams(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (value === null) after.delete(name);
+        else after.set(name, value);
+        return after;
+      },
+      { replace: true },
+    );
+  const reasons = new Map((everything.data?.items ?? []).map(({ reason: { code, message } }) => [code, say(message)]));
+  return (
+    <Panel
+      title={t("quarantine.title")}
+      aside={
+        <span className="line">
+          {rows.data && <span className="quiet numeric">{t("quarantine.count", { n: number(rows.data.total, 0) })}</span>}
+          <Select
+            size="xs"
+            aria-label={t("quarantine.state")}
+            allowDeselect={false}
+            w={110}
+            data={STATES.map((one) => ({ value: one, label: t(`quarantine.${one}`) }))}
+            value={state}
+            onChange={(one) => change("state", one === "open" ? null : one)}
+          />
+          <Select
+            size="xs"
+            aria-label={t("quarantine.reason")}
+            placeholder={t("quarantine.allReasons")}
+            clearable
+            w={190}
+            data={[...new Set([...reasons.keys(), ...(reason ? [reason] : [])])].map((code) => ({ value: code, label: code }))}
+            value={reason}
+            onChange={(code) => change("reason", code)}
+          />
+          {canReplay && state === "open" && (
+            <Button
+              size="xs"
+              data-testid="replay"
+              disabled={rows.data?.total === 0}
+              loading={replay.isPending}
+              onClick={() =>
+                replay.mutate({
+                  path: "/api/quarantine/replay",
+                  body: { source: source.id, ...(reason ? { reason } : {}) },
+                })
+              }
+            >
+              {t("replay")}
+            </Button>
+          )}
+        </span>
+      }
+    >
+      <Shown of={rows} lines={5}>
+        {({ items, total }) =>
+          items.length === 0 ? (
+            <Empty title={t("quarantine.empty")}>{t("quarantine.emptyWhy")}</Empty>
+          ) : (
+            <>
+              <QuarantineRows rows={items} />
+              {total > items.length && (
+                <p className="quiet" style={{ margin: "4px 12px 8px" }}>
+                  {t("quarantine.more", { shown: items.length, n: number(total, 0) })}
+                </p>
+              )}
+            </>
+          )
+        }
+      </Shown>
+    </Panel>
+  );
+}
+
+const COLUMNS = { display: "grid", gridTemplateColumns: "120px 60px 200px minmax(180px, 1fr) minmax(240px, 2fr)" } as const;
+
+function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
+  const { t, say } = useWords();
+  const box = useRef<HTMLDivElement>(null);
+  const shown = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 36,
+    overscan: 10,
+  });
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <div ref={box} role="table" tabIndex={0} aria-label={t("quarantine.title")} style={{ maxHeight: 380, overflow: "auto" }}>
+      {/* biome-ignore lint/a11y/useSemanticElements: only the visible rows exist, so a real table cannot hold them */}
+      <div role="row" tabIndex={-1} className="quiet" style={{ ...COLUMNS, background: "var(--surface)", gap: 12, minWidth: 860, padding: "6px 12px", position: "sticky", top: 0, zIndex: 1 }}>
+        {(["at", "row", "delivery", "reason", "raw"] as const).map((name) => (
+          // biome-ignore lint/a11y/useSemanticElements: see above
+          // biome-ignore lint/a11y/useFocusableInteractive: a heading is not operated
+          <span key={name} role="columnheader">
+            {t(`quarantine.col.${name}`)}
+          </span>
+        ))}
+      </div>
+      <div style={{ height: shown.getTotalSize(), minWidth: 860, position: "relative" }}>
+        {shown.getVirtualItems().map(({ index, start, key }) => {
+          const row = rows[index];
+          if (row === undefined) return null;
+          return (
+            // biome-ignore lint/a11y/useSemanticElements: see above
+            <div
+              key={key}
+              role="row"
+              tabIndex={-1}
+              data-testid="quarantine-row"
+              data-index={index}
+              ref={shown.measureElement}
+              style={{ ...COLUMNS, borderTop: "1px solid var(--line)", gap: 12, left: 0, padding: "6px 12px", position: "absolute", top: start, width: "100%" }}
+            >
+              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
+              <span role="cell">
+                <Moment at={row.at} shape="short" />
+              </span>
+              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
+              <span role="cell" className="numeric">
+                {row.row ?? "—"}
+              </span>
+              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
+              <span role="cell" className="mono" style={{ overflowWrap: "anywhere" }}>
+                {row.delivery}
+              </span>
+              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
+              <span role="cell">
+                {row.reason.field && <span className="mono">{row.reason.field} </span>}
+                {say(row.reason.message)} <span className="quiet mono">{row.reason.code}</span>
+              </span>
+              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
+              <span role="cell">
+                <code className="raw">{row.raw.length > 400 ? `${row.raw.slice(0, 400)}…` : row.raw}</code>
+              </span>
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Quality({ source }: { source: SourceDetail }) {
+  const { t, number } = useWords();
+  const quality = source.quality;
+  return (
+    <Panel
+      title={t("quality.title")}
+      aside={quality && <span className="quiet numeric">{t("quality.rows", { n: number(quality.rows, 0) })}</span>}
+    >
+      {quality === null || quality.fields.length === 0 ? (
+        <Empty title={t("quality.empty")}>{t("quality.emptyWhy")}</Empty>
+      ) : (
+        <div className="flush">
+          <table className="table">
+            <thead>
+              <tr>
+                <th>{t("quality.field")}</th>
+                <th className="right">{t("quality.missing")}</th>
+                <th className="right">{t("quality.invalid")}</th>
+                <th className="right">{t("quality.min")}</th>
+                <th className="right">{t("quality.max")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {quality.fields.map((field) => (
+                <tr key={field.name}>
+                  <td className="mono">{field.name}</td>
+                  <td className="right">
+                    {number(field.missing, 0)}{" "}
+                    {quality.rows > 0 && (
+                      <span className="quiet">{number((100 * field.missing) / quality.rows, 1)}%</span>
+                    )}
+                  </td>
+                  <td className="right">{number(field.invalid, 0)}</td>
+                  <td className="right">
+                    <CellView cell={field.min} />
+                  </td>
+                  <td className="right">
+                    <CellView cell={field.max} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Deliveries({ source }: { source: SourceDetail }) {
+  const { t, say, number } = useWords();
+  return (
+    <Panel title={t("deliveries.title")}>
+      {source.deliveries.length === 0 ? (
+        <Empty title={t("deliveries.empty")}>{t("deliveries.emptyWhy")}</Empty>
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+        <section className="flush" tabIndex={0} aria-label={t("deliveries.title")} style={{ maxHeight: 420 }}>
+          <table className="table">
+            <thead>
+              <tr>
+                <th>{t("deliveries.received")}</th>
+                <th>{t("deliveries.name")}</th>
+                <th className="right">{t("sources.rows")}</th>
+                <th className="right">{t("sources.quarantined")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {source.deliveries.map((delivery) => (
+                <tr key={delivery.id}>
+                  <td>
+                    <Moment at={delivery.received_at} shape="short" />
+                  </td>
+                  <td style={{ overflowWrap: "anywhere" }}>
+                    {delivery.name} <span className="tag">{delivery.state}</span>
+                    {delivery.bytes !== null && delivery.bytes !== undefined && (
+                      <span className="quiet numeric"> {number(delivery.bytes / 1024)} kB</span>
+                    )}
+                    {delivery.reason && <div className="late">{say(delivery.reason)}</div>}
+                  </td>
+                  <td className="right">{number(delivery.rows, 0)}</td>
+                  <td className="right">{number(delivery.quarantined, 0)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </Panel>
+  );
+}
+
+function Drift({ source }: { source: SourceDetail }) {
+  const { t } = useWords();
+  return (
+    <Panel title={t("drift.title")}>
+      {source.drift.length === 0 ? (
+        <div className="body quiet">{t("drift.empty")}</div>
+      ) : (
+        <div className="body">
+          <p style={{ margin: "0 0 8px" }}>{t("drift.meaning")}</p>
+          <dl className="pairs">
+            {source.drift.map(({ column, first_seen_at }) => (
+              <DriftPair key={column} column={column} at={first_seen_at} />
+            ))}
+          </dl>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function DriftPair({ column, at }: { column: string; at: string }) {
+  return (
+    <>
+      <dt className="mono">{column}</dt>
+      <dd>
+        <Moment at={at} ago />
+      </dd>
+    </>
+  );
+}

@@ -1,0 +1,103 @@
+/** The triage queue: unacknowledged and grave first, worked with J, K, A, D and Enter. */
+
+import { useEffect, useRef } from "react";
+import type { Alert } from "../api/types";
+import { type Key, useWords } from "../i18n";
+import { Severity } from "./Severity";
+import { severityName } from "./severity";
+import { Moment } from "./Time";
+
+interface Act {
+  select(id: string): void;
+  open(alert: Alert): void;
+  acknowledge(alert: Alert): void;
+  dispatch(alert: Alert): void;
+}
+
+export function AlertQueue({
+  alerts,
+  selected,
+  act,
+  keys,
+}: {
+  alerts: readonly Alert[];
+  selected: string | null;
+  act: Act;
+  /** Whether the letter keys are heard (not while a sheet is open). */
+  keys: boolean;
+}) {
+  const { t, say } = useWords();
+  const list = useRef<HTMLUListElement>(null);
+  const latest = useRef({ alerts, selected, act });
+  latest.current = { alerts, selected, act };
+
+  useEffect(() => {
+    if (!keys) return;
+    const press = (event: KeyboardEvent) => {
+      const { target } = event;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)))
+        return;
+      const present = latest.current;
+      const at = present.alerts.findIndex(({ id }) => id === present.selected);
+      const chosen = present.alerts[at];
+      const key = event.key.toLowerCase();
+      if (key === "j" || key === "k") {
+        const next = present.alerts[at === -1 ? 0 : Math.min(present.alerts.length - 1, Math.max(0, at + (key === "j" ? 1 : -1)))];
+        if (next === undefined) return;
+        present.act.select(next.id);
+        list.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(next.id)}"]`)?.focus();
+      } else if (key === "a" && chosen) present.act.acknowledge(chosen);
+      else if (key === "d" && chosen) present.act.dispatch(chosen);
+      else return;
+      event.preventDefault();
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  }, [keys]);
+
+  return (
+    <ul ref={list} className="queue" aria-label={t("queue.title")}>
+      {alerts.map((alert) => (
+        <li key={alert.id}>
+          <button
+            type="button"
+            className="entry"
+            data-testid="alert-row"
+            data-id={alert.id}
+            data-level={severityName(alert.level)}
+            data-new={alert.state === "raised" && alert.level === 1 ? "red" : undefined}
+            aria-current={alert.id === selected}
+            onClick={() => act.select(alert.id)}
+            onDoubleClick={() => act.open(alert)}
+            onKeyDown={(event) => {
+              if (event.key !== "Enter") return;
+              event.preventDefault();
+              act.open(alert);
+            }}
+          >
+            <span className="line">
+              <Severity level={alert.level} />
+              <span className="title">{say(alert.kind_title)}</span>
+            </span>
+            <AlertStateTag alert={alert} />
+            <span className="quiet">{say(alert.subject.name)}</span>
+            <span className="quiet">
+              <Moment at={alert.updated_at} shape="short" />
+            </span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function AlertStateTag({ alert }: { alert: Alert }) {
+  const { t } = useWords();
+  const word: Key = alert.incident_id !== null && alert.state !== "ended" ? "alert.is.dispatched" : `alert.is.${alert.state}`;
+  return (
+    <span className="tag" data-tone={alert.state === "raised" && alert.incident_id === null ? "accent" : undefined}>
+      {t(word)}
+    </span>
+  );
+}

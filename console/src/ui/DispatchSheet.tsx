@@ -1,0 +1,172 @@
+/** The last look before a plan runs: which departments, what, by when. One sheet is one command, however often pressed. */
+
+import { Button, Modal, Radio } from "@mantine/core";
+import { useState } from "react";
+import { useLocation } from "wouter";
+import { useSuggestion } from "../api/queries";
+import type { Alert, PlanStep, SuggestedPlan } from "../api/types";
+import { useCommand } from "../api/useCommand";
+import { useWords } from "../i18n";
+import { useNow } from "../live/LiveProvider";
+import { cityTime, duration, isoSeconds } from "../time/format";
+import { Severity } from "./Severity";
+import { Empty, Failure, Shown } from "./states";
+import { useZone } from "./Time";
+import { useTell } from "./Toast";
+
+export function DispatchSheet({
+  alert,
+  digest,
+  close,
+}: {
+  alert: Alert;
+  /** The plan chosen on the page; the first suggestion when none was. */
+  digest: string | null;
+  close: () => void;
+}) {
+  const { t, say } = useWords();
+  const suggestion = useSuggestion(alert.id);
+  return (
+    <Modal
+      opened
+      onClose={close}
+      size="xl"
+      closeButtonProps={{ "aria-label": t("close") }}
+      title={
+        <span className="line">
+          <strong>{t("dispatch.title")}</strong>
+          <Severity level={alert.level} />
+          {say(alert.subject.name)}
+        </span>
+      }
+    >
+      <Shown of={suggestion}>
+        {({ plans }) =>
+          plans.length === 0 ? (
+            <Empty title={t("plans.empty")}>{t("plans.emptyWhy")}</Empty>
+          ) : (
+            <Choice alert={alert} plans={plans} digest={digest} close={close} />
+          )
+        }
+      </Shown>
+    </Modal>
+  );
+}
+
+function Choice({
+  alert,
+  plans,
+  digest,
+  close,
+}: {
+  alert: Alert;
+  plans: SuggestedPlan[];
+  digest: string | null;
+  close: () => void;
+}) {
+  const { t, say } = useWords();
+  const tell = useTell();
+  const [, go] = useLocation();
+  const [chosen, setChosen] = useState(digest ?? plans[0]?.digest ?? "");
+  const plan = plans.find((one) => one.digest === chosen) ?? plans[0];
+  const dispatch = useCommand<{ incident_id: string; run_id: string }>({
+    done: ({ incident_id }) => {
+      tell.done(t("dispatch.done"));
+      close();
+      go(`/incidents/${incident_id}`);
+    },
+  });
+  if (plan === undefined) return null;
+  const units = new Set(plan.steps.map(({ unit }) => unit));
+  return (
+    <div className="stack">
+      {plans.length > 1 && (
+        <Radio.Group value={plan.digest} onChange={setChosen} label={t("dispatch.which")}>
+          {plans.map((one) => (
+            <Radio key={one.digest} value={one.digest} label={`${say(one.title)} · v${one.version}`} mt={4} />
+          ))}
+        </Radio.Group>
+      )}
+      {plans.length === 1 && (
+        <div>
+          <strong>{say(plan.title)}</strong> <span className="quiet">v{plan.version}</span>
+        </div>
+      )}
+      <p className="quiet" style={{ margin: 0 }}>
+        {t("dispatch.summary", { steps: plan.steps.length, units: units.size })}
+      </p>
+      <StepTable steps={plan.steps} />
+      {dispatch.error !== null && <Failure error={dispatch.error} />}
+      <div className="line" style={{ justifyContent: "flex-end" }}>
+        <Button variant="default" onClick={close}>
+          {t("cancel")}
+        </Button>
+        <Button
+          data-testid="dispatch-confirm"
+          data-autofocus
+          loading={dispatch.isPending}
+          onClick={() =>
+            dispatch.mutate({
+              path: `/api/alerts/${encodeURIComponent(alert.id)}/dispatch`,
+              body: { plan: plan.digest },
+            })
+          }
+        >
+          {t("dispatch.confirm", { units: units.size })}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+/** The steps with their departments and the moments that would hold if the plan started now. */
+export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: boolean }) {
+  const { t, say, language } = useWords();
+  const now = useNow();
+  const zone = useZone();
+  const titles = new Map(steps.map(({ id, title }) => [id, say(title)]));
+  const length = (iso: string | null) => {
+    const seconds = isoSeconds(iso);
+    return seconds === null ? (iso ?? "—") : duration(seconds, language);
+  };
+  const deadline = (step: PlanStep) => {
+    const due = isoSeconds(step.due);
+    const delay = isoSeconds(step.delay) ?? 0;
+    if (!dates || due === null || step.after.length > 0) return null;
+    return cityTime(now + (delay + due) * 1000, zone, "short");
+  };
+  return (
+    <div style={{ maxHeight: "46vh", overflow: "auto" }}>
+      <table className="table">
+        <thead>
+          <tr>
+            <th>{t("step.department")}</th>
+            <th>{t("step.what")}</th>
+            <th>{t("step.starts")}</th>
+            <th>{t("step.acceptWithin")}</th>
+            <th>{t("step.due")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {steps.map((step) => (
+            <tr key={step.id}>
+              <td>{say(step.unit_title)}</td>
+              <td>{say(step.title)}</td>
+              <td>
+                {step.after.length > 0
+                  ? t("step.after", { steps: step.after.map((id) => titles.get(id) ?? id).join(t("listComma")) })
+                  : ""}
+                {step.delay ? t("step.delayed", { length: length(step.delay) }) : step.after.length === 0 && t("step.atOnce")}
+              </td>
+              <td>{length(step.accept_within)}</td>
+              <td>
+                {length(step.due)}
+                {deadline(step) && <div className="quiet">{deadline(step)}</div>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,227 @@
+/** What a claim rests on: a chart with the same figures as a table, or the rows themselves with source and owner. */
+
+import { lazy, Suspense, useMemo } from "react";
+import { Link } from "wouter";
+import { useSources } from "../api/queries";
+import type { Cell, Evidence, PanelContent, SeriesEvidence, TableContent, Text } from "../api/types";
+import { useWords } from "../i18n";
+import { cityTime } from "../time/format";
+import type { Extent } from "./SeriesChart";
+import { Empty, Loading } from "./states";
+import { Moment, useZone } from "./Time";
+
+const SeriesChart = lazy(() => import("./SeriesChart"));
+
+/** The common time axis of all the series of one object. */
+export function extentOf(evidence: readonly Evidence[]): Extent | null {
+  const times = evidence
+    .flatMap((one) => (one.type === "series" ? one.series.flatMap(({ points }) => [points[0], points.at(-1)]) : []))
+    .flatMap((point) => (point ? [Date.parse(point[0])] : []));
+  return times.length < 2 ? null : { from: Math.min(...times), to: Math.max(...times) };
+}
+
+export function SeriesFigure({
+  evidence,
+  extent,
+  now,
+  height = 220,
+  table = true,
+}: {
+  evidence: SeriesEvidence;
+  extent?: Extent | null;
+  now?: number | null;
+  height?: number | string;
+  table?: boolean;
+}) {
+  const { t, say } = useWords();
+  if (evidence.series.every(({ points }) => points.length === 0))
+    return <Empty title={t("chart.empty")}>{t("chart.emptyWhy")}</Empty>;
+  const band = evidence.series.filter(({ style }) => style.startsWith("band"));
+  return (
+    <figure className="figure">
+      <Suspense fallback={<Loading lines={4} />}>
+        <SeriesChart evidence={evidence} extent={extent} now={now} height={height} />
+      </Suspense>
+      {band.length === 2 && (
+        <ul className="legend">
+          <li>
+            <span style={{ background: "var(--bar)", opacity: 0.4, width: 18, height: 10 }} />
+            {band.map(({ name }) => say(name)).join(" – ")}
+          </li>
+        </ul>
+      )}
+      {table && <SeriesTable evidence={evidence} />}
+    </figure>
+  );
+}
+
+function SeriesTable({ evidence }: { evidence: SeriesEvidence }) {
+  const { t, say, number } = useWords();
+  const zone = useZone();
+  const rows = useMemo(() => {
+    const at = new Map<string, (number | null)[]>();
+    evidence.series.forEach(({ points }, column) => {
+      for (const [time, value] of points) {
+        const row = at.get(time) ?? evidence.series.map(() => null);
+        row[column] = value;
+        at.set(time, row);
+      }
+    });
+    return [...at].sort(([a], [b]) => b.localeCompare(a));
+  }, [evidence]);
+  return (
+    <details>
+      <summary>{t("chart.asTable")}</summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <section className="scroll" tabIndex={0} aria-label={say(evidence.title)}>
+        <table className="table">
+          <thead>
+            <tr>
+              <th>{t("time.at")}</th>
+              {evidence.series.map((line) => (
+                <th key={`${line.style}${say(line.name)}`} className="right">
+                  {say(line.name)} {evidence.unit && `(${evidence.unit})`}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(([time, values]) => (
+              <tr key={time}>
+                <td>{cityTime(time, zone)}</td>
+                {values.map((value, column) => (
+                  // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
+                  <td key={column} className="right">
+                    {number(value)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
+  );
+}
+
+export function EvidenceView({
+  evidence,
+  extent,
+  now,
+}: {
+  evidence: Evidence;
+  extent?: Extent | null;
+  now?: number | null;
+}) {
+  const { t, say } = useWords();
+  if (evidence.type === "series") return <SeriesFigure evidence={evidence} extent={extent} now={now} />;
+  return (
+    <div className="stack">
+      <div className="line quiet">
+        <span>
+          {t("evidence.dataset")} <span className="mono">{evidence.dataset}</span>
+        </span>
+        <SourceLink id={evidence.source} />
+        {evidence.known_at && (
+          <span>
+            {t("evidence.knownAt")} <Moment at={evidence.known_at} />
+          </span>
+        )}
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <section className="figure" tabIndex={0} aria-label={say(evidence.title)}>
+        <div className="scroll" style={{ maxHeight: 320, overflow: "auto" }}>
+          <table className="table">
+            <thead>
+              <tr>
+                {evidence.columns.map((column) => (
+                  <th key={column}>{column}</th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {evidence.rows.map((row, index) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: rows of evidence have no key of their own
+                <tr key={index}>
+                  {row.map((cell, column) => (
+                    // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
+                    <td key={column} className={typeof cell === "number" ? "right" : undefined}>
+                      <CellView cell={cell} />
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </section>
+    </div>
+  );
+}
+
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
+export function CellView({ cell }: { cell: Cell | Text }) {
+  const { say, number, t } = useWords();
+  const zone = useZone();
+  if (cell === null || cell === undefined) return <span className="quiet">—</span>;
+  if (typeof cell === "number") return number(cell, Number.isInteger(cell) ? 0 : undefined);
+  if (typeof cell === "boolean") return t(cell ? "yes" : "no");
+  if (typeof cell === "string") return MOMENT.test(cell) ? cityTime(cell, zone) : cell;
+  return say(cell);
+}
+
+export function SourceLink({ id }: { id: string }) {
+  const { t, say } = useWords();
+  const source = useSources().data?.items.find((one) => one.id === id);
+  return (
+    <span>
+      {t("evidence.source")} <Link href={`/sources/${encodeURIComponent(id)}`}>{source ? say(source.title) : id}</Link>
+      {source && ` · ${t("evidence.owner")} ${say(source.department_title)}`}
+    </span>
+  );
+}
+
+export function TableView({ content }: { content: TableContent }) {
+  const { say, t } = useWords();
+  if (content.rows.length === 0) return <Empty title={t("table.empty")}>{say(content.note)}</Empty>;
+  return (
+    <>
+      <table className="table">
+        <thead>
+          <tr>
+            {content.columns.map(({ name, title, unit }) => (
+              <th key={name}>
+                {say(title)} {unit && `(${unit})`}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {content.rows.map((row, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a declared table has no key of its own
+            <tr key={index}>
+              {row.map((cell, column) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
+                <td key={column}>
+                  <CellView cell={cell} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {content.note && <p className="quiet" style={{ margin: "4px 12px 8px" }}>{say(content.note)}</p>}
+    </>
+  );
+}
+
+/** A panel that an application declared: a series, a table, rows or a text. */
+export function DeclaredView({ content, now }: { content: PanelContent; now: number | null }) {
+  const { say } = useWords();
+  if (content.type === "series")
+    return <SeriesFigure evidence={content} now={now} height={180} table={true} />;
+  if (content.type === "table") return <TableView content={content} />;
+  if (content.type === "rows") return <EvidenceView evidence={content} />;
+  return <p style={{ margin: "0 12px 12px", whiteSpace: "pre-line" }}>{say(content.text)}</p>;
+}

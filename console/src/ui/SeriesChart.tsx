@@ -1,0 +1,217 @@
+/** Lines over time: observed in accent, forecast dashed, its band in grey, thresholds as named lines. */
+
+import { useComputedColorScheme } from "@mantine/core";
+import { LineChart } from "echarts/charts";
+import { AriaComponent, GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import * as echarts from "echarts/core";
+import { CanvasRenderer } from "echarts/renderers";
+import { useEffect, useRef } from "react";
+import type { SeriesEvidence, SeriesLine } from "../api/types";
+import { useWords, type Words } from "../i18n";
+import { zoneOffset } from "../time/format";
+import { FONTS } from "./theme";
+import { useZone } from "./Time";
+
+echarts.use([LineChart, GridComponent, TooltipComponent, MarkLineComponent, AriaComponent, CanvasRenderer]);
+
+export interface Extent {
+  from: number;
+  to: number;
+}
+
+interface Paint {
+  accent: string;
+  ink: string;
+  muted: string;
+  line: string;
+  surface: string;
+  bar: string;
+  late: string;
+}
+
+function paint(): Paint {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    accent: read("accent"),
+    ink: read("ink"),
+    muted: read("muted"),
+    line: read("line"),
+    surface: read("surface"),
+    bar: read("bar"),
+    late: read("late"),
+  };
+}
+
+const isLine = ({ style }: SeriesLine) => style === "observed" || style === "forecast";
+
+function options(
+  evidence: SeriesEvidence,
+  extent: Extent | null,
+  now: number | null,
+  zone: string,
+  colours: Paint,
+  words: Words,
+): echarts.EChartsCoreOption {
+  // ECharts knows only UTC and the browser's zone: wall-clock times of the city are given to it as if they were UTC.
+  const wall = (ms: number) => ms + zoneOffset(ms, zone);
+  const points = (line: SeriesLine) =>
+    line.points.map(([at, value]) => [wall(Date.parse(at)), value] as [number, number | null]);
+  const lines = evidence.series.filter(isLine);
+  const several = lines.length > 1;
+  let quiet = 0;
+  const drawn: Record<string, unknown>[] = lines.map((line, index) => {
+    const main = line.style === "forecast" || index === 0;
+    const dash = line.style === "forecast" ? [5, 4] : main ? "solid" : (quiet++ % 2 === 0 ? "solid" : [2, 3]);
+    const colour = main ? colours.accent : quiet % 2 === 1 ? colours.muted : colours.bar;
+    return {
+      type: "line",
+      name: words.say(line.name),
+      data: points(line),
+      showSymbol: line.points.length < 3,
+      symbolSize: 5,
+      connectNulls: false,
+      lineStyle: { color: colour, width: main ? 2 : 1.5, type: dash },
+      itemStyle: { color: colour },
+      endLabel: {
+        show: several,
+        formatter: "{a}",
+        color: main ? colours.accent : colours.muted,
+        fontSize: 11,
+        distance: 4,
+        width: 92,
+        overflow: "truncate",
+      },
+      labelLayout: { moveOverlap: "shiftY" },
+      z: main ? 4 : 3,
+    };
+  });
+  const low = evidence.series.find(({ style }) => style === "band_low");
+  const high = evidence.series.find(({ style }) => style === "band_high");
+  if (low && high) {
+    const floor = new Map(low.points);
+    const common = { type: "line", stack: "band", showSymbol: false, silent: true, lineStyle: { opacity: 0 }, z: 1 };
+    const tall = high.points.map(
+      ([at, value]) =>
+        [wall(Date.parse(at)), value === null ? null : value - (floor.get(at) ?? value)] as [number, number | null],
+    );
+    drawn.push({ ...common, name: "\u0000low", data: points(low) });
+    drawn.push({ ...common, name: "\u0000high", data: tall, areaStyle: { color: colours.bar, opacity: 0.25 } });
+  }
+  const marks: Record<string, unknown>[] = evidence.thresholds.map(({ name, value }) => ({
+    yAxis: value,
+    label: { formatter: `${words.say(name)} ${value}`, position: "insideStartTop", color: colours.muted, fontSize: 11 },
+    lineStyle: { color: colours.muted, type: [6, 3], width: 1 },
+  }));
+  if (now !== null)
+    marks.push({
+      xAxis: wall(now),
+      label: { formatter: words.t("chart.now"), color: colours.muted, fontSize: 11 },
+      lineStyle: { color: colours.muted, type: "dotted", width: 1 },
+    });
+  const first = drawn[0];
+  if (first)
+    first.markLine = { symbol: "none", silent: true, animation: false, data: marks };
+  const axis = {
+    axisLine: { lineStyle: { color: colours.line } },
+    axisTick: { lineStyle: { color: colours.line } },
+    axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true },
+    splitLine: { lineStyle: { color: colours.line, opacity: 0.6 } },
+  };
+  const highest = Math.max(0, ...evidence.thresholds.map(({ value }) => value));
+  return {
+    useUTC: true,
+    animation: false,
+    aria: { enabled: true },
+    textStyle: { fontFamily: FONTS, color: colours.ink },
+    grid: { left: 4, right: several ? 96 : 12, top: 26, bottom: 2, containLabel: true },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      backgroundColor: colours.surface,
+      borderColor: colours.line,
+      textStyle: { color: colours.ink, fontSize: 12 },
+      valueFormatter: (value: unknown) =>
+        typeof value === "number" ? `${words.number(value)} ${evidence.unit}` : "—",
+      formatter: (given: unknown) => tooltip(given as TooltipLine[], evidence, lines, words),
+    },
+    xAxis: {
+      type: "time",
+      ...axis,
+      splitLine: { show: false },
+      min: extent ? wall(extent.from) : undefined,
+      max: extent ? wall(extent.to) : undefined,
+      axisLabel: {
+        ...axis.axisLabel,
+        formatter: { year: "{yyyy}-{MM}-{dd}", month: "{MM}-{dd}", day: "{MM}-{dd}", hour: "{HH}:{mm}" },
+      },
+    },
+    yAxis: {
+      type: "value",
+      ...axis,
+      axisLine: { show: false },
+      name: evidence.unit,
+      nameTextStyle: { color: colours.muted, fontSize: 11, align: "left" },
+      max: highest > 0 ? (range: { max: number }) => Math.ceil(Math.max(range.max, highest * 1.08) / 10) * 10 : undefined,
+    },
+    series: drawn,
+  };
+}
+
+interface TooltipLine {
+  seriesName: string;
+  marker: string;
+  value: [number, number | null];
+}
+
+function tooltip(given: TooltipLine[], evidence: SeriesEvidence, lines: SeriesLine[], words: Words): HTMLElement {
+  const box = document.createElement("div");
+  const at = given[0]?.value[0];
+  if (at !== undefined) box.append(new Date(at).toISOString().slice(0, 16).replace("T", " "));
+  const names = new Set(lines.map(({ name }) => words.say(name)));
+  for (const { seriesName, value } of given) {
+    if (!names.has(seriesName)) continue;
+    const row = document.createElement("div");
+    row.textContent = `${seriesName}  ${value[1] === null ? "—" : words.number(value[1])} ${evidence.unit}`;
+    box.append(row);
+  }
+  return box;
+}
+
+export default function SeriesChart({
+  evidence,
+  extent = null,
+  now = null,
+  height = 220,
+}: {
+  evidence: SeriesEvidence;
+  extent?: Extent | null;
+  now?: number | null;
+  height?: number | string;
+}) {
+  const words = useWords();
+  const zone = useZone();
+  const scheme = useComputedColorScheme("light");
+  const box = useRef<HTMLDivElement>(null);
+  const chart = useRef<echarts.ECharts | null>(null);
+
+  useEffect(() => {
+    if (box.current === null) return;
+    const made = echarts.init(box.current, undefined, { renderer: "canvas" });
+    chart.current = made;
+    const watcher = new ResizeObserver(() => made.resize());
+    watcher.observe(box.current);
+    return () => {
+      watcher.disconnect();
+      made.dispose();
+      chart.current = null;
+    };
+  }, []);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the scheme decides what paint() reads from the page
+  useEffect(() => {
+    chart.current?.setOption(options(evidence, extent, now, zone, paint(), words), { notMerge: true });
+  }, [evidence, extent, now, zone, words, scheme]);
+
+  return <div ref={box} className="chart" style={{ height }} role="img" aria-label={words.say(evidence.title)} />;
+}

@@ -1,0 +1,210 @@
+/** The frame of every page: whose city, what time it is there, where one can go, who one is. */
+
+import { Menu, UnstyledButton, useMantineColorScheme, useComputedColorScheme } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { Link, useLocation } from "wouter";
+import { request } from "../api/client";
+import type { City, Session } from "../api/types";
+import { type Key, useWords } from "../i18n";
+import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
+import { cityTime } from "../time/format";
+import { CommandIcon, IncidentIcon, Mark, MoonIcon, ScoreIcon, SourceIcon, SunIcon, TaskIcon, UserIcon } from "./icons";
+
+interface Place {
+  path: string;
+  also: string;
+  title: Key;
+  permission: string;
+  icon: () => ReactNode;
+}
+
+const PLACES: Place[] = [
+  { path: "/command", also: "/alerts", title: "nav.command", permission: "alert.read", icon: CommandIcon },
+  { path: "/incidents", also: "/incidents", title: "nav.incidents", permission: "incident.read", icon: IncidentIcon },
+  { path: "/tasks", also: "/tasks", title: "nav.tasks", permission: "task.read", icon: TaskIcon },
+  { path: "/scores", also: "/scores", title: "nav.scores", permission: "score.read", icon: ScoreIcon },
+  { path: "/sources", also: "/sources", title: "nav.sources", permission: "source.read", icon: SourceIcon },
+];
+
+export const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
+
+export function Shell({
+  session,
+  city,
+  children,
+}: {
+  session: Session;
+  city: City | undefined;
+  children: ReactNode;
+}) {
+  const { t, say } = useWords();
+  const [location] = useLocation();
+  return (
+    <div className="shell">
+      <div>
+        <a className="skip" href="#main">
+          {t("nav.skip")}
+        </a>
+        <header className="header">
+          <Link href="/" className="brand">
+            <Mark />
+            <span>{city ? say(city.title) : t("product")}</span>
+          </Link>
+          <nav className="nav" aria-label={t("nav.label")}>
+            {PLACES.filter(({ permission }) => may(session, permission)).map(({ path, also, title, icon: Icon }) => (
+              <Link
+                key={path}
+                href={path}
+                aria-current={location.startsWith(path) || location.startsWith(also) ? "page" : undefined}
+              >
+                <Icon />
+                {t(title)}
+              </Link>
+            ))}
+          </nav>
+          <span className="spacer" />
+          <CityClock city={city} />
+          <Switches />
+          <User session={session} />
+        </header>
+      </div>
+      <div>
+        {city?.notice && <div className="banner quiet">{say(city.notice)}</div>}
+        <LinkBanner />
+        <Heard />
+      </div>
+      <main id="main" className="main" tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}
+
+function CityClock({ city }: { city: City | undefined }) {
+  const { t, number } = useWords();
+  const { now, playing } = useClock();
+  if (city === undefined || now === null) return <span className="clock quiet">—</span>;
+  const speed = city.clock.speed;
+  return (
+    <span className="clock" title={t("clock.zone", { zone: city.zone })}>
+      <time dateTime={new Date(now).toISOString()} data-testid="city-clock">
+        {cityTime(now, city.zone, "full")}
+      </time>
+      {city.simulated && (
+        <span className="tag">
+          {city.clock.kind === "virtual" && speed
+            ? t("clock.simulatedAt", { speed: number(speed, 0) })
+            : t("clock.simulated")}
+        </span>
+      )}
+      {!playing && <span className="tag">{t("clock.paused")}</span>}
+    </span>
+  );
+}
+
+export function Switches() {
+  const { t, language, setLanguage } = useWords();
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme("light");
+  const other = language === "zh-CN" ? "en" : "zh-CN";
+  return (
+    <span className="line" style={{ flexWrap: "nowrap", gap: 4 }}>
+      <UnstyledButton
+        data-testid="lang-switch"
+        lang={other}
+        onClick={() => setLanguage(other)}
+        style={{ fontSize: 13, padding: "4px 8px", whiteSpace: "nowrap" }}
+      >
+        {other === "en" ? "English" : "中文"}
+      </UnstyledButton>
+      <UnstyledButton
+        data-testid="theme-switch"
+        aria-label={t(scheme === "dark" ? "theme.light" : "theme.dark")}
+        title={t(scheme === "dark" ? "theme.light" : "theme.dark")}
+        onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}
+        style={{ display: "flex", padding: 6 }}
+      >
+        {scheme === "dark" ? <SunIcon /> : <MoonIcon />}
+      </UnstyledButton>
+    </span>
+  );
+}
+
+function User({ session }: { session: Session }) {
+  const { t, say } = useWords();
+  const client = useQueryClient();
+  const [, go] = useLocation();
+  const leave = useMutation({
+    mutationFn: () => request<void>("DELETE", "/api/session"),
+    onSettled: () => {
+      client.clear();
+      client.setQueryData(["session"], null);
+      go("/");
+    },
+  });
+  const { actor } = session;
+  return (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target>
+        <UnstyledButton
+          data-testid="user-menu"
+          aria-label={t("user.menu")}
+          style={{ alignItems: "center", display: "flex", fontSize: 13, gap: 6, padding: "4px 6px", whiteSpace: "nowrap" }}
+        >
+          <UserIcon />
+          <span className="user-name">{say(actor.name)}</span>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{actor.department_title ? say(actor.department_title) : t("user.city")}</Menu.Label>
+        <Menu.Label>{actor.roles.map((role) => (isRole(role) ? t(`role.${role}`) : role)).join(" · ")}</Menu.Label>
+        <Menu.Divider />
+        <Menu.Item data-testid="logout" onClick={() => leave.mutate()}>
+          {t("user.logout")}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+const ROLES = ["duty_officer", "coordinator", "clerk", "steward", "analyst", "mayor", "admin", "system"] as const;
+const isRole = (role: string): role is (typeof ROLES)[number] => (ROLES as readonly string[]).includes(role);
+
+function LinkBanner() {
+  const { t } = useWords();
+  const state = useLinkState();
+  if (state !== "lost") return null;
+  return (
+    <div className="banner" data-tone="lost" role="status">
+      {t("live.lost")}
+    </div>
+  );
+}
+
+/** New alerts read aloud: politely, and at once when they are red. */
+function Heard() {
+  const { t, say } = useWords();
+  const heard = useHeard();
+  const data = (heard?.data ?? {}) as { level?: number | null; subject?: { name?: Record<string, string> } };
+  const name = data.subject?.name ? say(data.subject.name) : "";
+  const text =
+    heard?.type === "alert.raised"
+      ? t("live.raised", { name })
+      : heard?.type === "alert.level_changed"
+        ? t("live.changed", { name })
+        : heard?.type === "alert.ended"
+          ? t("live.ended", { name })
+          : "";
+  const red = heard !== null && heard.type !== "alert.ended" && data.level === 1;
+  return (
+    <>
+      <div className="unseen" aria-live="polite">
+        {red ? "" : text}
+      </div>
+      <div className="unseen" aria-live="assertive">
+        {red ? text : ""}
+      </div>
+    </>
+  );
+}

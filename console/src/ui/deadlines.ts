@@ -1,0 +1,68 @@
+/** Which clock of a task is running, and whether it has run out, by the city's time. */
+
+import type { Task } from "../api/types";
+
+export interface Deadline {
+  kind: "accept" | "due";
+  at: number;
+  /** Milliseconds left; negative once overdue. */
+  left: number;
+}
+
+const FINISHED = new Set(["verified", "closed", "cancelled"]);
+
+export const finished = ({ state }: Task) => FINISHED.has(state);
+
+/** The clock that runs now: to accept while dispatched, to submit while accepted or returned; none otherwise. */
+export function running(task: Task, now: number): Deadline | null {
+  const kind = task.state === "dispatched" ? "accept" : task.state === "accepted" ? "due" : null;
+  if (kind === null) return null;
+  const text = kind === "accept" ? (task.accept_due ?? task.due) : task.due;
+  if (text === null) return null;
+  const at = Date.parse(text);
+  return { kind, at, left: at - now };
+}
+
+/** How late a task is or was, in ms; null when it is not. The city's own word (`late`) counts before our clock. */
+export function lateness(task: Task, now: number): number | null {
+  const clock = running(task, now);
+  if (clock !== null && clock.left < 0) return -clock.left;
+  if (!task.late) return null;
+  const end = task.submitted_at ?? task.closed_at;
+  const over = task.due === null ? 0 : (end === null ? now : Date.parse(end)) - Date.parse(task.due);
+  return Math.max(0, over);
+}
+
+export function tone(task: Task, now: number): "late" | "open" | "good" | "quiet" {
+  if (lateness(task, now) !== null) return "late";
+  if (task.state === "closed" || task.state === "verified") return "good";
+  return task.state === "cancelled" || task.state === "scheduled" || task.state === "suspended" ? "quiet" : "open";
+}
+
+/** Steps by the length of their longest chain of predecessors: those of one stage may run beside each other. */
+export function stages(tasks: readonly Task[]): Task[][] {
+  const after = new Map(tasks.map((task) => [task.step, task.after]));
+  const depths = new Map<string, number>();
+  const depth = (step: string, seen: readonly string[]): number => {
+    const known = depths.get(step);
+    if (known !== undefined) return known;
+    if (seen.includes(step)) return 0;
+    const before = (after.get(step) ?? []).filter((one) => after.has(one));
+    const found = before.length === 0 ? 0 : 1 + Math.max(...before.map((one) => depth(one, [...seen, step])));
+    depths.set(step, found);
+    return found;
+  };
+  const grouped: Task[][] = [];
+  for (const task of tasks) {
+    const at = depth(task.step, []);
+    while (grouped.length <= at) grouped.push([]);
+    grouped[at]?.push(task);
+  }
+  const start = ({ dispatched_at, planned_at }: Task) => dispatched_at ?? planned_at ?? "9";
+  for (const group of grouped)
+    group.sort(
+      (a, b) =>
+        Number(a.step !== b.step) * start(a).localeCompare(start(b)) || a.step.localeCompare(b.step) || a.round - b.round,
+    );
+  return grouped;
+}
