@@ -5,16 +5,16 @@ time to time (:class:`QueryDetector`) or as a step per key with a state (:class:
 :class:`Step`). :func:`load` reads an application's folder. The simulated city stands on this alone too.
 """
 
+from cityheart.command.service import Command
 from cityheart.engine.keyed import State, run_keyed
 from cityheart.engine.keyed import Step as _Step
-from cityheart.command.service import Command
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import Clock, stopwatch
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid, NotFound, Problem
-from cityheart.kernel.hooks import hookimpl
 from cityheart.kernel.events import Event
 from cityheart.kernel.events import read as read_events
+from cityheart.kernel.hooks import hookimpl
 from cityheart.kernel.ids import derive, dice
 from cityheart.kernel.text import LANGUAGES, Text, text
 from cityheart.sdk.application import App, Feed, load
