@@ -29,6 +29,8 @@ _TICK = 1_000  # microseconds of one step of the time in a sort key
 _TICKS = 2**32  # steps a sort key can tell apart: 49 days from the oldest point of a run
 _RANGES = 256  # cells looked up one by one; a larger box is looked up in coarser cells
 _RUNS = 8  # sorted runs before they are merged
+_NOTHING: _Ints = np.empty(0, dtype=np.int64)
+_SPREAD = spread(np.arange(2**CELL_BITS, dtype=np.int64)).astype(np.uint64)  # half of a Morton code, for each step
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class _Run:
     lon: _Floats
     lat: _Floats
     time: _Ints
-    base: int
+    base: int  # the oldest time
+    until: int  # the newest time
     rows: pa.RecordBatch
 
 
@@ -134,26 +137,30 @@ class HotWindow:
         keys = (cells(lon, lat).astype(np.uint64) << np.uint64(32)) | _ticks(time, base)
         order = np.argsort(keys, kind="stable")
         batch = rows.take(pa.array(order)).combine_chunks().to_batches()[0]
-        return _Run(keys[order], lon[order], lat[order], time[order], base, batch)
+        return _Run(keys[order], lon[order], lat[order], time[order], base, int(time.max()), batch)
 
 
 def _hits(run: _Run, box: _Box) -> _Ints:
     """Positions in the run of the points inside the box."""
+    if box.start > run.until or box.end <= run.base:
+        return _NOTHING
     codes, shift = _cover(box)
-    first = codes << np.uint64(2 * shift + 32)
     if shift:
-        last = first + (np.uint64(1) << np.uint64(2 * shift + 32)) - np.uint64(1)
+        first = codes << np.uint64(2 * shift + 32)
+        last = first + np.uint64((1 << (2 * shift + 32)) - 1)
     else:
-        span = _ticks(np.array([box.start, box.end - 1]), run.base)
-        first, last = first | span[0], first | span[1]
-    low = np.searchsorted(run.keys, first, side="left")
-    high = np.searchsorted(run.keys, last, side="right")
+        first = codes << np.uint64(32)
+        last = first | np.uint64(min(max((box.end - 1 - run.base) // _TICK, 0), _TICKS - 1))
+        first = first | np.uint64(min(max((box.start - run.base) // _TICK, 0), _TICKS - 1))
+    low = run.keys.searchsorted(first, side="left")
+    high = run.keys.searchsorted(last, side="right")
     length = high - low
-    low, length = low[length > 0], length[length > 0]
+    touched = length > 0
+    low, length = low[touched], length[touched]
     if not len(low):
-        return np.empty(0, dtype=np.int64)
-    offset = np.cumsum(length) - length
-    near = np.arange(int(length.sum())) + np.repeat(low - offset, length)
+        return _NOTHING
+    behind = length.cumsum()
+    near = np.arange(behind[-1]) + (low - behind + length).repeat(length)
     lon, lat, time = run.lon[near], run.lat[near], run.time[near]
     inside = (lon >= box.west) & (lon <= box.east) & (lat >= box.south) & (lat <= box.north)
     inside &= (time >= box.start) & (time < box.end)
@@ -163,15 +170,14 @@ def _hits(run: _Run, box: _Box) -> _Ints:
 def _cover(box: _Box) -> tuple[npt.NDArray[np.uint64], int]:
     """The Morton codes of the cells that the box touches, and by how many levels they are coarser than the finest."""
     side = 2**CELL_BITS
-    x0, x1 = (_step(value, 180.0, side / 360.0, side) for value in (box.west, box.east))
-    y0, y1 = (_step(value, 90.0, side / 180.0, side) for value in (box.south, box.north))
+    x0, x1 = _step(box.west, 180.0, side / 360.0, side), _step(box.east, 180.0, side / 360.0, side)
+    y0, y1 = _step(box.south, 90.0, side / 180.0, side), _step(box.north, 90.0, side / 180.0, side)
     shift = 0
     while ((x1 >> shift) - (x0 >> shift) + 1) * ((y1 >> shift) - (y0 >> shift) + 1) > _RANGES:
         shift += 1
-    x = np.arange(x0 >> shift, (x1 >> shift) + 1, dtype=np.int64)
-    y = np.arange(y0 >> shift, (y1 >> shift) + 1, dtype=np.int64)
-    codes = (spread(x)[None, :] | (spread(y) << 1)[:, None]).ravel()
-    return codes.astype(np.uint64), shift
+    x = _SPREAD[x0 >> shift : (x1 >> shift) + 1]
+    y = _SPREAD[y0 >> shift : (y1 >> shift) + 1] << np.uint64(1)
+    return np.bitwise_or.outer(y, x).ravel(), shift
 
 
 def _step(value: float, origin: float, scale: float, side: int) -> int:
