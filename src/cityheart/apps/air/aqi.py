@@ -127,7 +127,7 @@ def hourly_indices(hourly: Array, means: Array, o3_8h: Array) -> Array:
     """Individual indices (…, 6) of the hourly (real-time) report of HJ 633-2012.
 
     Particulates by their moving 24-hour means, SO2, NO2 and CO by the hour, O3 by the worse of one hour and eight.
-    SO2 above 800 µg/m³ goes by its 24-hour mean (note 2 of the table), O3 above 800 in eight hours by one hour (note 3).
+    SO2 above 800 µg/m³ goes by its 24-hour mean (note 2 of the table), O3 above 800 in eight hours by one (note 3).
     """
     so2 = np.where(hourly[..., 2] > 800.0, iaqi("so2_24h", means[..., 2]), iaqi("so2_1h", hourly[..., 2]))
     o3 = np.fmax(iaqi("o3_1h", hourly[..., 5]), iaqi("o3_8h", o3_8h))
@@ -152,7 +152,7 @@ def aqi(indices: Array) -> Array:
 
 
 def primary(indices: Array) -> npt.NDArray[np.int64]:
-    """Primary pollutants of each row as a bit set over ``POLLUTANTS``: those that reach the index when it is above 50."""
+    """Primary pollutants of each row as bits over ``POLLUTANTS``: those that reach the index when it is above 50."""
     index = aqi(indices)
     reached = (indices == index[..., None]) & (index > 50)[..., None]
     return np.asarray((reached << np.arange(6)).sum(axis=-1), dtype=np.int64)

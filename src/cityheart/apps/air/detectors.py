@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -96,7 +97,7 @@ def _segments(rows: series.Rows, newest: int | None) -> Iterator[series.Rows]:
     cuts = (low <= before) | (low > before + RING_HOURS)
     cuts[0] = True
     bounds = [*starts[np.flatnonzero(cuts)].tolist(), len(rows.known)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in itertools.pairwise(bounds):
         part = slice(begin, end)
         yield series.Rows(rows.known[part], rows.hour[part], rows.station[part], rows.values[part])
 
@@ -138,7 +139,7 @@ class _Run:
     def evaluate(self, part: _Part, evaluated: Whole) -> None:
         """Forecasts and levels of the hours ``evaluated``, local day by local day."""
         days = series.local_day(part.hours)
-        season = 2.0 * np.pi * (days % 365.25) / 365.25
+        season = np.asarray(2.0 * np.pi * (days % 365.25) / 365.25, dtype=np.float64)
         features = forecast.hourly_features(part.derived.series, part.derived.day_pm25, season)
         for day in np.unique(days[evaluated]).tolist():
             at = evaluated[days[evaluated] == day]
@@ -149,24 +150,24 @@ class _Run:
             clock = series.local_hour(part.hours[at])
             models = self.models()
             ready = models.ready
-            issued = (
-                forecast.predict(models, rows, base, clock) if ready else forecast.persistence(part.derived.city_24h[at])
-            )
+            present = part.derived.city_24h[at]
+            issued = forecast.predict(models, rows, base, clock) if ready else forecast.persistence(present)
             self.remember(rows, base, clock, part.derived, at)
             self.judge(part, at, day, issued, ready)
 
     def begin_day(self, day: int) -> None:
         """Ends the days before ``day``: their index is known, so the day five days back can be learnt."""
-        today = self.state["today"]
-        if today is None or day - int(today) > REMEMBERED_DAYS:  # type: ignore[call-overload]
+        today = self.whole("today")
+        if today is None or day - today > REMEMBERED_DAYS:
             empty = self.detector.init("")
             self.state |= {name: empty[name] for name in ("daily", "closing", "rows", "bases")}
             self.state["today"] = day
             return
-        for ended in range(int(today), day):  # type: ignore[call-overload]
+        for ended in range(today, day):
             daily = np.append(self.array("daily")[1:], float(self.state["closing"]))  # type: ignore[arg-type]
             rows, bases = self.array("rows"), self.array("bases")
-            moments = forecast.learn(self.array("moments"), self.models(), rows[-1], bases[-1], daily[-forecast.LEADS :])
+            known = daily[-forecast.LEADS :]
+            moments = forecast.learn(self.array("moments"), self.models(), rows[-1], bases[-1], known)
             solved = forecast.solve(moments) if (ended + 1) % forecast.SOLVE_EVERY_DAYS == 0 else None
             if solved is not None:
                 self.state |= {"weights": solved.weights, "centre": solved.centre, "error": solved.error}
@@ -208,11 +209,9 @@ class _Run:
             if last_of_moment and self.standing.level != self.state["told"]:
                 self.state["told"] = self.standing.level
                 self.findings.append(self.finding(part, hour, day, run, rule, evidence.Issued(issued, i, ready)))
-        self.hours.append(
-            outputs.CityHours(
-                part.hours[at], part.known[at], part.derived, at, issued, runs, in_force, float(daily[-1]), self.learnt() if ready else 0
-            )
-        )
+        learnt = self.learnt() if ready else 0
+        hours, known, yesterday = part.hours[at], part.known[at], float(daily[-1])
+        self.hours.append(outputs.CityHours(hours, known, part.derived, at, issued, runs, in_force, yesterday, learnt))
 
     def finding(
         self, part: _Part, hour: int, day: int, run: levels.Run, rule: levels.Rule, issued: evidence.Issued
@@ -221,7 +220,10 @@ class _Run:
         level = self.standing.level
         midnight = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day, hours=-series.UTC_OFFSET_HOURS)
         chances = issued.forecast.heavy[issued.row]
-        facts = evidence.Facts(part.hours, hour, part.cube, part.derived, part.moment(hour), self.array("daily"), day, run, rule, issued)
+        daily = self.array("daily")
+        facts = evidence.Facts(
+            part.hours, hour, part.cube, part.derived, part.moment(hour), daily, day, run, rule, issued
+        )
         return Finding(
             detector=self.detector.id,
             kind=self.detector.kind,
@@ -238,8 +240,7 @@ class _Run:
     @property
     def standing(self) -> levels.Standing:
         """The level in force with its counts, as the state has it."""
-        level, rising, falling = (self.state[name] for name in ("level", "rising", "falling"))
-        return levels.Standing(int(level), int(rising), int(falling))  # type: ignore[arg-type]
+        return levels.Standing(*(self.whole(name) or 0 for name in ("level", "rising", "falling")))
 
     @standing.setter
     def standing(self, new: levels.Standing) -> None:
@@ -248,14 +249,19 @@ class _Run:
     @property
     def newest(self) -> int | None:
         """The newest hour known."""
-        hour = self.state["newest"]
-        return None if hour is None else int(hour)  # type: ignore[call-overload,no-any-return]
+        return self.whole("newest")
+
+    def whole(self, name: str) -> int | None:
+        """A whole number of the state, or None."""
+        value = self.state[name]
+        assert value is None or isinstance(value, int)
+        return value
 
     def array(self, name: str) -> Array:
         """An array of the state."""
         value = self.state[name]
         assert isinstance(value, np.ndarray)
-        return value
+        return value.astype(np.float64, copy=False)
 
     def models(self) -> forecast.Models:
         """The models in force."""
@@ -282,28 +288,33 @@ class _Part:
 
 def station_silent() -> QueryDetector:
     """Once a day, stations without a valid reading of any pollutant for more than six hours, within ten days."""
-    expected = ", ".join(f"('{station.code}')" for station in stations())
     return QueryDetector(
         id="air.station_silent",
         title=text("监测站失联", "Silent monitoring station"),
         kind="station_silent",
-        sql=f"""
+        sql="""
             WITH heard AS (
               SELECT station, max(observed_at) AS last_at FROM air_hourly
               WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
+            ), expected AS (
+              SELECT unnest(string_to_array($stations, ',')) AS station
             ), silent AS (
-              SELECT expected.column1 AS station, heard.last_at AS last_at,
+              SELECT expected.station AS station, heard.last_at AS last_at,
                 (date_part('epoch', $now) - coalesce(
                   date_part('epoch', heard.last_at) + 3600, date_part('epoch', $now) - $window_hours * 3600
                 )) / 3600 AS silent_hours
-              FROM (VALUES {expected}) AS expected LEFT JOIN heard ON heard.station = expected.column1
+              FROM expected LEFT JOIN heard ON heard.station = expected.station
               WHERE EXISTS (SELECT 1 FROM air_hourly)
             )
             SELECT * FROM silent WHERE silent_hours > $hours ORDER BY station""",
         inputs=("air_hourly",),
         every=timedelta(days=1),
         window=SILENT_WINDOW,
-        parameters={"hours": 6, "window_hours": SILENT_WINDOW // timedelta(hours=1)},
+        parameters={
+            "hours": 6,
+            "window_hours": SILENT_WINDOW // timedelta(hours=1),
+            "stations": ",".join(station.code for station in stations()),
+        },
         finding=QueryFinding(
             subject_kind="station",
             subject="station",

@@ -7,6 +7,7 @@ Everything is computed from a play of the past in the order in which the city kn
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,14 +38,17 @@ EPISODES: tuple[tuple[date, date, int], ...] = (
 )
 """Known episodes, first and last day, and the mildest level that counts (2 orange, 1 red)."""
 
-_LOCAL = timedelta(hours=8)
+LOCAL = timedelta(hours=8)
+"""Beijing time minus UTC."""
+
 _EPOCH = date(1970, 1, 1)
 _HOUR = 3_600_000_000
 
 
 def readings(data: Path = DATA) -> pa.Table:
     """The data set as rows of ``air_hourly`` with ``_known_at``, in the order in which the city knew them."""
-    renamed = json.loads((Path(__file__).parent / "contracts" / "air_hourly.json").read_text("utf-8"))["cityheart"]["rename"]
+    contract = json.loads((Path(__file__).parent / "contracts" / "air_hourly.json").read_text("utf-8"))
+    renamed = contract["cityheart"]["rename"]
     tables = []
     with zipfile.ZipFile(data) as archive:
         for name in sorted(archive.namelist()):
@@ -65,7 +69,8 @@ def _typed(content: bytes, renamed: Mapping[str, str]) -> pa.Table:
         del columns[name]
     moment = pa.timestamp("us", "UTC")
     known = hours * _HOUR + _HOUR + feed.PUBLICATION_LAG // timedelta(microseconds=1)
-    return pa.table(columns | {"observed_at": pa.array(hours * _HOUR).cast(moment), "_known_at": pa.array(known).cast(moment)})
+    moments = {"observed_at": pa.array(hours * _HOUR).cast(moment), "_known_at": pa.array(known).cast(moment)}
+    return pa.table(columns | moments)
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,10 @@ def daily(city: pa.Table) -> dict[date, float]:
     """Daily AQI of every local day that has one: the moving 24-hour index at its last hour."""
     hours = _hours(city)
     last = (hours + 8) % 24 == 23
-    values = city["aqi_24h"].to_numpy()[last]
+    values = city["aqi_24h"].to_numpy().astype(float)[last]
     days = ((hours[last] + 8) // 24).tolist()
-    return {_EPOCH + timedelta(days=day): float(value) for day, value in zip(days, values, strict=True) if value == value}
+    known = ((day, float(value)) for day, value in zip(days, values, strict=True) if not np.isnan(value))
+    return {_EPOCH + timedelta(days=day): value for day, value in known}
 
 
 def _hours(city: pa.Table) -> npt.NDArray[np.int64]:
@@ -130,11 +136,11 @@ class Warning:
 
 
 def _local(moment: datetime) -> date:
-    return (moment.astimezone(UTC) + _LOCAL).date()
+    return (moment.astimezone(UTC) + LOCAL).date()
 
 
 def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) - _LOCAL
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) - LOCAL
 
 
 def warnings(findings: Sequence[Finding]) -> list[Warning]:
@@ -238,7 +244,8 @@ def days(found: Sequence[Warning], values: Mapping[date, float], since: date, un
 class Skill:
     """One lead of the forecast against persistence, issued at one local hour: mean absolute errors in AQI; hits, false
     alarms, misses and the critical success index for a day above 200, by the rule's own threshold or, where the lead
-    has none, by forecasts above 200 in value; the Brier skill score of the probability against the share of heavy days."""
+    has none, by forecasts above 200 in value; the Brier skill score of the probability
+    against the share of heavy days (None when all days or none were heavy)."""
 
     lead: int
     issued: int
@@ -250,15 +257,19 @@ class Skill:
     misses: int
     csi: float
     csi_persistence: float
-    brier_skill: float
+    brier_skill: float | None
 
 
 def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date, hour: int = 19) -> list[Skill]:
-    """Skill of the forecasts issued when the local hour ``hour`` was complete, on days of issue in [since, until)."""
+    """Skill of the forecasts issued when the local hour ``hour`` was complete, on days of issue in [since, until).
+
+    A lead without a day to judge is left out.
+    """
     hours = _hours(city)
     issued = (hours + 8) // 24
     span = ((since - _EPOCH).days, (until - _EPOCH).days)
-    chosen = ((hours + 8) % 24 == hour) & (issued >= span[0]) & (issued < span[1]) & (city["days_learnt"].to_numpy() > 0)
+    learnt = city["days_learnt"].to_numpy() > 0
+    chosen = ((hours + 8) % 24 == hour) & (issued >= span[0]) & (issued < span[1]) & learnt
     present = city["aqi_24h"].to_numpy().astype(float)
     truth = {(day - _EPOCH).days: value for day, value in daily(city).items()}
     judged = []
@@ -270,7 +281,8 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
         counts = thresholds[lead] <= 1.0
         said = heavy[used] > thresholds[lead] if counts else value[used] > forecast.HEAVY
         persisted = present[used] > forecast.HEAVY
-        rate = happened.mean()
+        if not used.any():
+            continue
         judged.append(
             Skill(
                 lead,
@@ -283,7 +295,7 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
                 int((~said & happened).sum()),
                 _csi(said, happened),
                 _csi(persisted, happened),
-                round(float(1.0 - ((heavy[used] - happened) ** 2).mean() / (rate * (1.0 - rate))), 3),
+                _brier_skill(heavy[used], happened),
             )
         )
     return judged
@@ -291,6 +303,13 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
 
 def _csi(said: npt.NDArray[np.bool_], happened: npt.NDArray[np.bool_]) -> float:
     return round(float((said & happened).sum() / max((said | happened).sum(), 1)), 3)
+
+
+def _brier_skill(heavy: Array, happened: npt.NDArray[np.bool_]) -> float | None:
+    rate = float(happened.mean())
+    if rate in (0.0, 1.0):
+        return None
+    return round(1.0 - float(((heavy - happened) ** 2).mean()) / (rate * (1.0 - rate)), 3)
 
 
 def thresholds(city: pa.Table, until: date = TUNED_UNTIL, false_alarm_ratio: float = 0.5) -> list[float]:
@@ -338,7 +357,7 @@ def judgement(played: Played, used: Sequence[float]) -> dict[str, object]:
 def main() -> None:
     """Prints the judgement of the data set."""
     used = levels.rules()[0].heavy_probability
-    print(json.dumps(judgement(play(readings()), used), ensure_ascii=False, indent=1))
+    sys.stdout.write(json.dumps(judgement(play(readings()), used), ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Issued:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that was known at the hour of index ``at``: ``day`` is its local day, ``daily`` the days that ended before."""
+    """All that was known at the hour of index ``at``; ``day`` is its local day, ``daily`` the days ended before."""
 
     hours: Whole
     at: int
@@ -70,9 +70,7 @@ def _line(name: Text, points: list[Point], style: str) -> dict[str, object]:
 
 def _past(facts: Facts, values: Array, digits: int) -> list[Point]:
     begin = max(facts.at - RECENT_HOURS + 1, 0)
-    return [
-        [_instant(int(facts.hours[i])), _number(values[i], digits)] for i in range(begin, facts.at + 1)
-    ]
+    return [[_instant(int(facts.hours[i])), _number(values[i], digits)] for i in range(begin, facts.at + 1)]
 
 
 def index_series(facts: Facts) -> dict[str, object]:
@@ -81,10 +79,10 @@ def index_series(facts: Facts) -> dict[str, object]:
     def noon(day: int) -> str:
         return _instant(day * 24 - series.UTC_OFFSET_HOURS + 12)
 
-    past = [[noon(facts.day - back), _number(facts.daily[-back])] for back in range(7, 0, -1)]
+    past: list[Point] = [[noon(facts.day - back), _number(facts.daily[-back])] for back in range(7, 0, -1)]
     lines = [
         _line(text("24 小时滑动 AQI", "Moving 24-hour AQI"), _past(facts, facts.derived.city_24h, 0), "observed"),
-        _line(text("日 AQI", "Daily AQI"), [*past], "observed"),
+        _line(text("日 AQI", "Daily AQI"), past, "observed"),
     ]
     names = {
         "value": (text("日 AQI 预报", "Daily AQI, forecast"), "forecast"),
@@ -110,11 +108,12 @@ def index_series(facts: Facts) -> dict[str, object]:
 
 def particulate_series(facts: Facts) -> dict[str, object]:
     """Hourly PM2.5, mean over the stations."""
+    hourly = _past(facts, facts.derived.series[:, 0], 1)
     return {
         "type": "series",
         "title": text("全市 PM2.5 小时浓度", "Hourly PM2.5 of the city"),
         "unit": "µg/m³",
-        "series": [_line(text("站点平均", "Mean of the stations"), _past(facts, facts.derived.series[:, 0], 1), "observed")],
+        "series": [_line(text("站点平均", "Mean of the stations"), hourly, "observed")],
         "thresholds": [{"name": text("24 小时重度污染限值", "24-hour limit of heavy pollution"), "value": 150}],
     }
 
@@ -132,7 +131,8 @@ def station_rows(facts: Facts) -> dict[str, object]:
         "known_at": facts.known_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "columns": columns,
         "rows": [
-            [station.code, *(_number(value, 1) for value in row)] for station, row in zip(stations(), values, strict=True)
+            [station.code, *(_number(value, 1) for value in row)]
+            for station, row in zip(stations(), values, strict=True)
         ],
     }
 
@@ -148,7 +148,7 @@ def reasons(facts: Facts, level: int) -> tuple[Text, ...]:
         lines.append(
             text(
                 f"截至昨日已连续 {facts.run.past} 天日 AQI 大于 200:{shown}。",
-                f"{facts.run.past} day(s) in a row with a daily AQI above 200 up to yesterday: {shown.replace('、', ', ')}.",
+                f"Daily AQI above 200 on {facts.run.past} day(s) up to yesterday: {shown.replace('、', ', ')}.",
             )
         )
     so_far, moving = facts.derived.so_far[facts.at], facts.derived.city_24h[facts.at]
@@ -160,7 +160,10 @@ def reasons(facts: Facts, level: int) -> tuple[Text, ...]:
     )
     if not facts.issued.learnt:
         lines.append(
-            text("历史不足,预报暂用持续性(以当前值为预报)。", "Too little history: the forecast is persistence, the present value.")
+            text(
+                "历史不足,预报暂用持续性(以当前值为预报)。",
+                "Too little history: the forecast is persistence, the present value.",
+            )
         )
         return tuple(lines)
     counted = [lead for lead, threshold in enumerate(facts.rule.heavy_probability) if threshold <= 1.0]
@@ -170,7 +173,8 @@ def reasons(facts: Facts, level: int) -> tuple[Text, ...]:
         lines.append(
             text(
                 f"{words['zh-CN']}预报 AQI {_shown(values[lead])},重污染概率 {chance:.0f}%(判据 {threshold:.0f}%)。",
-                f"{words['en']}: forecast AQI {_shown(values[lead])}, heavy pollution {chance:.0f} % likely (counts above {threshold:.0f} %).",
+                f"{words['en']}: forecast AQI {_shown(values[lead])}, "
+                f"heavy pollution {chance:.0f} % likely (counts above {threshold:.0f} %).",
             )
         )
     return tuple(lines)
@@ -189,5 +193,6 @@ def _conclusion(facts: Facts, level: int) -> Text:
         )
     return text(
         f"预计连续重污染(日 AQI 大于 200){facts.run.days} 天,{name['zh-CN']}(规则 {facts.rule.id})。",
-        f"{facts.run.days} heavily polluted day(s) in a row expected (daily AQI above 200): {name['en']} (rule {facts.rule.id}).",
+        f"{facts.run.days} heavily polluted day(s) in a row expected (daily AQI above 200): "
+        f"{name['en']} (rule {facts.rule.id}).",
     )

@@ -26,15 +26,16 @@ def deliveries(data: Path, since: datetime, until: datetime, batch: timedelta) -
     """Deliveries received in [since, until), in lists that span ``batch`` each, counted from ``since``.
 
     ``data`` is the zip of the stations' files; ``since`` and ``until`` are aware. An hour that no file holds has no
-    delivery, a span without any no list. Raises ValueError for a span that is not longer than nothing and for files whose
-    headers differ; zipfile.BadZipFile for a damaged zip.
+    delivery, a span without any no list. Raises ValueError for a span that is not longer than nothing and for files
+    whose headers differ; zipfile.BadZipFile for a damaged zip.
     """
     if batch <= timedelta(0):
         raise ValueError("batch must be longer than nothing")
     header, lines, hours = _lines(data)
     starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1)) if len(hours) else np.zeros(0, dtype=np.int64)
     ends = [*starts[1:].tolist(), len(hours)]
-    span, number = [], 0
+    span: list[Delivery] = []
+    number = 0
     for start, end in zip(starts.tolist(), ends, strict=True):
         beginning = _EPOCH + timedelta(hours=int(hours[start]))
         received = beginning + timedelta(hours=1) + PUBLICATION_LAG
@@ -47,7 +48,8 @@ def deliveries(data: Path, since: datetime, until: datetime, batch: timedelta) -
             span = []
         number = (received - since) // batch
         name = f"stations-{beginning + BEIJING:%Y-%m-%dT%H}.csv"
-        span.append(Delivery(name=name, received_at=received, payload=header + b"".join(lines[start:end]), format="csv"))
+        payload = header + b"".join(lines[start:end])
+        span.append(Delivery(name=name, received_at=received, payload=payload, format="csv"))
     if span:
         yield span
 

@@ -62,8 +62,8 @@ def _log(values: Array) -> Array:
 
 
 def hourly_features(series: Array, day_pm25: Array, season: Array) -> Array:
-    """Features (hours, FEATURES - 2) at each hour of dense hourly ``series`` (hours, len(SERIES)); the first 72 rows lack
-    their past and are not valid. ``day_pm25`` is the mean PM2.5 of the local day so far, ``season`` the phase of the
+    """Features (hours, FEATURES - 2) at each hour of dense hourly ``series`` (hours, len(SERIES)); the first 72
+    rows lack their past and are not valid. ``day_pm25`` is the mean PM2.5 of the local day so far, ``season`` the phase of the
     year in radians. ``with_days`` adds the last two features.
     """
     windows = {w: aqi.moving(series, w, 1) for w in (6, 24)}
@@ -162,8 +162,8 @@ def unsolved() -> Models:
 
 
 def learn(moments: Array, models: Models, rows: Array, base: Array, daily: Array) -> Array:
-    """``moments`` (BLOCKS, PACKED) with one more day: its ``rows`` (24, FEATURES) and today's bases (24,), and the daily
-    AQI (LEADS,) of that day and the days after. Hours without features are left out, so is a day without a target."""
+    """``moments`` (BLOCKS, PACKED) with one more day: its ``rows`` (24, FEATURES) and bases (24,), and the daily AQI
+    (LEADS,) of that day and the days after. Hours without features are left out, so is a day without a target."""
     if np.isnan(daily).any():
         return moments
     logs = _log(daily)
@@ -198,7 +198,8 @@ def solve(moments: Array) -> Models | None:
     correlated = spread[:, x, x] / (scale[:, :, None] * scale[:, None, :])
     crossed = spread[:, x, y] / scale[:, :, None]
     slopes = np.linalg.solve(correlated + ridge * np.eye(FEATURES), crossed)
-    explained = 2.0 * np.einsum("bft,bft->bt", slopes, crossed) - np.einsum("bft,bfg,bgt->bt", slopes, correlated, slopes)
+    penalty = np.einsum("bft,bfg,bgt->bt", slopes, correlated, slopes)
+    explained = 2.0 * np.einsum("bft,bft->bt", slopes, crossed) - penalty
     rest = np.diagonal(spread, axis1=1, axis2=2)[:, y] - explained
     slopes = slopes / scale[:, :, None]
     constant = mean[:, y] - np.einsum("bf,bft->bt", mean[:, x], slopes)

@@ -121,7 +121,7 @@ def derive(cube: Array, hours: Whole) -> Derived:
 
 
 def _today(pollutants: Array, o3_8h: Array, hour: Whole) -> Array:
-    """Values (hours, stations, 6) of the local day so far: means, for O3 the maximum of the eight-hour means within it."""
+    """Values (hours, stations, 6) of the local day so far: means, for O3 the maximum eight-hour mean within it."""
     known = ~np.isnan(pollutants[..., :5])
     filled = np.where(known, pollutants[..., :5], 0.0)
     total, count = np.zeros_like(filled), np.zeros(filled.shape, dtype=np.int64)
