@@ -189,10 +189,19 @@ class Transition:
         )
         self.about(task, "task.dispatched", at, accept_due=accept_due, due=due, opened_at=task.opened_at)
 
+    def _not_back(self, at: datetime) -> datetime:
+        """``at``, or the newest moment of the run when the city's clock was set back: time in a run only goes on."""
+        newest = self.run.started_at
+        for task in self.tasks.values():
+            moments = (task.opened_at, task.dispatched_at, task.accepted_at, task.submitted_at, task.held_at, task.closed_at)
+            newest = max(newest, *(moment for moment in moments if moment is not None))
+        return max(at, newest)
+
     # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def act(self, task_id: str, act: Act, at: datetime) -> Task:
         """A person acts on a task at ``at``. Raises :class:`Conflict` when its state does not allow it."""
+        at = self._not_back(at)
         self.catch_up(at)
         task = self.tasks[task_id]
         step = self.plan.step(task.step)
@@ -212,6 +221,7 @@ class Transition:
 
     def drop_undispatched(self, outcome: str, at: datetime) -> int:
         """Cancel what nobody has yet been told to do; what is under way goes on. Returns how many tasks."""
+        at = self._not_back(at)
         self.catch_up(at)
         waiting = [task for task in self.tasks.values() if task.state == "scheduled"]
         for task in waiting:
@@ -222,6 +232,7 @@ class Transition:
 
     def supersede(self, by: str, at: datetime) -> None:
         """Another run takes over: undispatched steps are cancelled, open ones are finished."""
+        at = self._not_back(at)
         self.run = replace(self.run, superseded_by=by)
         self.say("run.superseded", at, {"incident": self.run.incident, "run": self.run.id, "by": by})
         self.drop_undispatched("superseded", at)
