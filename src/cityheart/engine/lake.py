@@ -11,6 +11,7 @@ import re
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -85,11 +86,17 @@ class _Window:
 
 
 class _Table:
-    """One table of this process: its log under a lock, and the rows that landed lately."""
+    """One table of this process: its log, and the rows that landed lately.
+
+    ``writing`` is held while rows are written, so that writers of this process follow each other; ``lock`` only while
+    the log is looked at or a commit is linked, so that readers do not wait for a large batch. First the one, then the
+    other.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.lock = threading.RLock()
+        self.writing = threading.Lock()
+        self.lock = threading.Lock()
         self.log = TableLog(directory)
         self.spec = self.log.spec
         self.recent: deque[tuple[int, pa.Table]] = deque()  # (version, rows in landing order)
@@ -189,7 +196,7 @@ class Lake:
         if not TableLog.exists(directory):
             TableLog.create(directory, stored)
         table = self._table(spec.name)
-        with table.lock:
+        with table.writing, table.lock:
             table.refresh()
             there = table.spec
             if (there.key, there.time, there.lon, there.lat) != (spec.key, spec.time, spec.lon, spec.lat):
@@ -244,24 +251,18 @@ class Lake:
         if rows.num_rows >= SEQ_ROWS:
             raise TooLarge(f"{rows.num_rows} rows in one batch; the limit is {SEQ_ROWS - 1}.")
         table = self._table(name)
-        with table.lock:
-            table.refresh()
-            if _landed(table, transaction):
-                return table.log.version
-            spec = table.spec
-            _check(name, spec, rows)
-            new = _new_columns(table, rows.schema)
-            schema = pa.schema([*table.log.schema, *new])
-            body = conform(rows.drop_columns([c for c in (SEQ, CELL) if c in rows.column_names]), schema)
-            if spec.lon is not None and spec.lat is not None:
-                place = cells(_degrees(body, spec.lon), _degrees(body, spec.lat))
-            else:
-                place = np.zeros(rows.num_rows, dtype=np.int64)
-            body = body.set_column(schema.get_field_index(CELL), CELL, pa.array(place))
+        with table.writing:
+            with table.lock:
+                table.refresh()
+                if _landed(table, transaction):
+                    return table.log.version
+                spec = table.spec
+                _check(name, spec, rows)
+                body, new = self._body(table, spec, rows)
             for _ in range(limits.LAKE_COMMIT_TRIES):
                 version = table.log.version + 1
                 seq = pa.array(np.arange(rows.num_rows, dtype=np.int64) + version * SEQ_ROWS)
-                landed = body.set_column(schema.get_field_index(SEQ), SEQ, seq)
+                landed = body.set_column(body.schema.get_field_index(SEQ), SEQ, seq)
                 written = write_files(table.directory, list(arrange(landed, spec)), spec, f"{version:012}")
                 actions: list[log.Action] = [table.log.widened(new)] if new else []
                 if transaction is not None:
@@ -269,26 +270,42 @@ class Lake:
                 actions += [
                     log.add(file, spec, _modified(table.directory / file.path), change=True) for file, _ in written
                 ]
-                try:
-                    table.log.commit("WRITE", actions)
-                except Raced:
+                with table.lock:
+                    table.refresh()
+                    if table.log.version + 1 == version:
+                        with suppress(Raced):
+                            table.log.commit("WRITE", actions)
+                            if new:
+                                table.spec = table.log.spec
+                            self._remember(table, version, landed, written)
+                            return version
+                    # Another process was first. The landing order in the files names the version: write them again.
                     for file, _ in written:
                         (table.directory / file.path).unlink()
                     table.refresh()
                     if _landed(table, transaction):
                         return table.log.version
-                    new = _new_columns(table, rows.schema)
-                    if new or table.log.schema != schema:
-                        schema = pa.schema([*table.log.schema, *new])
-                        body = conform(body, schema)
-                    continue
-                if new:
-                    table.spec = table.log.spec
-                table.remember(version, landed)
-                for file, part in written:
-                    self._cache.put((name, file.path, len(schema)), part)
-                return version
+                    body, new = self._body(table, spec, rows)
         raise Unavailable(f"{limits.LAKE_COMMIT_TRIES} other writers were first at {name}.", remedy="Land it again.")
+
+    def _body(self, table: _Table, spec: TableSpec, rows: pa.Table) -> tuple[pa.Table, list[pa.Field]]:
+        """The rows with the columns and types of the table and their cells, and the columns that it must gain."""
+        new = _new_columns(table, rows.schema)
+        schema = pa.schema([*table.log.schema, *new])
+        body = conform(rows.drop_columns([c for c in (SEQ, CELL) if c in rows.column_names]), schema)
+        if spec.lon is not None and spec.lat is not None:
+            place = cells(_degrees(body, spec.lon), _degrees(body, spec.lat))
+        else:
+            place = np.zeros(rows.num_rows, dtype=np.int64)
+        return body.set_column(schema.get_field_index(CELL), CELL, pa.array(place)), new
+
+    def _remember(
+        self, table: _Table, version: int, landed: pa.Table, written: Sequence[tuple[DataFile, pa.Table]]
+    ) -> None:
+        table.remember(version, landed)
+        if landed.nbytes <= limits.LAKE_RECENT_BYTES:
+            for file, part in written:
+                self._cache.put((table.directory.name, file.path, landed.num_columns), part)
 
     def changes(self, name: str, after: int) -> Changes:
         """The rows that landed after a version, in landing order, however the files were compacted since."""
@@ -413,7 +430,7 @@ class Lake:
                 written.append((files, new))
                 if new.rows <= limits.LAKE_MEMORY_ROWS // 10:
                     self._cache.put((table.directory.name, new.path, len(schema)), part)
-        with table.lock:
+        with table.writing, table.lock:
             for _ in range(limits.LAKE_COMMIT_TRIES):
                 table.refresh()
                 good = [(old, new) for old, new in written if all(file.path in table.log.files for file in old)]

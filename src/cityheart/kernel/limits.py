@@ -45,7 +45,7 @@ TIMERS_FIRED = 10_000  # timers fired by one tick; the rest is due at the next
 # Lake
 LAKE_ROW_GROUP = 10_000  # rows of one row group: small enough that a box in space and time reads few rows
 LAKE_COMMIT_TRIES = 50  # other writers that may be first before a commit gives up
-LAKE_CACHE_BYTES = 384 * 2**20  # decoded files and deduplicated days kept in memory
+LAKE_CACHE_BYTES = 256 * 2**20  # decoded files and deduplicated days kept in memory
 LAKE_RECENT_BYTES = 32 * 2**20  # recently landed rows of one table kept for `changes`
 LAKE_MEMORY_ROWS = 1_000_000  # rows a query takes from memory; more are read by the SQL engine from the files
 LAKE_SQL_CHARS = 100_000  # one statement
@@ -83,6 +83,7 @@ LAND_TOGETHER_BYTES = 2**20  # larger deliveries land on their own, block by blo
 QUARANTINE_ROWS = 100_000  # rows kept in quarantine from one delivery; the rest is counted and named in one entry
 QUARANTINE_ROW_BYTES = 64 * 2**10  # bytes kept of one quarantined row
 QUARANTINE_FILE_BYTES = 16 * 2**20  # bytes kept of a refused delivery
+QUARANTINE_DELIVERY_BYTES = 64 * 2**20  # bytes kept of all quarantined rows of one delivery; the rest stays without
 REPLAY_ROWS = 50_000  # quarantine entries of one replay
 DRIFT_COLUMNS = 200  # undeclared columns kept in one dataset
 READ_ROWS = 10_000  # rows of one read of a dataset through the API
