@@ -197,13 +197,14 @@ class _Run:
         daily = self.array("daily")
         light = np.flatnonzero(~(daily > rule.aqi_above))
         past = REMEMBERED_DAYS - 1 - int(light[-1]) if len(light) else REMEMBERED_DAYS
+        moving = part.derived.city_24h[at].tolist()
         runs, in_force = np.zeros(len(at), dtype=np.int64), np.zeros(len(at), dtype=np.int64)
         for i, hour in enumerate(at.tolist()):
             chances = issued.heavy[i].tolist()
             run = levels.expected(past, chances, rule.heavy_probability)
             if not np.isnan(chances[0]):
-                kept = levels.expected(past, chances, kept_thresholds)
-                self.standing = levels.follow(self.standing, rule.level(run.days), rule.level(kept.days), rule)
+                kept = rule.kept(levels.expected(past, chances, kept_thresholds).days, moving[i])
+                self.standing = levels.follow(self.standing, rule.level(run.days), kept, rule)
             runs[i], in_force[i] = run.days, self.standing.level
             last_of_moment = i + 1 == len(at) or part.known[at[i + 1]] != part.known[hour]
             if last_of_moment and self.standing.level != self.state["told"]:

@@ -188,8 +188,9 @@ def _conclusion(facts: Facts, level: int) -> Text:
     name = LEVEL_NAMES[level]
     if not level:
         return text(
-            f"连续 {facts.rule.end_hours} 小时未再预计出现重污染日,预警解除。",
-            f"For {facts.rule.end_hours} hours no heavily polluted day has been expected: the warning ends.",
+            f"24 小时滑动 AQI 不高于 200,且连续 {facts.rule.end_hours} 小时未再预计出现重污染日,预警解除。",
+            f"The moving 24-hour AQI is not above 200 and for {facts.rule.end_hours} hours no heavily polluted day "
+            "has been expected: the warning ends.",
         )
     return text(
         f"预计连续重污染(日 AQI 大于 200){facts.run.days} 天,{name['zh-CN']}(规则 {facts.rule.id})。",

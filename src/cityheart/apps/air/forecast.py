@@ -62,9 +62,10 @@ def _log(values: Array) -> Array:
 
 
 def hourly_features(series: Array, day_pm25: Array, season: Array) -> Array:
-    """Features (hours, FEATURES - 2) at each hour of dense hourly ``series`` (hours, len(SERIES)); the first 72
-    rows lack their past and are not valid. ``day_pm25`` is the mean PM2.5 of the local day so far, ``season`` the phase of the
-    year in radians. ``with_days`` adds the last two features.
+    """Features (hours, FEATURES - 2) at each hour of dense hourly ``series`` (hours, len(SERIES)).
+
+    The first 72 rows lack their past and are not valid. ``day_pm25`` is the mean PM2.5 of the local day so far,
+    ``season`` the phase of the year in radians. ``with_days`` adds the last two features.
     """
     windows = {w: aqi.moving(series, w, 1) for w in (6, 24)}
     means = {name: {w: windows[w][:, i] for w in windows} for i, name in enumerate(SERIES)}

@@ -32,6 +32,10 @@ class Rule:
     end_hours: int
     keep_factor: float
 
+    def kept(self, run: int, moving: float) -> int:
+        """Level that lets a warning stand: that of the run, and the mildest while the moving 24-hour AQI is heavy."""
+        return self.level(run) or (max(self.days) if moving > self.aqi_above else 0)
+
     def level(self, run: int) -> int:
         """Level of an expected run of ``run`` heavy days; 0 for none."""
         return min((level for level, least in self.days.items() if run >= least), default=0)
