@@ -1,0 +1,440 @@
+"""From deliveries to checked rows: what may go to the lake, and what goes to quarantine with its reason and its bytes.
+
+No SQL and no lake here: ``service.Share.land`` commits what this module prepares. Small deliveries of one source are
+read and checked together, so a thousand small files cost little more than one; a large one goes block by block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityheart.kernel import limits
+from cityheart.kernel.ids import derive
+from cityheart.kernel.text import Text, text
+from cityheart.share import formats
+from cityheart.share.check import Checked, check
+from cityheart.share.contracts import LANDED_AT, Contract
+from cityheart.share.formats.batch import Batch, Malformed, Reading, opened, size_of
+from cityheart.share.formats.delimited import together
+from cityheart.share.formats.json_records import table_of
+from cityheart.share.models import Delivery, FieldQuality, Refused, Source
+from cityheart.share.store import QuarantineRow
+
+__all__ = ["Examined", "Identified", "Outcome", "examine", "examine_blocks", "examine_records", "identify", "merge_quality"]
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Identified:
+    """A delivery with its id, which follows from source, name, content and stamp, so that a repeat is known."""
+
+    delivery: Delivery
+    id: str
+    sha256: str
+    bytes: int
+    format: str
+
+    @property
+    def small(self) -> bool:
+        """Whether it is examined and landed together with others; follows from name and content alone."""
+        if self.format in ("csv", "json", "xml"):
+            return self.bytes <= limits.LAND_TOGETHER_BYTES
+        return self.bytes <= limits.LAND_TOGETHER_BYTES // 16
+
+
+@dataclass
+class Outcome:
+    """What examining one delivery found so far."""
+
+    rows: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    refused: Refused | None = None
+    kept: int = 0  # quarantine entries made
+
+    @property
+    def quarantined(self) -> int:
+        return sum(self.reasons.values())
+
+
+@dataclass
+class Examined:
+    """Checked rows of some deliveries, ready to land: `rows` with their system columns, None when there are none."""
+
+    rows: pa.Table | None
+    outcomes: dict[str, Outcome]
+    quarantine: list[QuarantineRow]
+    quality: dict[str, FieldQuality]
+    checked: int  # rows looked at, bad ones included
+    drift: dict[str, str]
+
+
+def identify(source: str, delivery: Delivery) -> Identified:
+    """Know a delivery by its content. Raises Refused for a file above ``limits.FILE_BYTES``."""
+    size = size_of(delivery.payload)
+    if size > limits.FILE_BYTES:
+        allowed = limits.FILE_BYTES // 2**30
+        raise Refused("too_large", text(f"文件超过 {allowed} GB", f"the file is larger than {allowed} GB"))
+    if isinstance(delivery.payload, bytes):
+        sha256 = hashlib.sha256(delivery.payload).hexdigest()
+    else:
+        with opened(delivery.payload) as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    id = derive("delivery", source, delivery.name, sha256, delivery.stamp)
+    return Identified(delivery, id, sha256, size, delivery.format or formats.detect(delivery.name, delivery.payload))
+
+
+def examine(source: Source, contract: Contract, deliveries: Sequence[Identified]) -> Examined:
+    """Read and check small deliveries together."""
+    reading = Reading(contract.headers, source.options)
+    examined = _Examination(source, contract, deliveries)
+    plain = [index for index, each in enumerate(deliveries) if each.format == "csv" and isinstance(each.delivery.payload, bytes)]
+    joined = None
+    if len(plain) > 1:
+        payloads = [each.delivery.payload for each in deliveries if isinstance(each.delivery.payload, bytes)]
+        joined = together(payloads, reading) if len(payloads) == len(deliveries) == len(plain) else None
+    if joined is not None:
+        table, counts = joined
+        groups = np.repeat(np.arange(len(deliveries)), counts)
+        starts = np.repeat(np.cumsum(counts) - counts, counts)
+        rows = np.arange(table.num_rows, dtype=np.int64) - starts + 1
+        examined.take(_Portion(table, rows, groups, [None] * 1, np.zeros(table.num_rows, dtype=np.int64), True, False))
+        return examined.result()
+    portions: dict[tuple[object, ...], list[_Portion]] = {}
+    for index, each in enumerate(deliveries):
+        try:
+            batches = list(formats.decode(each.delivery.name, each.delivery.payload, each.format, reading))
+        except Refused as refused:
+            examined.refuse(index, refused)
+            continue
+        for batch in batches:
+            examined.malformed(index, batch)
+            portion = _Portion.of(batch, index)
+            portions.setdefault(portion.shape, []).append(portion)
+    for alike in portions.values():
+        examined.take(_Portion.joined(alike))
+    return examined.result()
+
+
+def examine_blocks(source: Source, contract: Contract, one: Identified) -> Iterator[Examined]:
+    """Read and check a large delivery block by block; blocks are the same whenever the same bytes are read again.
+
+    A fault met on the way (a damaged page in the middle) ends the iteration with an Examined that says so.
+    """
+    reading = Reading(contract.headers, source.options)
+    outcome = Outcome()
+    waiting: list[_Portion] = []
+    cells = 0
+    pending: list[Batch] = []
+
+    def checked() -> Examined:
+        examination = _Examination(source, contract, [one], [outcome])
+        for batch in pending:
+            examination.malformed(0, batch)
+        if waiting:
+            examination.take(_Portion.joined(waiting))
+        waiting.clear()
+        pending.clear()
+        return examination.result()
+
+    try:
+        for batch in formats.decode(one.delivery.name, one.delivery.payload, one.format, reading):
+            portion = _Portion.of(batch, 0)
+            size = portion.table.num_rows * max(1, portion.table.num_columns)
+            if waiting and (waiting[0].shape != portion.shape or cells + size > limits.BATCH_CELLS):
+                yield checked()
+                if outcome.refused:
+                    return
+                cells = 0
+            pending.append(batch)
+            waiting.append(portion)
+            cells += size
+        yield checked()
+    except Refused as refused:
+        if waiting:
+            yield checked()
+        examination = _Examination(source, contract, [one], [outcome])
+        examination.refuse(0, refused)
+        yield examination.result()
+
+
+def examine_records(source: Source, contract: Contract, entries: Sequence[QuarantineRow], now: datetime) -> tuple[Examined, list[bool]]:
+    """Check quarantined records again, as rows known from `now`; and which of the entries are good now."""
+    records: list[Mapping[str, object]] = []
+    for entry in entries:
+        record = json.loads(entry.raw)
+        records.append(record if isinstance(record, dict) else {})
+    table = table_of(records)
+    one = Identified(Delivery("replay", now, b""), derive("delivery", source.id, "replay", *(each.id for each in entries)), "", 0, "json")
+    examination = _Examination(source, contract, [one])
+    numbers = np.arange(len(entries), dtype=np.int64)
+    good = examination.take(_Portion(table, numbers, np.zeros(len(entries), np.int64), [None], np.zeros(len(entries), np.int64), False, False))
+    landed = [False] * len(entries)
+    for index in good.tolist():
+        landed[index] = True
+    return examination.result(), landed
+
+
+def merge_quality(stored: Mapping[str, object], checked: int, fields: Mapping[str, FieldQuality]) -> dict[str, object]:
+    """A source's quality with some more checked rows: ``{"rows": n, "fields": {name: {missing, invalid, min, max}}}``."""
+    known = stored.get("fields")
+    merged: dict[str, dict[str, object]] = {name: dict(each) for name, each in known.items()} if isinstance(known, Mapping) else {}
+    for name, quality in fields.items():
+        old = merged.get(name, {})
+        low, high = _plain(quality.min), _plain(quality.max)
+        merged[name] = {
+            "missing": _count(old.get("missing")) + quality.missing,
+            "invalid": _count(old.get("invalid")) + quality.invalid,
+            "min": _extreme(old.get("min"), low, least=True),
+            "max": _extreme(old.get("max"), high, least=False),
+        }
+    return {"rows": _count(stored.get("rows")) + checked, "fields": merged}
+
+
+@dataclass
+class _Portion:
+    """Rows of some deliveries with equal columns."""
+
+    table: pa.Table
+    rows: npt.NDArray[np.int64]  # number of the row in its file
+    groups: npt.NDArray[np.int64]  # position of its delivery
+    members: list[str | None]
+    member: npt.NDArray[np.int64]  # position in `members`
+    tabular: bool
+    damaged: bool
+
+    @classmethod
+    def of(cls, batch: Batch, index: int) -> _Portion:
+        size = len(batch.rows)
+        return cls(
+            batch.table,
+            batch.rows,
+            np.full(size, index, dtype=np.int64),
+            [batch.member],
+            np.zeros(size, dtype=np.int64),
+            batch.tabular,
+            batch.damaged,
+        )
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must be equal for two portions to be checked as one."""
+        names = self.table.column_names
+        return (self.tabular, *names, *map(str, self.table.schema.types)) if self.tabular else (self.tabular,)
+
+    @classmethod
+    def joined(cls, portions: Sequence[_Portion]) -> _Portion:
+        if len(portions) == 1:
+            return portions[0]
+        members: list[str | None] = []
+        member = []
+        for portion in portions:
+            member.append(portion.member + len(members))
+            members += portion.members
+        return cls(
+            _concatenated([portion.table for portion in portions]),
+            np.concatenate([portion.rows for portion in portions]),
+            np.concatenate([portion.groups for portion in portions]),
+            members,
+            np.concatenate(member),
+            portions[0].tabular,
+            any(portion.damaged for portion in portions),
+        )
+
+
+class _Examination:
+    """Collects what is found about some deliveries."""
+
+    def __init__(
+        self,
+        source: Source,
+        contract: Contract,
+        deliveries: Sequence[Identified],
+        outcomes: Sequence[Outcome] | None = None,
+    ) -> None:
+        self.source = source
+        self.contract = contract
+        self.deliveries = deliveries
+        self.outcomes = list(outcomes) if outcomes else [Outcome() for _ in deliveries]
+        self.tables: list[pa.Table] = []
+        self.quarantine: list[QuarantineRow] = []
+        self.quality: dict[str, FieldQuality] = {}
+        self.checked = 0
+        self.drift: dict[str, str] = {}
+
+    def take(self, portion: _Portion) -> npt.NDArray[np.int64]:
+        """Check a portion; returns the positions of its good rows."""
+        groups = portion.groups if len(self.deliveries) > 1 else None
+        try:
+            checked = check(
+                self.contract, portion.table, tabular=portion.tabular, damaged=portion.damaged, groups=groups
+            )
+        except Refused as refused:
+            for index in np.unique(portion.groups).tolist() or range(len(self.deliveries)):
+                self.refuse(index, refused)
+            return np.zeros(0, dtype=np.int64)
+        self.checked += len(portion.rows)
+        for name, quality in checked.quality.items():
+            _add(self.quality.setdefault(name, FieldQuality()), quality)
+        self.drift.update(checked.drift)
+        if checked.good.num_rows:
+            owner = portion.groups[checked.index]
+            self.tables.append(self._with_system(checked.good, owner))
+            for index, count in enumerate(np.bincount(owner, minlength=len(self.deliveries)).tolist()):
+                self.outcomes[index].rows += count
+        if checked.bad:
+            self._bad(portion, checked)
+        return checked.index
+
+    def _with_system(self, good: pa.Table, owner: npt.NDArray[np.int64]) -> pa.Table:
+        received = np.array([_micros(each.delivery.received_at) for each in self.deliveries], dtype=np.int64)
+        known = pa.array(received[owner]).cast(_TIMESTAMP)
+        ids = pa.array([each.id for each in self.deliveries], pa.string())
+        if self.contract.time == LANDED_AT:
+            good = good.append_column(LANDED_AT, known)
+        good = good.append_column("_known_at", known)
+        good = good.append_column("_source", pa.repeat(pa.scalar(self.source.id, pa.string()), len(owner)))
+        return good.append_column("_batch", ids.take(pa.array(owner)))
+
+    def _bad(self, portion: _Portion, checked: Checked) -> None:
+        rows = np.array([each.row for each in checked.bad], dtype=np.int64)
+        owners = portion.groups[rows].tolist()
+        for index, bad in zip(owners, checked.bad, strict=True):
+            self.outcomes[index].reasons[bad.code] += 1
+        room = max(0, limits.QUARANTINE_ROWS - max(self.outcomes[index].kept for index in set(owners)))
+        raws = portion.table.take(pa.array(rows[:room])).to_pylist()
+        for index, bad, raw in zip(owners, checked.bad, raws, strict=False):
+            member = portion.members[int(portion.member[bad.row])]
+            record = {name: value for name, value in raw.items() if value is not None}
+            data = json.dumps(record, ensure_ascii=False, default=_plain).encode("utf-8", "replace")
+            self._keep(index, member, int(portion.rows[bad.row]), bad.code, bad.field, bad.message, "record", data)
+
+    def malformed(self, index: int, batch: Batch) -> None:
+        """Note the pieces of a batch that are no rows."""
+        self.checked += len(batch.malformed)
+        for each in batch.malformed:
+            self.outcomes[index].reasons[each.code] += 1
+            self._malformed(index, batch.member, each)
+
+    def _malformed(self, index: int, member: str | None, each: Malformed) -> None:
+        if self.outcomes[index].kept < limits.QUARANTINE_ROWS:
+            self._keep(index, member, each.row, each.code, None, each.message, "line", each.raw)
+
+    def refuse(self, index: int, refused: Refused) -> None:
+        """Refuse a delivery and keep its bytes."""
+        self.outcomes[index].refused = refused
+        with opened(self.deliveries[index].delivery.payload) as stream:
+            raw = stream.read(limits.QUARANTINE_FILE_BYTES)
+        self._keep(index, None, 0, refused.code, None, refused.message, "delivery", raw)
+
+    def _keep(
+        self, index: int, member: str | None, row: int, code: str, field: str | None, message: Text, form: str, raw: bytes
+    ) -> None:
+        one = self.deliveries[index]
+        allowed = limits.QUARANTINE_FILE_BYTES if form == "delivery" else limits.QUARANTINE_ROW_BYTES
+        complete = one.bytes <= allowed if form == "delivery" else len(raw) <= allowed
+        outcome = self.outcomes[index]
+        outcome.kept += 1
+        if outcome.kept == limits.QUARANTINE_ROWS and form != "delivery":
+            # the last entry that is kept says that the others are not
+            row, code, form, complete = 0, "too_many_bad_rows", "line", False
+            kept = limits.QUARANTINE_ROWS
+            message = text(f"坏行超过 {kept} 条，其余只计数", f"more than {kept} bad rows; the rest is only counted")
+        self.quarantine.append(
+            QuarantineRow(
+                id=derive("quarantine", one.id, member or "", str(row), code),
+                source=self.source.id,
+                dataset=self.contract.name,
+                delivery=one.id,
+                name=one.delivery.name,
+                member=member,
+                row=row,
+                code=code,
+                field=field,
+                message=message,
+                form=form,
+                raw=raw[:allowed],
+                complete=complete,
+                received_at=one.delivery.received_at,
+            )
+        )
+
+    def result(self) -> Examined:
+        rows = pa.concat_tables(self.tables, promote_options="default") if self.tables else None
+        halves = [
+            (each.id, outcome)
+            for each, outcome in zip(self.deliveries, self.outcomes, strict=True)
+            if outcome.refused and outcome.rows and each.small
+        ]
+        if halves and rows is not None:  # refused is refused as a whole
+            ids = pa.array([id for id, _ in halves], pa.string())
+            rows = rows.filter(pc.invert(pc.is_in(rows["_batch"], value_set=ids)))
+            for _, outcome in halves:
+                outcome.rows = 0
+        outcomes = {each.id: outcome for each, outcome in zip(self.deliveries, self.outcomes, strict=True)}
+        return Examined(rows, outcomes, self.quarantine, self.quality, self.checked, self.drift)
+
+
+# ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables as one; a column that is of different kinds in them becomes text."""
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        kinds: dict[str, set[str]] = {}
+        for table in tables:
+            for column in table.schema:
+                kinds.setdefault(column.name, set()).add(str(column.type))
+        mixed = {name for name, found in kinds.items() if len(found - {"null"}) > 1}
+        texts = [
+            pa.table({name: column.cast(pa.string()) if name in mixed else column for name, column in zip(table.column_names, table.columns, strict=True)})
+            for table in tables
+        ]
+        return pa.concat_tables(texts, promote_options="default")
+
+
+def _add(total: FieldQuality, more: FieldQuality) -> None:
+    total.missing += more.missing
+    total.invalid += more.invalid
+    if more.min is not None and (total.min is None or more.min < total.min):  # type: ignore[operator]
+        total.min = more.min
+    if more.max is not None and (total.max is None or more.max > total.max):  # type: ignore[operator]
+        total.max = more.max
+
+
+def _micros(moment: datetime) -> int:
+    since = moment.astimezone(UTC) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value.tzinfo else value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, int | float | str) or value is None:
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _extreme(old: object, new: object, *, least: bool) -> object:
+    if old is None or new is None or type(old) is not type(new) and not {type(old), type(new)} <= {int, float}:
+        return new if new is not None else old
+    return min(old, new) if least else max(old, new)  # type: ignore[call-overload, type-var]

@@ -1,0 +1,813 @@
+"""The verbs of sharing: register, land, pull, replay, read.
+
+Landing keeps two promises. *Acknowledged means durable*: ``land`` returns after the rows are in the lake and the
+delivery is on record. *Once*: a delivery is known by source, name, content and stamp; the same one again is answered
+with the earlier result. The lake is written inside the transaction that records the delivery, so between the two only
+one thing can go wrong: the process dies after the lake has the rows and before the transaction commits. The record then
+lags behind the lake's version, the next landing sees that, notes those deliveries as *unacknowledged*, and when their
+source delivers them again, as it must without an answer, they are recorded and not written a second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from cityheart.engine.lake import Lake
+from cityheart.kernel import limits
+from cityheart.kernel.access import can, departments, require
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.database import Database, Work
+from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
+from cityheart.kernel.text import Text, text
+from cityheart.share import store
+from cityheart.share.check import codes_of
+from cityheart.share.connectors.base import ConnectorKind
+from cityheart.share.contracts import LANDED_AT, Contract, duration
+from cityheart.share.coordinator import Coordinator
+from cityheart.share.landing import (
+    Examined,
+    Identified,
+    Outcome,
+    examine,
+    examine_blocks,
+    examine_records,
+    identify,
+    merge_quality,
+)
+from cityheart.share.models import Dataset, Delivery, Department, FieldQuality, Landed, Refused, Replayed, Source
+from cityheart.share.store import DeliveryRow, QuarantineRow, SourceRow
+
+__all__ = ["Share"]
+
+SYSTEM = Actor.system("share")
+
+_NOT_REPLAYED = ("duplicate", "conflicting_duplicate")
+"""Rows that gave way to another row; a replay takes them up only when asked for this reason."""
+
+
+class Share:
+    """Sharing of one city: its catalogue, its sources, and the way into its lake."""
+
+    def __init__(self, database: Database, lake: Lake, *, connectors: Iterable[ConnectorKind] | None = None) -> None:
+        self._database = database
+        self._lake = lake
+        self._departments: dict[str, Department] = {}
+        self._datasets: dict[str, Dataset] = {}
+        self._sources: dict[str, Source] = {}
+        self._loaded = False
+        self._coordinator = Coordinator(database, self.land, connectors)
+
+    # ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def register(
+        self, departments: Sequence[Department], datasets: Sequence[Dataset], sources: Sequence[Source]
+    ) -> None:
+        """Put departments, datasets and sources into the catalogue, or change what is there.
+
+        Raises Invalid for a source whose dataset, department or connector nobody declared, or whose options are wrong;
+        Conflict when a contract changes the key, time or a column's type of a table that exists.
+        """
+        self._load()
+        known = self._departments | {each.code: each for each in departments}
+        tables = self._datasets | {each.name: each for each in datasets}
+        for dataset in datasets:
+            if dataset.owner not in known:
+                raise Invalid(f"dataset {dataset.name}: no department has the code {dataset.owner!r}")
+        for source in sources:
+            self._check_source(source, known, tables)
+        states: dict[str, list[str]] = {}
+        with self._database.read() as conn:
+            for dataset in datasets:
+                if dataset.name in self._datasets:
+                    states[dataset.name] = store.dataset_state(conn, dataset.name)[1]
+        for dataset in datasets:
+            self._lake.ensure(dataset.contract.spec(states.get(dataset.name, [])))
+        with self._database.work(SYSTEM) as work:
+            for department in departments:
+                store.put_department(work.conn, department)
+            for dataset in datasets:
+                version = self._lake.version(dataset.name)
+                if store.put_dataset(work.conn, dataset, version, work.now):
+                    data = {"dataset": dataset.name, "owner": dataset.owner, "contract": dataset.contract.digest}
+                    work.emit(f"dataset:{dataset.name}", "dataset.registered", data)
+            for source in sources:
+                if store.put_source(work.conn, source):
+                    work.emit(f"source:{source.id}", "source.registered", {"source": source.id, "dataset": source.dataset})
+        self._departments, self._datasets = known, tables
+        self._sources |= {each.id: each for each in sources}
+        self._coordinator.schedule(self._sources.values())
+
+    def _check_source(
+        self, source: Source, departments: Mapping[str, Department], datasets: Mapping[str, Dataset]
+    ) -> None:
+        where = f"source {source.id}"
+        if source.department not in departments:
+            raise Invalid(f"{where}: no department has the code {source.department!r}")
+        if source.dataset not in datasets:
+            raise Invalid(f"{where}: no dataset is called {source.dataset!r}")
+        problems = self._coordinator.kind(source.connector).problems(source.options)
+        if problems:
+            raise Invalid(f"{where}: {'; '.join(problems)}")
+        if source.schedule is not None:
+            try:
+                duration(source.schedule)
+            except ValueError as error:
+                raise Invalid(f"{where}: schedule: {error}") from error
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        with self._database.read() as conn:
+            found_departments, found_datasets, found_sources = store.catalogue(conn)
+        self._departments = {each.code: each for each in found_departments} | self._departments
+        self._datasets = {each.name: each for each in found_datasets} | self._datasets
+        self._sources = {each.id: each for each in found_sources} | self._sources
+        self._loaded = True
+        self._coordinator.schedule(self._sources.values())
+
+    def departments(self) -> list[Department]:
+        """Every department of the catalogue, by code."""
+        self._load()
+        return [self._departments[code] for code in sorted(self._departments)]
+
+    def department_titles(self) -> dict[str, Text]:
+        """The title of every department by its code."""
+        return {each.code: each.title for each in self.departments()}
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset of the catalogue, by name."""
+        self._load()
+        return [self._datasets[name] for name in sorted(self._datasets)]
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset. Raises NotFound."""
+        self._load()
+        if name not in self._datasets:
+            raise NotFound(f"no dataset is called {name!r}")
+        return self._datasets[name]
+
+    def _source(self, id: str) -> Source:
+        self._load()
+        if id not in self._sources:
+            raise NotFound(f"no source is called {id!r}", remedy="register it first, or look at GET /api/sources")
+        return self._sources[id]
+
+    # ── landing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def land(
+        self, source_id: str, deliveries: Sequence[Delivery], *, cursor: Mapping[str, object] | None = None
+    ) -> list[Landed]:
+        """Land deliveries of a source, in order; when it returns they are durable.
+
+        Small deliveries are one lake commit and one transaction together; a large one is read block by block. A
+        delivery that cannot be taken is refused (``Landed.refused``) and does not hinder the others; a row that breaks
+        its contract is in quarantine. `cursor` is kept in the transaction of the last delivery.
+        Raises NotFound for an unknown source, TooMany above ``limits.LAND_DELIVERIES``.
+        """
+        source = self._source(source_id)
+        if len(deliveries) > limits.LAND_DELIVERIES:
+            raise TooMany(
+                f"{len(deliveries)} deliveries in one call; the limit is {limits.LAND_DELIVERIES}",
+                remedy="hand them over in several calls",
+            )
+        results: dict[int, Landed] = {}
+        run: list[tuple[int, Identified]] = []
+        first: dict[str, int] = {}
+        doubles: list[tuple[int, int]] = []
+        last = len(deliveries) - 1
+
+        def together(at_end: bool) -> None:
+            if run or (at_end and cursor is not None):
+                landed = self._land_small(source, [one for _, one in run], cursor=cursor if at_end else None)
+                results.update(zip((position for position, _ in run), landed, strict=True))
+                run.clear()
+
+        for position, delivery in enumerate(deliveries):
+            try:
+                one = identify(source.id, delivery)
+            except Refused as refused:
+                one = Identified(delivery, f"delivery-{source.id}-{position}", "", 0, "csv")
+                results[position] = _refused(one, source.dataset, refused)
+                continue
+            if one.id in first:
+                doubles.append((position, first[one.id]))
+                continue
+            first[one.id] = position
+            if one.small:
+                run.append((position, one))
+            else:
+                together(False)
+                results[position] = self._land_large(source, one, cursor=cursor if position == last else None)
+        together(True)
+        for position, original in doubles:
+            results[position] = replace(results[original], repeated=True)
+        return [results[position] for position in range(len(deliveries))]
+
+    def _land_small(
+        self,
+        source: Source,
+        deliveries: Sequence[Identified],
+        *,
+        cursor: Mapping[str, object] | None = None,
+        in_lake: bool = False,
+    ) -> list[Landed]:
+        """One lake commit, one transaction. `in_lake`: the rows are in the lake since a crash and only go on record."""
+        contract = self._datasets[source.dataset].contract
+        examined = examine(source, contract, deliveries) if deliveries else None
+        with self._database.work(SYSTEM) as work:
+            version, extra = store.lock_dataset(work.conn, source.dataset)
+            version = self._note_orphans(work, source.dataset, version, extra)
+            known = store.deliveries_by_id(work.conn, [each.id for each in deliveries])
+            fresh = not any(row.state != "unacknowledged" or not in_lake for row in known.values())
+            if fresh:
+                if examined is not None:
+                    if not in_lake:
+                        version = self._append(source, contract, examined, version)
+                    self._record(work, source, deliveries, examined, version, extra)
+                if cursor is not None:
+                    store.set_cursor(work.conn, source.id, cursor)
+        if fresh:
+            assert examined is not None or not deliveries
+            outcomes = examined.outcomes if examined is not None else {}
+            return [_landed(each, source.dataset, outcomes[each.id], version) for each in deliveries]
+        # some were here before: each kind of them goes its own way, then the answers are put in order again
+        answers = {id: _from_record(row) for id, row in known.items() if row.state != "unacknowledged"}
+        waiting = [each for each in deliveries if each.id in known and each.id not in answers]
+        new = [each for each in deliveries if each.id not in known]
+        if waiting:
+            answers.update(zip((each.id for each in waiting), self._land_small(source, waiting, in_lake=True), strict=True))
+        if new or cursor is not None:
+            answers.update(zip((each.id for each in new), self._land_small(source, new, cursor=cursor), strict=True))
+        return [answers[each.id] for each in deliveries]
+
+    def _append(self, source: Source, contract: Contract, examined: Examined, version: int) -> int:
+        """Write the good rows to the lake; the version they are in."""
+        rows = examined.rows
+        if rows is not None and contract.unchanged == "drop":
+            rows = self._news(contract, rows)
+            counts = Counter(rows["_batch"].to_pylist()) if rows is not None else Counter()
+            for id, outcome in examined.outcomes.items():
+                outcome.rows = counts[id]
+        if rows is None or rows.num_rows == 0:
+            return version
+        return self._lake.append(source.dataset, self._within_columns(source.dataset, rows))
+
+    def _within_columns(self, dataset: str, rows: pa.Table) -> pa.Table:
+        """Without undeclared columns above the limit; they stay reported."""
+        there = set(self._lake.spec(dataset).schema.names)
+        extra = [name for name in rows.column_names if name.startswith("extra_")]
+        room = limits.DRIFT_COLUMNS - sum(1 for name in there if name.startswith("extra_"))
+        surplus = [name for name in extra if name not in there][max(0, room) :]
+        return rows.drop_columns(surplus) if surplus else rows
+
+    def _news(self, contract: Contract, rows: pa.Table) -> pa.Table | None:
+        """Of `rows` those that say something else than the newest version of their key (contract: unchanged = drop)."""
+        names = [each.name for each in contract.stored]
+        if contract.time in contract.key and contract.time != LANDED_AT:
+            extremes = pc.min_max(rows[contract.time])
+            span = (extremes["min"].as_py(), extremes["max"].as_py() + timedelta(microseconds=1))
+            current = self._lake.current(contract.name, time=span, columns=names)
+        else:
+            current = self._lake.current(contract.name, columns=names)
+        if current.num_rows == 0:
+            return rows
+        both = pa.concat_tables([current.select(names), rows.select(names)], promote_options="default")
+        codes = codes_of(both.columns)
+        news = ~np.isin(codes[current.num_rows :], codes[: current.num_rows])
+        return rows.filter(pa.array(news))
+
+    def _note_orphans(self, work: Work, dataset: str, version: int, extra: Sequence[str]) -> int:
+        """Put on record what a crash left in the lake without one; returns the lake's version."""
+        there = self._lake.version(dataset)
+        if there == version:
+            return version
+        rows = self._lake.changes(dataset, version).rows
+        found = rows.select(["_batch", "_source", "_known_at"]).group_by(["_batch", "_source", "_known_at"]).aggregate([([], "count_all")])
+        ids = [id for id in found["_batch"].to_pylist() if id]
+        known = store.deliveries_by_id(work.conn, ids)
+        orphans = [
+            DeliveryRow(
+                id=row["_batch"], source=row["_source"], dataset=dataset, name="", stamp="", sha256="", bytes=0,
+                received_at=row["_known_at"], state="unacknowledged", rows=0, quarantined=0, reasons={}, reason=None,
+                version=None,
+            )
+            for row in found.to_pylist()
+            if row["_batch"] and row["_batch"] not in known and row["_batch"].startswith("delivery-")
+        ]  # fmt: skip
+        store.add_deliveries(work.conn, list({each.id: each for each in orphans}.values()))
+        store.set_dataset_state(work.conn, dataset, there, extra)
+        return there
+
+    def _record(
+        self,
+        work: Work,
+        source: Source,
+        deliveries: Sequence[Identified],
+        examined: Examined,
+        version: int,
+        extra: Sequence[str],
+    ) -> None:
+        """Put deliveries, quarantine, drift, quality and events on record."""
+        rows = [_delivery_row(each, source, examined.outcomes[each.id], version) for each in deliveries]
+        store.discard_unacknowledged(work.conn, [each.id for each in deliveries])
+        store.add_deliveries(work.conn, rows)
+        store.add_quarantine(work.conn, examined.quarantine)
+        state = store.lock_source(work.conn, source.id)
+        new = store.add_drift(work.conn, source.id, examined.drift, work.now) if examined.drift else []
+        kept = [*extra, *(name for name in examined.drift.values() if name not in extra)]
+        store.set_dataset_state(work.conn, source.dataset, version, kept[: limits.DRIFT_COLUMNS])
+        taken = [row for row in rows if row.state == "landed"]
+        refused = [row for row in rows if row.state == "refused"]
+        reasons: Counter[str] = Counter()
+        for row in rows:
+            reasons.update(row.reasons)
+        received = max(row.received_at for row in rows)
+        last = max((row for row in rows), key=lambda row: row.received_at)
+        store.set_source(
+            work.conn,
+            source.id,
+            {
+                "state": "ok" if last.state == "landed" else "refused",
+                "reason": last.reason,
+                "last_delivery_at": max(received, state.last_delivery_at) if state.last_delivery_at else received,
+                "rows": state.rows + sum(row.rows for row in rows),
+                "quarantined": state.quarantined + sum(row.quarantined for row in rows),
+                "deliveries": state.deliveries + len(rows),
+                "quality": merge_quality(state.quality, examined.checked, examined.quality),
+            },
+        )
+        self._tell(work, source, taken, refused, new, reasons, version)
+
+    def _tell(
+        self,
+        work: Work,
+        source: Source,
+        taken: Sequence[DeliveryRow],
+        refused: Sequence[DeliveryRow],
+        new: Sequence[str],
+        reasons: Mapping[str, int],
+        version: int,
+    ) -> None:
+        stream = f"source:{source.id}"
+        if taken:
+            data: dict[str, object] = {
+                "source": source.id,
+                "dataset": source.dataset,
+                "deliveries": len(taken),
+                "first": taken[0].id,
+                "digest": _digest(row.id for row in taken),
+                "rows": sum(row.rows for row in taken),
+                "quarantined": sum(row.quarantined for row in taken),
+                "version": version,
+            }
+            work.emit(stream, "source.delivered", data)
+        for row in refused[:100]:
+            work.emit(stream, "source.refused", {"source": source.id, "delivery": row.id, "name": row.name, "reason": row.reason})
+        if len(refused) > 100:
+            work.emit(stream, "source.refused", {"source": source.id, "deliveries": len(refused) - 100})
+        if new:
+            work.emit(stream, "source.drifted", {"source": source.id, "dataset": source.dataset, "columns": list(new)})
+        if reasons:
+            work.emit(stream, "quarantine.added", {"source": source.id, "dataset": source.dataset, "reasons": dict(reasons)})
+
+    def _land_large(self, source: Source, one: Identified, *, cursor: Mapping[str, object] | None) -> Landed:
+        """Block by block: each block is one lake commit under the delivery's own transaction number.
+
+        Read again after a crash, the blocks that the lake has are passed over.
+        """
+        contract = self._datasets[source.dataset].contract
+        with self._database.work(SYSTEM) as work:
+            known = store.deliveries_by_id(work.conn, [one.id]).get(one.id)
+            if known is not None and known.state != "unacknowledged":
+                if cursor is not None:
+                    store.set_cursor(work.conn, source.id, cursor)
+                return _from_record(known)
+            if known is None:
+                begun = replace(_delivery_row(one, source, Outcome(), None), state="unacknowledged")
+                store.add_deliveries(work.conn, [begun])
+        total = Examined(None, {one.id: Outcome()}, [], {}, 0, {})
+        kept = 0
+        version = 0
+        for number, block in enumerate(examine_blocks(source, contract, one)):
+            total.outcomes = block.outcomes
+            total.checked += block.checked
+            total.drift |= block.drift
+            for name, quality in block.quality.items():
+                total.quality[name] = merged(total.quality.get(name), quality)
+            for entry in block.quarantine:
+                kept += len(entry.raw)
+                if kept > limits.QUARANTINE_DELIVERY_BYTES and entry.form != "delivery":
+                    entry = replace(entry, raw=b"", complete=False)
+                total.quarantine.append(entry)
+            with self._database.work(SYSTEM) as work:
+                recorded, extra = store.lock_dataset(work.conn, source.dataset)
+                version = self._note_orphans(work, source.dataset, recorded, extra)
+                rows = block.rows
+                if rows is not None and contract.unchanged == "drop":
+                    rows = self._news(contract, rows)
+                if rows is not None and rows.num_rows:
+                    rows = self._within_columns(source.dataset, rows)
+                    version = self._lake.append(source.dataset, rows, transaction=(one.id, number + 1))
+                store.set_dataset_state(work.conn, source.dataset, version, extra)
+        with self._database.work(SYSTEM) as work:
+            _, extra = store.lock_dataset(work.conn, source.dataset)
+            known = store.deliveries_by_id(work.conn, [one.id]).get(one.id)
+            if known is not None and known.state != "unacknowledged":
+                return _from_record(known)
+            version = self._lake.version(source.dataset)
+            self._record(work, source, [one], total, version, extra)
+            if cursor is not None:
+                store.set_cursor(work.conn, source.id, cursor)
+        return _landed(one, source.dataset, total.outcomes[one.id], version)
+
+    def derived(self, dataset: str, rows: pa.Table, *, transaction: tuple[str, int]) -> int:
+        """Land rows of a derived dataset (a detector's output); returns the lake version.
+
+        The rows carry ``_known_at`` and the contract's stored fields, in its types. The same transaction (producer,
+        number) twice lands once. Derived rows are checked, not quarantined: Invalid says what the producer did wrong.
+        """
+        contract = self.dataset(dataset).contract
+        if rows.num_rows == 0:
+            return self._lake.version(dataset)
+        missing = [each.name for each in contract.stored if each.name not in rows.column_names and each.required]
+        missing += [each for each in (*contract.key, contract.time, "_known_at") if each not in rows.column_names]
+        if missing:
+            raise Invalid(f"rows for {dataset} lack {', '.join(missing)}")
+        for each in contract.stored:
+            if each.name in rows.column_names and (each.required or each.name in contract.key):
+                nulls = rows[each.name].null_count
+                if nulls:
+                    raise Invalid(f"{nulls} rows for {dataset} have no {each.name}")
+        rows = rows.select([each.name for each in contract.stored if each.name in rows.column_names] + ["_known_at"])
+        producer, number = transaction
+        rows = rows.append_column("_source", pa.repeat(pa.scalar(producer, pa.string()), rows.num_rows))
+        rows = rows.append_column("_batch", pa.repeat(pa.scalar(f"{producer}#{number}", pa.string()), rows.num_rows))
+        return self._lake.append(dataset, rows, transaction=transaction)
+
+    # ── asking sources ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def pull(self, source_id: str, actor: Actor = SYSTEM) -> list[Landed]:
+        """Ask a source now, whatever its schedule. Raises Forbidden, Conflict when it does not deliver by asking,
+        Unavailable when it does not answer; its state says so, too."""
+        source = self._source(source_id)
+        require(actor, "source.manage", source.department)
+        if source.connector == "push":
+            raise Conflict(f"{source_id} delivers by itself; it cannot be asked", remedy="ask the department to deliver again")
+        return self._coordinator.pull(source)
+
+    def tick(self, now: datetime) -> int:
+        """Ask every scheduled source that is due; returns how many were asked. A failing one hinders no other."""
+        self._load()
+        return self._coordinator.tick(now)
+
+    def next_due(self) -> datetime | None:
+        """When the next scheduled source is due, None without any."""
+        self._load()
+        return self._coordinator.next_due()
+
+    # ── quarantine ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def quarantine(
+        self,
+        actor: Actor,
+        *,
+        source: str | None = None,
+        reason: str | None = None,
+        state: str | None = "open",
+        after: str | None = None,
+        limit: int = limits.PAGE_ROWS,
+    ) -> tuple[list[QuarantineRow], int]:
+        """A page of entries that the actor may see, and how many there are in all; `state` None for every state."""
+        require(actor, "quarantine.read")
+        seen = departments(actor, "quarantine.read")
+        with self._database.read() as conn:
+            rows = store.quarantine(
+                conn,
+                departments=seen,
+                source=source,
+                code=reason,
+                state=state,
+                after=after,
+                limit=min(limit, limits.PAGE_ROWS),
+            )
+            counts = store.count_quarantine(conn, departments=seen, source=source, code=reason, state=state)
+        return rows, sum(counts.values())
+
+    def quarantine_entry(self, actor: Actor, id: str) -> QuarantineRow | None:
+        """One entry, None when there is none that the actor may see."""
+        require(actor, "quarantine.read")
+        with self._database.read() as conn:
+            rows = store.quarantine_rows(conn, [id])
+        seen = departments(actor, "quarantine.read")
+        return next((row for row in rows if seen is None or self._source(row.source).department in seen), None)
+
+    def quarantine_counts(self, actor: Actor, *, state: str | None = None) -> dict[str, int]:
+        """Entries by reason, of every state unless one is named."""
+        require(actor, "quarantine.read")
+        with self._database.read() as conn:
+            return store.count_quarantine(
+                conn, departments=departments(actor, "quarantine.read"), source=None, code=None, state=state
+            )
+
+    def replay(self, actor: Actor, command_id: str, source_id: str, reason: str | None = None) -> Replayed:
+        """Check the open entries of a source against its present contract and land those that are good now.
+
+        Rows become known now, not when they first came: the city did not know them in between. A row about which
+        something newer has landed since is closed as ``superseded`` and not landed. Duplicates are taken up only when
+        `reason` names them, refused deliveries when their bytes were kept in full.
+        Raises Forbidden; Conflict for a used command id.
+        """
+        source = self._source(source_id)
+        require(actor, "quarantine.replay", source.department)
+        payload = {"source": source_id, "reason": reason}
+        with self._database.read() as conn:
+            entries = store.quarantine_for_replay(conn, source_id, reason, _NOT_REPLAYED, limits.REPLAY_ROWS)
+        files = [each for each in entries if each.form == "delivery"]
+        whole = self._replay_files(actor, source, files)
+
+        def do(work: Work) -> dict[str, object]:
+            rows = store.quarantine_for_replay(work.conn, source_id, reason, _NOT_REPLAYED, limits.REPLAY_ROWS)
+            records = [each for each in rows if each.form == "record"]
+            others = [each for each in rows if each.form == "line"]
+            done = self._replay_records(work, source, records)
+            result = {
+                "tried": len(records) + len(others) + whole.tried,
+                "landed": done.landed + whole.landed,
+                "still_bad": done.still_bad + len(others) + whole.still_bad,
+                "superseded": done.superseded,
+            }
+            work.emit(f"source:{source_id}", "quarantine.replayed", {"source": source_id, "reason": reason, **result})
+            return cast("dict[str, object]", result)
+
+        stored = cast("dict[str, int]", self._database.once(actor, command_id, "quarantine.replay", payload, do))
+        return Replayed(stored["tried"], stored["landed"], stored["still_bad"], stored["superseded"])
+
+    def _replay_records(self, work: Work, source: Source, entries: Sequence[QuarantineRow]) -> Replayed:
+        if not entries:
+            return Replayed(0, 0, 0, 0)
+        contract = self._datasets[source.dataset].contract
+        version, extra = store.lock_dataset(work.conn, source.dataset)
+        version = self._note_orphans(work, source.dataset, version, extra)
+        examined, good = examine_records(source, contract, entries, work.now)
+        landed = 0
+        superseded = 0
+        if examined.rows is not None:
+            since = np.array([each.received_at.timestamp() for each, ok in zip(entries, good, strict=True) if ok])
+            stale = self._superseded(contract, examined.rows, since)
+            superseded = int(stale.sum())
+            rows = examined.rows.filter(pa.array(~stale))
+            landed = rows.num_rows
+            if landed:
+                version = self._lake.append(source.dataset, rows)
+        closed = [each.id for each, ok in zip(entries, good, strict=True) if ok]
+        store.set_quarantine_state(work.conn, closed, "replayed", work.actor.id, work.now)
+        store.set_dataset_state(work.conn, source.dataset, version, extra)
+        if landed:
+            batch = Identified(Delivery(f"replay {work.now:%Y-%m-%d %H:%M:%S}", work.now, b""), next(iter(examined.outcomes)), "", 0, "json")
+            outcome = Outcome(rows=landed)
+            store.add_deliveries(work.conn, [_delivery_row(batch, source, outcome, version)])
+            state = store.lock_source(work.conn, source.id)
+            store.set_source(work.conn, source.id, {"rows": state.rows + landed})
+        return Replayed(len(entries), landed, len(entries) - len(closed), superseded)
+
+    def _superseded(self, contract: Contract, rows: pa.Table, since: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which rows' keys have a version that the city heard after the row first came."""
+        names = [*contract.key, "_known_at"]
+        if contract.time in contract.key and contract.time != LANDED_AT:
+            extremes = pc.min_max(rows[contract.time])
+            span = (extremes["min"].as_py(), extremes["max"].as_py() + timedelta(microseconds=1))
+            current = self._lake.current(contract.name, time=span, columns=names)
+        else:
+            current = self._lake.current(contract.name, columns=names)
+        both = pa.concat_tables([current.select(list(contract.key)), rows.select(list(contract.key))])
+        codes = codes_of(both.columns)
+        heard = dict(zip(codes[: current.num_rows].tolist(), current["_known_at"].to_pylist(), strict=True))
+        return np.array(
+            [
+                code in heard and heard[code].timestamp() > moment
+                for code, moment in zip(codes[current.num_rows :].tolist(), since.tolist(), strict=True)
+            ],
+            dtype=bool,
+        )
+
+    def _replay_files(self, actor: Actor, source: Source, entries: Sequence[QuarantineRow]) -> Replayed:
+        """Land refused deliveries again, as they were kept, under a stamp of their own."""
+        landed = 0
+        bad = 0
+        for entry in entries:
+            delivery = Delivery(entry.name, self._database.clock.now(), entry.raw, None, f"replay of {entry.id}")
+            (result,) = self.land(source.id, [delivery])
+            with self._database.work(actor) as work:
+                if result.refused is None:
+                    landed += result.rows
+                    store.set_quarantine_state(work.conn, [entry.id], "replayed", actor.id, work.now)
+                else:
+                    bad += 1
+                    store.forget_delivery(work.conn, result.delivery)
+        return Replayed(len(entries), landed, bad, 0)
+
+    def dismiss(self, actor: Actor, command_id: str, ids: Sequence[str]) -> int:
+        """Close entries without landing them; returns how many were open. Raises Forbidden, NotFound."""
+        require(actor, "quarantine.replay")
+
+        def do(work: Work) -> dict[str, object]:
+            rows = store.quarantine_rows(work.conn, ids)
+            if len(rows) < len(set(ids)):
+                raise NotFound("not all of these quarantine entries exist")
+            for row in rows:
+                require(actor, "quarantine.replay", self._source(row.source).department)
+            still = [row for row in rows if row.state == "open"]
+            store.set_quarantine_state(work.conn, [row.id for row in still], "dismissed", actor.id, work.now)
+            for id, count in Counter(row.source for row in still).items():
+                work.emit(f"source:{id}", "quarantine.dismissed", {"source": id, "entries": count})
+            return {"dismissed": len(still)}
+
+        stored = self._database.once(actor, command_id, "quarantine.dismiss", {"ids": sorted(ids)}, do)
+        return cast("int", stored["dismissed"])
+
+    # ── looking ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def sources(self, actor: Actor) -> list[dict[str, object]]:
+        """Every source that the actor may see, with state, counts, freshness and drift (the shape of the API)."""
+        require(actor, "source.read")
+        self._load()
+        seen = departments(actor, "source.read")
+        now = self._database.clock.now()
+        with self._database.read() as conn:
+            rows = [row for row in store.source_rows(conn) if seen is None or row.source.department in seen]
+            drift = store.drift_of(conn, [row.source.id for row in rows])
+        return [self._shown(row, drift.get(row.source.id, []), now) for row in rows]
+
+    def source(self, actor: Actor, id: str) -> dict[str, object]:
+        """One source with its newest deliveries and its quality. Raises NotFound, also for one the actor may not see."""
+        source = self._source(id)
+        if not can(actor, "source.read", source.department):
+            raise NotFound(f"no source is called {id!r}")
+        with self._database.read() as conn:
+            (row,) = store.source_rows(conn, ids=[id])
+            drift = store.drift_of(conn, [id])
+            deliveries = store.deliveries_of(conn, id, limits.PAGE_ROWS)
+        shown = self._shown(row, drift.get(id, []), self._database.clock.now())
+        shown["recent"] = shown["deliveries"]
+        shown["deliveries"] = [
+            {
+                "id": each.id,
+                "name": each.name,
+                "received_at": each.received_at,
+                "state": each.state,
+                "rows": each.rows,
+                "quarantined": each.quarantined,
+                "bytes": each.bytes,
+                "reason": each.reason,
+            }
+            for each in deliveries
+        ]
+        del shown["recent"]
+        shown["quality"] = self.quality(actor, id)
+        return shown
+
+    def quality(self, actor: Actor, source_id: str) -> dict[str, object]:
+        """Counts over all checked rows of a source: ``{rows, fields: [{name, missing, invalid, min, max}]}``."""
+        source = self._source(source_id)
+        require(actor, "source.read", source.department)
+        with self._database.read() as conn:
+            (row,) = store.source_rows(conn, ids=[source_id])
+        found = cast("Mapping[str, Mapping[str, object]]", row.quality.get("fields", {}))
+        order = [each.name for each in self._datasets[source.dataset].contract.fields]
+        names = [name for name in order if name in found] + sorted(name for name in found if name not in order)
+        return {"rows": row.quality.get("rows", 0), "fields": [{"name": name, **found[name]} for name in names]}
+
+    def _shown(self, row: SourceRow, drift: Sequence[Mapping[str, object]], now: datetime) -> dict[str, object]:
+        source = row.source
+        dataset = self._datasets.get(source.dataset)
+        cycle = dataset.update_cycle if dataset else None
+        state, reason = row.state, row.reason
+        age = now - row.last_delivery_at if row.last_delivery_at else None
+        if state == "ok" and cycle is not None and age is not None and age > 2 * cycle:
+            state = "late"
+            hours = age.total_seconds() / 3600
+            reason = text(f"已有 {hours:.1f} 小时没有新数据", f"nothing has come for {hours:.1f} hours")
+        department = self._departments.get(source.department)
+        return {
+            "id": source.id,
+            "department": source.department,
+            "department_title": department.title if department else text(source.department, source.department),
+            "title": source.title,
+            "connector": source.connector,
+            "dataset": source.dataset,
+            "state": state,
+            "reason": reason,
+            "next_try_at": row.next_try_at,
+            "last_delivery_at": row.last_delivery_at,
+            "rows": row.rows,
+            "quarantined": row.quarantined,
+            "freshness_seconds": age.total_seconds() if age is not None else None,
+            "deliveries": row.deliveries,
+            "drift": list(drift),
+        }
+
+    def landed_rows(self) -> dict[str, int]:
+        """Acknowledged rows by dataset, for the datasets that have a source."""
+        with self._database.read() as conn:
+            counted: dict[str, int] = {}
+            for row in store.source_rows(conn):
+                counted[row.source.dataset] = counted.get(row.source.dataset, 0) + row.rows
+        return counted
+
+    def read(
+        self,
+        actor: Actor,
+        dataset: str,
+        *,
+        at: datetime | None = None,
+        time: tuple[datetime, datetime] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """The current rows of a dataset, or those known `at` a moment; `time` keeps event times [start, end).
+
+        Unconditionally shared data (1) is for everybody with ``dataset.read``; conditional (2) and unshared (3) data
+        for its owner, stewards, administrators and the system, and each such read is an event. Raises Forbidden.
+        """
+        found = self.dataset(dataset)
+        require(actor, "dataset.read")
+        if found.sharing != 1:
+            if actor.department != found.owner and not actor.roles & {"steward", "admin", "system"}:
+                raise Forbidden(
+                    f"{dataset} is not shared unconditionally and belongs to {found.owner}",
+                    remedy="ask its owner for a grant",
+                )
+            with self._database.work(actor) as work:
+                data = {"dataset": dataset, "columns": list(columns) if columns is not None else None, "at": at}
+                work.emit(f"dataset:{dataset}", "dataset.read", data)
+        return self._lake.current(dataset, at=at, time=time, columns=columns)
+
+
+# ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def merged(total: FieldQuality | None, more: FieldQuality) -> FieldQuality:
+    """Two counts as one."""
+    if total is None:
+        return more
+    lows = [each for each in (total.min, more.min) if each is not None]
+    highs = [each for each in (total.max, more.max) if each is not None]
+    return FieldQuality(
+        total.missing + more.missing,
+        total.invalid + more.invalid,
+        min(lows) if lows else None,  # type: ignore[type-var]
+        max(highs) if highs else None,  # type: ignore[type-var]
+    )
+
+
+def _delivery_row(one: Identified, source: Source, outcome: Outcome, version: int | None) -> DeliveryRow:
+    refused = outcome.refused
+    return DeliveryRow(
+        id=one.id,
+        source=source.id,
+        dataset=source.dataset,
+        name=one.delivery.name,
+        stamp=one.delivery.stamp,
+        sha256=one.sha256,
+        bytes=one.bytes,
+        received_at=one.delivery.received_at.astimezone(UTC),
+        state="refused" if refused else "landed",
+        rows=outcome.rows,
+        quarantined=outcome.quarantined,
+        reasons=_reasons(outcome),
+        reason=refused.message if refused else None,
+        version=version if outcome.rows else None,
+    )
+
+
+def _landed(one: Identified, dataset: str, outcome: Outcome, version: int) -> Landed:
+    refused = outcome.refused.message if outcome.refused else None
+    return Landed(
+        one.id, dataset, outcome.rows, outcome.quarantined, _reasons(outcome), version if outcome.rows else None, refused
+    )
+
+
+def _reasons(outcome: Outcome) -> dict[str, int]:
+    reasons = dict(sorted(outcome.reasons.items()))
+    return {**reasons, outcome.refused.code: 1} if outcome.refused else reasons
+
+
+def _refused(one: Identified, dataset: str, refused: Refused) -> Landed:
+    return Landed(one.id, dataset, 0, 0, {refused.code: 1}, None, refused.message)
+
+
+def _from_record(row: DeliveryRow) -> Landed:
+    return Landed(row.id, row.dataset, row.rows, row.quarantined, row.reasons, row.version, row.reason, repeated=True)
+
+
+def _digest(ids: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()

@@ -1,0 +1,538 @@
+"""All SQL of sharing: the catalogue, sources and their state, deliveries, quarantine, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import sqlalchemy as sa
+
+from cityheart.kernel.database import Json, UtcDateTime, metadata
+from cityheart.kernel.text import Text
+from cityheart.share.contracts import Contract
+from cityheart.share.models import Dataset, Department, Source
+
+__all__ = [
+    "DeliveryRow",
+    "QuarantineRow",
+    "SourceRow",
+    "add_deliveries",
+    "add_drift",
+    "add_quarantine",
+    "catalogue",
+    "count_deliveries",
+    "count_quarantine",
+    "cursor_of",
+    "dataset_state",
+    "deliveries_by_id",
+    "deliveries_of",
+    "delivered_stamps",
+    "discard_unacknowledged",
+    "drift_of",
+    "forget_delivery",
+    "lock_dataset",
+    "lock_source",
+    "put_dataset",
+    "put_department",
+    "put_source",
+    "quarantine",
+    "quarantine_for_replay",
+    "quarantine_rows",
+    "set_cursor",
+    "set_dataset_state",
+    "set_quarantine_state",
+    "set_source",
+    "source_rows",
+]
+
+department_table = sa.Table(
+    "share_department",
+    metadata,
+    sa.Column("code", sa.String(80), primary_key=True),
+    sa.Column("title", Json, nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+)
+
+dataset_table = sa.Table(
+    "share_dataset",
+    metadata,
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("owner", sa.String(80), nullable=False),
+    sa.Column("contract", Json, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("registered_at", UtcDateTime, nullable=False),
+    # the newest lake version whose deliveries are all on record; the lake being ahead means a crash in between
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("extra", Json, nullable=False),  # kept columns nobody declared
+)
+
+source_table = sa.Table(
+    "share_source",
+    metadata,
+    sa.Column("id", sa.String(80), primary_key=True),
+    sa.Column("department", sa.String(80), nullable=False),
+    sa.Column("title", Json, nullable=False),
+    sa.Column("connector", sa.String(40), nullable=False),
+    sa.Column("options", Json, nullable=False),
+    sa.Column("dataset", sa.String(80), nullable=False),
+    sa.Column("schedule", sa.String(40), nullable=True),
+    sa.Column("state", sa.String(16), nullable=False),  # ok, failing, refused, idle; "late" follows from the clock
+    sa.Column("reason", Json, nullable=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("next_try_at", UtcDateTime, nullable=True),
+    sa.Column("last_delivery_at", UtcDateTime, nullable=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("quarantined", sa.BigInteger, nullable=False),
+    sa.Column("deliveries", sa.BigInteger, nullable=False),
+    sa.Column("quality", Json, nullable=False),
+)
+
+cursor_table = sa.Table(
+    "share_cursor",
+    metadata,
+    sa.Column("source", sa.String(80), primary_key=True),
+    sa.Column("cursor", Json, nullable=False),
+)
+
+delivery_table = sa.Table(
+    "share_delivery",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("source", sa.String(80), nullable=False),
+    sa.Column("dataset", sa.String(80), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("stamp", sa.String(80), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # landed, refused, unacknowledged
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("quarantined", sa.BigInteger, nullable=False),
+    sa.Column("reasons", Json, nullable=False),
+    sa.Column("reason", Json, nullable=True),
+    sa.Column("version", sa.BigInteger, nullable=True),
+    sa.Index("ix_share_delivery_source_received_at", "source", "received_at", "id"),
+    sa.Index("ix_share_delivery_source_name", "source", "name"),
+)
+
+quarantine_table = sa.Table(
+    "share_quarantine",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("source", sa.String(80), nullable=False),
+    sa.Column("dataset", sa.String(80), nullable=False),
+    sa.Column("delivery", sa.String(40), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # of the delivery
+    sa.Column("member", sa.Text, nullable=True),  # the file within an archive, the sheet of a workbook
+    sa.Column("row", sa.BigInteger, nullable=False),  # 0: the delivery as a whole
+    sa.Column("code", sa.String(40), nullable=False),
+    sa.Column("field", sa.String(120), nullable=True),
+    sa.Column("message", Json, nullable=False),
+    sa.Column("form", sa.String(12), nullable=False),  # record (JSON by source column), line (bytes), delivery (the file)
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),  # whether `raw` holds all its bytes
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),  # open, replayed, dismissed
+    sa.Column("closed_at", UtcDateTime, nullable=True),
+    sa.Column("closed_by", sa.String(120), nullable=True),
+    sa.Index("ix_share_quarantine_source_state_code", "source", "state", "code"),
+    sa.Index("ix_share_quarantine_state_received_at", "state", "received_at", "id"),
+)
+
+drift_table = sa.Table(
+    "share_drift",
+    metadata,
+    sa.Column("source", sa.String(80), primary_key=True),
+    sa.Column("column", sa.String(200), primary_key=True),
+    sa.Column("name", sa.String(220), nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source as the store has it."""
+
+    source: Source
+    state: str
+    reason: Text | None
+    failures: int
+    next_try_at: datetime | None
+    last_delivery_at: datetime | None
+    rows: int
+    quarantined: int
+    deliveries: int
+    quality: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery on record."""
+
+    id: str
+    source: str
+    dataset: str
+    name: str
+    stamp: str
+    sha256: str
+    bytes: int
+    received_at: datetime
+    state: str
+    rows: int
+    quarantined: int
+    reasons: Mapping[str, int]
+    reason: Text | None
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A row, a line or a whole delivery that broke its contract."""
+
+    id: str
+    source: str
+    dataset: str
+    delivery: str
+    name: str
+    member: str | None
+    row: int
+    code: str
+    field: str | None
+    message: Text
+    form: str
+    raw: bytes
+    complete: bool
+    received_at: datetime
+    state: str = "open"
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+
+
+# ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def catalogue(conn: sa.Connection) -> tuple[list[Department], list[Dataset], list[Source]]:
+    """Everything registered, by code, name and id."""
+    departments = [
+        Department(row.code, row.title, row.kind)
+        for row in conn.execute(sa.select(department_table).order_by(department_table.c.code))
+    ]
+    datasets = [
+        Dataset.of(Contract.parse(row.contract, where=f"contract of {row.name}"))
+        for row in conn.execute(sa.select(dataset_table).order_by(dataset_table.c.name))
+    ]
+    return departments, datasets, [row.source for row in source_rows(conn)]
+
+
+def put_department(conn: sa.Connection, department: Department) -> None:
+    """Add or change a department."""
+    values = {"title": department.title, "kind": department.kind}
+    _put(conn, department_table, {"code": department.code}, values, {})
+
+
+def put_dataset(conn: sa.Connection, dataset: Dataset, version: int, now: datetime) -> bool:
+    """Add a dataset or change its contract; whether anything changed."""
+    present = conn.execute(sa.select(dataset_table.c.digest).where(dataset_table.c.name == dataset.name)).scalar()
+    if present == dataset.contract.digest:
+        return False
+    values = {
+        "owner": dataset.owner,
+        "contract": dict(dataset.contract.document),
+        "digest": dataset.contract.digest,
+        "registered_at": now,
+    }
+    _put(conn, dataset_table, {"name": dataset.name}, values, {"version": version, "extra": []})
+    return True
+
+
+def put_source(conn: sa.Connection, source: Source) -> bool:
+    """Add a source or change its declaration; its state stays. Whether anything changed."""
+    values: dict[str, object] = {
+        "department": source.department,
+        "title": source.title,
+        "connector": source.connector,
+        "options": dict(source.options),
+        "dataset": source.dataset,
+        "schedule": source.schedule,
+    }
+    fresh: dict[str, object] = {"state": "idle", "failures": 0, "rows": 0, "quarantined": 0, "deliveries": 0, "quality": {}}
+    return _put(conn, source_table, {"id": source.id}, values, fresh)
+
+
+def _put(
+    conn: sa.Connection,
+    table: sa.Table,
+    key: Mapping[str, object],
+    values: Mapping[str, object],
+    fresh: Mapping[str, object],
+) -> bool:
+    where = sa.and_(*(table.c[name] == value for name, value in key.items()))
+    present = conn.execute(sa.select(*(table.c[name] for name in values)).where(where)).one_or_none()
+    if present is None:
+        conn.execute(table.insert().values(**key, **values, **fresh))
+        return True
+    if dict(present._mapping) == dict(values):
+        return False
+    conn.execute(table.update().where(where).values(**values))
+    return True
+
+
+def lock_dataset(conn: sa.Connection, name: str) -> tuple[int, list[str]]:
+    """The recorded lake version and the kept columns of a dataset, held until the transaction ends."""
+    row = conn.execute(
+        sa.select(dataset_table.c.version, dataset_table.c.extra).where(dataset_table.c.name == name).with_for_update()
+    ).one()
+    return row.version, list(row.extra)
+
+
+def dataset_state(conn: sa.Connection, name: str) -> tuple[int, list[str]]:
+    """The recorded lake version and the kept columns of a dataset."""
+    row = conn.execute(
+        sa.select(dataset_table.c.version, dataset_table.c.extra).where(dataset_table.c.name == name)
+    ).one()
+    return row.version, list(row.extra)
+
+
+def set_dataset_state(conn: sa.Connection, name: str, version: int, extra: Sequence[str]) -> None:
+    """Record the lake version whose deliveries are all on record."""
+    conn.execute(dataset_table.update().where(dataset_table.c.name == name).values(version=version, extra=list(extra)))
+
+
+# ── sources ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def source_rows(conn: sa.Connection, *, ids: Collection[str] | None = None) -> list[SourceRow]:
+    """Sources with their state, by id."""
+    statement = sa.select(source_table).order_by(source_table.c.id)
+    if ids is not None:
+        statement = statement.where(source_table.c.id.in_(ids))
+    return [_source(row) for row in conn.execute(statement)]
+
+
+def lock_source(conn: sa.Connection, id: str) -> SourceRow:
+    """A source, held until the transaction ends."""
+    return _source(conn.execute(sa.select(source_table).where(source_table.c.id == id).with_for_update()).one())
+
+
+def _source(row: sa.Row[tuple[object, ...]]) -> SourceRow:
+    source = Source(row.id, row.department, row.title, row.connector, row.options, row.dataset, row.schedule)
+    return SourceRow(
+        source,
+        row.state,
+        row.reason,
+        row.failures,
+        row.next_try_at,
+        row.last_delivery_at,
+        row.rows,
+        row.quarantined,
+        row.deliveries,
+        row.quality,
+    )
+
+
+def set_source(conn: sa.Connection, id: str, values: Mapping[str, object]) -> None:
+    """Change a source's state columns."""
+    conn.execute(source_table.update().where(source_table.c.id == id).values(**values))
+
+
+def cursor_of(conn: sa.Connection, source: str) -> dict[str, object]:
+    """Where the connector of a source had got to; empty at the beginning."""
+    cursor = conn.execute(sa.select(cursor_table.c.cursor).where(cursor_table.c.source == source)).scalar()
+    return dict(cursor) if cursor else {}
+
+
+def set_cursor(conn: sa.Connection, source: str, cursor: Mapping[str, object]) -> None:
+    """Move a source's cursor on, in the transaction that landed what it had passed."""
+    _put(conn, cursor_table, {"source": source}, {"cursor": dict(cursor)}, {})
+
+
+def add_drift(conn: sa.Connection, source: str, columns: Mapping[str, str], now: datetime) -> list[str]:
+    """Note undeclared columns (name in the source → name in the lake); returns those not seen before."""
+    seen = set(conn.execute(sa.select(drift_table.c.column).where(drift_table.c.source == source)).scalars())
+    new = [column for column in columns if column[:200] not in seen]
+    if new:
+        conn.execute(
+            drift_table.insert(),
+            [{"source": source, "column": column[:200], "name": columns[column], "first_seen_at": now} for column in new],
+        )
+    return new
+
+
+def drift_of(conn: sa.Connection, sources: Collection[str]) -> dict[str, list[dict[str, object]]]:
+    """Undeclared columns by source, in the order they were first seen."""
+    found: dict[str, list[dict[str, object]]] = {}
+    statement = (
+        sa.select(drift_table)
+        .where(drift_table.c.source.in_(sources))
+        .order_by(drift_table.c.source, drift_table.c.first_seen_at, drift_table.c.column)
+    )
+    for row in conn.execute(statement):
+        found.setdefault(row.source, []).append({"column": row.column, "first_seen_at": row.first_seen_at})
+    return found
+
+
+# ── deliveries ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def deliveries_by_id(conn: sa.Connection, ids: Sequence[str]) -> dict[str, DeliveryRow]:
+    """Those of the deliveries that are on record."""
+    found: dict[str, DeliveryRow] = {}
+    for start in range(0, len(ids), 500):
+        statement = sa.select(delivery_table).where(delivery_table.c.id.in_(ids[start : start + 500]))
+        found.update({row.id: DeliveryRow(*row) for row in conn.execute(statement)})
+    return found
+
+
+def add_deliveries(conn: sa.Connection, rows: Sequence[DeliveryRow]) -> None:
+    """Put deliveries on record."""
+    if rows:
+        conn.execute(delivery_table.insert(), [_values(row) for row in rows])
+
+
+def discard_unacknowledged(conn: sa.Connection, ids: Sequence[str]) -> None:
+    """Take back the notes about deliveries that are being put on record now."""
+    for start in range(0, len(ids), 500):
+        conn.execute(
+            delivery_table.delete().where(
+                delivery_table.c.id.in_(ids[start : start + 500]), delivery_table.c.state == "unacknowledged"
+            )
+        )
+
+
+def forget_delivery(conn: sa.Connection, id: str) -> None:
+    """Remove a refused delivery and its entry: a replay that failed again leaves only the first refusal."""
+    conn.execute(delivery_table.delete().where(delivery_table.c.id == id, delivery_table.c.state == "refused"))
+    conn.execute(quarantine_table.delete().where(quarantine_table.c.delivery == id, quarantine_table.c.form == "delivery"))
+
+
+def deliveries_of(conn: sa.Connection, source: str, limit: int) -> list[DeliveryRow]:
+    """The newest deliveries of a source."""
+    statement = (
+        sa.select(delivery_table)
+        .where(delivery_table.c.source == source)
+        .order_by(delivery_table.c.received_at.desc(), delivery_table.c.id.desc())
+        .limit(limit)
+    )
+    return [DeliveryRow(*row) for row in conn.execute(statement)]
+
+
+def count_deliveries(conn: sa.Connection, source: str) -> dict[str, int]:
+    """How many deliveries of a source are in which state."""
+    statement = (
+        sa.select(delivery_table.c.state, sa.func.count())
+        .where(delivery_table.c.source == source)
+        .group_by(delivery_table.c.state)
+    )
+    return {state: count for state, count in conn.execute(statement)}
+
+
+def delivered_stamps(conn: sa.Connection, source: str, names: Sequence[str]) -> set[tuple[str, str]]:
+    """Of deliveries of these names, the (name, stamp) pairs that were taken or refused already."""
+    found: set[tuple[str, str]] = set()
+    for start in range(0, len(names), 500):
+        statement = sa.select(delivery_table.c.name, delivery_table.c.stamp).where(
+            delivery_table.c.source == source,
+            delivery_table.c.name.in_(names[start : start + 500]),
+            delivery_table.c.state != "unacknowledged",
+        )
+        found.update((name, stamp) for name, stamp in conn.execute(statement))
+    return found
+
+
+# ── quarantine ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_quarantine(conn: sa.Connection, rows: Sequence[QuarantineRow]) -> None:
+    """Put rows into quarantine; one that is there already stays as it is."""
+    if not rows:
+        return
+    present: set[str] = set()
+    ids = [row.id for row in rows]
+    for start in range(0, len(ids), 500):
+        statement = sa.select(quarantine_table.c.id).where(quarantine_table.c.id.in_(ids[start : start + 500]))
+        present.update(conn.execute(statement).scalars())
+    fresh = [_values(row) for row in rows if row.id not in present]
+    for start in range(0, len(fresh), 1_000):
+        conn.execute(quarantine_table.insert(), fresh[start : start + 1_000])
+
+
+def quarantine(
+    conn: sa.Connection,
+    *,
+    departments: Collection[str] | None,
+    source: str | None,
+    code: str | None,
+    state: str | None,
+    after: str | None,
+    limit: int,
+) -> list[QuarantineRow]:
+    """Entries in the order of their ids, which is no order in time but stable; `departments` limits what may be seen."""
+    statement = _chosen(sa.select(quarantine_table), departments, source, code, state)
+    if after is not None:
+        statement = statement.where(quarantine_table.c.id > after)
+    return [QuarantineRow(*row) for row in conn.execute(statement.order_by(quarantine_table.c.id).limit(limit))]
+
+
+def count_quarantine(
+    conn: sa.Connection, *, departments: Collection[str] | None, source: str | None, code: str | None, state: str | None
+) -> dict[str, int]:
+    """How many entries there are by code."""
+    statement = _chosen(sa.select(quarantine_table.c.code, sa.func.count()), departments, source, code, state)
+    counted = conn.execute(statement.group_by(quarantine_table.c.code).order_by(quarantine_table.c.code))
+    return {found: count for found, count in counted}
+
+
+def quarantine_for_replay(
+    conn: sa.Connection, source: str, code: str | None, without: Collection[str], limit: int
+) -> list[QuarantineRow]:
+    """Open entries of a source in the order they came; without a `code`, none of the codes in `without`."""
+    statement = sa.select(quarantine_table).where(
+        quarantine_table.c.source == source, quarantine_table.c.state == "open", quarantine_table.c.complete
+    )
+    if code is not None:
+        statement = statement.where(quarantine_table.c.code == code)
+    else:
+        statement = statement.where(quarantine_table.c.code.not_in(without))
+    order = (quarantine_table.c.received_at, quarantine_table.c.delivery, quarantine_table.c.member, quarantine_table.c.row)
+    return [QuarantineRow(*row) for row in conn.execute(statement.order_by(*order).limit(limit))]
+
+
+def quarantine_rows(conn: sa.Connection, ids: Sequence[str]) -> list[QuarantineRow]:
+    """Entries by id."""
+    statement = sa.select(quarantine_table).where(quarantine_table.c.id.in_(ids)).order_by(quarantine_table.c.id)
+    return [QuarantineRow(*row) for row in conn.execute(statement)]
+
+
+def set_quarantine_state(conn: sa.Connection, ids: Sequence[str], state: str, by: str, now: datetime) -> None:
+    """Close entries."""
+    for start in range(0, len(ids), 500):
+        conn.execute(
+            quarantine_table.update()
+            .where(quarantine_table.c.id.in_(ids[start : start + 500]))
+            .values(state=state, closed_at=now, closed_by=by)
+        )
+
+
+def _chosen(
+    statement: sa.Select[tuple[object, ...]],
+    departments: Collection[str] | None,
+    source: str | None,
+    code: str | None,
+    state: str | None,
+) -> sa.Select[tuple[object, ...]]:
+    if departments is not None:
+        owned = sa.select(source_table.c.id).where(source_table.c.department.in_(departments))
+        statement = statement.where(quarantine_table.c.source.in_(owned))
+    if source is not None:
+        statement = statement.where(quarantine_table.c.source == source)
+    if code is not None:
+        statement = statement.where(quarantine_table.c.code == code)
+    if state is not None:
+        statement = statement.where(quarantine_table.c.state == state)
+    return statement
+
+
+def _values(row: DeliveryRow | QuarantineRow) -> dict[str, object]:
+    return {name: cast("object", getattr(row, name)) for name in row.__slots__}
