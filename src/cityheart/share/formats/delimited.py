@@ -57,8 +57,8 @@ def batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
 def together(payloads: Sequence[bytes], reading: Reading) -> tuple[pa.Table, npt.NDArray[np.int64]] | None:
     """Many small files of one header as one table, with the number of rows of each.
 
-    None when they are not plain enough for that (quotes, blank lines, ragged rows, other headers or encodings): then
-    each is read on its own.
+    None when they are not plain enough for that (a value over several lines, blank lines, ragged rows, other headers or
+    encodings): then each is read on its own.
     """
     first = payloads[0]
     end = first.find(b"\n") + 1
@@ -72,7 +72,10 @@ def together(payloads: Sequence[bytes], reading: Reading) -> tuple[pa.Table, npt
         body = payload[end:]
         bodies.append(body if not body or body.endswith(b"\n") else body + b"\n")
     joined = b"".join(bodies)
-    if b'"' in joined or b"\n\n" in joined or b"\n\r" in joined or joined.startswith((b"\n", b"\r")):
+    quoted = b'"' in joined
+    if quoted and any(body.count(b'"') % 2 for body in bodies):
+        return None
+    if b"\n\n" in joined or b"\n\r" in joined or joined.startswith((b"\n", b"\r")):
         return None
     if joined.count(b"\r") != joined.count(b"\r\n") or not joined:
         return None
@@ -86,8 +89,8 @@ def together(payloads: Sequence[bytes], reading: Reading) -> tuple[pa.Table, npt
     if reading.option("encoding") not in (None, "utf-8", "utf-8-sig"):
         return None
     header = _header(header_text, reading)
-    table, malformed = _read(joined, header, quoted=False)
-    counts = np.array([body.count(b"\n") for body in bodies], dtype=np.int64)
+    table, malformed = _read(joined, header, quoted=quoted)
+    counts = np.array([body.count(b"\n") for body in bodies], dtype=np.int64)  # fewer rows: a value holds a newline
     if malformed or table.num_rows != counts.sum():
         return None
     return table, counts
