@@ -248,6 +248,17 @@ def test_a_checkpoint_cut_short_by_a_crash_is_passed_over(lake: Lake, monkeypatc
     assert Lake(lake.home).current("air_hourly").num_rows == 72
 
 
+def test_a_table_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    cut = tmp_path / "air_hourly" / "_delta_log"
+    cut.mkdir(parents=True)
+    (cut / f"{0:020}.json").touch()
+    lake = Lake(tmp_path)
+    assert lake.tables() == []
+    lake.ensure(AIR)
+    lake.append("air_hourly", day(0))
+    assert Lake(tmp_path).current("air_hourly").num_rows == 72
+
+
 def test_columns_that_drift_in_are_kept(lake: Lake) -> None:
     lake.append("air_hourly", day(0))
     lake.append("air_hourly", air([("a", hours(24), 1.0, hours(25))], wind=["NW"]))

@@ -223,7 +223,7 @@ class Lake:
 
     def tables(self) -> list[str]:
         """The names of all tables, sorted."""
-        return sorted(path.parent.name for path in self.home.glob("*/_delta_log"))
+        return sorted(path.name for path in self.home.iterdir() if TableLog.exists(path))
 
     def version(self, name: str) -> int:
         """The newest Delta version of the table."""

@@ -66,12 +66,21 @@ class TableLog:
 
     @staticmethod
     def exists(directory: Path) -> bool:
-        return (directory / "_delta_log").is_dir()
+        """Whether a table is there whole; one that a crash cut short while it was made is not."""
+        for first in (f"{0:020}.json", "_last_checkpoint"):
+            try:
+                if (directory / "_delta_log" / first).stat().st_size:
+                    return True
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+        return False
 
     @staticmethod
     def create(directory: Path, spec: TableSpec) -> None:
         """Makes an empty table; a table that is there already is left as it is."""
         directory.mkdir(parents=True, exist_ok=True)
+        if not TableLog.exists(directory):
+            (directory / "_delta_log" / f"{0:020}.json").unlink(missing_ok=True)
         options = {"cityheart.key": json.dumps(list(spec.key)), "cityheart.time": spec.time}
         if spec.lon is not None and spec.lat is not None:
             options |= {"cityheart.lon": spec.lon, "cityheart.lat": spec.lat}
