@@ -2,8 +2,6 @@
 
 import type { CityEvent, Iso } from "./types";
 
-export type Frame = CityEvent | { type: "clock"; now: Iso; playing: boolean };
-
 export interface Place {
   /** The sequence number of the last event taken, or null while none was. */
   last: number | null;
@@ -16,10 +14,16 @@ export function take(place: Place, frame: unknown): Taken {
   const nothing: Taken = { place, event: null, clock: null };
   if (typeof frame !== "object" || frame === null) return nothing;
   const { type, seq, now, playing } = frame as Record<string, unknown>;
-  if (type === "clock" && typeof now === "string") return { ...nothing, clock: { now, playing: playing !== false } };
+  // The clock's frame says how far the log was read: events that are not for us are passed over with it.
+  if (type === "clock" && typeof now === "string")
+    return { place: { last: further(place.last, seq) }, event: null, clock: { now, playing: playing !== false } };
   if (typeof seq !== "number" || typeof type !== "string") return nothing;
   if (place.last !== null && seq <= place.last) return nothing;
   return { place: { last: seq }, event: frame as CityEvent, clock: null };
+}
+
+function further(last: number | null, seq: unknown): number | null {
+  return typeof seq === "number" && (last === null || seq > last) ? seq : last;
 }
 
 /** Where to connect: the whole log is never asked for; a first connection begins at the present. */
@@ -49,6 +53,7 @@ const TOUCHED: Record<string, readonly string[]> = {
   delivery: LANDING,
   dataset: LANDING,
   quarantine: LANDING,
+  detector: ["panel"],
   plan: ["suggestion"],
   city: ["city"],
 };
@@ -57,12 +62,15 @@ export type LinkState = "connecting" | "open" | "lost";
 
 interface Listener {
   state(state: LinkState): void;
+  /** The city says that nobody is logged in on this link. */
+  loggedOut(): void;
   /** A link came up without a place to resume from: anything may have happened meanwhile. */
   fresh(): void;
   event(event: CityEvent): void;
   clock(clock: { now: Iso; playing: boolean }): void;
 }
 
+const LOGGED_OUT = 4401;
 const SILENCE_MS = 12_000;
 const LONGEST_WAIT_MS = 15_000;
 
@@ -104,9 +112,10 @@ export function openLink(origin: string, listener: Listener): { close(): void } 
       if (taken.event) listener.event(taken.event);
       if (taken.clock) listener.clock(taken.clock);
     };
-    link.onclose = () => {
+    link.onclose = ({ code }) => {
       clearTimeout(silence);
       if (closed || socket !== link) return;
+      if (code === LOGGED_OUT) listener.loggedOut();
       listener.state("lost");
       failures += 1;
       retry = setTimeout(connect, Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures));

@@ -6,7 +6,6 @@ import type {
   Alert,
   AlertDetail,
   City,
-  CityEvent,
   Department,
   Evidence,
   Incident,
@@ -45,12 +44,7 @@ export const client: QueryClient = new QueryClient({
   },
 });
 
-/** Lists come bare or as a page; the pages want the items. */
-export function items<T>(answer: T[] | Page<T> | undefined): T[] {
-  if (answer === undefined) return [];
-  return Array.isArray(answer) ? answer : answer.items;
-}
-
+/** Lists come bare or as a page; the pages want a page. */
 async function list<T>(path: string, params: Parameters<typeof get>[1] = {}): Promise<Page<T>> {
   const answer = await get<T[] | Page<T>>(path, params);
   return Array.isArray(answer) ? { items: answer, total: answer.length, next: null } : answer;
@@ -102,8 +96,16 @@ export const useIncident = (id: string) =>
     placeholderData: undefined,
   });
 
-export const useTasks = (params: { mine?: boolean; unit?: string; state?: string }) =>
-  useQuery({ queryKey: ["tasks", params], queryFn: () => list<Task>("/api/tasks", { ...params, limit: 200 }) });
+/** The open tasks of one's department; of every department for who belongs to none. */
+export const useOpenTasks = () =>
+  useQuery({ queryKey: ["tasks", "open"], queryFn: () => list<Task>("/api/tasks", { mine: true, limit: 200 }) });
+
+export const useClosedTasks = (unit: string | null, enabled: boolean) =>
+  useQuery({
+    queryKey: ["tasks", "closed", unit],
+    queryFn: () => list<Task>("/api/tasks", { unit, state: "closed", limit: 200 }),
+    enabled,
+  });
 
 export const useScores = (from: string | null, to: string | null) =>
   useQuery({ queryKey: ["scores", from, to], queryFn: () => get<Scores>("/api/scores", { from, to }) });
@@ -129,7 +131,7 @@ export const useSource = (id: string) =>
 export const useQuarantine = (source: string, reason: string | null, state: string) =>
   useQuery({
     queryKey: ["quarantine", source, reason, state],
-    queryFn: () => list<QuarantineRow>("/api/quarantine", { source, reason, state, limit: 500 }),
+    queryFn: () => list<QuarantineRow>("/api/quarantine", { source, reason, state, limit: 200 }),
   });
 
 export const useDepartments = () =>
@@ -190,6 +192,3 @@ export const usePanel = (id: string) =>
     queryFn: () => get<PanelContent | Evidence>(`/api/panels/${encodeURIComponent(id)}`),
     refetchInterval: 20_000,
   });
-
-export const useEvents = (stream: string) =>
-  useQuery({ queryKey: ["events", stream], queryFn: () => list<CityEvent>("/api/events", { stream, limit: 500 }) });

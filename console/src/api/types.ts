@@ -69,7 +69,7 @@ export type Evidence = SeriesEvidence | RowsEvidence;
 
 export interface TableContent {
   type: "table";
-  columns: { name: string; title: Text; unit?: string | null }[];
+  columns: { name: string; title: Text; unit?: string | Text | null }[];
   rows: (Cell | Text)[][];
   note: Text | null;
 }
@@ -187,7 +187,8 @@ export interface CustodySpan {
   to: Iso | null;
   seconds: number;
   charged: boolean;
-  reason: string | Text | null;
+  /** A code: waiting, to_accept, to_do, to_verify, return, suspended, extension, misdispatch. */
+  reason: string | null;
 }
 
 export interface Task {
@@ -212,6 +213,8 @@ export interface Task {
   after: string[];
   evidence: EvidenceAsked[];
   verify_by: string | null;
+  /** The due time asked for, while nobody has decided on it. */
+  extension_until?: Iso | null;
   escalations: { at: Iso; to: string; to_title: Text; fired_at: Iso | null }[];
   receipts: Receipt[];
   custody: CustodySpan[];
@@ -253,7 +256,16 @@ export interface IncidentDetail extends Incident {
   log: CityEvent[];
 }
 
-export const RATES = ["sign_in", "on_time", "closed", "rework", "return", "extension"] as const;
+export const RATES = [
+  "sign_in",
+  "handled",
+  "on_time",
+  "overdue",
+  "closed",
+  "rework",
+  "return",
+  "extension",
+] as const;
 export type RateName = (typeof RATES)[number];
 
 export interface Rate {
@@ -362,6 +374,7 @@ export interface Layer {
   dataset: string;
   value: string;
   unit: string;
+  fields?: string[];
   bands: Band[];
   key: string;
   legend: Text | null;

@@ -54,7 +54,10 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
       number: (value, digits) =>
         value === null || value === undefined
           ? "—"
-          : value.toLocaleString(language, { maximumFractionDigits: digits ?? 1, minimumFractionDigits: digits }),
+          : value.toLocaleString(language, {
+              maximumFractionDigits: digits ?? (Math.abs(value) < 1 ? 2 : 1),
+              minimumFractionDigits: digits,
+            }),
     }),
     [language],
   );

@@ -58,6 +58,7 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
     };
     const link = openLink(window.location.origin, {
       state: setState,
+      loggedOut: () => void client.invalidateQueries({ queryKey: ["session"] }),
       fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" }),
       event: (event) => {
         if (event.type.startsWith("alert.")) setHeard(event);

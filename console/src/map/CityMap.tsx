@@ -48,7 +48,7 @@ export default function CityMap({
         container: box.current,
         style: first.current,
         bounds: frame(first.current),
-        fitBoundsOptions: { padding: 44 },
+        fitBoundsOptions: { padding: 36 },
         attributionControl: false,
         dragRotate: false,
         pitchWithRotate: false,

@@ -56,8 +56,8 @@ export function pointsOf(
 }
 
 const PALETTE = {
-  light: { ground: "#e9edf2", city: "#f5f7f9", line: "#d5dce4", edge: "#b9c4cf", text: "#2b3848", halo: "#f5f7f9", accent: "#0f766e", ring: "#ffffff" },
-  dark: { ground: "#0f1720", city: "#141e2a", line: "#1f2b39", edge: "#33435a", text: "#c9d4e0", halo: "#141e2a", accent: "#4cc2b5", ring: "#0f1720" },
+  light: { ground: "#e9edf2", city: "#f5f7f9", line: "#d5dce4", edge: "#8795a6", text: "#2b3848", halo: "#f5f7f9", accent: "#0f766e", ring: "#ffffff" },
+  dark: { ground: "#0f1720", city: "#141e2a", line: "#1f2b39", edge: "#56697f", text: "#c9d4e0", halo: "#141e2a", accent: "#4cc2b5", ring: "#0f1720" },
 };
 
 export function cityStyle(
@@ -103,13 +103,27 @@ export function cityStyle(
         paint: { "text-color": colours.edge, "text-halo-color": colours.city, "text-halo-width": 2 },
       },
       { id: "edge", type: "line", source: "city", paint: { "line-color": colours.edge, "line-width": 1 } },
+      // Symbols of upper layers are placed first: names keep clear of the circles by keeping clear of their values.
+      {
+        id: "names",
+        type: "symbol",
+        source: "points",
+        layout: {
+          "text-field": ["get", "name"],
+          "text-font": FONT,
+          "text-size": 12,
+          "text-variable-anchor-offset": ["top", [0, 1.4], "bottom", [0, -1.4], "left", [1.5, 0], "right", [-1.5, 0]],
+          "symbol-sort-key": ["-", 0, ["get", "order"]],
+        },
+        paint: { "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.5 },
+      },
       {
         id: "selected",
         type: "circle",
         source: "points",
         filter: ["get", "selected"],
         paint: {
-          "circle-radius": 22,
+          "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 17, 10, 21],
           "circle-color": "rgba(0,0,0,0)",
           "circle-stroke-color": colours.accent,
           "circle-stroke-width": 3,
@@ -121,7 +135,7 @@ export function cityStyle(
         source: "points",
         layout: { "circle-sort-key": ["get", "order"] },
         paint: {
-          "circle-radius": 16,
+          "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 12, 10, 16],
           "circle-color": ["get", "colour"],
           "circle-opacity": ["case", ["get", "stale"], 0.45, 1],
           "circle-stroke-color": ["case", ["get", "stale"], colours.text, colours.ring],
@@ -135,25 +149,11 @@ export function cityStyle(
         layout: {
           "text-field": ["get", "label"],
           "text-font": FONT,
-          "text-size": 13,
-          "text-allow-overlap": true,
-          "text-ignore-placement": true,
-          "symbol-sort-key": ["get", "order"],
-        },
-        paint: { "text-color": ["case", ["get", "stale"], colours.text, ["get", "ink"]] },
-      },
-      {
-        id: "names",
-        type: "symbol",
-        source: "points",
-        layout: {
-          "text-field": ["get", "name"],
-          "text-font": FONT,
-          "text-size": 12,
-          "text-variable-anchor-offset": ["top", [0, 1.5], "bottom", [0, -1.5], "left", [1.6, 0], "right", [-1.6, 0]],
+          "text-size": ["interpolate", ["linear"], ["zoom"], 8, 11, 10, 13],
+          "text-padding": 6,
           "symbol-sort-key": ["-", 0, ["get", "order"]],
         },
-        paint: { "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.5 },
+        paint: { "text-color": ["case", ["get", "stale"], colours.text, ["get", "ink"]] },
       },
     ],
   };

@@ -4,7 +4,7 @@ import { Button, Select } from "@mantine/core";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, usePanels } from "../api/queries";
-import type { Alert, Layer, LayerFeature } from "../api/types";
+import type { Alert, Cell, Layer, LayerFeature } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
@@ -147,6 +147,7 @@ export default function Command() {
             ) : (
               <Shown of={features}>
                 {({ features: found }) => (
+                  <>
                   <div className="map">
                     <Suspense fallback={<Loading />}>
                       {city && (
@@ -160,8 +161,9 @@ export default function Command() {
                         />
                       )}
                     </Suspense>
-                    <Bands layer={layer} />
                   </div>
+                  <Bands layer={layer} />
+                  </>
                 )}
               </Shown>
             )
@@ -206,7 +208,7 @@ export default function Command() {
 function Bands({ layer }: { layer: Layer }) {
   const { say, t } = useWords();
   return (
-    <div className="corner">
+    <div className="map-legend">
       <ul className="bands" aria-label={t("map.legend")}>
         {layer.bands.map((band) => (
           <li key={`${band.from}`}>
@@ -216,7 +218,7 @@ function Bands({ layer }: { layer: Layer }) {
           </li>
         ))}
       </ul>
-      {layer.legend && <div className="quiet">{say(layer.legend)}</div>}
+      {layer.legend && <span className="quiet">{say(layer.legend)}</span>}
     </div>
   );
 }
@@ -311,11 +313,9 @@ function PointObject({
   const key = feature?.properties.key ?? null;
   const series = useLayerSeries(layer, key, SERIES_HOURS);
   if (feature === null) return null;
-  const { name, value, at, stale, key: _, ...fields } = feature.properties;
+  const { name, value, at, stale } = feature.properties;
   const band = bandOf(layer, value);
-  const more = Object.entries(fields).filter(
-    ([, field]) => typeof field === "number" || typeof field === "string" || isText(field),
-  );
+  const more = (layer.fields ?? []).map((field) => [field, feature.properties[field] as Cell] as const);
   return (
     <Panel
       title={say(name)}
@@ -353,19 +353,16 @@ function PointObject({
   );
 }
 
-function FieldPair({ field, content }: { field: string; content: unknown }) {
+function FieldPair({ field, content }: { field: string; content: Cell }) {
   return (
     <>
       <dt className="mono">{field}</dt>
       <dd className="numeric">
-        <CellView cell={content as string | number} />
+        <CellView cell={content} />
       </dd>
     </>
   );
 }
-
-const isText = (value: unknown): value is Record<string, string> =>
-  typeof value === "object" && value !== null && ("zh-CN" in value || "en" in value);
 
 /** Charts are redrawn when the shown "now" moves; to the hour is enough for hourly data. */
 const floorHour = (ms: number) => Math.floor(ms / 3_600_000) * 3_600_000;
@@ -396,10 +393,10 @@ function PointList({
           <table className="table">
             <thead>
               <tr>
-                <th>{t("points.name")}</th>
-                <th className="right">{layer.unit ? `${say(layer.title)} (${layer.unit})` : say(layer.title)}</th>
-                <th>{t("points.band")}</th>
-                <th className="right">{t("asOf")}</th>
+                <th className="tight">{t("points.name")}</th>
+                <th className="tight right">{layer.unit || say(layer.title)}</th>
+                <th className="tight">{t("points.band")}</th>
+                <th className="tight right">{t("asOf")}</th>
               </tr>
             </thead>
             <tbody>
@@ -412,13 +409,13 @@ function PointList({
                     aria-selected={properties.key === selected}
                     onClick={() => select(properties.key)}
                   >
-                    <td>
+                    <td className="tight">
                       <button type="button" className="link" data-testid="point-row">
                         {say(properties.name)}
                       </button>
                     </td>
-                    <td className="right">{number(properties.value, 0)}</td>
-                    <td>
+                    <td className="tight right">{number(properties.value, 0)}</td>
+                    <td className="tight">
                       {band ? (
                         <span className="status">
                           <span className="swatch" style={{ background: band.colour }} />
@@ -428,9 +425,9 @@ function PointList({
                         <span className="quiet">{t("points.noValue")}</span>
                       )}
                     </td>
-                    <td className="right">
+                    <td className="tight right">
                       {properties.stale && <span className="tag" data-tone="late">{t("stale")}</span>}{" "}
-                      <Moment at={properties.at} shape="short" />
+                      <Moment at={properties.at} shape={properties.stale ? "short" : "hour"} />
                     </td>
                   </tr>
                 );

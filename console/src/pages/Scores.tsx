@@ -4,13 +4,12 @@ import { Button, Drawer, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useScoreEvents, useScores } from "../api/queries";
-import { type DepartmentScore, RATES, type Rate, type RateName } from "../api/types";
+import { type Cell, type DepartmentScore, RATES, type Rate, type RateName, type Text } from "../api/types";
 import { useWords } from "../i18n";
 import { cityTime, dayStart, duration } from "../time/format";
 import { CellView } from "../ui/Evidence";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
-import { eventWord } from "./eventWord";
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
 
@@ -36,6 +35,7 @@ export default function Scores() {
       },
       { replace: true },
     );
+  const rates = RATES.filter((rate) => scores.data?.departments.some((one) => one.rates[rate] !== undefined));
   const shownDay = (name: "from" | "to") =>
     params.get(name) ?? (scores.data ? cityTime(scores.data[name], zone, "date") : "");
   return (
@@ -76,7 +76,7 @@ export default function Scores() {
                       <th>{t("scores.department")}</th>
                       <th className="right">{t("scores.score")}</th>
                       <th className="right">{t("scores.n")}</th>
-                      {RATES.map((rate) => (
+                      {rates.map((rate) => (
                         <th key={rate} className="right">
                           {t(`rate.${rate}`)}
                         </th>
@@ -94,7 +94,7 @@ export default function Scores() {
                           <strong>{number(one.score, 1)}</strong>
                         </td>
                         <td className="right">{one.n}</td>
-                        {RATES.map((rate) => (
+                        {rates.map((rate) => (
                           <td key={rate} className="right">
                             <RateCell
                               rate={one.rates[rate]}
@@ -169,7 +169,19 @@ function RateCell({ rate, label, open }: { rate: Rate | undefined; label: string
 }
 
 type Row = Record<string, unknown>;
-const HIDDEN = new Set(["type", "at", "task_id", "incident_id", "title", "data", "prev", "hash", "seq", "n", "id", "stream", "actor", "run_id"]);
+
+/** The columns of a drill-down that have a heading of their own; what else a record holds is shown after them. */
+const COLUMNS = {
+  counts: "scores.counted",
+  round: "task.roundLabel",
+  dispatched_at: "task.dispatchedAt",
+  accept_due: "task.acceptBy",
+  accepted_at: "task.acceptedAt",
+  due: "task.dueAt",
+  submitted_at: "task.submittedAt",
+  closed_at: "task.closedAt",
+} as const;
+const COLUMN_NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
 
 function Events({
   department,
@@ -182,39 +194,35 @@ function Events({
   from: string | null;
   to: string | null;
 }) {
-  const { t, say } = useWords();
+  const { t } = useWords();
   const events = useScoreEvents(department, rate, from, to);
   return (
     <Shown of={events} lines={8}>
       {({ items }) => {
         if (items.length === 0) return <Empty title={t("scores.noEvents")} />;
-        const more = [...new Set(items.flatMap((row) => Object.keys(row)))].filter(
-          (key) => !HIDDEN.has(key) && items.some((row) => isCell(row[key])),
-        );
+        const columns = COLUMN_NAMES.filter((name) => items.some((row) => row[name] !== null && row[name] !== undefined));
         return (
           <div style={{ overflow: "auto" }}>
             <table className="table">
               <thead>
                 <tr>
-                  <th>{t("time.at")}</th>
-                  <th>{t("scores.event")}</th>
                   <th>{t("scores.task")}</th>
-                  {more.map((key) => (
-                    <th key={key}>{key in COLUMNS ? t(COLUMNS[key as keyof typeof COLUMNS]) : key}</th>
+                  {columns.map((name) => (
+                    <th key={name}>{t(COLUMNS[name])}</th>
                   ))}
                 </tr>
               </thead>
               <tbody>
                 {items.map((row, index) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: an event may stand for several tasks
+                  // biome-ignore lint/suspicious/noArrayIndexKey: a record may stand for a task more than once
                   <tr key={index}>
-                    <td>{typeof row.at === "string" ? <Moment at={row.at} /> : "—"}</td>
-                    <td>{typeof row.type === "string" ? eventWord(row.type, t) : "—"}</td>
                     <td>
-                      <TaskReference row={row} title={say(row.title as Record<string, string>)} />
+                      <TaskReference row={row} />
                     </td>
-                    {more.map((key) => (
-                      <td key={key}>{isCell(row[key]) ? <CellView cell={row[key] as string} /> : ""}</td>
+                    {columns.map((name) => (
+                      <td key={name}>
+                        <CellView cell={(row[name] ?? null) as Cell} />
+                      </td>
                     ))}
                   </tr>
                 ))}
@@ -227,19 +235,14 @@ function Events({
   );
 }
 
-const COLUMNS = { counted: "scores.counted", due: "task.dueAt", reason: "act.reason", round: "task.roundLabel" } as const;
-
-const isCell = (value: unknown) =>
-  typeof value === "string" ||
-  typeof value === "number" ||
-  typeof value === "boolean" ||
-  (typeof value === "object" && value !== null && ("zh-CN" in value || "en" in value));
-
-function TaskReference({ row, title }: { row: Row; title: string }) {
-  const data = (row.data ?? {}) as Row;
-  const incident = row.incident_id ?? data.incident_id;
-  const task = row.task_id ?? data.task_id;
-  const words = title || (typeof task === "string" ? task : "—");
-  if (typeof incident !== "string") return <>{words}</>;
-  return <Link href={`/incidents/${incident}${typeof task === "string" ? `?task=${task}` : ""}`}>{words}</Link>;
+function TaskReference({ row }: { row: Row }) {
+  const { say } = useWords();
+  const task = row.task_id ?? row.task;
+  const words = say(row.title as Text | null) || String(row.step ?? task ?? "—");
+  if (typeof row.incident_id !== "string") return <>{words}</>;
+  return (
+    <Link href={`/incidents/${row.incident_id}${typeof task === "string" ? `?task=${encodeURIComponent(task)}` : ""}`}>
+      {words}
+    </Link>
+  );
 }

@@ -3,7 +3,7 @@
 import { Button } from "@mantine/core";
 import { useMemo } from "react";
 import { useSearchParams } from "wouter";
-import { useSession, useTasks } from "../api/queries";
+import { useClosedTasks, useOpenTasks, useSession } from "../api/queries";
 import type { Task } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
@@ -26,14 +26,16 @@ export default function Tasks() {
   const [params, setParams] = useSearchParams();
   const now = useNow();
   const actor = useSession().data?.actor;
-  const tasks = useTasks({ mine: true });
   const view = (VIEWS as readonly string[]).includes(params.get("view") ?? "") ? (params.get("view") as View) : "todo";
   const open = params.get("task");
-  const all = tasks.data?.items ?? [];
+  const opened = useOpenTasks();
+  const closed = useClosedTasks(actor?.department ?? null, view === "done");
+  const tasks = view === "done" ? closed : opened;
+  const all = tasks.data?.items;
   const shown = useMemo(() => {
     const pressing = (task: Task) => running(task, 0)?.at ?? Date.parse(task.due ?? task.planned_at ?? "9999-01-01");
     const sign = view === "done" ? -1 : 1;
-    return all.filter((task) => viewOf(task) === view).sort((a, b) => sign * (pressing(a) - pressing(b)));
+    return (all ?? []).filter((task) => viewOf(task) === view).sort((a, b) => sign * (pressing(a) - pressing(b)));
   }, [all, view]);
   const change = (set: Record<string, string | null>) =>
     setParams(
@@ -60,7 +62,7 @@ export default function Tasks() {
               aria-pressed={view === one}
               onClick={() => change({ view: one === "todo" ? null : one, task: null })}
             >
-              {t(`tasks.${one}`)} {tasks.data && all.filter((task) => viewOf(task) === one).length}
+              {t(`tasks.${one}`)} {one !== "done" && opened.data?.items.filter((task) => viewOf(task) === one).length}
             </Button>
           ))}
         </Button.Group>
@@ -98,7 +100,7 @@ export default function Tasks() {
           )
         }
       </Shown>
-      <TaskDrawer task={all.find(({ id }) => id === open) ?? null} close={() => change({ task: null })} inIncident={false} />
+      <TaskDrawer task={all?.find(({ id }) => id === open) ?? null} close={() => change({ task: null })} inIncident={false} />
     </div>
   );
 }

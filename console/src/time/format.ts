@@ -22,15 +22,16 @@ function parts(ms: number, zone: string): Record<string, string> {
   return Object.fromEntries(formatter.formatToParts(ms).map(({ type, value }) => [type, value]));
 }
 
-export type Shape = "full" | "minute" | "short" | "time" | "date";
+export type Shape = "full" | "minute" | "short" | "time" | "hour" | "date";
 
-/** full 2015-12-07 18:30:05 · minute 2015-12-07 18:30 · short 12-07 18:30 · time 18:30:05 · date 2015-12-07 */
+/** full 2015-12-07 18:30:05 · minute 2015-12-07 18:30 · short 12-07 18:30 · time 18:30:05 · hour 18:30 · date 2015-12-07 */
 export function cityTime(at: Iso | number, zone: string, shape: Shape = "minute"): string {
   const ms = typeof at === "number" ? at : Date.parse(at);
   if (Number.isNaN(ms)) return "—";
   const { year, month, day, hour, minute, second } = parts(ms, zone);
   const date = `${year}-${month}-${day}`;
   if (shape === "date") return date;
+  if (shape === "hour") return `${hour}:${minute}`;
   if (shape === "time") return `${hour}:${minute}:${second}`;
   if (shape === "short") return `${month}-${day} ${hour}:${minute}`;
   return shape === "full" ? `${date} ${hour}:${minute}:${second}` : `${date} ${hour}:${minute}`;

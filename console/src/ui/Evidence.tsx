@@ -190,9 +190,9 @@ export function TableView({ content }: { content: TableContent }) {
       <table className="table">
         <thead>
           <tr>
-            {content.columns.map(({ name, title, unit }) => (
-              <th key={name}>
-                {say(title)} {unit && `(${unit})`}
+            {content.columns.map(({ name, title, unit }, column) => (
+              <th key={name} className={typeof content.rows[0]?.[column] === "number" ? "right" : undefined}>
+                {say(title)} {unit && `(${say(unit)})`}
               </th>
             ))}
           </tr>
@@ -203,7 +203,7 @@ export function TableView({ content }: { content: TableContent }) {
             <tr key={index}>
               {row.map((cell, column) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
-                <td key={column}>
+                <td key={column} className={typeof cell === "number" ? "right" : undefined}>
                   <CellView cell={cell} />
                 </td>
               ))}

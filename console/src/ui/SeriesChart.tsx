@@ -100,18 +100,18 @@ function options(
   }
   const marks: Record<string, unknown>[] = evidence.thresholds.map(({ name, value }) => ({
     yAxis: value,
-    label: { formatter: `${words.say(name)} ${value}`, position: "insideStartTop", color: colours.muted, fontSize: 11 },
+    label: { formatter: `${words.say(name)} ${value}`, position: "insideStartTop", ...label(colours) },
     lineStyle: { color: colours.muted, type: [6, 3], width: 1 },
   }));
   if (now !== null)
     marks.push({
       xAxis: wall(now),
-      label: { formatter: words.t("chart.now"), color: colours.muted, fontSize: 11 },
+      label: { formatter: words.t("chart.now"), ...label(colours) },
       lineStyle: { color: colours.muted, type: "dotted", width: 1 },
     });
   const first = drawn[0];
   if (first)
-    first.markLine = { symbol: "none", silent: true, animation: false, data: marks };
+    first.markLine = { symbol: "none", silent: true, animation: false, z: 2, data: marks };
   const axis = {
     axisLine: { lineStyle: { color: colours.line } },
     axisTick: { lineStyle: { color: colours.line } },
@@ -124,7 +124,7 @@ function options(
     animation: false,
     aria: { enabled: true },
     textStyle: { fontFamily: FONTS, color: colours.ink },
-    grid: { left: 4, right: several ? 96 : 12, top: 26, bottom: 2, containLabel: true },
+    grid: { left: 4, right: several ? room(lines, words) : 12, top: 26, bottom: 2, containLabel: true },
     tooltip: {
       trigger: "axis",
       confine: true,
@@ -156,6 +156,17 @@ function options(
     },
     series: drawn,
   };
+}
+
+const label = ({ muted }: Paint) => ({ color: muted, fontSize: 11 });
+
+/** How much room the names of the lines that run to the right edge need, in px. */
+function room(lines: SeriesLine[], words: Words): number {
+  const ends = lines.map(({ points }) => Date.parse(points.at(-1)?.[0] ?? ""));
+  const last = Math.max(...ends.filter((end) => !Number.isNaN(end)));
+  const wide = (text: string) => [...text].reduce((sum, letter) => sum + (letter.charCodeAt(0) > 255 ? 11.5 : 6.2), 0);
+  const names = lines.filter((_, index) => ends[index] === last).map(({ name }) => wide(words.say(name)));
+  return 12 + Math.min(96, Math.max(12, ...names));
 }
 
 interface TooltipLine {

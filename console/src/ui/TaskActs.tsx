@@ -10,7 +10,7 @@ import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, zoneOffset } from "../time/format";
 import { Failure } from "./states";
-import { useZone } from "./Time";
+import { Moment, useZone } from "./Time";
 import { useTell } from "./Toast";
 
 const AT_ONCE: ReadonlySet<TaskVerb> = new Set(["accept", "verify", "resume"]);
@@ -127,7 +127,6 @@ function Submit({ task, busy, send, close }: FormProps) {
     send({
       note: note.trim(),
       ...(Object.keys(form).length > 0 ? { form } : {}),
-      ...(files.length > 0 ? { files } : {}),
     });
   };
   return (
@@ -189,6 +188,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
   const [until, setUntil] = useState(() => cityTime(start, zone).replace(" ", "T"));
   const decision = verb === "decide_return" || verb === "decide_extension";
   const withUnit = verb === "reassign" || verb === "decide_return";
+  const undecidable = verb === "decide_return" && to === null;
 
   const body = (approve?: boolean): Record<string, unknown> => {
     const wall = Date.parse(`${until}:00Z`);
@@ -211,6 +211,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
         <Select
           size="md"
           label={t("act.to")}
+          description={verb === "decide_return" ? t("act.toWhenApproved") : undefined}
           required={verb === "reassign"}
           searchable
           clearable={verb !== "reassign"}
@@ -221,6 +222,11 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           value={to}
           onChange={setTo}
         />
+      )}
+      {verb === "decide_extension" && task.extension_until && (
+        <span>
+          {t("act.asked")} <Moment at={task.extension_until} />
+        </span>
       )}
       {verb === "request_extension" && (
         <TextInput
@@ -247,10 +253,10 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           <Button size="md" variant="default" onClick={close}>
             {t("cancel")}
           </Button>
-          <Button size="md" variant="default" loading={busy} data-testid="task-refuse" onClick={() => send(body(false))}>
+          <Button size="md" variant="default" loading={busy} data-testid="task-refuse" disabled={reason.trim() === ""} onClick={() => send(body(false))}>
             {t("act.refuse")}
           </Button>
-          <Button size="md" type="submit" loading={busy} data-testid="task-approve">
+          <Button size="md" type="submit" loading={busy} data-testid="task-approve" disabled={undecidable}>
             {t("act.approve")}
           </Button>
         </div>

@@ -1,8 +1,8 @@
 /** One task whole: its clocks, what may be done with it now, receipts, whose the seconds were, who is told when late. */
 
 import { Drawer } from "@mantine/core";
-import { useEffect } from "react";
 import { Link } from "wouter";
+import { useDepartments } from "../api/queries";
 import type { Receipt, Task } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
@@ -14,13 +14,6 @@ import { TaskClock } from "./Timeline";
 
 export function TaskDrawer({ task, close, inIncident }: { task: Task | null; close: () => void; inIncident: boolean }) {
   const { t, say } = useWords();
-  useEffect(() => {
-    if (task === null) return;
-    const before = document.title;
-    return () => {
-      document.title = before;
-    };
-  }, [task]);
   return (
     <Drawer
       opened={task !== null}
@@ -62,6 +55,7 @@ function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
         <Dated label={t("task.acceptBy")} at={task.accept_due} />
         <Dated label={t("task.acceptedAt")} at={task.accepted_at} />
         <Dated label={t("task.dueAt")} at={task.due} />
+        <Dated label={t("task.extensionAsked")} at={task.extension_until ?? null} />
         <Dated label={t("task.submittedAt")} at={task.submitted_at} />
         <Dated label={t("task.closedAt")} at={task.closed_at} />
         <dt>{t("task.evidence")}</dt>
@@ -73,7 +67,9 @@ function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
         {task.verify_by && (
           <>
             <dt>{t("task.verifyBy")}</dt>
-            <dd>{task.verify_by}</dd>
+            <dd>
+              <Verifier id={task.verify_by} />
+            </dd>
           </>
         )}
         {!inIncident && (
@@ -85,12 +81,26 @@ function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
           </>
         )}
       </dl>
-      <Receipts receipts={task.receipts} />
+      <Receipts task={task.id} receipts={task.receipts} />
       <Custody task={task} />
       <Ladder task={task} />
     </div>
   );
 }
+
+const ROLES = ["coordinator", "duty_officer", "mayor"] as const;
+
+/** A role by its title, else the department of that code. */
+function Verifier({ id }: { id: string }) {
+  const { t, say } = useWords();
+  const departments = useDepartments().data;
+  const role = ROLES.find((one) => one === id);
+  return <>{role ? t(`role.${role}`) : say(departments?.find(({ code }) => code === id)?.title) || id}</>;
+}
+
+const HELD = ["waiting", "to_accept", "to_do", "to_verify", "return", "suspended", "extension", "misdispatch"] as const;
+const isHeld = (reason: string | null): reason is (typeof HELD)[number] =>
+  (HELD as readonly (string | null)[]).includes(reason);
 
 function Dated({ label, at }: { label: string; at: string | null }) {
   if (at === null) return null;
@@ -104,7 +114,7 @@ function Dated({ label, at }: { label: string; at: string | null }) {
   );
 }
 
-function Receipts({ receipts }: { receipts: Receipt[] }) {
+function Receipts({ task, receipts }: { task: string; receipts: Receipt[] }) {
   const { t, say, number } = useWords();
   return (
     <section className="stack">
@@ -125,7 +135,7 @@ function Receipts({ receipts }: { receipts: Receipt[] }) {
           )}
           {receipt.files.map((file) => (
             <span key={file.sha256}>
-              {file.name} <span className="quiet">{t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}</span>
+              <a href={`/api/tasks/${encodeURIComponent(task)}/files/${file.sha256}`}>{file.name}</a> <span className="quiet">{t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}</span>
             </span>
           ))}
         </div>
@@ -175,7 +185,7 @@ function Custody({ task }: { task: Task }) {
             <tr key={`${one.holder}${one.from}`}>
               <td>{say(one.holder_title)}</td>
               <td>
-                {say(one.reason) || "—"} {!one.charged && <span className="tag">{t("custody.notCharged")}</span>}
+                {isHeld(one.reason) ? t(`held.${one.reason}`) : (one.reason ?? "—")} {!one.charged && <span className="tag">{t("custody.notCharged")}</span>}
               </td>
               <td className="right">{duration(one.seconds, language)}</td>
             </tr>

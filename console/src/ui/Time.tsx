@@ -24,5 +24,5 @@ export function Ago({ at }: { at: Iso }) {
   const now = useNow();
   const seconds = (now - Date.parse(at)) / 1000;
   const length = duration(seconds, language);
-  return <span className="quiet"> {t(seconds >= 0 ? "time.ago" : "time.ahead", { length })}</span>;
+  return <span className="quiet"> · {t(seconds >= 0 ? "time.ago" : "time.ahead", { length })}</span>;
 }

@@ -9,14 +9,13 @@ export interface Deadline {
   left: number;
 }
 
-const FINISHED = new Set(["verified", "closed", "cancelled"]);
-
-export const finished = ({ state }: Task) => FINISHED.has(state);
+/** Over: closed, cancelled, or a round that a rework or another department has taken the place of. */
+export const finished = ({ state, closed_at }: Task) => closed_at !== null || state === "closed" || state === "cancelled";
 
 /** The clock that runs now: to accept while dispatched, to submit while accepted or returned; none otherwise. */
 export function running(task: Task, now: number): Deadline | null {
   const kind = task.state === "dispatched" ? "accept" : task.state === "accepted" ? "due" : null;
-  if (kind === null) return null;
+  if (kind === null || finished(task)) return null;
   const text = kind === "accept" ? (task.accept_due ?? task.due) : task.due;
   if (text === null) return null;
   const at = Date.parse(text);
@@ -36,7 +35,7 @@ export function lateness(task: Task, now: number): number | null {
 export function tone(task: Task, now: number): "late" | "open" | "good" | "quiet" {
   if (lateness(task, now) !== null) return "late";
   if (task.state === "closed" || task.state === "verified") return "good";
-  return task.state === "cancelled" || task.state === "scheduled" || task.state === "suspended" ? "quiet" : "open";
+  return finished(task) || task.state === "scheduled" || task.state === "suspended" ? "quiet" : "open";
 }
 
 /** Steps by the length of their longest chain of predecessors: those of one stage may run beside each other. */
