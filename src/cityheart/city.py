@@ -124,7 +124,8 @@ class City:
             self.watch.register(app.detectors, app.alert_kinds)
             for plan in app.plans:
                 self.command.publish(SYSTEM, plan)
-        self.pages = Pages(self.share, self.apps, self.clock)
+        self.account.register_units(titles)
+        self.pages = Pages(self.lake, self.apps, self.clock)
 
     def last_moment(self) -> datetime:
         """The time of the newest event, or the present for a city in which nothing has happened."""
@@ -133,7 +134,6 @@ class City:
 
     def close(self) -> None:
         """Close the store."""
-        self.lake.close()
         self.database.close()
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────

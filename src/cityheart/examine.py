@@ -59,7 +59,11 @@ def doctor(home: Path) -> list[Finding]:
         settings = Settings.load(home)
     except Problem as problem:
         return [Finding("bad", "settings", problem.detail, problem.remedy or "")]
-    found = [Finding("ok", "settings", f"{settings.name}, {settings.zone}, applications: {', '.join(settings.apps) or 'none'}")]
+    found = [
+        Finding(
+            "ok", "settings", f"{settings.name}, {settings.zone}, applications: {', '.join(settings.apps) or 'none'}"
+        )
+    ]
     found += [_disk(home), _console()]
     store = _store(settings)
     found.append(store)
@@ -93,9 +97,13 @@ def _store(settings: Settings) -> Finding:
     except Problem as problem:
         return Finding("bad", "store", problem.detail, problem.remedy or "")
     if behind:
-        return Finding("warning", "store", f"{len(behind)} migration(s) have not run", "they run when the city is started")
+        return Finding(
+            "warning", "store", f"{len(behind)} migration(s) have not run", "they run when the city is started"
+        )
     if different:
-        return Finding("bad", "store", f"{len(different)} table(s) differ from the code", "restore the last backup of the store")
+        return Finding(
+            "bad", "store", f"{len(different)} table(s) differ from the code", "restore the last backup of the store"
+        )
     return Finding("ok", "store", "answers, schema is the newest")
 
 
@@ -115,7 +123,9 @@ def _inside(home: Path) -> list[Finding]:
 
 def _people(city: City) -> Finding:
     if city.serve.empty():
-        return Finding("warning", "people", "nobody can sign in", "add somebody with: cityheart users add DIR NAME --role admin")
+        return Finding(
+            "warning", "people", "nobody can sign in", "add somebody with: cityheart users add DIR NAME --role admin"
+        )
     return Finding("ok", "people", f"{len(city.serve.accounts(SYSTEM))} accounts")
 
 
@@ -125,7 +135,9 @@ def _lake(city: City) -> Finding:
         for table in tables:
             city.lake.version(table)
     except Exception as error:  # whatever is wrong with a file of the lake is what the doctor is asked for
-        return Finding("bad", "lake", f"{type(error).__name__}: {error}"[:300], "restore the lake's folder from the last backup")
+        return Finding(
+            "bad", "lake", f"{type(error).__name__}: {error}"[:300], "restore the lake's folder from the last backup"
+        )
     return Finding("ok", "lake", f"{len(tables)} tables")
 
 
@@ -143,7 +155,9 @@ def _source(source: Mapping[str, Any]) -> Finding:
 def _detector(detector: Mapping[str, Any]) -> Finding:
     failure = detector.get("failure")
     if failure:
-        return Finding("bad", f"detector {detector['id']}", str(failure), "mend the application; it goes on where it stopped")
+        return Finding(
+            "bad", f"detector {detector['id']}", str(failure), "mend the application; it goes on where it stopped"
+        )
     return Finding("ok", f"detector {detector['id']}", "watching")
 
 
@@ -156,8 +170,7 @@ def verify(city: City) -> list[Proof]:
         breaks = events.verify(conn)
         count = events.last(conn)
     chain = Proof("the event log is what was written", count, [f"{b.stream} #{b.n}: {b.what}" for b in breaks])
-    account = city.account.verify()
-    custody = Proof("custody adds up to the elapsed time, scores follow from events", account.looked_at, account.broken)
+    custody = Proof("custody adds up to the elapsed time, scores follow from events", count, city.account.verify())
     landed = city.share.landed_rows()
     broken = []
     for dataset, ledger in landed.items():
@@ -192,9 +205,18 @@ def show_backtest(screen: Console, told: Mapping[str, Any], zone: str) -> None:
         return moment.astimezone(local).strftime("%Y-%m-%d %H:%M") if moment else ""
 
     names = {1: "red", 2: "orange", 3: "yellow", 4: "blue"}
-    table = Table("subject", "raised", "ended", "levels", title=f"{told['detector']}: what it would have raised", title_justify="left")
+    table = Table(
+        "subject",
+        "raised",
+        "ended",
+        "levels",
+        title=f"{told['detector']}: what it would have raised",
+        title_justify="left",
+    )
     for alert in told["alerts"]:
-        levels = " → ".join(f"{names[change['level']]} {at(change['at'])}" for change in alert["levels"] if change["level"])
+        levels = " → ".join(
+            f"{names[change['level']]} {at(change['at'])}" for change in alert["levels"] if change["level"]
+        )
         table.add_row(alert["subject"]["name"]["en"], at(alert["raised_at"]), at(alert["ended_at"]) or "stands", levels)
     screen.print(table)
     screen.print(

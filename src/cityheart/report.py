@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cityheart.account import api as account_api
 from cityheart.city import City
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.schema import canonical
@@ -35,17 +36,22 @@ def write_report(
     """
     landed = city.share.landed_rows()
     sources = city.share.sources(READER)
+    alerts = _alerts(city)
     told: dict[str, object] = {
         "city": city.settings.name,
         "apps": [app.id for app in city.apps],
         "from": since,
         "to": until,
-        "alerts": _alerts(city),
+        "alerts": alerts,
         "runs": _runs(city),
         "tasks": _tasks(city),
-        "scores": city.account.scores(READER, since, until),
+        "scores": account_api.shown(city.account, city.account.scores(since, until)),
         "quarantine": city.share.quarantine_counts(READER),
-        "judged": {app.id: app.judge(city.watch, since, until) for app in city.apps if app.judge is not None},
+        "judged": {
+            app.id: app.judge(city.pages.reader(until), alerts, since, until)
+            for app in city.apps
+            if app.judge is not None
+        },
         "figures": {
             "rows": sum(landed[source["dataset"]] for source in sources if source["dataset"] in landed),
             "seconds": bound(seconds, SECONDS),
@@ -69,7 +75,9 @@ def _alerts(city: City) -> list[dict[str, object]]:
         found += [_alert(city.watch.alert(READER, item["id"])) for item in page["items"]]
         after = page["next"]
         if after is None:
-            return sorted(found, key=lambda alert: (str(alert["raised_at"]), str(alert["kind"]), canonical(alert["subject"])))
+            return sorted(
+                found, key=lambda alert: (str(alert["raised_at"]), str(alert["kind"]), canonical(alert["subject"]))
+            )
 
 
 def _alert(alert: Mapping[str, Any]) -> dict[str, object]:
@@ -91,15 +99,17 @@ def _runs(city: City) -> list[dict[str, object]]:
         for run, tasks in city.command.runs(READER, incident.id):
             plan = city.command.plan(run.plan)
             states = Counter(task.state for task in tasks)
-            found.append({
-                "incident": incident.title,
-                "incident_state": incident.state,
-                "plan": {"id": plan.name, "version": plan.version, "digest": plan.digest},
-                "state": run.state,
-                "started_at": run.started_at,
-                "closed_at": run.closed_at,
-                "tasks": dict(sorted(states.items())),
-            })
+            found.append(
+                {
+                    "incident": incident.title,
+                    "incident_state": incident.state,
+                    "plan": {"id": plan.name, "version": plan.version, "digest": plan.digest},
+                    "state": run.state,
+                    "started_at": run.started_at,
+                    "closed_at": run.closed_at,
+                    "tasks": dict(sorted(states.items())),
+                }
+            )
     return sorted(found, key=lambda run: (str(run["started_at"]), canonical(run["plan"])))
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from cityheart.account.models import RATES, Formula, Score
+from cityheart.account.models import RATES, Formula, Score, Scores
 from cityheart.account.service import Account
 from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.errors import BadRequest
 
-__all__ = ["router"]
+__all__ = ["router", "shown"]
 
 _PERIOD = timedelta(days=30)  # shown while there is nothing on record yet
 
@@ -32,13 +32,7 @@ def router(account: Account) -> APIRouter:
     ) -> dict[str, object]:
         require(request.state.actor, "score.read")
         since, until = _period(account, since, until)
-        found = account.scores(since, until, formula)
-        return {
-            "from": since,
-            "to": until,
-            "formula": _formula(found.formula),
-            "departments": [_department(account, score) for score in found.departments],
-        }
+        return shown(account, account.scores(since, until, formula))
 
     @routes.get("/scores/{department}/events", summary="The tasks behind one rate of one department")
     def counted(
@@ -59,6 +53,16 @@ def router(account: Account) -> APIRouter:
         return {"items": page, "total": len(found), "next": following}
 
     return routes
+
+
+def shown(account: Account, scores: Scores) -> dict[str, object]:
+    """Scores as the API and reports show them."""
+    return {
+        "from": scores.since,
+        "to": scores.until,
+        "formula": _formula(scores.formula),
+        "departments": [_department(account, score) for score in scores.departments],
+    }
 
 
 def _period(account: Account, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:

@@ -19,7 +19,7 @@ from cityheart.kernel.ids import derive, dice
 from cityheart.kernel.text import LANGUAGES, Text, text
 from cityheart.sdk.application import App, Feed, load
 from cityheart.sdk.manifest import read_alerts, read_manifest
-from cityheart.sdk.pages import Reader
+from cityheart.sdk.reader import Reader
 from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Delivery, Department, Source
 from cityheart.watch.backtest import PastAlert, merged

@@ -19,12 +19,14 @@ from cityheart.command import plan as plan_language
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
 from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest
+from cityheart.sdk.reader import Reader
 from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Delivery, Department, Source
 from cityheart.watch.models import AlertKind, Detector, LevelText, QueryDetector
 
 __all__ = ["App", "Feed", "load"]
 
+Judge = Callable[[Reader, Sequence[Mapping[str, object]], datetime, datetime], dict[str, object]]
 Deliveries = Callable[[Path, datetime, datetime, timedelta], Iterator[Sequence[Delivery]]]
 
 
@@ -62,6 +64,7 @@ class App:
     panels: tuple[Panel, ...]
     functions: Mapping[str, Callable[..., object]] = field(repr=False)
     feed: Feed | None = None
+    judge: Judge | None = field(default=None, repr=False)
     simulated: bool = False
     notice: Text | None = None
 
@@ -102,6 +105,7 @@ def load(folder: Path) -> App:
         panels=manifest.panels,
         functions={one.entry: package.function(one.entry) for one in manifest.panels if one.entry is not None},
         feed=_feed(folder, package, manifest),
+        judge=cast("Judge", package.function(manifest.app.judge)) if manifest.app.judge else None,
         simulated=manifest.app.simulated,
         notice=manifest.app.notice,
     )

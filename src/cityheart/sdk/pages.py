@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.engine.lake import Lake
-from cityheart.engine.statement import references
 from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
@@ -23,40 +22,12 @@ from cityheart.kernel.errors import Forbidden, Invalid, NotFound, TooLarge
 from cityheart.kernel.text import Text
 from cityheart.sdk.application import App
 from cityheart.sdk.manifest import Layer, Panel
+from cityheart.sdk.reader import Reader
 from cityheart.watch.models import plain
 
-__all__ = ["Pages", "Reader"]
+__all__ = ["Pages"]
 
 _TICK = timedelta(microseconds=1)
-
-
-class Reader:
-    """Reads the unconditionally shared datasets of the city as known at ``now``; what a panel's function is given."""
-
-    def __init__(self, lake: Lake, now: datetime, restricted: frozenset[str]) -> None:
-        self.now = now
-        self._lake = lake
-        self._restricted = restricted
-
-    def query(
-        self,
-        sql: str,
-        parameters: Mapping[str, object] | None = None,
-        *,
-        window: timedelta,
-        ahead: timedelta = timedelta(0),
-    ) -> pa.Table:
-        """Answer one SELECT; table names stand for rows known at ``now``, event time in (now - window, now + ahead].
-
-        ``$now`` and the parameters are bound. Raises :class:`Forbidden` for a dataset not shared unconditionally.
-        """
-        for name in references(sql):
-            if name.removesuffix("__versions") in self._restricted:
-                raise Forbidden(
-                    f"{name} is not shared unconditionally", remedy="read it through the share, with a reason"
-                )
-        span = (self.now - window + _TICK, self.now + ahead + _TICK)
-        return self._lake.query(sql, {**(parameters or {}), "now": self.now}, at=self.now, time=span)
 
 
 PanelFunction = Callable[[Reader, datetime], Mapping[str, object]]
@@ -83,6 +54,10 @@ class Pages:
             layer.id: _places(app.folder / layer.points) for app, layer in self._layers.values() if layer.points
         }
         self._restricted = frozenset(one.name for app in apps for one in app.contracts if one.sharing != 1)
+
+    def reader(self, at: datetime | None = None) -> Reader:
+        """Reads what everybody may read, as known ``at`` the moment (default now)."""
+        return Reader(self._lake, at or self._clock.now(), self._restricted)
 
     # ── layers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,7 +171,7 @@ class Pages:
         app, panel = self._panels[panel_id]
         if panel.text is not None:
             return {"type": "text", "text": panel.text}
-        reader = Reader(self._lake, at or self._clock.now(), self._restricted)
+        reader = self.reader(at)
         if panel.entry is not None:
             return _content(panel, cast(PanelFunction, app.functions[panel.entry])(reader, reader.now))
         assert panel.sql is not None
