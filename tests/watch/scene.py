@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,18 +32,23 @@ NOISE = TableSpec(
     "observed_at",
     pa.schema([("station", pa.string()), ("observed_at", TIME), ("level", pa.float64())]),
 )
-PEAK = TableSpec("noise_peak", ("observed_at",), "observed_at", pa.schema([("observed_at", TIME), ("peak", pa.float64())]))
+PEAK = TableSpec(
+    "noise_peak", ("observed_at",), "observed_at", pa.schema([("observed_at", TIME), ("peak", pa.float64())])
+)
 
 
 def readings(hours: int, seed: int = 7) -> pa.Table:
-    """Readings of every station for so many hours: a walk with peaks; every fifth hour of the west is missing."""
+    """Readings of every station for so many hours: loud spells and calm; gaps of the west, silences of the north."""
     rng = np.random.default_rng(seed)
-    walk = np.abs(np.cumsum(rng.normal(0, 28, (hours, len(STATIONS))), axis=0)) + rng.normal(0, 6, (hours, len(STATIONS)))
+    walk = np.zeros((hours, len(STATIONS)))
+    for hour in range(1, hours):
+        walk[hour] = 0.8 * walk[hour - 1] + rng.normal(0, 70, len(STATIONS))
+    walk = np.abs(walk) + rng.normal(0, 6, walk.shape)
     rows = [
         {"station": station, "observed_at": START + hour * HOUR, "level": float(walk[hour, at])}
         for hour in range(hours)
         for at, station in enumerate(STATIONS)
-        if not (station == "west" and hour % 5 == 4)
+        if not (station == "west" and hour % 5 == 4) and not (station == "north" and 20 <= hour % 60 < 36)
     ]
     return landed(rows)
 
@@ -205,8 +211,12 @@ def kinds() -> list[AlertKind]:
     area = text("{subject}周边", "around {subject}")
     issuer = text("市生态环境局", "Ecology bureau")
     return [
-        AlertKind("loud", "ecology", text("噪声预警", "Noise warning"), text("环境", "Environment"), issuer, area, levels),
-        AlertKind("silent", "weather", text("站点静默", "Silent station"), text("设施", "Facility"), issuer, area, levels),
+        AlertKind(
+            "loud", "ecology", text("噪声预警", "Noise warning"), text("环境", "Environment"), issuer, area, levels
+        ),
+        AlertKind(
+            "silent", "weather", text("站点静默", "Silent station"), text("设施", "Facility"), issuer, area, levels
+        ),
     ]
 
 
@@ -227,6 +237,11 @@ def watch_over(database: Database, lake: Lake, detectors: Sequence[object] = ())
 
 def everything(watch: Watch, actor: Actor) -> list[dict[str, object]]:
     """Every alert whole, with level history, evidence and reasons, by id."""
-    page = watch.alerts(actor, state="all", limit=200)
-    assert page["next"] is None
-    return sorted((watch.alert(actor, item["id"]) for item in page["items"]), key=lambda one: str(one["id"]))  # type: ignore[attr-defined]
+    found: list[dict[str, object]] = []
+    page: dict[str, Any] = {"next": None}
+    while not found or page["next"] is not None:
+        page = watch.alerts(actor, state="all", limit=200, after=page["next"])
+        found += [watch.alert(actor, item["id"]) for item in page["items"]]
+        if not page["items"]:
+            break
+    return sorted(found, key=lambda one: str(one["id"]))

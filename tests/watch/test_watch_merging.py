@@ -25,7 +25,9 @@ def history(*findings: Finding) -> list[list[int | None]]:
 
 
 def test_levels_rise_and_fall_and_end_once() -> None:
-    assert history(found(0, 4), found(1, 4), found(2, 2), found(3, 3), found(4, None), found(5, None)) == [[4, 2, 3, None]]
+    assert history(found(0, 4), found(1, 4), found(2, 2), found(3, 3), found(4, None), found(5, None)) == [
+        [4, 2, 3, None]
+    ]
 
 
 def test_a_matter_that_comes_back_is_a_new_alert() -> None:
