@@ -35,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A row that broke its contract: `row` is its position in the checked batch, `code` the rule, `field` the column."""
+    """A row that broke its contract: its position in the checked batch, the rule's `code`, the column."""
 
     row: int
     code: str
@@ -151,7 +151,10 @@ def _columns(contract: Contract, rows: pa.Table, tabular: bool) -> tuple[dict[st
         elif name in columns:
             raise Refused(
                 "ambiguous_column",
-                text(f"“{header}”和“{columns[name]}”都是字段 {name}", f"{header!r} and {columns[name]!r} both mean {name}"),
+                text(
+                    f"“{header}”和“{columns[name]}”都是字段 {name}",
+                    f"{header!r} and {columns[name]!r} both mean {name}",
+                ),
             )
         else:
             columns[name] = header
@@ -283,9 +286,7 @@ def _duplicates(
     return doubled, same_row
 
 
-def codes_of(
-    columns: Sequence[pa.ChunkedArray], groups: npt.NDArray[np.int64] | None = None
-) -> npt.NDArray[np.int64]:
+def codes_of(columns: Sequence[pa.ChunkedArray], groups: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
     """One number a row, equal exactly for rows with equal values in all `columns` (and an equal group)."""
     codes = groups if groups is not None else np.zeros(len(columns[0]), dtype=np.int64)
     size = int(codes.max(initial=0)) + 1
@@ -371,7 +372,9 @@ _KINDS = {
 def _not_a(field: Field | None, value: object) -> Text:
     assert field is not None
     kind = _KINDS[field.type]
-    return text(f"{field.name}“{_shown(value)}”不是{kind['zh-CN']}", f"{field.name} {_shown(value)!r} is not {kind['en']}")
+    return text(
+        f"{field.name}“{_shown(value)}”不是{kind['zh-CN']}", f"{field.name} {_shown(value)!r} is not {kind['en']}"
+    )
 
 
 def _garbled(field: Field | None, value: object) -> Text:
@@ -386,14 +389,16 @@ def _is_missing(field: Field | None, value: object) -> Text:
 def _below(field: Field | None, value: object) -> Text:
     assert field is not None
     return text(
-        f"{field.name} = {_shown(value)}，低于下限 {field.minimum}", f"{field.name} = {_shown(value)} is below {field.minimum}"
+        f"{field.name} = {_shown(value)}，低于下限 {field.minimum}",
+        f"{field.name} = {_shown(value)} is below {field.minimum}",
     )
 
 
 def _above(field: Field | None, value: object) -> Text:
     assert field is not None
     return text(
-        f"{field.name} = {_shown(value)}，高于上限 {field.maximum}", f"{field.name} = {_shown(value)} is above {field.maximum}"
+        f"{field.name} = {_shown(value)}，高于上限 {field.maximum}",
+        f"{field.name} = {_shown(value)} is above {field.maximum}",
     )
 
 
@@ -401,7 +406,8 @@ def _not_in(field: Field | None, value: object) -> Text:
     assert field is not None and field.enum is not None
     allowed = ", ".join(map(str, field.enum[:12]))
     return text(
-        f"{field.name}“{_shown(value)}”不在允许的值之内（{allowed}）", f"{field.name} {_shown(value)!r} is not one of {allowed}"
+        f"{field.name}“{_shown(value)}”不在允许的值之内（{allowed}）",
+        f"{field.name} {_shown(value)!r} is not one of {allowed}",
     )
 
 
@@ -481,7 +487,9 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return pc.cast(column, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pa.chunked_array([pa.array([None if each is None else str(each) for each in column.to_pylist()], pa.string())])
+        return pa.chunked_array(
+            [pa.array([None if each is None else str(each) for each in column.to_pylist()], pa.string())]
+        )
 
 
 def _quality(field: Field, result: Typed) -> FieldQuality:

@@ -3,16 +3,17 @@
 A contract file is a Frictionless Table Schema (https://specs.frictionlessdata.io/table-schema/, version 1) with a name,
 titles and a ``cityheart`` section. Of the Table Schema, CityHeart takes
 
-- ``fields`` with ``name``, ``type`` (string integer number boolean date datetime time), ``format`` (``default``, ``any``
-  or a ``strptime`` pattern), ``title``, ``description``, ``unit``, ``trueValues``/``falseValues`` and the constraints
-  ``required unique minimum maximum enum pattern minLength maxLength``;
+- ``fields`` with ``name``, ``type`` (string integer number boolean date datetime time), ``format`` (``default``,
+  ``any`` or a ``strptime`` pattern), ``title``, ``description``, ``unit``, ``trueValues``/``falseValues`` and the
+  constraints ``required unique minimum maximum enum pattern minLength maxLength``;
 - ``primaryKey`` (mandatory: it says which rows are versions of one another) and ``missingValues``.
 
-The ``cityheart`` section holds ``owner`` (department), ``time`` (the field that says what moment a row is about; without
-one it is the moment of landing), ``rename`` (column of the source → field), ``computed`` (fields made from others), ``omit`` (fields checked but not
-stored), ``position`` with its datum, ``zone`` of times without an offset, ``sharing`` (1 unconditional, 2 conditional,
-3 not shared), ``classification``, ``purpose``, ``update_cycle`` and ``unchanged`` (``keep`` or ``drop`` rows that say
-nothing new). A key nobody knows is an error, so a slip of the pen does not become a silent default.
+The ``cityheart`` section holds ``owner`` (department), ``time`` (the field that says what moment a row is about;
+without one it is the moment of landing), ``rename`` (column of the source → field), ``computed`` (fields made from
+others), ``omit`` (fields checked but not stored), ``position`` with its datum, ``zone`` of times without an offset,
+``sharing`` (1 unconditional, 2 conditional, 3 not shared), ``classification``, ``purpose``, ``update_cycle`` and
+``unchanged`` (``keep`` or ``drop`` rows that say nothing new). A key nobody knows is an error, so a slip of the pen
+does not become a silent default.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ _PART_NAMES = ("year", "month", "day", "hour", "minute", "second")
 _TOP = {"name", "title", "description", "schema", "cityheart", "$schema", "profile", "version", "licenses", "sources"}
 _SCHEMA = {"fields", "primaryKey", "missingValues", "$schema", "foreignKeys"}
 _FIELD = {
-    "name", "type", "format", "title", "description", "unit", "constraints", "trueValues", "falseValues", "example", "rdfType"
+    "name", "type", "format", "title", "description", "unit", "constraints", "trueValues", "falseValues", "example",
+    "rdfType",
 }  # fmt: skip
 _CONSTRAINTS = {"required", "unique", "minimum", "maximum", "enum", "pattern", "minLength", "maxLength"}
 _SECTION = {
-    "owner", "time", "rename", "computed", "omit", "position", "zone", "sharing", "classification", "purpose", "update_cycle",
-    "unchanged",
+    "owner", "time", "rename", "computed", "omit", "position", "zone", "sharing", "classification", "purpose",
+    "update_cycle", "unchanged",
 }  # fmt: skip
 
 
@@ -99,7 +101,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Computed:
-    """A datetime field made from others: from `parts` (year, month, day … integers in `zone`) or from an `epoch` number."""
+    """A datetime field made from others: `parts` (year, month, day … integers in `zone`) or an `epoch` number."""
 
     name: str
     parts: tuple[str, ...] = ()
@@ -254,7 +256,9 @@ class _Reader:
                 raise self.fail("cityheart.omit", f"{each!r} is part of the key or the time and must be stored")
         sharing = section.get("sharing", 1)
         if sharing not in (1, 2, 3):
-            raise self.fail("cityheart.sharing", f"{sharing!r} must be 1 (unconditional), 2 (conditional) or 3 (not shared)")
+            raise self.fail(
+                "cityheart.sharing", f"{sharing!r} must be 1 (unconditional), 2 (conditional) or 3 (not shared)"
+            )
         unchanged = section.get("unchanged", "keep")
         if unchanged not in ("keep", "drop"):
             raise self.fail("cityheart.unchanged", f"{unchanged!r} must be keep or drop")
@@ -278,7 +282,7 @@ class _Reader:
             classification=classification,
             purpose=self.text(section.get("purpose", ""), "cityheart.purpose"),
             update_cycle=self.cycle(section),
-            unchanged=cast("Literal['keep', 'drop']", unchanged),
+            unchanged=unchanged,
             digest=hashlib.sha256(json.dumps(top, sort_keys=True, ensure_ascii=False).encode()).hexdigest(),
             document=top,
         )
@@ -340,7 +344,9 @@ class _Reader:
             min_length=self.length(constraints.get("minLength"), f"{place}: minLength"),
             max_length=self.length(constraints.get("maxLength"), f"{place}: maxLength"),
             true_values=tuple(self.strings(raw["trueValues"], place)) if "trueValues" in raw else defaults.true_values,
-            false_values=tuple(self.strings(raw["falseValues"], place)) if "falseValues" in raw else defaults.false_values,
+            false_values=tuple(self.strings(raw["falseValues"], place))
+            if "falseValues" in raw
+            else defaults.false_values,
         )
 
     def pattern(self, value: object, place: str) -> None:
@@ -349,7 +355,11 @@ class _Reader:
         try:
             pc.match_substring_regex(pa.array([""]), pattern=f"^(?:{value})$")
         except pa.ArrowInvalid as error:
-            raise self.fail(place, f"pattern {value!r} cannot be used: {error}", remedy="Patterns follow RE2: no look-around, no back-references.") from error
+            raise self.fail(
+                place,
+                f"pattern {value!r} cannot be used: {error}",
+                remedy="Patterns follow RE2: no look-around, no back-references.",
+            ) from error
 
     def value(self, raw: object, kind: str, place: str) -> object:
         if kind == "string" or kind == "time":
@@ -426,15 +436,15 @@ class _Reader:
             for part in parts:
                 if part not in names or names[part].type != "integer":
                     raise self.fail(f"{place}.parts", f"{part!r} must be a declared field of type integer")
-            if epoch is not None and (epoch not in names or names[cast("str", epoch)].type not in ("integer", "number")):
+            if epoch is not None and (
+                epoch not in names or names[cast("str", epoch)].type not in ("integer", "number")
+            ):
                 raise self.fail(f"{place}.epoch", f"{epoch!r} must be a declared field of type integer or number")
             unit = one.get("unit", "s")
             if unit not in ("s", "ms", "us"):
                 raise self.fail(f"{place}.unit", f"{unit!r} must be s, ms or us")
             zone = self.zone(one.get("zone", section.get("zone", "Asia/Shanghai")), f"{place}.zone")
-            made.append(
-                Computed(name, parts, cast("str | None", epoch), cast("Literal['s', 'ms', 'us']", unit), zone)
-            )
+            made.append(Computed(name, parts, cast("str | None", epoch), unit, zone))
         return tuple(made)
 
     def rename(self, section: Mapping[str, object], names: Mapping[str, Field], made: set[str]) -> dict[str, str]:
@@ -460,13 +470,15 @@ class _Reader:
         datum = raw.get("datum", "WGS84")
         if datum not in ("WGS84", "GCJ-02", "BD-09"):
             raise self.fail("cityheart.position", f"datum {datum!r} must be WGS84, GCJ-02 or BD-09")
-        return Position(lon, lat, cast("Datum", datum))
+        return Position(lon, lat, datum)
 
     def zone(self, raw: object, place: str) -> str:
         try:
             return ZoneInfo(str(raw)).key
         except (KeyError, ValueError) as error:
-            raise self.fail(place, f"{raw!r} is no time zone", remedy="Use a name such as Asia/Shanghai or UTC.") from error
+            raise self.fail(
+                place, f"{raw!r} is no time zone", remedy="Use a name such as Asia/Shanghai or UTC."
+            ) from error
 
     def cycle(self, section: Mapping[str, object]) -> timedelta | None:
         raw = section.get("update_cycle")
@@ -480,7 +492,11 @@ class _Reader:
     def text(self, raw: object, place: str) -> Text:
         if isinstance(raw, str):
             return {"zh-CN": raw, "en": raw}
-        if isinstance(raw, Mapping) and {"zh-CN", "en"} <= set(raw) and all(isinstance(each, str) for each in raw.values()):
+        if (
+            isinstance(raw, Mapping)
+            and {"zh-CN", "en"} <= set(raw)
+            and all(isinstance(each, str) for each in raw.values())
+        ):
             return {str(tag): str(each) for tag, each in raw.items()}
         raise self.fail(place, 'must be text or {"zh-CN": …, "en": …}')
 
@@ -503,4 +519,8 @@ class _Reader:
     def known(self, raw: Mapping[str, object], allowed: set[str], place: str) -> None:
         unknown = sorted(set(raw) - allowed)
         if unknown:
-            raise self.fail(place, f"nobody knows {', '.join(map(repr, unknown))}", remedy=f"Known here: {', '.join(sorted(allowed))}.")
+            raise self.fail(
+                place,
+                f"nobody knows {', '.join(map(repr, unknown))}",
+                remedy=f"Known here: {', '.join(sorted(allowed))}.",
+            )

@@ -56,7 +56,9 @@ class Coordinator:
             kinds = self._given if self._given is not None else plugins().connectors()
             self._kinds = {each.name: each for each in kinds}
         if name not in self._kinds:
-            raise Invalid(f"no kind of connector is called {name!r}", remedy=f"there are: {', '.join(sorted(self._kinds))}")
+            raise Invalid(
+                f"no kind of connector is called {name!r}", remedy=f"there are: {', '.join(sorted(self._kinds))}"
+            )
         return self._kinds[name]
 
     def schedule(self, sources: Iterable[Source]) -> None:
@@ -95,7 +97,9 @@ class Coordinator:
                     break
         except SourceFailed as failed:
             self._failed(source, failed.message, failed.retry_after)
-            raise Unavailable(f"source {source.id}: {failed.message['en']}", remedy="its page says when it is tried again") from failed
+            raise Unavailable(
+                f"source {source.id}: {failed.message['en']}", remedy="its page says when it is tried again"
+            ) from failed
         except Problem:
             raise
         except Exception as error:  # a plug-in may fail in any way; the city goes on

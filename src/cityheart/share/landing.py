@@ -30,7 +30,17 @@ from cityheart.share.formats.json_records import table_of
 from cityheart.share.models import Delivery, FieldQuality, Refused, Source
 from cityheart.share.store import QuarantineRow
 
-__all__ = ["Examined", "Identified", "Outcome", "examine", "examine_blocks", "examine_records", "identify", "merge_quality"]
+__all__ = [
+    "Examined",
+    "Identified",
+    "Outcome",
+    "add_quality",
+    "examine",
+    "examine_blocks",
+    "examine_records",
+    "identify",
+    "merge_quality",
+]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,7 +99,7 @@ def identify(source: str, delivery: Delivery) -> Identified:
     if isinstance(delivery.payload, bytes):
         sha256 = hashlib.sha256(delivery.payload).hexdigest()
     else:
-        with opened(delivery.payload) as stream:
+        with delivery.payload.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     id = derive("delivery", source, delivery.name, sha256, delivery.stamp)
     return Identified(delivery, id, sha256, size, delivery.format or formats.detect(delivery.name, delivery.payload))
@@ -99,7 +109,11 @@ def examine(source: Source, contract: Contract, deliveries: Sequence[Identified]
     """Read and check small deliveries together."""
     reading = Reading(contract.headers, source.options)
     examined = _Examination(source, contract, deliveries)
-    plain = [index for index, each in enumerate(deliveries) if each.format == "csv" and isinstance(each.delivery.payload, bytes)]
+    plain = [
+        index
+        for index, each in enumerate(deliveries)
+        if each.format == "csv" and isinstance(each.delivery.payload, bytes)
+    ]
     joined = None
     if len(plain) > 1:
         payloads = [each.delivery.payload for each in deliveries if isinstance(each.delivery.payload, bytes)]
@@ -169,17 +183,29 @@ def examine_blocks(source: Source, contract: Contract, one: Identified) -> Itera
         yield examination.result()
 
 
-def examine_records(source: Source, contract: Contract, entries: Sequence[QuarantineRow], now: datetime) -> tuple[Examined, list[bool]]:
+def examine_records(
+    source: Source, contract: Contract, entries: Sequence[QuarantineRow], now: datetime
+) -> tuple[Examined, list[bool]]:
     """Check quarantined records again, as rows known from `now`; and which of the entries are good now."""
     records: list[Mapping[str, object]] = []
     for entry in entries:
         record = json.loads(entry.raw)
         records.append(record if isinstance(record, dict) else {})
     table = table_of(records)
-    one = Identified(Delivery("replay", now, b""), derive("delivery", source.id, "replay", *(each.id for each in entries)), "", 0, "json")
+    one = Identified(
+        Delivery("replay", now, b""),
+        derive("delivery", source.id, "replay", *(each.id for each in entries)),
+        "",
+        0,
+        "json",
+    )
     examination = _Examination(source, contract, [one])
     numbers = np.arange(len(entries), dtype=np.int64)
-    good = examination.take(_Portion(table, numbers, np.zeros(len(entries), np.int64), [None], np.zeros(len(entries), np.int64), False, False))
+    good = examination.take(
+        _Portion(
+            table, numbers, np.zeros(len(entries), np.int64), [None], np.zeros(len(entries), np.int64), False, False
+        )
+    )
     landed = [False] * len(entries)
     for index in good.tolist():
         landed[index] = True
@@ -187,9 +213,11 @@ def examine_records(source: Source, contract: Contract, entries: Sequence[Quaran
 
 
 def merge_quality(stored: Mapping[str, object], checked: int, fields: Mapping[str, FieldQuality]) -> dict[str, object]:
-    """A source's quality with some more checked rows: ``{"rows": n, "fields": {name: {missing, invalid, min, max}}}``."""
+    """A source's quality with more rows: ``{"rows": n, "fields": {name: {missing, invalid, min, max}}}``."""
     known = stored.get("fields")
-    merged: dict[str, dict[str, object]] = {name: dict(each) for name, each in known.items()} if isinstance(known, Mapping) else {}
+    merged: dict[str, dict[str, object]] = (
+        {name: dict(each) for name, each in known.items()} if isinstance(known, Mapping) else {}
+    )
     for name, quality in fields.items():
         old = merged.get(name, {})
         low, high = _plain(quality.min), _plain(quality.max)
@@ -285,8 +313,7 @@ class _Examination:
                 self.refuse(index, refused)
             return np.zeros(0, dtype=np.int64)
         self.checked += len(portion.rows)
-        for name, quality in checked.quality.items():
-            _add(self.quality.setdefault(name, FieldQuality()), quality)
+        add_quality(self.quality, checked.quality)
         self.drift.update(checked.drift)
         if checked.good.num_rows:
             owner = portion.groups[checked.index]
@@ -339,7 +366,15 @@ class _Examination:
         self._keep(index, None, 0, refused.code, None, refused.message, "delivery", raw)
 
     def _keep(
-        self, index: int, member: str | None, row: int, code: str, field: str | None, message: Text, form: str, raw: bytes
+        self,
+        index: int,
+        member: str | None,
+        row: int,
+        code: str,
+        field: str | None,
+        message: Text,
+        form: str,
+        raw: bytes,
     ) -> None:
         one = self.deliveries[index]
         allowed = limits.QUARANTINE_FILE_BYTES if form == "delivery" else limits.QUARANTINE_ROW_BYTES
@@ -400,19 +435,27 @@ def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:
                 kinds.setdefault(column.name, set()).add(str(column.type))
         mixed = {name for name, found in kinds.items() if len(found - {"null"}) > 1}
         texts = [
-            pa.table({name: column.cast(pa.string()) if name in mixed else column for name, column in zip(table.column_names, table.columns, strict=True)})
+            pa.table(
+                {
+                    name: column.cast(pa.string()) if name in mixed else column
+                    for name, column in zip(table.column_names, table.columns, strict=True)
+                }
+            )
             for table in tables
         ]
         return pa.concat_tables(texts, promote_options="default")
 
 
-def _add(total: FieldQuality, more: FieldQuality) -> None:
-    total.missing += more.missing
-    total.invalid += more.invalid
-    if more.min is not None and (total.min is None or more.min < total.min):  # type: ignore[operator]
-        total.min = more.min
-    if more.max is not None and (total.max is None or more.max > total.max):  # type: ignore[operator]
-        total.max = more.max
+def add_quality(total: dict[str, FieldQuality], more: Mapping[str, FieldQuality]) -> None:
+    """Add the counts of some rows to those of others."""
+    for name, quality in more.items():
+        known = total.setdefault(name, FieldQuality())
+        known.missing += quality.missing
+        known.invalid += quality.invalid
+        if quality.min is not None and (known.min is None or quality.min < known.min):  # type: ignore[operator]
+            known.min = quality.min
+        if quality.max is not None and (known.max is None or quality.max > known.max):  # type: ignore[operator]
+            known.max = quality.max
 
 
 def _micros(moment: datetime) -> int:
@@ -435,6 +478,6 @@ def _count(value: object) -> int:
 
 
 def _extreme(old: object, new: object, *, least: bool) -> object:
-    if old is None or new is None or type(old) is not type(new) and not {type(old), type(new)} <= {int, float}:
+    if old is None or new is None or (type(old) is not type(new) and not {type(old), type(new)} <= {int, float}):
         return new if new is not None else old
-    return min(old, new) if least else max(old, new)  # type: ignore[call-overload, type-var]
+    return min(old, new) if least else max(old, new)  # type: ignore[call-overload]

@@ -20,7 +20,6 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import sqlalchemy as sa
 
 from cityheart.engine.lake import Lake
 from cityheart.kernel import limits
@@ -38,13 +37,14 @@ from cityheart.share.landing import (
     Examined,
     Identified,
     Outcome,
+    add_quality,
     examine,
     examine_blocks,
     examine_records,
     identify,
     merge_quality,
 )
-from cityheart.share.models import Dataset, Delivery, Department, FieldQuality, Landed, Refused, Replayed, Source
+from cityheart.share.models import Dataset, Delivery, Department, Landed, Refused, Replayed, Source
 from cityheart.share.store import DeliveryRow, QuarantineRow, SourceRow
 
 __all__ = ["Share"]
@@ -102,7 +102,9 @@ class Share:
                     work.emit(f"dataset:{dataset.name}", "dataset.registered", data)
             for source in sources:
                 if store.put_source(work.conn, source):
-                    work.emit(f"source:{source.id}", "source.registered", {"source": source.id, "dataset": source.dataset})
+                    work.emit(
+                        f"source:{source.id}", "source.registered", {"source": source.id, "dataset": source.dataset}
+                    )
         self._departments, self._datasets = known, tables
         self._sources |= {each.id: each for each in sources}
         self._coordinator.schedule(self._sources.values())
@@ -245,7 +247,9 @@ class Share:
         waiting = [each for each in deliveries if each.id in known and each.id not in answers]
         new = [each for each in deliveries if each.id not in known]
         if waiting:
-            answers.update(zip((each.id for each in waiting), self._land_small(source, waiting, in_lake=True), strict=True))
+            answers.update(
+                zip((each.id for each in waiting), self._land_small(source, waiting, in_lake=True), strict=True)
+            )
         if new or cursor is not None:
             answers.update(zip((each.id for each in new), self._land_small(source, new, cursor=cursor), strict=True))
         return [answers[each.id] for each in deliveries]
@@ -292,7 +296,11 @@ class Share:
         if there == version:
             return version
         rows = self._lake.changes(dataset, version).rows
-        found = rows.select(["_batch", "_source", "_known_at"]).group_by(["_batch", "_source", "_known_at"]).aggregate([([], "count_all")])
+        found = (
+            rows.select(["_batch", "_source", "_known_at"])
+            .group_by(["_batch", "_source", "_known_at"])
+            .aggregate([([], "count_all")])
+        )
         ids = [id for id in found["_batch"].to_pylist() if id]
         known = store.deliveries_by_id(work.conn, ids)
         orphans = [
@@ -372,13 +380,19 @@ class Share:
             }
             work.emit(stream, "source.delivered", data)
         for row in refused[:100]:
-            work.emit(stream, "source.refused", {"source": source.id, "delivery": row.id, "name": row.name, "reason": row.reason})
+            work.emit(
+                stream,
+                "source.refused",
+                {"source": source.id, "delivery": row.id, "name": row.name, "reason": row.reason},
+            )
         if len(refused) > 100:
             work.emit(stream, "source.refused", {"source": source.id, "deliveries": len(refused) - 100})
         if new:
             work.emit(stream, "source.drifted", {"source": source.id, "dataset": source.dataset, "columns": list(new)})
         if reasons:
-            work.emit(stream, "quarantine.added", {"source": source.id, "dataset": source.dataset, "reasons": dict(reasons)})
+            work.emit(
+                stream, "quarantine.added", {"source": source.id, "dataset": source.dataset, "reasons": dict(reasons)}
+            )
 
     def _land_large(self, source: Source, one: Identified, *, cursor: Mapping[str, object] | None) -> Landed:
         """Block by block: each block is one lake commit under the delivery's own transaction number.
@@ -402,8 +416,7 @@ class Share:
             total.outcomes = block.outcomes
             total.checked += block.checked
             total.drift |= block.drift
-            for name, quality in block.quality.items():
-                total.quality[name] = merged(total.quality.get(name), quality)
+            add_quality(total.quality, block.quality)
             for entry in block.quarantine:
                 kept += len(entry.raw)
                 if kept > limits.QUARANTINE_DELIVERY_BYTES and entry.form != "delivery":
@@ -462,7 +475,9 @@ class Share:
         source = self._source(source_id)
         require(actor, "source.manage", source.department)
         if source.connector == "push":
-            raise Conflict(f"{source_id} delivers by itself; it cannot be asked", remedy="ask the department to deliver again")
+            raise Conflict(
+                f"{source_id} delivers by itself; it cannot be asked", remedy="ask the department to deliver again"
+            )
         return self._coordinator.pull(source)
 
     def tick(self, now: datetime) -> int:
@@ -573,14 +588,22 @@ class Share:
         store.set_quarantine_state(work.conn, closed, "replayed", work.actor.id, work.now)
         store.set_dataset_state(work.conn, source.dataset, version, extra)
         if landed:
-            batch = Identified(Delivery(f"replay {work.now:%Y-%m-%d %H:%M:%S}", work.now, b""), next(iter(examined.outcomes)), "", 0, "json")
+            batch = Identified(
+                Delivery(f"replay {work.now:%Y-%m-%d %H:%M:%S}", work.now, b""),
+                next(iter(examined.outcomes)),
+                "",
+                0,
+                "json",
+            )
             outcome = Outcome(rows=landed)
             store.add_deliveries(work.conn, [_delivery_row(batch, source, outcome, version)])
             state = store.lock_source(work.conn, source.id)
             store.set_source(work.conn, source.id, {"rows": state.rows + landed})
         return Replayed(len(entries), landed, len(entries) - len(closed), superseded)
 
-    def _superseded(self, contract: Contract, rows: pa.Table, since: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _superseded(
+        self, contract: Contract, rows: pa.Table, since: np.ndarray[tuple[int], np.dtype[np.float64]]
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which rows' keys have a version that the city heard after the row first came."""
         names = [*contract.key, "_known_at"]
         if contract.time in contract.key and contract.time != LANDED_AT:
@@ -649,7 +672,7 @@ class Share:
         return [self._shown(row, drift.get(row.source.id, []), now) for row in rows]
 
     def source(self, actor: Actor, id: str) -> dict[str, object]:
-        """One source with its newest deliveries and its quality. Raises NotFound, also for one the actor may not see."""
+        """One source with its newest deliveries and quality. Raises NotFound, also for one not to be seen."""
         source = self._source(id)
         if not can(actor, "source.read", source.department):
             raise NotFound(f"no source is called {id!r}")
@@ -658,7 +681,6 @@ class Share:
             drift = store.drift_of(conn, [id])
             deliveries = store.deliveries_of(conn, id, limits.PAGE_ROWS)
         shown = self._shown(row, drift.get(id, []), self._database.clock.now())
-        shown["recent"] = shown["deliveries"]
         shown["deliveries"] = [
             {
                 "id": each.id,
@@ -672,7 +694,6 @@ class Share:
             }
             for each in deliveries
         ]
-        del shown["recent"]
         shown["quality"] = self.quality(actor, id)
         return shown
 
@@ -755,20 +776,6 @@ class Share:
 # ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def merged(total: FieldQuality | None, more: FieldQuality) -> FieldQuality:
-    """Two counts as one."""
-    if total is None:
-        return more
-    lows = [each for each in (total.min, more.min) if each is not None]
-    highs = [each for each in (total.max, more.max) if each is not None]
-    return FieldQuality(
-        total.missing + more.missing,
-        total.invalid + more.invalid,
-        min(lows) if lows else None,  # type: ignore[type-var]
-        max(highs) if highs else None,  # type: ignore[type-var]
-    )
-
-
 def _delivery_row(one: Identified, source: Source, outcome: Outcome, version: int | None) -> DeliveryRow:
     refused = outcome.refused
     return DeliveryRow(
@@ -792,7 +799,13 @@ def _delivery_row(one: Identified, source: Source, outcome: Outcome, version: in
 def _landed(one: Identified, dataset: str, outcome: Outcome, version: int) -> Landed:
     refused = outcome.refused.message if outcome.refused else None
     return Landed(
-        one.id, dataset, outcome.rows, outcome.quarantined, _reasons(outcome), version if outcome.rows else None, refused
+        one.id,
+        dataset,
+        outcome.rows,
+        outcome.quarantined,
+        _reasons(outcome),
+        version if outcome.rows else None,
+        refused,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -26,9 +26,9 @@ __all__ = [
     "count_quarantine",
     "cursor_of",
     "dataset_state",
+    "delivered_stamps",
     "deliveries_by_id",
     "deliveries_of",
-    "delivered_stamps",
     "discard_unacknowledged",
     "drift_of",
     "forget_delivery",
@@ -130,7 +130,9 @@ quarantine_table = sa.Table(
     sa.Column("code", sa.String(40), nullable=False),
     sa.Column("field", sa.String(120), nullable=True),
     sa.Column("message", Json, nullable=False),
-    sa.Column("form", sa.String(12), nullable=False),  # record (JSON by source column), line (bytes), delivery (the file)
+    sa.Column(
+        "form", sa.String(12), nullable=False
+    ),  # record (JSON by source column), line (bytes), delivery (the file)
     sa.Column("raw", sa.LargeBinary, nullable=False),
     sa.Column("complete", sa.Boolean, nullable=False),  # whether `raw` holds all its bytes
     sa.Column("received_at", UtcDateTime, nullable=False),
@@ -257,7 +259,14 @@ def put_source(conn: sa.Connection, source: Source) -> bool:
         "dataset": source.dataset,
         "schedule": source.schedule,
     }
-    fresh: dict[str, object] = {"state": "idle", "failures": 0, "rows": 0, "quarantined": 0, "deliveries": 0, "quality": {}}
+    fresh: dict[str, object] = {
+        "state": "idle",
+        "failures": 0,
+        "rows": 0,
+        "quarantined": 0,
+        "deliveries": 0,
+        "quality": {},
+    }
     return _put(conn, source_table, {"id": source.id}, values, fresh)
 
 
@@ -355,7 +364,10 @@ def add_drift(conn: sa.Connection, source: str, columns: Mapping[str, str], now:
     if new:
         conn.execute(
             drift_table.insert(),
-            [{"source": source, "column": column[:200], "name": columns[column], "first_seen_at": now} for column in new],
+            [
+                {"source": source, "column": column[:200], "name": columns[column], "first_seen_at": now}
+                for column in new
+            ],
         )
     return new
 
@@ -404,7 +416,9 @@ def discard_unacknowledged(conn: sa.Connection, ids: Sequence[str]) -> None:
 def forget_delivery(conn: sa.Connection, id: str) -> None:
     """Remove a refused delivery and its entry: a replay that failed again leaves only the first refusal."""
     conn.execute(delivery_table.delete().where(delivery_table.c.id == id, delivery_table.c.state == "refused"))
-    conn.execute(quarantine_table.delete().where(quarantine_table.c.delivery == id, quarantine_table.c.form == "delivery"))
+    conn.execute(
+        quarantine_table.delete().where(quarantine_table.c.delivery == id, quarantine_table.c.form == "delivery")
+    )
 
 
 def deliveries_of(conn: sa.Connection, source: str, limit: int) -> list[DeliveryRow]:
@@ -425,7 +439,7 @@ def count_deliveries(conn: sa.Connection, source: str) -> dict[str, int]:
         .where(delivery_table.c.source == source)
         .group_by(delivery_table.c.state)
     )
-    return {state: count for state, count in conn.execute(statement)}
+    return {row[0]: row[1] for row in conn.execute(statement)}
 
 
 def delivered_stamps(conn: sa.Connection, source: str, names: Sequence[str]) -> set[tuple[str, str]]:
@@ -468,7 +482,7 @@ def quarantine(
     after: str | None,
     limit: int,
 ) -> list[QuarantineRow]:
-    """Entries in the order of their ids, which is no order in time but stable; `departments` limits what may be seen."""
+    """Entries in the order of their ids, stable but not of time; `departments` limits what may be seen."""
     statement = _chosen(sa.select(quarantine_table), departments, source, code, state)
     if after is not None:
         statement = statement.where(quarantine_table.c.id > after)
@@ -481,7 +495,7 @@ def count_quarantine(
     """How many entries there are by code."""
     statement = _chosen(sa.select(quarantine_table.c.code, sa.func.count()), departments, source, code, state)
     counted = conn.execute(statement.group_by(quarantine_table.c.code).order_by(quarantine_table.c.code))
-    return {found: count for found, count in counted}
+    return {row[0]: row[1] for row in counted}
 
 
 def quarantine_for_replay(
@@ -495,8 +509,9 @@ def quarantine_for_replay(
         statement = statement.where(quarantine_table.c.code == code)
     else:
         statement = statement.where(quarantine_table.c.code.not_in(without))
-    order = (quarantine_table.c.received_at, quarantine_table.c.delivery, quarantine_table.c.member, quarantine_table.c.row)
-    return [QuarantineRow(*row) for row in conn.execute(statement.order_by(*order).limit(limit))]
+    columns = quarantine_table.c
+    statement = statement.order_by(columns.received_at, columns.delivery, columns.member, columns.row).limit(limit)
+    return [QuarantineRow(*row) for row in conn.execute(statement)]
 
 
 def quarantine_rows(conn: sa.Connection, ids: Sequence[str]) -> list[QuarantineRow]:
@@ -516,12 +531,12 @@ def set_quarantine_state(conn: sa.Connection, ids: Sequence[str], state: str, by
 
 
 def _chosen(
-    statement: sa.Select[tuple[object, ...]],
+    statement: sa.Select[Any],
     departments: Collection[str] | None,
     source: str | None,
     code: str | None,
     state: str | None,
-) -> sa.Select[tuple[object, ...]]:
+) -> sa.Select[Any]:
     if departments is not None:
         owned = sa.select(source_table.c.id).where(source_table.c.department.in_(departments))
         statement = statement.where(quarantine_table.c.source.in_(owned))

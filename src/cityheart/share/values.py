@@ -211,7 +211,10 @@ def _from_typed(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
             column = pc.floor_temporal(column, unit="day")
         return Typed(pc.cast(column, pa.date32(), safe=False), None)
     if pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind):
-        return Typed(pa.chunked_array([pa.nulls(len(column), field.arrow)]), cast("npt.NDArray[np.bool_]", pc.is_valid(column).to_numpy()))
+        return Typed(
+            pa.chunked_array([pa.nulls(len(column), field.arrow)]),
+            cast("npt.NDArray[np.bool_]", pc.is_valid(column).to_numpy()),
+        )
     return _READ[field.type](pc.cast(column, pa.string()), field, zone)
 
 
@@ -227,7 +230,9 @@ def _iso(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Dates as 2020/7/1, 2020.7.1, 2020年7月1日 8时30分, 20200701 in the spelling 2020-07-01 08:30."""
     text = _tidy(column)
     text = pc.replace_substring_regex(text, pattern=r"^(\d{4})(\d\d)(\d\d)$", replacement=r"\1-\2-\3")
-    text = pc.replace_substring_regex(text, pattern=r"^(\d{4})[年/.\-](\d{1,2})[月/.\-](\d{1,2})日?", replacement=r"\1-\2-\3")
+    text = pc.replace_substring_regex(
+        text, pattern=r"^(\d{4})[年/.\-](\d{1,2})[月/.\-](\d{1,2})日?", replacement=r"\1-\2-\3"
+    )
     text = pc.replace_substring_regex(text, pattern=r"^(\d{4})-(\d)-", replacement=r"\1-0\2-")
     text = pc.replace_substring_regex(text, pattern=r"^(\d{4}-\d\d)-(\d)($|\D)", replacement=r"\1-0\2\3")
     text = pc.replace_substring_regex(text, pattern=r"^(\d{4}-\d\d-\d\d)[Tt]?\s*(\d)", replacement=r"\1 \2")
@@ -293,9 +298,7 @@ def _lost(column: pa.ChunkedArray, values: pa.ChunkedArray) -> npt.NDArray[np.bo
     return lost if lost.any() else None
 
 
-def _finite(
-    values: pa.ChunkedArray, invalid: npt.NDArray[np.bool_] | None, *, nan_is_missing: bool = False
-) -> Typed:
+def _finite(values: pa.ChunkedArray, invalid: npt.NDArray[np.bool_] | None, *, nan_is_missing: bool = False) -> Typed:
     """Infinity is no reading of anything; NaN is a missing value where the type has no other."""
     numbers = pc.fill_null(values, 0.0) if values.null_count else values
     if np.isfinite(sum(np.sum(chunk.to_numpy(zero_copy_only=False)) for chunk in numbers.chunks)):

@@ -20,7 +20,7 @@ __all__ = ["ConnectorKind", "Pull", "Pulled", "SourceFailed", "secret"]
 
 @dataclass(frozen=True)
 class Pull:
-    """One visit to a source. `cursor` is where the last visit ended, `known` tells which (name, stamp) landed before."""
+    """One visit to a source. `cursor`: where the last one ended; `known`: which (name, stamp) landed before."""
 
     source: str
     options: Mapping[str, object]

@@ -83,7 +83,9 @@ class Http:
                     yield Pulled(None, cursor)
                 if over:
                     return
-        raise SourceFailed(text(f"超过 {limits.HTTP_PAGES} 页仍未结束", f"there is no end after {limits.HTTP_PAGES} pages"))
+        raise SourceFailed(
+            text(f"超过 {limits.HTTP_PAGES} 页仍未结束", f"there is no end after {limits.HTTP_PAGES} pages")
+        )
 
 
 @dataclass
@@ -150,7 +152,11 @@ class _Visit:
             self.rim[digest] = moment
             if moment and (self.top is None or _later(moment, self.top)):
                 self.top = moment
-        self.rim = {digest: moment for digest, moment in self.rim.items() if not moment or moment == self.top or len(self.rim) < 10_000}
+        self.rim = {
+            digest: moment
+            for digest, moment in self.rim.items()
+            if not moment or moment == self.top or len(self.rim) < 10_000
+        }
         return fresh
 
     def move_on(self, document: object, records: list[object]) -> bool:
@@ -201,7 +207,10 @@ def _get(client: httpx.Client, pull: Pull, params: Mapping[str, str]) -> object:
                 body += piece
                 if len(body) > limits.HTTP_BYTES:
                     raise SourceFailed(
-                        text(f"应答超过 {limits.HTTP_BYTES // 2**20} MB", f"an answer above {limits.HTTP_BYTES // 2**20} MB")
+                        text(
+                            f"应答超过 {limits.HTTP_BYTES // 2**20} MB",
+                            f"an answer above {limits.HTTP_BYTES // 2**20} MB",
+                        )
                     )
                 if stopwatch() - begun > allowed:
                     raise SourceFailed(text(f"{allowed:g} 秒内没有答完", f"no complete answer within {allowed:g} s"))
@@ -253,7 +262,9 @@ def _later(one: str, other: str) -> bool:
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()[
+        :24
+    ]
 
 
 def _seconds(options: Mapping[str, object]) -> float:

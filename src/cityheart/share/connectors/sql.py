@@ -66,7 +66,9 @@ class Sql:
                 if engine.dialect.name == "sqlite":
                     conn.exec_driver_sql("PRAGMA query_only = ON")
                 name, schema = str(pull.options["table"]), pull.options.get("schema")
-                table = sa.Table(name, sa.MetaData(), schema=None if schema is None else str(schema), autoload_with=conn)
+                table = sa.Table(
+                    name, sa.MetaData(), schema=None if schema is None else str(schema), autoload_with=conn
+                )
                 updated = pull.options.get("updated")
                 if updated is None:
                     yield from _full(pull, conn, table)
@@ -98,14 +100,14 @@ def _incremental(pull: Pull, conn: sa.Connection, table: sa.Table, updated: sa.C
         for row, digest in zip(rows, digests, strict=True):
             edge[digest] = _dumped(row[position])
         last = next((row[position] for row in reversed(rows) if row[position] is not None), since)
-        if last is not None and (since is None or last > since):
+        if last is not None and (since is None or last > since):  # type: ignore[operator]
             since = last
         edge = _trimmed(edge, since, overlap)
         if len(edge) > limits.EDGE_ROWS:
             raise SourceFailed(
                 text(
                     f"超过 {limits.EDGE_ROWS} 行的更改时间相同或为空，无法增量读取",
-                    f"more than {limits.EDGE_ROWS} rows share one moment of change or have none: read the table in full",
+                    f"more than {limits.EDGE_ROWS} rows share one moment of change or have none: read it in full",
                 )
             )
         if not fresh:
@@ -163,7 +165,14 @@ def _stream(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
 
 def _column(values: list[object]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int} or kinds <= {int, float} or kinds <= {str} or kinds <= {bool} or kinds <= {datetime} or kinds <= {date}:
+    if (
+        kinds <= {int}
+        or kinds <= {int, float}
+        or kinds <= {str}
+        or kinds <= {bool}
+        or kinds <= {datetime}
+        or kinds <= {date}
+    ):
         try:
             return pa.array(values, pa.float64() if float in kinds else None)
         except (pa.ArrowInvalid, OverflowError, TypeError):
@@ -184,7 +193,9 @@ def _shown(value: object) -> str:
 
 
 def _digest(row: Sequence[object]) -> str:
-    return hashlib.sha256("\x1f".join("\x00" if value is None else _shown(value) for value in row).encode()).hexdigest()[:24]
+    return hashlib.sha256(
+        "\x1f".join("\x00" if value is None else _shown(value) for value in row).encode()
+    ).hexdigest()[:24]
 
 
 def _dumped(value: object) -> object:

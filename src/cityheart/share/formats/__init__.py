@@ -30,7 +30,8 @@ FORMATS = (*_READERS, "zip")
 """Every format a delivery may have."""
 
 _ENDINGS = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".geojson": "json",
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv",
+    ".json": "json", ".jsonl": "json", ".ndjson": "json", ".geojson": "json",
     ".parquet": "parquet", ".arrow": "arrow", ".xlsx": "xlsx", ".xls": "xlsx", ".xlsm": "xlsx", ".xlsb": "xlsx",
     ".ods": "xlsx", ".xml": "xml", ".zip": "zip",
 }  # fmt: skip
@@ -60,14 +61,18 @@ def decode(name: str, payload: Payload, format: str | None, reading: Reading) ->
         for member, path in zipped.members(payload):
             inner = detect(member, path)
             if inner == "zip":
-                raise Refused("archive_nested", text(f"压缩包里还有压缩包：{member}", f"an archive within the archive: {member}"))
+                raise Refused(
+                    "archive_nested", text(f"压缩包里还有压缩包：{member}", f"an archive within the archive: {member}")
+                )
             for batch in _READERS[inner](path, reading):
                 batch.member = member
                 yield batch
         return
     if format not in _READERS:
         known = ", ".join(FORMATS)
-        raise Refused("format", text(f"不支持的格式 {format}（支持 {known}）", f"format {format} is not one of {known}"))
+        raise Refused(
+            "format", text(f"不支持的格式 {format}（支持 {known}）", f"format {format} is not one of {known}")
+        )
     yield from _READERS[format](payload, reading)
 
 

@@ -55,7 +55,8 @@ def _batch(table: pa.Table, first: int) -> Batch:
 def _bounded(columns: int) -> None:
     if columns > limits.COLUMNS:
         raise Refused(
-            "too_many_columns", text(f"有 {columns} 列，超过上限 {limits.COLUMNS}", f"{columns} columns, the limit is {limits.COLUMNS}")
+            "too_many_columns",
+            text(f"有 {columns} 列，超过上限 {limits.COLUMNS}", f"{columns} columns, the limit is {limits.COLUMNS}"),
         )
 
 

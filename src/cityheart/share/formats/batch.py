@@ -84,7 +84,7 @@ def whole(payload: Payload, what: str) -> bytes:
             "too_large",
             text(
                 f"{what} 有 {size // 2**20} MB，超过上限 {allowed} MB；请分成多个文件，或改用 CSV、JSON 行、Parquet",
-                f"{what} of {size // 2**20} MB is above the limit of {allowed} MB: split it, or send CSV, JSON lines or Parquet",
+                f"{what} of {size // 2**20} MB is above {allowed} MB: split it, or send CSV, JSON lines or Parquet",
             ),
         )
     return payload if isinstance(payload, bytes) else payload.read_bytes()
@@ -105,7 +105,10 @@ def column_names(header: Sequence[str]) -> list[str]:
     if len(header) > limits.COLUMNS:
         raise Refused(
             "too_many_columns",
-            text(f"有 {len(header)} 列，超过上限 {limits.COLUMNS}", f"{len(header)} columns, the limit is {limits.COLUMNS}"),
+            text(
+                f"有 {len(header)} 列，超过上限 {limits.COLUMNS}",
+                f"{len(header)} columns, the limit is {limits.COLUMNS}",
+            ),
         )
     names: list[str] = []
     for position, cell in enumerate(header, start=1):

@@ -240,7 +240,12 @@ def _header(block: bytes, reading: Reading) -> _Header:
         if not rows:
             continue
         index, matches = find_header(rows, reading.headers)
-        found = (matches, len(rows[index]) if matches == 0 else 0, -order, _Header(column_names(rows[index]), delimiter, ends[index]))
+        found = (
+            matches,
+            len(rows[index]) if matches == 0 else 0,
+            -order,
+            _Header(column_names(rows[index]), delimiter, ends[index]),
+        )
         if best is None or found[:3] > best[:3]:
             best = found
     if best is None:
@@ -269,10 +274,12 @@ def _parse(block: bytes, header: _Header, first_row: int) -> Batch:
     numbers = np.arange(total, dtype=np.int64)
     free = np.ones(total, dtype=bool)
     malformed = []
-    for position, line in unbalanced:
+    for position, piece in unbalanced:
         free[position] = False
         malformed.append(
-            Malformed(first_row + position, "unbalanced_quote", line, text("引号没有成对", "a quotation mark is not closed"))
+            Malformed(
+                first_row + position, "unbalanced_quote", piece, text("引号没有成对", "a quotation mark is not closed")
+            )
         )
     others = numbers[free]
     is_row = np.ones(len(others), dtype=bool)
@@ -284,7 +291,9 @@ def _parse(block: bytes, header: _Header, first_row: int) -> Batch:
                 first_row + int(others[number - 1]),
                 "ragged_row",
                 line.encode(),
-                text(f"有 {cells} 个单元格，表头有 {wanted} 列", f"{cells} cells where the header has {wanted} columns"),
+                text(
+                    f"有 {cells} 个单元格，表头有 {wanted} 列", f"{cells} cells where the header has {wanted} columns"
+                ),
             )
         )
     damaged = _REPLACEMENT in block
@@ -307,7 +316,10 @@ def _read(block: bytes, header: _Header, *, quoted: bool) -> tuple[pa.Table, lis
                 column_names=header.names, use_threads=threads, block_size=max(2**20, 2 * limits.LINE_BYTES)
             ),
             parse_options=pacsv.ParseOptions(
-                delimiter=header.delimiter, newlines_in_values=quoted, invalid_row_handler=note, quote_char='"' if quoted else False
+                delimiter=header.delimiter,
+                newlines_in_values=quoted,
+                invalid_row_handler=note,
+                quote_char='"' if quoted else False,
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(header.names, pa.string()), strings_can_be_null=False, check_utf8=False

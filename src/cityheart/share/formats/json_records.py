@@ -48,7 +48,9 @@ def records_at(document: object, path: str | None) -> list[object]:
         found = next((document[name] for name in _LISTS if isinstance(document.get(name), list)), [document])
     if not isinstance(found, list):
         where = path or "."
-        raise Refused("no_records", text(f"JSON 中 {where} 处没有记录列表", f"the JSON holds no list of records at {where}"))
+        raise Refused(
+            "no_records", text(f"JSON 中 {where} 处没有记录列表", f"the JSON holds no list of records at {where}")
+        )
     return found
 
 
@@ -60,7 +62,9 @@ def table_of(records: Sequence[Mapping[str, object]]) -> pa.Table:
     if len(names) > limits.COLUMNS:
         raise Refused(
             "too_many_columns",
-            text(f"有 {len(names)} 列，超过上限 {limits.COLUMNS}", f"{len(names)} columns, the limit is {limits.COLUMNS}"),
+            text(
+                f"有 {len(names)} 列，超过上限 {limits.COLUMNS}", f"{len(names)} columns, the limit is {limits.COLUMNS}"
+            ),
         )
     return pa.table({str(name): _column([record.get(name) for record in records]) for name in names})
 

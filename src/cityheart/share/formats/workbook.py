@@ -43,7 +43,9 @@ def batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
             found = found or batch.table.num_columns > 0
             yield batch
     except fastexcel.FastExcelError as error:
-        raise Refused("unreadable", text(f"工作簿无法读取：{error}", f"the workbook cannot be read: {error}")) from error
+        raise Refused(
+            "unreadable", text(f"工作簿无法读取：{error}", f"the workbook cannot be read: {error}")
+        ) from error
     if not found:
         raise Refused("no_header", text("没有一个工作表有约定的表头", "no sheet has the header that was agreed"))
 
@@ -54,13 +56,22 @@ def _sheet(name: str, cells: pa.Table, reading: Reading, first: int) -> Batch:
     if matches == 0:
         shown = "\n".join("\t".join(row) for row in head).encode()
         message = text(f"工作表“{name}”没有约定的表头", f"the sheet {name!r} has no header that was agreed")
-        return Batch(pa.table({}), np.zeros(0, dtype=np.int64), [Malformed(first, "sheet_without_header", shown, message)], member=name)
+        return Batch(
+            pa.table({}),
+            np.zeros(0, dtype=np.int64),
+            [Malformed(first, "sheet_without_header", shown, message)],
+            member=name,
+        )
     table = cells.slice(index + 1).rename_columns(column_names(head[index])).combine_chunks()
     filled = np.zeros(table.num_rows, dtype=bool)
     for column in table.columns:
         filled |= pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False).to_numpy()
     table = table.take(pa.array(np.flatnonzero(filled)))
-    blank = [each for each in table.column_names if each.startswith("column ") and table.column(each).null_count == table.num_rows]
+    blank = [
+        each
+        for each in table.column_names
+        if each.startswith("column ") and table.column(each).null_count == table.num_rows
+    ]
     table = table.drop_columns(blank)
     return Batch(table, np.arange(first, first + table.num_rows, dtype=np.int64), member=name)
 
@@ -76,5 +87,6 @@ def _bounded(data: bytes) -> None:
         raise Refused("unreadable", text(f"工作簿损坏：{error}", f"the workbook is damaged: {error}")) from error
     if size > 8 * limits.DOCUMENT_BYTES:
         raise Refused(
-            "archive_too_large", text("工作簿解开后过大", f"the workbook unpacks to {size // 2**20} MB, which is too large")
+            "archive_too_large",
+            text("工作簿解开后过大", f"the workbook unpacks to {size // 2**20} MB, which is too large"),
         )

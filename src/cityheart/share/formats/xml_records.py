@@ -57,12 +57,17 @@ def _root(data: bytes, encoding: str | None) -> Element:
     except LookupError:
         raise Refused("encoding", text(f"不认识的编码 {encoding}", f"no encoding is called {encoding}")) from None
     except UnicodeDecodeError as error:
-        raise Refused("encoding", text(f"内容不是 {encoding} 编码：{error}", f"the text is not in {encoding}: {error}")) from error
+        raise Refused(
+            "encoding", text(f"内容不是 {encoding} 编码：{error}", f"the text is not in {encoding}: {error}")
+        ) from error
     try:
         root: Element = fromstring(_DECLARATION.sub("", document, count=1), forbid_dtd=True)
     except DefusedXmlException as error:
         raise Refused(
-            "xml_forbidden", text("XML 含有文档类型或实体声明，不予接收", "the XML declares a document type or entities; that is refused")
+            "xml_forbidden",
+            text(
+                "XML 含有文档类型或实体声明，不予接收", "the XML declares a document type or entities; that is refused"
+            ),
         ) from error
     except (ParseError, ValueError, RecursionError) as error:
         raise Refused("unreadable", text(f"XML 格式错误：{error}", f"the XML is not well-formed: {error}")) from error

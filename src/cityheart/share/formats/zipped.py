@@ -42,7 +42,9 @@ def _unpack(payload: Payload, folder: Path) -> Iterator[tuple[str, Path]]:
                 raise _too_large("its files together", "全部文件")
             for number, info in enumerate(files):
                 if info.flag_bits & 0x1:
-                    raise Refused("archive_locked", text(f"{info.filename} 有密码", f"{info.filename} is locked with a password"))
+                    raise Refused(
+                        "archive_locked", text(f"{info.filename} 有密码", f"{info.filename} is locked with a password")
+                    )
                 path = folder / f"{number}{Path(info.filename).suffix.lower()}"
                 _copy(archive, info, path)
                 yield _name(info), path
