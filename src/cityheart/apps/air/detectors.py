@@ -132,7 +132,8 @@ class _Run:
         moments = known.max(axis=1)
         evaluated = np.flatnonzero((moments > 0) & (hours >= newest))
         if len(evaluated):
-            self.evaluate(_Part(hours, cube, derived, moments), evaluated)
+            ending = evaluated[np.diff(moments[evaluated], append=0) != 0]
+            self.evaluate(_Part(hours, cube, derived, moments, frozenset(ending.tolist())), evaluated)
         self.state["newest"] = int(hours[-1])
         self.state["ring"] = cube[-RING_HOURS:].copy()
 
@@ -206,8 +207,7 @@ class _Run:
                 kept = rule.kept(levels.expected(past, chances, kept_thresholds).days, moving[i])
                 self.standing = levels.follow(self.standing, rule.level(run.days), kept, rule)
             runs[i], in_force[i] = run.days, self.standing.level
-            last_of_moment = i + 1 == len(at) or part.known[at[i + 1]] != part.known[hour]
-            if last_of_moment and self.standing.level != self.state["told"]:
+            if hour in part.ending and self.standing.level != self.state["told"]:
                 self.state["told"] = self.standing.level
                 self.findings.append(self.finding(part, hour, day, run, rule, evidence.Issued(issued, i, ready)))
         learnt = self.learnt() if ready else 0
@@ -275,12 +275,14 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of a batch as dense arrays: ``known`` is the moment of each hour's last row, 0 for hours of before."""
+    """A part of a batch as dense arrays: ``known`` is the moment of each hour's last row, 0 for hours of before;
+    ``ending`` the hours that are the last of those known in one moment, when a finding may be given."""
 
     hours: Whole
     cube: Array
     derived: series.Derived
     known: Whole
+    ending: frozenset[int]
 
     def moment(self, hour: int) -> datetime:
         """When the city knew the hour at index ``hour``."""

@@ -67,7 +67,7 @@ def read(batch: pa.Table) -> Rows:
 
 
 def _numbers(column: pa.ChunkedArray | pa.Array) -> Array:
-    if column.type != pa.int64() and column.type != pa.int32():
+    if column.type not in (pa.int64(), pa.int32(), pa.float64()):
         column = column.cast(pa.float64())
     return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy())
 
