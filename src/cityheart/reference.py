@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +253,14 @@ def cli_page() -> str:
     return text
 
 
-def operations() -> list[Operation]:
+@cache
+def operations() -> tuple[Operation, ...]:
     """Every route of the API of an empty city, by tag and path."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "city"
         city = City.create(Settings(home=home), VirtualClock(datetime(2016, 1, 1, tzinfo=UTC)))
         try:
-            return sorted(described(create_app(city)), key=lambda one: (one.tag, one.path, one.method))
+            return tuple(sorted(described(create_app(city)), key=lambda one: (one.tag, one.path, one.method)))
         finally:
             city.close()
 
