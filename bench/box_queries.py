@@ -1,7 +1,8 @@
 """Boxes of 1 km over an hour and over a day, on moving points: the hot window and the lake beside warm PostGIS.
 
 Seeded synthetic data: 2,000 vehicles over four days in a box of the size of Nantong. PostGIS has a GiST index on the
-point and a BRIN index on the time, its whole table in shared buffers, and prepared statements over a Unix socket.
+point and a BRIN index on the time, its whole table in shared buffers, and prepared statements, planned for each box,
+over a Unix socket; it is asked with both indexes and with the point index alone, and the better counts.
 ``python -m bench.box_queries [--rows N]``
 """
 
@@ -85,6 +86,8 @@ class PostGIS:
 
     def __init__(self, url: str, folder: Path, days: list[pa.Table]) -> None:
         self._conn = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        for setting in ("plan_cache_mode = force_custom_plan", "random_page_cost = 1.1", "work_mem = '256MB'"):
+            self._conn.execute(f"SET {setting}")
         self._conn.execute("CREATE EXTENSION postgis")
         self._conn.execute(
             "CREATE TABLE fixes (vehicle int4, at timestamptz, lon float8, lat float8, geom geometry(Point, 4326))"
@@ -104,6 +107,10 @@ class PostGIS:
         self._conn.execute("CREATE INDEX ON fixes USING gist (geom)")
         self._conn.execute("CREATE INDEX ON fixes USING brin (at)")
         self._conn.execute("VACUUM ANALYZE fixes")
+
+    def by_point_index(self, alone: bool) -> None:
+        """With ``alone`` the point index is not combined with that of the time: for a day 8 times quicker."""
+        self._conn.execute(f"SET enable_bitmapscan = {'off' if alone else 'on'}")
 
     def count(self, case: Case) -> int:
         found = self._conn.execute(self.COUNT, case, prepare=True).fetchone()
@@ -185,10 +192,15 @@ def main(rows: int) -> None:
                     raise SystemExit(f"The answers differ for {case}: {sorted(found)}")
             total = sum(hot_count(case) for case in cases)
             console.print(f"Boxes of 1 km × {label}: {total:,} points in {BOXES} boxes, the same everywhere.")
-            count, rows_ours, sedona, count_peer, rows_peer = side_by_side(
-                cases, hot_count, hot_rows, in_lake, peer.count if peer else None, peer.rows if peer else None
-            )
+            asked = (hot_count, hot_rows, in_lake, peer.count if peer else None, peer.rows if peer else None)
+            count, rows_ours, sedona, count_peer, rows_peer = side_by_side(cases, *asked)
             assert count is not None and rows_ours is not None and sedona is not None
+            if peer is not None and count_peer is not None and rows_peer is not None:
+                peer.by_point_index(True)
+                count_alone, rows_alone = side_by_side(cases, peer.count, peer.rows)
+                assert count_alone is not None and rows_alone is not None
+                count_peer, rows_peer = min(count_peer, count_alone), min(rows_peer, rows_alone)
+                peer.by_point_index(False)
             name = f"box 1 km × {label}"
             measures += [
                 Measure(f"{name}, hot window, count", "ms", count, count_peer, 1.5, beside="PostGIS"),

@@ -86,7 +86,8 @@ def test_parameters_that_cannot_be_bound(lake: Lake) -> None:
         lake.query("SELECT n FROM notes WHERE n = $n")
 
 
-def test_nothing_but_the_lake_can_be_read(lake: Lake, tmp_path: Path) -> None:
+def test_nothing_but_the_lake_can_be_read(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     secret = tmp_path / "secret.parquet"
     pq.write_table(pa.table({"x": [1]}), secret)
     for sql in (
@@ -94,6 +95,9 @@ def test_nothing_but_the_lake_can_be_read(lake: Lake, tmp_path: Path) -> None:
         f"SELECT * FROM notes JOIN '{secret}' ON true",
         f'SELECT * FROM "{secret}"',
         f"SELECT notes.n FROM notes, 'file://{secret}' AS s",
+        "SELECT n FROM notes, 'secret.parquet' AS s",
+        'SELECT n FROM notes, "secret.parquet" AS s',
+        'SELECT n FROM "secret.parquet" AS s, generate_series(1, 2)',
         f"SELECT * FROM notes WHERE n IN (SELECT x FROM '{secret}')",
         f"SELECT * FROM/**/'{secret}'",
         f"COPY (SELECT 1) TO '{tmp_path / 'out.parquet'}'",
@@ -140,6 +144,10 @@ def test_common_table_expressions_and_windows(lake: Lake) -> None:
         SELECT max(n - before) AS step, count(*) AS c FROM ranked
     """
     assert lake.query(sql).to_pylist() == [{"step": 1, "c": 6}]
+
+
+def test_a_series_of_numbers_needs_no_table(lake: Lake) -> None:
+    assert lake.query("SELECT sum(value) AS s FROM generate_series(1, 3)")["s"].to_pylist() == [6]
 
 
 def test_types_come_back_plain(lake: Lake) -> None:

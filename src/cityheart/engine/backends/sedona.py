@@ -25,6 +25,9 @@ from cityheart.kernel.errors import BadRequest
 __all__ = ["Files", "Sedona", "View"]
 
 
+_SCANS = frozenset({"?table?", "generate_series()", "range()"})
+_CHECKED = 2_000  # statement texts remembered as harmless
+
 _TYPES: dict[pa.DataType, str] = {
     pa.bool_(): "Boolean",
     pa.int8(): "Int8",
@@ -68,7 +71,7 @@ class Sedona:
                 for name, view in views.items():
                     _register(context, name, view)
                 frame = context.sql(sql)
-                self._check(sql, frame, views)
+                self._check(sql, frame)
                 if bound:
                     frame = frame.with_params(**bound)
                 return _plain(frame.to_arrow_table())
@@ -91,14 +94,18 @@ class Sedona:
         with self._lock:
             self._idle.append(context)
 
-    def _check(self, sql: str, frame: sedonadb.dataframe.DataFrame, views: Mapping[str, View]) -> None:
-        """No scan but of the given views; looked at once per statement text."""
+    def _check(self, sql: str, frame: sedonadb.dataframe.DataFrame) -> None:
+        """No scan but of the given views, which a plan calls ``?table?``; looked at once per statement text."""
         if sql in self._checked:
             return
         plan = frame.explain().to_arrow_table().column("plan").to_pylist()[0]
-        for scan in re.findall(r"TableScan: (\S+)", plan):
-            if scan.split(".")[-1] not in views and not scan.startswith(("_", "?")):
+        for scan in re.findall(
+            r"TableScan: (.+?)(?: projection=| partial_filters=| full_filters=|$)", plan, re.MULTILINE
+        ):
+            if scan not in _SCANS:
                 raise BadRequest(f"{scan} is not a dataset of the lake.")
+        if len(self._checked) >= _CHECKED:
+            self._checked.clear()
         self._checked.add(sql)
 
 
