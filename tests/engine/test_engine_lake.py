@@ -223,6 +223,21 @@ def test_the_same_transaction_lands_once(lake: Lake) -> None:
     assert reopened.query("SELECT count(*) AS n FROM air_hourly__versions")["n"].to_pylist() == [144]
 
 
+def test_a_batch_without_rows_counts_as_landed(lake: Lake) -> None:
+    version = lake.append("air_hourly", air([]), transaction=("ecology.air", 1))
+    assert lake.append("air_hourly", day(0), transaction=("ecology.air", 1)) == version
+    assert lake.changes("air_hourly", 0).rows.num_rows == 0
+    assert lake.query("SELECT count(*) AS n FROM air_hourly")["n"].to_pylist() == [0]
+
+
+def test_missing_keys_and_values_are_kept_as_they_are(lake: Lake) -> None:
+    rows = air([("a", hours(1), 1.0, hours(1)), ("b", hours(1), 2.0, hours(2))])
+    rows = rows.set_column(0, "station", pa.nulls(2)).set_column(2, "pm25", pa.array([1.0, None]))
+    lake.append("air_hourly", rows)
+    for reader in (lake, Lake(lake.home)):
+        assert facts(reader.current("air_hourly")) == {(None, hours(1), None)}
+
+
 def test_a_repeat_is_known_after_a_checkpoint(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.append("air_hourly", day(0), transaction=("ecology.air", 7))
     monkeypatch.setattr(limits, "LAKE_CHECKPOINT", 1)

@@ -191,15 +191,17 @@ def spread(value: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def arrange(rows: pa.Table, spec: TableSpec) -> Iterator[tuple[date, pa.Table]]:
     """Splits rows that carry the system columns by UTC day; each day sorted by (cell, time, landing order)."""
+    if rows.num_rows == 0:
+        return
     time = epoch_us(rows[spec.time])
     cell = rows[CELL].to_numpy()
     seq = rows[SEQ].to_numpy()
     day = time // _DAY_US
-    order = np.lexsort((seq, time, cell, day)) if len(time) else np.empty(0, dtype=np.int64)
-    if len(order) and not np.array_equal(order, np.arange(len(order))):
+    order = np.lexsort((seq, time, cell, day))
+    if not np.array_equal(order, np.arange(len(order))):
         rows = rows.take(pa.array(order))
         day = day[order]
-    starts = np.flatnonzero(np.r_[True, day[1:] != day[:-1]]) if len(day) else np.empty(0, dtype=np.int64)
+    starts = np.flatnonzero(np.r_[True, day[1:] != day[:-1]])
     ends = np.r_[starts[1:], len(day)]
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         yield _EPOCH + timedelta(days=int(day[start])), rows.slice(start, end - start)
