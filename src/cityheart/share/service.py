@@ -604,7 +604,7 @@ class Share:
     def _superseded(
         self, contract: Contract, rows: pa.Table, since: np.ndarray[tuple[int], np.dtype[np.float64]]
     ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which rows' keys have a version that the city heard after the row first came."""
+        """Which rows' keys have a version that the city heard when the row first came, or since."""
         names = [*contract.key, "_known_at"]
         if contract.time in contract.key and contract.time != LANDED_AT:
             extremes = pc.min_max(rows[contract.time])
@@ -617,7 +617,7 @@ class Share:
         heard = dict(zip(codes[: current.num_rows].tolist(), current["_known_at"].to_pylist(), strict=True))
         return np.array(
             [
-                code in heard and heard[code].timestamp() > moment
+                code in heard and heard[code].timestamp() >= moment
                 for code, moment in zip(codes[current.num_rows :].tolist(), since.tolist(), strict=True)
             ],
             dtype=bool,

@@ -155,9 +155,9 @@ def _patterned(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
     column = pc.utf8_trim_whitespace(column)
     values = pc.strptime(column, format=field.format, unit="us", error_is_null=True)
     if "%z" not in field.format:
-        back = pc.strftime(values, format=field.format.replace("%S", "%S"))
-        seconds = pc.replace_substring_regex(back, pattern=r"\.0+", replacement="")
-        same = pc.equal(_unpadded(seconds), _unpadded(column))
+        back = pc.strftime(values, format=field.format)
+        back = pc.replace_substring_regex(back, pattern=r"(\d\d)\.0{6}", replacement=r"\1")  # %S writes microseconds
+        same = pc.equal(_unpadded(back), _unpadded(column))
         values = pc.if_else(same, values, pa.scalar(None, values.type))
         if field.type == "datetime":
             values = _zoned(values, zone)

@@ -110,19 +110,17 @@ def text_blocks(stream: BinaryIO, encoding: str | None) -> Iterator[bytes]:
             piece = piece.replace(b"\r", b"\n")
         block = carried + piece
         cut = _cut(block)
-        if cut == 0:
-            if len(block) > limits.LINE_BYTES:
-                raise Refused(
-                    "line_too_long",
-                    text(
-                        f"一行超过 {limits.LINE_BYTES // 2**20} MB 仍未结束，不是文本表格",
-                        f"a line does not end within {limits.LINE_BYTES // 2**20} MB: this is no table of text",
-                    ),
-                )
-            carried = block
-            continue
-        yield block[:cut]
+        if cut:
+            yield block[:cut]
         carried = block[cut:]
+        if len(carried) > limits.LINE_BYTES and b"\n" not in carried:
+            raise Refused(
+                "line_too_long",
+                text(
+                    f"一行超过 {limits.LINE_BYTES // 2**20} MB 仍未结束，不是文本表格",
+                    f"a line does not end within {limits.LINE_BYTES // 2**20} MB: this is no table of text",
+                ),
+            )
     if carried.strip():
         yield carried + b"\n"
 
