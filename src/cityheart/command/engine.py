@@ -193,7 +193,14 @@ class Transition:
         """``at``, or the newest moment of the run when the city's clock was set back: time in a run only goes on."""
         newest = self.run.started_at
         for task in self.tasks.values():
-            moments = (task.opened_at, task.dispatched_at, task.accepted_at, task.submitted_at, task.held_at, task.closed_at)
+            moments = (
+                task.opened_at,
+                task.dispatched_at,
+                task.accepted_at,
+                task.submitted_at,
+                task.held_at,
+                task.closed_at,
+            )
             newest = max(newest, *(moment for moment in moments if moment is not None))
         return max(at, newest)
 
@@ -233,6 +240,7 @@ class Transition:
     def supersede(self, by: str, at: datetime) -> None:
         """Another run takes over: undispatched steps are cancelled, open ones are finished."""
         at = self._not_back(at)
+        self.catch_up(at)
         self.run = replace(self.run, superseded_by=by)
         self.say("run.superseded", at, {"incident": self.run.incident, "run": self.run.id, "by": by})
         self.drop_undispatched("superseded", at)

@@ -1,4 +1,4 @@
-"""What command works with: plans, incidents, runs, tasks, receipts, timers, and the events they leave."""
+"""What command works with: plans, incidents, runs, tasks, receipts, timers, and what happened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import MappingProxyType
 from cityheart.kernel.text import Text, text
 
 __all__ = [
-    "EVENTS",
     "FINAL",
     "OPEN",
     "ROLE_TITLES",
@@ -48,39 +47,6 @@ ROLE_TITLES: Mapping[str, Text] = MappingProxyType(
         "coordinator": text("指挥协调员", "Coordinator"),
         "duty_officer": text("值班长", "Duty officer"),
         "mayor": text("市领导", "Mayor"),
-    }
-)
-
-EVENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "plan.published": "a plan version was published; it never changes again",
-        "incident.opened": "an incident was opened, with its alert, kind and level",
-        "incident.level_changed": "the incident goes on at another level",
-        "incident.alert_over": "the alert behind the incident ended",
-        "incident.lifted": "a named person lifted the response: what was not dispatched is cancelled",
-        "incident.closed": "every run is closed and the matter is over",
-        "run.started": "a plan was set going: its tasks with their planned moments, and the steps left out",
-        "run.superseded": "another run took the place of this one; its undispatched steps are cancelled",
-        "run.closed": "every task of the run is closed or cancelled",
-        "task.dispatched": "a department has the task, with the moments by which to accept and to finish",
-        "task.accepted": "the department signed for the task",
-        "task.late_accept": "the moment to accept passed without a signature",
-        "task.overdue": "the due moment passed without a submission",
-        "task.escalated": "a rung of the escalation ladder was reached",
-        "task.file_added": "a file was added to the task",
-        "task.submitted": "the department reported the work done, with its receipt",
-        "task.verified": "the work was checked and found done",
-        "task.closed": "the task is over",
-        "task.rejected": "the work was checked and found wanting: another round of the same department",
-        "task.returned": "the department returned the task with a reason; the coordinator decides",
-        "task.return_upheld": "the return was right: the task goes to another department",
-        "task.sent_back": "the return was not right: the task goes on, the clock having stood still",
-        "task.reassigned": "the coordinator gave the task to another department",
-        "task.extension_requested": "the department asked for more time",
-        "task.extension_decided": "the coordinator granted or refused more time",
-        "task.suspended": "the task rests, its clock stands still",
-        "task.resumed": "the task goes on",
-        "task.cancelled": "the task is no longer needed",
     }
 )
 

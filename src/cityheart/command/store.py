@@ -178,6 +178,13 @@ _DROP_TIMERS = timer_table.delete().where(
 )
 
 
+def _insert_new(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless its key is there; whether it was inserted."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
+    return conn.execute(statement).first() is not None
+
+
 # ── plans ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -193,8 +200,7 @@ def publish_plan(
         "published_at": at,
         "published_by": by,
     }
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    return conn.execute(insert(plan_table).values(values).on_conflict_do_nothing()).rowcount == 1
+    return _insert_new(conn, plan_table, values)
 
 
 def plan_digest(conn: sa.Connection, name: str, version: str) -> str | None:
@@ -224,8 +230,7 @@ def plans(conn: sa.Connection) -> list[tuple[str, datetime]]:
 
 def open_incident(conn: sa.Connection, incident: Incident) -> bool:
     """Store a new incident; ``False`` when it is there already."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    return conn.execute(insert(incident_table).values(asdict(incident)).on_conflict_do_nothing()).rowcount == 1
+    return _insert_new(conn, incident_table, asdict(incident))
 
 
 def lock_incident(conn: sa.Connection, id: str) -> Incident | None:
@@ -435,9 +440,7 @@ def _iso(moment: datetime) -> str:
 
 def add_file(conn: sa.Connection, task: str, file: File, at: datetime, by: str) -> bool:
     """Attach a file to a task; ``False`` when this content is attached already."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    values = {"task": task, **asdict(file), "at": at, "by": by}
-    return conn.execute(insert(file_table).values(values).on_conflict_do_nothing()).rowcount == 1
+    return _insert_new(conn, file_table, {"task": task, **asdict(file), "at": at, "by": by})
 
 
 def files_waiting(conn: sa.Connection, task: str) -> list[File]:
