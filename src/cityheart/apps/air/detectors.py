@@ -152,7 +152,7 @@ class _Run:
             models = self.models()
             ready = models.ready
             present = part.derived.city_24h[at]
-            issued = forecast.predict(models, rows, base, clock) if ready else forecast.persistence(present)
+            issued = forecast.predict(models, rows, base, clock) if ready else forecast.persistence(present, base)
             self.remember(rows, base, clock, part.derived, at)
             self.judge(part, at, day, issued, ready)
 

@@ -221,12 +221,13 @@ class Forecast:
     heavy: Array
 
 
-def persistence(present: Array) -> Forecast:
-    """The present 24-hour index (hours,) for every lead, without a band. Heavy pollution is taken as certain today when
-    the present index is heavy, and never for the days after: past leads it was wrong more often than right."""
+def persistence(present: Array, base: Array) -> Forecast:
+    """The ``present`` 24-hour index (hours,) for every lead, without a band. Heavy pollution is taken as certain today
+    when the present index and ``base``, that of the day so far, are heavy, and never for the days after: there it was
+    wrong more often than right."""
     value = np.repeat(present[:, None], LEADS, axis=1)
     heavy = np.zeros_like(value)
-    heavy[:, 0] = present > HEAVY
+    heavy[:, 0] = (present > HEAVY) & (base > HEAVY)
     heavy[np.isnan(present)] = np.nan
     empty = np.full_like(value, np.nan)
     return Forecast(value, empty, empty, heavy)

@@ -55,7 +55,7 @@ def skill(read: Reader, now: datetime) -> Mapping[str, object]:
     return {
         "type": "table",
         "columns": [
-            {"name": "lead", "title": text("提前", "Lead")},
+            {"name": "lead", "title": text("提前", "Lead"), "unit": "d"},
             {"name": "days", "title": text("天数", "Days")},
             {"name": "error", "title": text("平均误差", "Mean error"), "unit": "AQI"},
             {"name": "persistence", "title": text("持续性误差", "Error of persistence"), "unit": "AQI"},
@@ -64,7 +64,7 @@ def skill(read: Reader, now: datetime) -> Mapping[str, object]:
             {"name": "misses", "title": text("漏报", "Missed")},
         ],
         "rows": [
-            [_lead(one.lead), one.days, one.error, one.error_persistence, one.hits, one.false_alarms, one.misses]
+            [one.lead, one.days, one.error, one.error_persistence, one.hits, one.false_alarms, one.misses]
             for one in judged
         ],
         "note": text(
@@ -73,12 +73,6 @@ def skill(read: Reader, now: datetime) -> Mapping[str, object]:
             "told reliably: no warning rests on it.",
         ),
     }
-
-
-def _lead(lead: int) -> Text:
-    if lead == 0:
-        return text("当日", "Today")
-    return text(f"{lead} 天后", f"{lead} day{'s' if lead > 1 else ''} ahead")
 
 
 def _instant(moment: datetime) -> str:
