@@ -1,4 +1,4 @@
-"""A small city to watch: noise readings of stations, a keyed detector per station, one for the city, a query detector."""
+"""A small city to watch: noise readings of stations, keyed detectors per station and for the city, a query detector."""
 
 from __future__ import annotations
 
