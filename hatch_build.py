@@ -68,7 +68,7 @@ def npm(*args: str) -> None:
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run([str(node), str(script), *args], cwd=CONSOLE, env=environment)
     if done.returncode:
-        sys.exit(f"the console: npm {' '.join(args)} failed, see above (SKIP_CONSOLE=1 sets up without the console)")
+        sys.exit(f"in console/: npm {' '.join(args)} failed, see above; SKIP_CONSOLE=1 builds no console")
 
 
 if __name__ == "__main__":
