@@ -4,10 +4,10 @@ import { useCity, useSession } from "./api/queries";
 import type { Session } from "./api/types";
 import { useWords } from "./i18n";
 import { LiveProvider } from "./live/LiveProvider";
-import { Login } from "./pages/Login";
 import { may, Shell } from "./ui/Shell";
 import { Empty, Failure, Fence, Loading, Panel } from "./ui/states";
 
+const Login = lazy(() => import("./pages/Login"));
 const Command = lazy(() => import("./pages/Command"));
 const AlertPage = lazy(() => import("./pages/AlertPage"));
 const Incidents = lazy(() => import("./pages/Incidents"));
@@ -22,10 +22,17 @@ export function App() {
   if (session.data === undefined)
     return (
       <main className="login">
-        <Panel>{session.error ? <Failure error={session.error} retry={() => void session.refetch()} /> : <Loading />}</Panel>
+        <Panel>
+          {session.error ? <Failure error={session.error} retry={() => void session.refetch()} /> : <Loading />}
+        </Panel>
       </main>
     );
-  if (session.data === null) return <Login />;
+  if (session.data === null)
+    return (
+      <Suspense fallback={<Loading />}>
+        <Login />
+      </Suspense>
+    );
   return <Inside session={session.data} />;
 }
 

@@ -162,10 +162,13 @@ export const useLayerSeries = (layer: Layer | null, key: string | null, hours: n
     queryKey: ["layer", "series", layer?.id, key, hours],
     queryFn: async (): Promise<SeriesEvidence> => {
       const path = `/api/layers/${encodeURIComponent(layer?.id ?? "")}/series`;
-      const answer = await get<Partial<SeriesEvidence> & { points?: SeriesEvidence["series"][number]["points"] }>(path, {
-        key,
-        hours,
-      });
+      const answer = await get<Partial<SeriesEvidence> & { points?: SeriesEvidence["series"][number]["points"] }>(
+        path,
+        {
+          key,
+          hours,
+        },
+      );
       return {
         type: "series",
         title: answer.title ?? layer?.title ?? {},

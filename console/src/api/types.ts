@@ -256,16 +256,7 @@ export interface IncidentDetail extends Incident {
   log: CityEvent[];
 }
 
-export const RATES = [
-  "sign_in",
-  "handled",
-  "on_time",
-  "overdue",
-  "closed",
-  "rework",
-  "return",
-  "extension",
-] as const;
+export const RATES = ["sign_in", "handled", "on_time", "overdue", "closed", "rework", "return", "extension"] as const;
 export type RateName = (typeof RATES)[number];
 
 export interface Rate {

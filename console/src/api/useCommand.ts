@@ -13,7 +13,11 @@ export interface Intent {
 export class CommandIds {
   private current: { key: string; id: string } | null = null;
 
+  /** With `fixed`, every intent has that id: the city then refuses a second, different one. */
+  constructor(private readonly fixed: string | null = null) {}
+
   of({ path, body }: Intent): string {
+    if (this.fixed !== null) return this.fixed;
     const key = JSON.stringify([path, body ?? {}]);
     if (this.current?.key !== key) this.current = { key, id: commandId() };
     return this.current.id;
@@ -25,15 +29,18 @@ export class CommandIds {
   }
 }
 
-export function useCommand<T>(options: { done?: (answer: T) => void; failed?: (error: unknown) => void } = {}) {
+export function useCommand<T>(
+  options: { id?: string; done?: (answer: T) => void; failed?: (error: unknown) => void } = {},
+) {
   const client = useQueryClient();
-  const ids = useRef(new CommandIds());
+  const ids = useRef(new CommandIds(options.id));
   return useMutation({
-    mutationFn: (intent: Intent) =>
-      post<T>(intent.path, { ...intent.body, command_id: ids.current.of(intent) }),
+    mutationFn: (intent: Intent) => post<T>(intent.path, { ...intent.body, command_id: ids.current.of(intent) }),
     onSuccess: (answer) => {
       ids.current.done();
-      void client.invalidateQueries({ predicate: ({ queryKey }) => !["session", "declared"].includes(String(queryKey[0])) });
+      void client.invalidateQueries({
+        predicate: ({ queryKey }) => !["session", "declared"].includes(String(queryKey[0])),
+      });
       options.done?.(answer);
     },
     onError: (error) => options.failed?.(error),

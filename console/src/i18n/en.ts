@@ -47,7 +47,8 @@ export const en: Dictionary = {
   "login.password": "Password",
   "login.show": "Show or hide the password",
   "login.enter": "Log in",
-  "login.refused": "The user name or password is wrong. Check both and try again, or ask the administrator to reset the password.",
+  "login.refused":
+    "The user name or password is wrong. Check both and try again, or ask the administrator to reset the password.",
   "live.lost": "The live link to the city is lost and is being made again; what you see may be out of date.",
   "live.raised": "New alert: {name}",
   "live.changed": "Alert level changed: {name}",
@@ -324,7 +325,8 @@ export const en: Dictionary = {
   "scores.n": "Tasks",
   "scores.late": "Late",
   "scores.custody": "Charged time",
-  "scores.notRanked": "Departments with fewer than 10 tasks are not ranked. Open any rate to see every record behind it.",
+  "scores.notRanked":
+    "Departments with fewer than 10 tasks are not ranked. Open any rate to see every record behind it.",
   "scores.noEvents": "No records",
   "scores.task": "Task",
   "scores.counted": "Counted",
@@ -376,7 +378,8 @@ export const en: Dictionary = {
   "quality.emptyWhy": "They are computed when the first rows land.",
   "drift.title": "Schema drift",
   "drift.empty": "The source's columns match the contract.",
-  "drift.meaning": "These columns are not in the contract; they are kept as text. Agree them with the owner, then amend the contract.",
+  "drift.meaning":
+    "These columns are not in the contract; they are kept as text. Agree them with the owner, then amend the contract.",
   "quarantine.title": "Quarantine",
   "quarantine.count": "{n} rows",
   "quarantine.state": "State",
@@ -386,7 +389,8 @@ export const en: Dictionary = {
   "quarantine.replayed": "Replayed",
   "quarantine.dismissed": "Dismissed",
   "quarantine.empty": "No rows here",
-  "quarantine.emptyWhy": "Rows that break the contract are kept here with reason and bytes, to be replayed after a fix.",
+  "quarantine.emptyWhy":
+    "Rows that break the contract are kept here with reason and bytes, to be replayed after a fix.",
   "quarantine.more": "The first {shown} of {n} rows are shown; a replay takes them all.",
   "quarantine.col.at": "Time",
   "quarantine.col.row": "Row",

@@ -29,9 +29,10 @@ export default function CityMap({
   onSelect: (key: string) => void;
 }) {
   const { say, language, t } = useWords();
-  const scheme = useComputedColorScheme("light");
+  const scheme = useComputedColorScheme("light", { getInitialValueInEffect: false });
   const box = useRef<HTMLDivElement>(null);
   const map = useRef<maplibre.Map | null>(null);
+  const [loaded, setLoaded] = useState(false);
   const [failed, setFailed] = useState<string | null>(null);
   const select = useRef(onSelect);
   select.current = onSelect;
@@ -76,20 +77,18 @@ export default function CityMap({
     made.on("mouseleave", SELECTABLE, () => {
       made.getCanvas().style.cursor = "";
     });
+    made.once("load", () => setLoaded(true));
     made.once("idle", () => box.current?.setAttribute("data-ready", "true"));
     return () => {
       map.current = null;
+      setLoaded(false);
       made.remove();
     };
   }, []);
 
   useEffect(() => {
-    const present = map.current;
-    if (present === null) return;
-    const apply = () => present.setStyle(style, { diff: true });
-    if (present.isStyleLoaded()) apply();
-    else present.once("load", apply);
-  }, [style]);
+    if (loaded) map.current?.setStyle(style, { diff: true });
+  }, [style, loaded]);
 
   useEffect(() => {
     const canvas = map.current?.getCanvas();

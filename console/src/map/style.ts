@@ -2,8 +2,8 @@
 
 import type { Feature, FeatureCollection, Point } from "geojson";
 import type { StyleSpecification } from "maplibre-gl";
-import { pick } from "../i18n";
 import type { Language, Layer, LayerFeature } from "../api/types";
+import { pick } from "../i18n";
 import { ink } from "../ui/severity";
 import { bandOf } from "./bands";
 
@@ -56,8 +56,26 @@ export function pointsOf(
 }
 
 const PALETTE = {
-  light: { ground: "#e9edf2", city: "#f5f7f9", line: "#d5dce4", edge: "#8795a6", text: "#2b3848", halo: "#f5f7f9", accent: "#0f766e", ring: "#ffffff" },
-  dark: { ground: "#0f1720", city: "#141e2a", line: "#1f2b39", edge: "#56697f", text: "#c9d4e0", halo: "#141e2a", accent: "#4cc2b5", ring: "#0f1720" },
+  light: {
+    ground: "#e9edf2",
+    city: "#f5f7f9",
+    line: "#d5dce4",
+    edge: "#8795a6",
+    text: "#2b3848",
+    halo: "#f5f7f9",
+    accent: "#0f766e",
+    ring: "#ffffff",
+  },
+  dark: {
+    ground: "#0f1720",
+    city: "#141e2a",
+    line: "#1f2b39",
+    edge: "#56697f",
+    text: "#c9d4e0",
+    halo: "#141e2a",
+    accent: "#4cc2b5",
+    ring: "#0f1720",
+  },
 };
 
 export function cityStyle(
@@ -78,7 +96,15 @@ export function cityStyle(
           properties: {},
           geometry: {
             type: "Polygon",
-            coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]],
+            coordinates: [
+              [
+                [west, south],
+                [east, south],
+                [east, north],
+                [west, north],
+                [west, south],
+              ],
+            ],
           },
         },
       },
@@ -150,8 +176,9 @@ export function cityStyle(
           "text-field": ["get", "label"],
           "text-font": FONT,
           "text-size": ["interpolate", ["linear"], ["zoom"], 8, 11, 10, 13],
-          "text-padding": 6,
-          "symbol-sort-key": ["-", 0, ["get", "order"]],
+          "text-allow-overlap": true,
+          "text-padding": 5,
+          "symbol-sort-key": ["get", "order"],
         },
         paint: { "text-color": ["case", ["get", "stale"], colours.text, ["get", "ink"]] },
       },
@@ -174,8 +201,14 @@ function graticule([west, south, east, north]: [number, number, number, number])
     lines.push({ type: "Feature", properties: { label }, geometry: { type: "LineString", coordinates } });
   const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   for (let at = Math.ceil(west / step); at * step < east; at++)
-    line(`${(at * step).toFixed(digits)}°E`, [[at * step, south], [at * step, north]]);
+    line(`${(at * step).toFixed(digits)}°E`, [
+      [at * step, south],
+      [at * step, north],
+    ]);
   for (let at = Math.ceil(south / step); at * step < north; at++)
-    line(`${(at * step).toFixed(digits)}°N`, [[west, at * step], [east, at * step]]);
+    line(`${(at * step).toFixed(digits)}°N`, [
+      [west, at * step],
+      [east, at * step],
+    ]);
   return { type: "FeatureCollection", features: lines };
 }

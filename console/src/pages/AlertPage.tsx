@@ -22,7 +22,9 @@ export default function AlertPage() {
   if (alert.data === undefined)
     return (
       <div className="page">
-        <Panel>{alert.error ? <Failure error={alert.error} retry={() => void alert.refetch()} /> : <Loading lines={8} />}</Panel>
+        <Panel>
+          {alert.error ? <Failure error={alert.error} retry={() => void alert.refetch()} /> : <Loading lines={8} />}
+        </Panel>
       </div>
     );
   return <AlertView alert={alert.data} />;
@@ -92,7 +94,6 @@ function AlertView({ alert }: { alert: AlertDetail }) {
             </Panel>
           )}
           {[...series, ...rows].map((evidence, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: pieces of evidence have no id of their own
             <Panel key={index} title={say(evidence.title)}>
               <div className="body">
                 <EvidenceView evidence={evidence} extent={extent} now={now} />
@@ -109,7 +110,10 @@ function AlertView({ alert }: { alert: AlertDetail }) {
                 onSubmit={(event) => {
                   event.preventDefault();
                   if (!acknowledge.isPending)
-                    acknowledge.mutate({ path: `/api/alerts/${encodeURIComponent(alert.id)}/acknowledge`, body: { note } });
+                    acknowledge.mutate({
+                      path: `/api/alerts/${encodeURIComponent(alert.id)}/acknowledge`,
+                      body: { note },
+                    });
                 }}
               >
                 <span className="quiet">{t("acknowledge.meaning")}</span>
@@ -180,7 +184,9 @@ function Law({ alert }: { alert: AlertDetail }) {
           <dt>{t("law.issuer")}</dt>
           <dd>{say(alert.issuer) || "—"}</dd>
           <dt>{t("law.issued")}</dt>
-          <dd>{alert.issued_at ? <Moment at={alert.issued_at} /> : <span className="quiet">{t("law.notIssued")}</span>}</dd>
+          <dd>
+            {alert.issued_at ? <Moment at={alert.issued_at} /> : <span className="quiet">{t("law.notIssued")}</span>}
+          </dd>
         </dl>
       </div>
     </Panel>

@@ -1,6 +1,6 @@
 /** The command page: what has happened (left), where (centre), what it is (right), and the city's own panels below. */
 
-import { Button, Select } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, usePanels } from "../api/queries";
@@ -10,8 +10,8 @@ import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { bandOf } from "../map/bands";
 import { AlertQueue, AlertStateTag } from "../ui/AlertQueue";
-import { DispatchSheet } from "../ui/DispatchSheet";
 import { Declared } from "../ui/Declared";
+import { DispatchSheet } from "../ui/DispatchSheet";
 import { CellView, SeriesFigure } from "../ui/Evidence";
 import { Severity } from "../ui/Severity";
 import { triage } from "../ui/severity";
@@ -106,7 +106,10 @@ export default function Command() {
             )
           }
         </Shown>
-        <div className="line quiet" style={{ borderTop: "1px solid var(--line)", marginTop: "auto", padding: "6px 12px" }}>
+        <div
+          className="keys line quiet"
+          style={{ borderTop: "1px solid var(--line)", marginTop: "auto", padding: "6px 12px" }}
+        >
           <span>
             <kbd>J</kbd> <kbd>K</kbd> {t("keys.move")}
           </span>
@@ -127,14 +130,19 @@ export default function Command() {
         title={layer ? say(layer.title) : t("map.title")}
         aside={
           layers.data && layers.data.length > 1 ? (
-            <Select
-              size="xs"
-              aria-label={t("map.layer")}
-              data={layers.data.map(({ id, title }) => ({ value: id, label: say(title) }))}
-              value={layer?.id ?? null}
-              allowDeselect={false}
-              onChange={(id) => change({ layer: id, point: null })}
-            />
+            <Button.Group aria-label={t("map.layer")}>
+              {layers.data.map(({ id, title }) => (
+                <Button
+                  key={id}
+                  size="compact-xs"
+                  variant={id === layer?.id ? "filled" : "default"}
+                  aria-pressed={id === layer?.id}
+                  onClick={() => change({ layer: id, point: null })}
+                >
+                  {say(title)}
+                </Button>
+              ))}
+            </Button.Group>
           ) : (
             <span className="quiet">{t("map.schematic")}</span>
           )
@@ -148,21 +156,21 @@ export default function Command() {
               <Shown of={features}>
                 {({ features: found }) => (
                   <>
-                  <div className="map">
-                    <Suspense fallback={<Loading />}>
-                      {city && (
-                        <CityMap
-                          key={layer.id}
-                          bounds={city.bounds}
-                          layer={layer}
-                          features={found}
-                          selected={station}
-                          onSelect={(key) => change({ point: key, alert: null })}
-                        />
-                      )}
-                    </Suspense>
-                  </div>
-                  <Bands layer={layer} />
+                    <div className="map">
+                      <Suspense fallback={<Loading />}>
+                        {city && (
+                          <CityMap
+                            key={layer.id}
+                            bounds={city.bounds}
+                            layer={layer}
+                            features={found}
+                            selected={station}
+                            onSelect={(key) => change({ point: key, alert: null })}
+                          />
+                        )}
+                      </Suspense>
+                    </div>
+                    <Bands layer={layer} />
                   </>
                 )}
               </Shown>
@@ -198,9 +206,7 @@ export default function Command() {
       </div>
 
       <DeclaredPanels />
-      {dispatching !== null && (
-        <DispatchSheet alert={dispatching} digest={null} close={() => setDispatching(null)} />
-      )}
+      {dispatching !== null && <DispatchSheet alert={dispatching} digest={null} close={() => setDispatching(null)} />}
     </div>
   );
 }
@@ -299,15 +305,7 @@ function AlertObject({
   );
 }
 
-function PointObject({
-  layer,
-  feature,
-  close,
-}: {
-  layer: Layer;
-  feature: LayerFeature | null;
-  close: () => void;
-}) {
+function PointObject({ layer, feature, close }: { layer: Layer; feature: LayerFeature | null; close: () => void }) {
   const { t, say, number } = useWords();
   const now = useNow();
   const key = feature?.properties.key ?? null;
@@ -327,17 +325,25 @@ function PointObject({
     >
       <div className="body stack">
         <div className="reading numeric">
-          {band && <span className="swatch" style={{ alignSelf: "center", background: band.colour, height: 16, width: 16 }} />}
+          {band && (
+            <span className="swatch" style={{ alignSelf: "center", background: band.colour, height: 16, width: 16 }} />
+          )}
           <strong>{number(value, 0)}</strong>
           <span>{layer.unit}</span>
           {band && <span>{say(band.label)}</span>}
-          {stale && <span className="tag" data-tone="late">{t("stale")}</span>}
+          {stale && (
+            <span className="tag" data-tone="late">
+              {t("stale")}
+            </span>
+          )}
         </div>
         <div className="quiet">
           {t("asOf")} <Moment at={at} ago />
         </div>
         <h3 style={{ margin: 0 }}>{t("point.hours", { n: SERIES_HOURS })}</h3>
-        <Shown of={series}>{(evidence) => <SeriesFigure evidence={evidence} now={floorHour(now)} height={200} />}</Shown>
+        <Shown of={series}>
+          {(evidence) => <SeriesFigure evidence={evidence} now={floorHour(now)} height={200} />}
+        </Shown>
         {more.length > 0 && (
           <dl className="pairs">
             {more.map(([field, content]) => (
@@ -426,7 +432,11 @@ function PointList({
                       )}
                     </td>
                     <td className="tight right">
-                      {properties.stale && <span className="tag" data-tone="late">{t("stale")}</span>}{" "}
+                      {properties.stale && (
+                        <span className="tag" data-tone="late">
+                          {t("stale")}
+                        </span>
+                      )}{" "}
                       <Moment at={properties.at} shape={properties.stale ? "short" : "hour"} />
                     </td>
                   </tr>

@@ -1,21 +1,22 @@
 /** One incident: its plan as a timeline, every task with its clocks, and the log of what was done by whom. */
 
-import { Button, Modal, Textarea } from "@mantine/core";
+import { Button, Textarea } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
 import { useIncident, usePanels, useSession } from "../api/queries";
 import type { CityEvent, IncidentDetail } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { type Key, useWords } from "../i18n";
+import { Declared } from "../ui/Declared";
 import { Severity, SeverityMark } from "../ui/Severity";
+import { Sheet } from "../ui/Sheet";
 import { may } from "../ui/Shell";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
-import { TaskDrawer } from "../ui/TaskPanel";
+import { TaskSheet } from "../ui/TaskPanel";
 import { Moment } from "../ui/Time";
 import { Timeline } from "../ui/Timeline";
 import { useTell } from "../ui/Toast";
-import { Declared } from "../ui/Declared";
 import { eventWord } from "./eventWord";
 import { TaskCounts } from "./Incidents";
 
@@ -26,7 +27,11 @@ export default function IncidentPage() {
     return (
       <div className="page">
         <Panel>
-          {incident.error ? <Failure error={incident.error} retry={() => void incident.refetch()} /> : <Loading lines={8} />}
+          {incident.error ? (
+            <Failure error={incident.error} retry={() => void incident.refetch()} />
+          ) : (
+            <Loading lines={8} />
+          )}
         </Panel>
       </div>
     );
@@ -109,7 +114,7 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
         <Declared key={panel.id} panel={panel} />
       ))}
       <Log events={incident.log} />
-      <TaskDrawer task={task} close={() => select(null)} inIncident />
+      <TaskSheet task={task} close={() => select(null)} inIncident />
       {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
     </div>
   );
@@ -146,6 +151,8 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
   const { t } = useWords();
   const tell = useTell();
   const [reason, setReason] = useState("");
+  const words = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => words.current?.focus(), []);
   const lift = useCommand<unknown>({
     done: () => {
       tell.done(t("lift.done"));
@@ -153,20 +160,23 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
     },
   });
   return (
-    <Modal opened onClose={close} title={<strong>{t("lift")}</strong>} closeButtonProps={{ "aria-label": t("close") }}>
+    <Sheet close={close} title={t("lift")}>
       <form
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
           if (!lift.isPending)
-            lift.mutate({ path: `/api/incidents/${encodeURIComponent(incident.id)}/lift`, body: { reason: reason.trim() } });
+            lift.mutate({
+              path: `/api/incidents/${encodeURIComponent(incident.id)}/lift`,
+              body: { reason: reason.trim() },
+            });
         }}
       >
         <span>{t("lift.meaning")}</span>
         <Textarea
           label={t("act.reason")}
           required
-          data-autofocus
+          ref={words}
           autosize
           minRows={2}
           value={reason}
@@ -182,7 +192,7 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
           </Button>
         </div>
       </form>
-    </Modal>
+    </Sheet>
   );
 }
 
@@ -203,7 +213,6 @@ function Log({ events }: { events: CityEvent[] }) {
       {events.length === 0 ? (
         <Empty title={t("log.empty")} />
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
         <section ref={box} tabIndex={0} aria-label={t("log.title")} style={{ maxHeight: 320, overflow: "auto" }}>
           <div style={{ height: rows.getTotalSize(), position: "relative" }}>
             {rows.getVirtualItems().map(({ index, start, size }) => {
@@ -245,7 +254,11 @@ function Log({ events }: { events: CityEvent[] }) {
 function describe({ data }: CityEvent, say: (text: Record<string, string> | string) => string): string {
   const parts = [data.title, data.unit_title, data.step, data.unit, data.to, data.reason, data.note];
   const words = parts.flatMap((part) =>
-    typeof part === "string" ? [part] : typeof part === "object" && part !== null ? [say(part as Record<string, string>)] : [],
+    typeof part === "string"
+      ? [part]
+      : typeof part === "object" && part !== null
+        ? [say(part as Record<string, string>)]
+        : [],
   );
   return [...new Set(words.filter((word) => word !== ""))].join(" · ");
 }

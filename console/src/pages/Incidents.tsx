@@ -9,7 +9,17 @@ import { TaskStateIcon } from "../ui/TaskState";
 import { Moment } from "../ui/Time";
 
 const STATES = ["open", "closed", "all"] as const;
-const SHOWN: TaskState[] = ["scheduled", "dispatched", "accepted", "submitted", "returned", "suspended", "verified", "closed", "cancelled"];
+const SHOWN: TaskState[] = [
+  "scheduled",
+  "dispatched",
+  "accepted",
+  "submitted",
+  "returned",
+  "suspended",
+  "verified",
+  "closed",
+  "cancelled",
+];
 
 export default function Incidents() {
   const { t, say } = useWords();
@@ -55,7 +65,12 @@ export default function Incidents() {
                   </thead>
                   <tbody>
                     {items.map((incident) => (
-                      <tr key={incident.id} data-link data-testid="incident-row" onClick={() => go(`/incidents/${incident.id}`)}>
+                      <tr
+                        key={incident.id}
+                        data-link
+                        data-testid="incident-row"
+                        onClick={() => go(`/incidents/${incident.id}`)}
+                      >
                         <td>
                           <Severity level={incident.level} />
                         </td>

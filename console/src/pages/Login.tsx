@@ -7,7 +7,7 @@ import { useWords } from "../i18n";
 import { Mark } from "../ui/icons";
 import { Switches } from "../ui/Shell";
 
-export function Login() {
+export default function Login() {
   const { t } = useWords();
   const client = useQueryClient();
   const [username, setUsername] = useState("");

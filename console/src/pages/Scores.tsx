@@ -1,6 +1,6 @@
 /** The departments' scores: every rate with its numerator and denominator, and the events behind it. */
 
-import { Button, Drawer, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useScoreEvents, useScores } from "../api/queries";
@@ -8,6 +8,7 @@ import { type Cell, type DepartmentScore, RATES, type Rate, type RateName, type 
 import { useWords } from "../i18n";
 import { cityTime, dayStart, duration } from "../time/format";
 import { CellView } from "../ui/Evidence";
+import { Sheet } from "../ui/Sheet";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
 
@@ -141,16 +142,15 @@ export default function Scores() {
           </div>
         </Panel>
       )}
-      <Drawer
-        opened={drill !== null}
-        onClose={() => setDrill(null)}
-        position="right"
-        size={720}
-        closeButtonProps={{ "aria-label": t("close") }}
-        title={drill && <strong>{`${say(drill.department.title)} · ${t(`rate.${drill.rate}`)}`}</strong>}
-      >
-        {drill && <Events department={drill.department.department} rate={drill.rate} from={from} to={to} />}
-      </Drawer>
+      {drill && (
+        <Sheet
+          at="side"
+          close={() => setDrill(null)}
+          title={`${say(drill.department.title)} · ${t(`rate.${drill.rate}`)}`}
+        >
+          <Events department={drill.department.department} rate={drill.rate} from={from} to={to} />
+        </Sheet>
+      )}
     </div>
   );
 }
@@ -200,7 +200,9 @@ function Events({
     <Shown of={events} lines={8}>
       {({ items }) => {
         if (items.length === 0) return <Empty title={t("scores.noEvents")} />;
-        const columns = COLUMN_NAMES.filter((name) => items.some((row) => row[name] !== null && row[name] !== undefined));
+        const columns = COLUMN_NAMES.filter((name) =>
+          items.some((row) => row[name] !== null && row[name] !== undefined),
+        );
         return (
           <div style={{ overflow: "auto" }}>
             <table className="table">
@@ -214,9 +216,8 @@ function Events({
               </thead>
               <tbody>
                 {items.map((row, index) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: a record may stand for a task more than once
                   <tr key={index}>
-                    <td>
+                    <td className="wide">
                       <TaskReference row={row} />
                     </td>
                     {columns.map((name) => (

@@ -1,6 +1,6 @@
 /** One source: its deliveries, the quality of every field, columns that drifted in, and the rows it could not land. */
 
-import { Button, Select } from "@mantine/core";
+import { Button, NativeSelect } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
@@ -98,7 +98,7 @@ function SourceView({ source }: { source: SourceDetail }) {
 const STATES = ["open", "replayed", "dismissed"] as const;
 
 function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: boolean }) {
-  const { t, say, number } = useWords();
+  const { t, number } = useWords();
   const tell = useTell();
   const [params, setParams] = useSearchParams();
   const reason = params.get("reason");
@@ -119,31 +119,33 @@ function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: bo
       },
       { replace: true },
     );
-  const reasons = new Map((everything.data?.items ?? []).map(({ reason: { code, message } }) => [code, say(message)]));
+  const reasons = new Set(everything.data?.items.map(({ reason: { code } }) => code));
   return (
     <Panel
       title={t("quarantine.title")}
       aside={
         <span className="line">
-          {rows.data && <span className="quiet numeric">{t("quarantine.count", { n: number(rows.data.total, 0) })}</span>}
-          <Select
+          {rows.data && (
+            <span className="quiet numeric">{t("quarantine.count", { n: number(rows.data.total, 0) })}</span>
+          )}
+          <NativeSelect
             size="xs"
             aria-label={t("quarantine.state")}
-            allowDeselect={false}
             w={110}
             data={STATES.map((one) => ({ value: one, label: t(`quarantine.${one}`) }))}
             value={state}
-            onChange={(one) => change("state", one === "open" ? null : one)}
+            onChange={({ currentTarget: { value } }) => change("state", value === "open" ? null : value)}
           />
-          <Select
+          <NativeSelect
             size="xs"
             aria-label={t("quarantine.reason")}
-            placeholder={t("quarantine.allReasons")}
-            clearable
             w={190}
-            data={[...new Set([...reasons.keys(), ...(reason ? [reason] : [])])].map((code) => ({ value: code, label: code }))}
-            value={reason}
-            onChange={(code) => change("reason", code)}
+            data={[
+              { value: "", label: t("quarantine.allReasons") },
+              ...[...new Set([...reasons, ...(reason ? [reason] : [])])].map((code) => ({ value: code, label: code })),
+            ]}
+            value={reason ?? ""}
+            onChange={({ currentTarget: { value } }) => change("reason", value || null)}
           />
           {canReplay && state === "open" && (
             <Button
@@ -184,7 +186,10 @@ function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: bo
   );
 }
 
-const COLUMNS = { display: "grid", gridTemplateColumns: "120px 60px 200px minmax(180px, 1fr) minmax(240px, 2fr)" } as const;
+const COLUMNS = {
+  display: "grid",
+  gridTemplateColumns: "120px 60px 200px minmax(180px, 1fr) minmax(240px, 2fr)",
+} as const;
 
 function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
   const { t, say } = useWords();
@@ -196,13 +201,29 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
     overscan: 10,
   });
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <div ref={box} role="table" tabIndex={0} aria-label={t("quarantine.title")} style={{ maxHeight: 380, overflow: "auto" }}>
-      {/* biome-ignore lint/a11y/useSemanticElements: only the visible rows exist, so a real table cannot hold them */}
-      <div role="row" tabIndex={-1} className="quiet" style={{ ...COLUMNS, background: "var(--surface)", gap: 12, minWidth: 860, padding: "6px 12px", position: "sticky", top: 0, zIndex: 1 }}>
+    <div
+      ref={box}
+      role="table"
+      tabIndex={0}
+      aria-label={t("quarantine.title")}
+      style={{ maxHeight: 380, overflow: "auto" }}
+    >
+      <div
+        role="row"
+        tabIndex={-1}
+        className="quiet"
+        style={{
+          ...COLUMNS,
+          background: "var(--surface)",
+          gap: 12,
+          minWidth: 860,
+          padding: "6px 12px",
+          position: "sticky",
+          top: 0,
+          zIndex: 1,
+        }}
+      >
         {(["at", "row", "delivery", "reason", "raw"] as const).map((name) => (
-          // biome-ignore lint/a11y/useSemanticElements: see above
-          // biome-ignore lint/a11y/useFocusableInteractive: a heading is not operated
           <span key={name} role="columnheader">
             {t(`quarantine.col.${name}`)}
           </span>
@@ -213,7 +234,6 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
           const row = rows[index];
           if (row === undefined) return null;
           return (
-            // biome-ignore lint/a11y/useSemanticElements: see above
             <div
               key={key}
               role="row"
@@ -221,26 +241,30 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
               data-testid="quarantine-row"
               data-index={index}
               ref={shown.measureElement}
-              style={{ ...COLUMNS, borderTop: "1px solid var(--line)", gap: 12, left: 0, padding: "6px 12px", position: "absolute", top: start, width: "100%" }}
+              style={{
+                ...COLUMNS,
+                borderTop: "1px solid var(--line)",
+                gap: 12,
+                left: 0,
+                padding: "6px 12px",
+                position: "absolute",
+                top: start,
+                width: "100%",
+              }}
             >
-              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
               <span role="cell">
                 <Moment at={row.at} shape="short" />
               </span>
-              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
               <span role="cell" className="numeric">
                 {row.row ?? "—"}
               </span>
-              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
               <span role="cell" className="mono" style={{ overflowWrap: "anywhere" }}>
                 {row.delivery}
               </span>
-              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
               <span role="cell">
                 {row.reason.field && <span className="mono">{row.reason.field} </span>}
                 {say(row.reason.message)} <span className="quiet mono">{row.reason.code}</span>
               </span>
-              {/* biome-ignore lint/a11y/useSemanticElements: see above */}
               <span role="cell">
                 <code className="raw">{row.raw.length > 400 ? `${row.raw.slice(0, 400)}…` : row.raw}</code>
               </span>
@@ -308,7 +332,6 @@ function Deliveries({ source }: { source: SourceDetail }) {
       {source.deliveries.length === 0 ? (
         <Empty title={t("deliveries.empty")}>{t("deliveries.emptyWhy")}</Empty>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
         <section className="flush" tabIndex={0} aria-label={t("deliveries.title")} style={{ maxHeight: 420 }}>
           <table className="table">
             <thead>

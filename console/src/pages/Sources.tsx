@@ -42,7 +42,13 @@ export default function Sources() {
                     {items.map((source) => {
                       const path = `/sources/${encodeURIComponent(source.id)}`;
                       return (
-                        <tr key={source.id} data-link data-testid="source-row" data-source={source.id} onClick={() => go(path)}>
+                        <tr
+                          key={source.id}
+                          data-link
+                          data-testid="source-row"
+                          data-source={source.id}
+                          onClick={() => go(path)}
+                        >
                           <td>
                             <SourceStateWord state={source.state} />
                           </td>

@@ -9,7 +9,7 @@ import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { finished, running, tone } from "../ui/deadlines";
 import { Empty, Panel, Shown } from "../ui/states";
-import { TaskDrawer } from "../ui/TaskPanel";
+import { TaskSheet } from "../ui/TaskPanel";
 import { TaskStateWord } from "../ui/TaskState";
 import { TaskClock } from "../ui/Timeline";
 
@@ -86,10 +86,14 @@ export default function Tasks() {
                     onClick={() => change({ task: task.id })}
                   >
                     <span style={{ fontSize: 14, fontWeight: 600 }}>
-                      {say(task.title)} {task.round > 1 && <span className="tag">{t("task.round", { n: task.round })}</span>}
+                      {say(task.title)}{" "}
+                      {task.round > 1 && <span className="tag">{t("task.round", { n: task.round })}</span>}
                     </span>
                     {actor?.department === null && <span className="quiet">{say(task.unit_title)}</span>}
-                    <span className="line" style={{ justifyContent: "space-between", marginTop: "auto", width: "100%" }}>
+                    <span
+                      className="line"
+                      style={{ justifyContent: "space-between", marginTop: "auto", width: "100%" }}
+                    >
                       <TaskStateWord task={task} now={now} />
                       <TaskClock task={task} now={now} />
                     </span>
@@ -100,7 +104,11 @@ export default function Tasks() {
           )
         }
       </Shown>
-      <TaskDrawer task={all?.find(({ id }) => id === open) ?? null} close={() => change({ task: null })} inIncident={false} />
+      <TaskSheet
+        task={all?.find(({ id }) => id === open) ?? null}
+        close={() => change({ task: null })}
+        inIncident={false}
+      />
     </div>
   );
 }

@@ -36,14 +36,18 @@ export function AlertQueue({
     const press = (event: KeyboardEvent) => {
       const { target } = event;
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)))
+      if (
+        target instanceof HTMLElement &&
+        (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+      )
         return;
       const present = latest.current;
       const at = present.alerts.findIndex(({ id }) => id === present.selected);
       const chosen = present.alerts[at];
       const key = event.key.toLowerCase();
       if (key === "j" || key === "k") {
-        const next = present.alerts[at === -1 ? 0 : Math.min(present.alerts.length - 1, Math.max(0, at + (key === "j" ? 1 : -1)))];
+        const next =
+          present.alerts[at === -1 ? 0 : Math.min(present.alerts.length - 1, Math.max(0, at + (key === "j" ? 1 : -1)))];
         if (next === undefined) return;
         present.act.select(next.id);
         list.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(next.id)}"]`)?.focus();
@@ -94,7 +98,8 @@ export function AlertQueue({
 
 export function AlertStateTag({ alert }: { alert: Alert }) {
   const { t } = useWords();
-  const word: Key = alert.incident_id !== null && alert.state !== "ended" ? "alert.is.dispatched" : `alert.is.${alert.state}`;
+  const word: Key =
+    alert.incident_id !== null && alert.state !== "ended" ? "alert.is.dispatched" : `alert.is.${alert.state}`;
   return (
     <span className="tag" data-tone={alert.state === "raised" && alert.incident_id === null ? "accent" : undefined}>
       {t(word)}

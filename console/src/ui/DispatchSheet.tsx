@@ -1,8 +1,9 @@
 /** The last look before a plan runs: which departments, what, by when. One sheet is one command, however often pressed. */
 
-import { Button, Modal, Radio } from "@mantine/core";
-import { useState } from "react";
+import { Button } from "@mantine/core";
+import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
+import { commandId } from "../api/client";
 import { useSuggestion } from "../api/queries";
 import type { Alert, PlanStep, SuggestedPlan } from "../api/types";
 import { useCommand } from "../api/useCommand";
@@ -10,6 +11,7 @@ import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, duration, isoSeconds } from "../time/format";
 import { Severity } from "./Severity";
+import { Sheet } from "./Sheet";
 import { Empty, Failure, Shown } from "./states";
 import { useZone } from "./Time";
 import { useTell } from "./Toast";
@@ -27,14 +29,11 @@ export function DispatchSheet({
   const { t, say } = useWords();
   const suggestion = useSuggestion(alert.id);
   return (
-    <Modal
-      opened
-      onClose={close}
-      size="xl"
-      closeButtonProps={{ "aria-label": t("close") }}
+    <Sheet
+      close={close}
       title={
         <span className="line">
-          <strong>{t("dispatch.title")}</strong>
+          {t("dispatch.title")}
           <Severity level={alert.level} />
           {say(alert.subject.name)}
         </span>
@@ -49,7 +48,7 @@ export function DispatchSheet({
           )
         }
       </Shown>
-    </Modal>
+    </Sheet>
   );
 }
 
@@ -67,9 +66,15 @@ function Choice({
   const { t, say } = useWords();
   const tell = useTell();
   const [, go] = useLocation();
+  const confirm = useRef<HTMLButtonElement>(null);
+  // The plans come after the sheet has opened, too late for the sheet's own focus.
+  useEffect(() => confirm.current?.focus({ preventScroll: true }), []);
   const [chosen, setChosen] = useState(digest ?? plans[0]?.digest ?? "");
   const plan = plans.find((one) => one.digest === chosen) ?? plans[0];
+  // Made when the sheet opens: whatever is pressed on it, and however often, is one command.
+  const [id] = useState(commandId);
   const dispatch = useCommand<{ incident_id: string; run_id: string }>({
+    id,
     done: ({ incident_id }) => {
       tell.done(t("dispatch.done"));
       close();
@@ -81,11 +86,20 @@ function Choice({
   return (
     <div className="stack">
       {plans.length > 1 && (
-        <Radio.Group value={plan.digest} onChange={setChosen} label={t("dispatch.which")}>
+        <fieldset className="choice">
+          <legend>{t("dispatch.which")}</legend>
           {plans.map((one) => (
-            <Radio key={one.digest} value={one.digest} label={`${say(one.title)} · v${one.version}`} mt={4} />
+            <label key={one.digest}>
+              <input
+                type="radio"
+                name="plan"
+                checked={one.digest === plan.digest}
+                onChange={() => setChosen(one.digest)}
+              />
+              {say(one.title)} · v{one.version}
+            </label>
           ))}
-        </Radio.Group>
+        </fieldset>
       )}
       {plans.length === 1 && (
         <div>
@@ -103,7 +117,7 @@ function Choice({
         </Button>
         <Button
           data-testid="dispatch-confirm"
-          data-autofocus
+          ref={confirm}
           loading={dispatch.isPending}
           onClick={() =>
             dispatch.mutate({
@@ -156,12 +170,18 @@ export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: 
                 {step.after.length > 0
                   ? t("step.after", { steps: step.after.map((id) => titles.get(id) ?? id).join(t("listComma")) })
                   : ""}
-                {step.delay ? t("step.delayed", { length: length(step.delay) }) : step.after.length === 0 && t("step.atOnce")}
+                {step.delay
+                  ? t("step.delayed", { length: length(step.delay) })
+                  : step.after.length === 0 && t("step.atOnce")}
               </td>
               <td>{length(step.accept_within)}</td>
               <td>
                 {length(step.due)}
-                {deadline(step) && <div className="quiet">{deadline(step)}</div>}
+                {deadline(step) && (
+                  <div className="quiet">
+                    <time>{deadline(step)}</time>
+                  </div>
+                )}
               </td>
             </tr>
           ))}

@@ -72,7 +72,6 @@ function SeriesTable({ evidence }: { evidence: SeriesEvidence }) {
   return (
     <details>
       <summary>{t("chart.asTable")}</summary>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <section className="scroll" tabIndex={0} aria-label={say(evidence.title)}>
         <table className="table">
           <thead>
@@ -90,7 +89,6 @@ function SeriesTable({ evidence }: { evidence: SeriesEvidence }) {
               <tr key={time}>
                 <td>{cityTime(time, zone)}</td>
                 {values.map((value, column) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
                   <td key={column} className="right">
                     {number(value)}
                   </td>
@@ -128,7 +126,6 @@ export function EvidenceView({
           </span>
         )}
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <section className="figure" tabIndex={0} aria-label={say(evidence.title)}>
         <div className="scroll" style={{ maxHeight: 320, overflow: "auto" }}>
           <table className="table">
@@ -141,10 +138,8 @@ export function EvidenceView({
             </thead>
             <tbody>
               {evidence.rows.map((row, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: rows of evidence have no key of their own
                 <tr key={index}>
                   {row.map((cell, column) => (
-                    // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
                     <td key={column} className={typeof cell === "number" ? "right" : undefined}>
                       <CellView cell={cell} />
                     </td>
@@ -167,7 +162,7 @@ export function CellView({ cell }: { cell: Cell | Text }) {
   if (cell === null || cell === undefined) return <span className="quiet">—</span>;
   if (typeof cell === "number") return number(cell, Number.isInteger(cell) ? 0 : undefined);
   if (typeof cell === "boolean") return t(cell ? "yes" : "no");
-  if (typeof cell === "string") return MOMENT.test(cell) ? cityTime(cell, zone) : cell;
+  if (typeof cell === "string") return MOMENT.test(cell) ? <time dateTime={cell}>{cityTime(cell, zone)}</time> : cell;
   return say(cell);
 }
 
@@ -199,10 +194,8 @@ export function TableView({ content }: { content: TableContent }) {
         </thead>
         <tbody>
           {content.rows.map((row, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a declared table has no key of its own
             <tr key={index}>
               {row.map((cell, column) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: columns keep their place
                 <td key={column} className={typeof cell === "number" ? "right" : undefined}>
                   <CellView cell={cell} />
                 </td>
@@ -211,7 +204,11 @@ export function TableView({ content }: { content: TableContent }) {
           ))}
         </tbody>
       </table>
-      {content.note && <p className="quiet" style={{ margin: "4px 12px 8px" }}>{say(content.note)}</p>}
+      {content.note && (
+        <p className="quiet" style={{ margin: "4px 12px 8px" }}>
+          {say(content.note)}
+        </p>
+      )}
     </>
   );
 }
@@ -219,8 +216,7 @@ export function TableView({ content }: { content: TableContent }) {
 /** A panel that an application declared: a series, a table, rows or a text. */
 export function DeclaredView({ content, now }: { content: PanelContent; now: number | null }) {
   const { say } = useWords();
-  if (content.type === "series")
-    return <SeriesFigure evidence={content} now={now} height={180} table={true} />;
+  if (content.type === "series") return <SeriesFigure evidence={content} now={now} height={180} table={true} />;
   if (content.type === "table") return <TableView content={content} />;
   if (content.type === "rows") return <EvidenceView evidence={content} />;
   return <p style={{ margin: "0 12px 12px", whiteSpace: "pre-line" }}>{say(content.text)}</p>;

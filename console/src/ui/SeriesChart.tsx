@@ -2,17 +2,17 @@
 
 import { useComputedColorScheme } from "@mantine/core";
 import { LineChart } from "echarts/charts";
-import { AriaComponent, GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
 import * as echarts from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { useEffect, useRef } from "react";
 import type { SeriesEvidence, SeriesLine } from "../api/types";
 import { useWords, type Words } from "../i18n";
 import { zoneOffset } from "../time/format";
-import { FONTS } from "./theme";
 import { useZone } from "./Time";
+import { FONTS } from "./theme";
 
-echarts.use([LineChart, GridComponent, TooltipComponent, MarkLineComponent, AriaComponent, CanvasRenderer]);
+echarts.use([LineChart, GridComponent, TooltipComponent, MarkLineComponent, CanvasRenderer]);
 
 export interface Extent {
   from: number;
@@ -62,7 +62,7 @@ function options(
   let quiet = 0;
   const drawn: Record<string, unknown>[] = lines.map((line, index) => {
     const main = line.style === "forecast" || index === 0;
-    const dash = line.style === "forecast" ? [5, 4] : main ? "solid" : (quiet++ % 2 === 0 ? "solid" : [2, 3]);
+    const dash = line.style === "forecast" ? [5, 4] : main ? "solid" : quiet++ % 2 === 0 ? "solid" : [2, 3];
     const colour = main ? colours.accent : quiet % 2 === 1 ? colours.muted : colours.bar;
     return {
       type: "line",
@@ -110,8 +110,7 @@ function options(
       lineStyle: { color: colours.muted, type: "dotted", width: 1 },
     });
   const first = drawn[0];
-  if (first)
-    first.markLine = { symbol: "none", silent: true, animation: false, z: 2, data: marks };
+  if (first) first.markLine = { symbol: "none", silent: true, animation: false, z: 2, data: marks };
   const axis = {
     axisLine: { lineStyle: { color: colours.line } },
     axisTick: { lineStyle: { color: colours.line } },
@@ -122,7 +121,6 @@ function options(
   return {
     useUTC: true,
     animation: false,
-    aria: { enabled: true },
     textStyle: { fontFamily: FONTS, color: colours.ink },
     grid: { left: 4, right: several ? room(lines, words) : 12, top: 26, bottom: 2, containLabel: true },
     tooltip: {
@@ -131,8 +129,7 @@ function options(
       backgroundColor: colours.surface,
       borderColor: colours.line,
       textStyle: { color: colours.ink, fontSize: 12 },
-      valueFormatter: (value: unknown) =>
-        typeof value === "number" ? `${words.number(value)} ${evidence.unit}` : "—",
+      valueFormatter: (value: unknown) => (typeof value === "number" ? `${words.number(value)} ${evidence.unit}` : "—"),
       formatter: (given: unknown) => tooltip(given as TooltipLine[], evidence, lines, words),
     },
     xAxis: {
@@ -152,7 +149,8 @@ function options(
       axisLine: { show: false },
       name: evidence.unit,
       nameTextStyle: { color: colours.muted, fontSize: 11, align: "left" },
-      max: highest > 0 ? (range: { max: number }) => Math.ceil(Math.max(range.max, highest * 1.08) / 10) * 10 : undefined,
+      // Thresholds above all readings must still be seen.
+      max: ({ max }: { max: number }) => (highest > max ? roundUp(highest * 1.05) : null),
     },
     series: drawn,
   };
@@ -167,6 +165,12 @@ function room(lines: SeriesLine[], words: Words): number {
   const wide = (text: string) => [...text].reduce((sum, letter) => sum + (letter.charCodeAt(0) > 255 ? 11.5 : 6.2), 0);
   const names = lines.filter((_, index) => ends[index] === last).map(({ name }) => wide(words.say(name)));
   return 12 + Math.min(96, Math.max(12, ...names));
+}
+
+/** 324 → 350, 81 → 85: up to the next half of the leading power of ten. */
+function roundUp(value: number): number {
+  const half = 10 ** Math.floor(Math.log10(value)) / 2;
+  return Math.ceil(value / half) * half;
 }
 
 interface TooltipLine {
@@ -202,7 +206,7 @@ export default function SeriesChart({
 }) {
   const words = useWords();
   const zone = useZone();
-  const scheme = useComputedColorScheme("light");
+  const scheme = useComputedColorScheme("light", { getInitialValueInEffect: false });
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<echarts.ECharts | null>(null);
 

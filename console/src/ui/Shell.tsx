@@ -1,6 +1,6 @@
 /** The frame of every page: whose city, what time it is there, where one can go, who one is. */
 
-import { Menu, UnstyledButton, useMantineColorScheme, useComputedColorScheme } from "@mantine/core";
+import { UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
@@ -29,15 +29,7 @@ const PLACES: Place[] = [
 
 export const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
 
-export function Shell({
-  session,
-  city,
-  children,
-}: {
-  session: Session;
-  city: City | undefined;
-  children: ReactNode;
-}) {
+export function Shell({ session, city, children }: { session: Session; city: City | undefined; children: ReactNode }) {
   const { t, say } = useWords();
   const [location] = useLocation();
   return (
@@ -106,7 +98,7 @@ function CityClock({ city }: { city: City | undefined }) {
 export function Switches() {
   const { t, language, setLanguage } = useWords();
   const { setColorScheme } = useMantineColorScheme();
-  const scheme = useComputedColorScheme("light");
+  const scheme = useComputedColorScheme("light", { getInitialValueInEffect: false });
   const other = language === "zh-CN" ? "en" : "zh-CN";
   return (
     <span className="line" style={{ flexWrap: "nowrap", gap: 4 }}>
@@ -145,26 +137,28 @@ function User({ session }: { session: Session }) {
   });
   const { actor } = session;
   return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <UnstyledButton
-          data-testid="user-menu"
-          aria-label={t("user.menu")}
-          style={{ alignItems: "center", display: "flex", fontSize: 13, gap: 6, padding: "4px 6px", whiteSpace: "nowrap" }}
-        >
-          <UserIcon />
-          <span className="user-name">{say(actor.name)}</span>
-        </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{actor.department_title ? say(actor.department_title) : t("user.city")}</Menu.Label>
-        <Menu.Label>{actor.roles.map((role) => (isRole(role) ? t(`role.${role}`) : role)).join(" · ")}</Menu.Label>
-        <Menu.Divider />
-        <Menu.Item data-testid="logout" onClick={() => leave.mutate()}>
+    <>
+      <button
+        type="button"
+        className="user"
+        popoverTarget="user-menu"
+        data-testid="user-menu"
+        aria-label={t("user.menu")}
+      >
+        <UserIcon />
+        <span className="user-name">{say(actor.name)}</span>
+      </button>
+      <div id="user-menu" popover="auto" className="user-menu">
+        <strong>{say(actor.name)}</strong>
+        <span>{actor.department_title ? say(actor.department_title) : t("user.city")}</span>
+        <span className="quiet">
+          {actor.roles.map((role) => (isRole(role) ? t(`role.${role}`) : role)).join(" · ")}
+        </span>
+        <button type="button" className="link" data-testid="logout" onClick={() => leave.mutate()}>
           {t("user.logout")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+        </button>
+      </div>
+    </>
   );
 }
 

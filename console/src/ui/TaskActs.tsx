@@ -1,6 +1,6 @@
 /** What this person may do with a task now: one-press acts, and forms for those that need words, files or a date. */
 
-import { Button, FileInput, NumberInput, Select, Textarea, TextInput } from "@mantine/core";
+import { Button, FileInput, NativeSelect, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Problem, request } from "../api/client";
 import { useDepartments } from "../api/queries";
@@ -167,7 +167,10 @@ function Submit({ task, busy, send, close }: FormProps) {
       />
       {files.map((file) => (
         <span key={file.sha256}>
-          {file.name} <span className="quiet numeric">{t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}</span>
+          {file.name}{" "}
+          <span className="quiet numeric">
+            {t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}
+          </span>
         </span>
       ))}
       {missing > 0 && <span className="quiet">{t("submit.missing", { n: missing })}</span>}
@@ -208,19 +211,19 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
       <strong>{t(`act.${verb}`)}</strong>
       <span className="quiet">{t(`explain.${verb as Explained}`)}</span>
       {withUnit && (
-        <Select
+        <NativeSelect
           size="md"
           label={t("act.to")}
           description={verb === "decide_return" ? t("act.toWhenApproved") : undefined}
           required={verb === "reassign"}
-          searchable
-          clearable={verb !== "reassign"}
-          comboboxProps={{ withinPortal: true }}
-          data={(departments.data ?? [])
-            .filter(({ code }) => code !== task.unit)
-            .map(({ code, title }) => ({ value: code, label: say(title) }))}
-          value={to}
-          onChange={setTo}
+          data={[
+            { value: "", label: "—" },
+            ...(departments.data ?? [])
+              .filter(({ code }) => code !== task.unit)
+              .map(({ code, title }) => ({ value: code, label: say(title) })),
+          ]}
+          value={to ?? ""}
+          onChange={({ currentTarget: { value } }) => setTo(value || null)}
         />
       )}
       {verb === "decide_extension" && task.extension_until && (
@@ -253,7 +256,14 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           <Button size="md" variant="default" onClick={close}>
             {t("cancel")}
           </Button>
-          <Button size="md" variant="default" loading={busy} data-testid="task-refuse" disabled={reason.trim() === ""} onClick={() => send(body(false))}>
+          <Button
+            size="md"
+            variant="default"
+            loading={busy}
+            data-testid="task-refuse"
+            disabled={reason.trim() === ""}
+            onClick={() => send(body(false))}
+          >
             {t("act.refuse")}
           </Button>
           <Button size="md" type="submit" loading={busy} data-testid="task-approve" disabled={undecidable}>

@@ -1,30 +1,24 @@
 /** One task whole: its clocks, what may be done with it now, receipts, whose the seconds were, who is told when late. */
 
-import { Drawer } from "@mantine/core";
 import { Link } from "wouter";
 import { useDepartments } from "../api/queries";
 import type { Receipt, Task } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { duration } from "../time/format";
+import { Sheet } from "./Sheet";
 import { Acts } from "./TaskActs";
 import { TaskStateWord } from "./TaskState";
 import { Moment } from "./Time";
 import { TaskClock } from "./Timeline";
 
-export function TaskDrawer({ task, close, inIncident }: { task: Task | null; close: () => void; inIncident: boolean }) {
-  const { t, say } = useWords();
+export function TaskSheet({ task, close, inIncident }: { task: Task | null; close: () => void; inIncident: boolean }) {
+  const { say } = useWords();
+  if (task === null) return null;
   return (
-    <Drawer
-      opened={task !== null}
-      onClose={close}
-      position="right"
-      size={480}
-      closeButtonProps={{ "aria-label": t("close") }}
-      title={<strong>{task && say(task.title)}</strong>}
-    >
-      {task && <TaskView task={task} inIncident={inIncident} />}
-    </Drawer>
+    <Sheet at="side" close={close} title={say(task.title)}>
+      <TaskView task={task} inIncident={inIncident} />
+    </Sheet>
   );
 }
 
@@ -62,7 +56,9 @@ function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
         <dd>
           {task.evidence.length === 0
             ? t("task.noEvidence")
-            : task.evidence.map(({ kind, min }) => t("task.evidenceOf", { kind: t(`evidence.${kind}`), min })).join(t("listComma"))}
+            : task.evidence
+                .map(({ kind, min }) => t("task.evidenceOf", { kind: t(`evidence.${kind}`), min }))
+                .join(t("listComma"))}
         </dd>
         {task.verify_by && (
           <>
@@ -121,7 +117,11 @@ function Receipts({ task, receipts }: { task: string; receipts: Receipt[] }) {
       <h3 style={{ margin: 0 }}>{t("receipts.title")}</h3>
       {receipts.length === 0 && <span className="quiet">{t("receipts.empty")}</span>}
       {receipts.map((receipt) => (
-        <div key={receipt.id} className="stack" style={{ borderLeft: "2px solid var(--line)", gap: 2, paddingLeft: 10 }}>
+        <div
+          key={receipt.id}
+          className="stack"
+          style={{ borderLeft: "2px solid var(--line)", gap: 2, paddingLeft: 10 }}
+        >
           <span className="quiet">
             {say(receipt.by.name)} · <Moment at={receipt.at} />
           </span>
@@ -135,7 +135,10 @@ function Receipts({ task, receipts }: { task: string; receipts: Receipt[] }) {
           )}
           {receipt.files.map((file) => (
             <span key={file.sha256}>
-              <a href={`/api/tasks/${encodeURIComponent(task)}/files/${file.sha256}`}>{file.name}</a> <span className="quiet">{t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}</span>
+              <a href={`/api/tasks/${encodeURIComponent(task)}/files/${file.sha256}`}>{file.name}</a>{" "}
+              <span className="quiet">
+                {t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}
+              </span>
             </span>
           ))}
         </div>
@@ -185,7 +188,8 @@ function Custody({ task }: { task: Task }) {
             <tr key={`${one.holder}${one.from}`}>
               <td>{say(one.holder_title)}</td>
               <td>
-                {isHeld(one.reason) ? t(`held.${one.reason}`) : (one.reason ?? "—")} {!one.charged && <span className="tag">{t("custody.notCharged")}</span>}
+                {isHeld(one.reason) ? t(`held.${one.reason}`) : (one.reason ?? "—")}{" "}
+                {!one.charged && <span className="tag">{t("custody.notCharged")}</span>}
               </td>
               <td className="right">{duration(one.seconds, language)}</td>
             </tr>

@@ -1,7 +1,7 @@
 /** A moment in the city's zone, with how long ago (or ahead) it is by the city's clock beside it. */
 
-import type { Iso } from "../api/types";
 import { useCity } from "../api/queries";
+import type { Iso } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, duration, type Shape } from "../time/format";

@@ -26,7 +26,8 @@ function scaleOf(run: Run, now: number): Scale {
   return { from, to: to + (to - from) * 0.04 };
 }
 
-const share = ({ from, to }: Scale, at: number) => `${(100 * (Math.min(to, Math.max(from, at)) - from)) / (to - from)}%`;
+const share = ({ from, to }: Scale, at: number) =>
+  `${(100 * (Math.min(to, Math.max(from, at)) - from)) / (to - from)}%`;
 const span = (scale: Scale, from: number, to: number) => ({
   left: share(scale, from),
   width: `${Math.max(0.3, (100 * (Math.min(scale.to, to) - Math.max(scale.from, from))) / (scale.to - scale.from))}%`,
@@ -60,8 +61,16 @@ export function Timeline({ run, open, select }: { run: Run; open: string | null;
           {t("timeline.clock")}
         </div>
         {groups.map((tasks, depth) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a stage is its depth
-          <Stage key={depth} depth={depth} tasks={tasks} titles={titles} scale={scale} now={now} open={open} select={select} />
+          <Stage
+            key={depth}
+            depth={depth}
+            tasks={tasks}
+            titles={titles}
+            scale={scale}
+            now={now}
+            open={open}
+            select={select}
+          />
         ))}
       </div>
     </div>
@@ -118,7 +127,11 @@ function Stage({
                 {say(task.unit_title)} · {t(`task.${task.state}`)}
                 {late && ` · ${t("task.late")}`}
                 {task.after.length > 0 && task.state === "scheduled" && (
-                  <> · {t("step.after", { steps: task.after.map((id) => say(titles.get(id)) || id).join(t("listComma")) })}</>
+                  <>
+                    {" "}
+                    ·{" "}
+                    {t("step.after", { steps: task.after.map((id) => say(titles.get(id)) || id).join(t("listComma")) })}
+                  </>
                 )}
               </span>
             </span>
@@ -177,7 +190,9 @@ export function TaskClock({ task, now }: { task: Task; now: number }) {
   }
   return (
     <span className="due numeric" data-tone={late !== null ? "late" : undefined}>
-      <span>{late !== null ? t("clock.wasOver", { length: duration(late / 1000, language) }) : t(`task.${task.state}`)}</span>
+      <span>
+        {late !== null ? t("clock.wasOver", { length: duration(late / 1000, language) }) : t(`task.${task.state}`)}
+      </span>
       <span className="quiet">
         <Moment at={task.closed_at ?? task.submitted_at ?? task.planned_at} shape="short" />
       </span>

@@ -1,6 +1,6 @@
 /** Short answers to what a person did, seen in the corner and read aloud. */
 
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
 import { Problem } from "../api/client";
 import { useWords } from "../i18n";
 
@@ -21,10 +21,17 @@ const SHOWN_MS = { good: 5_000, bad: 12_000 };
 export function ToastProvider({ children }: { children: ReactNode }) {
   const { t } = useWords();
   const [message, setMessage] = useState<Message | null>(null);
+  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (message === null) return;
+    // A popover, for a sheet that is open would cover anything else.
+    const shown = box.current;
+    shown?.showPopover();
     const timer = setTimeout(() => setMessage(null), SHOWN_MS[message.tone]);
-    return () => clearTimeout(timer);
+    return () => {
+      clearTimeout(timer);
+      shown?.hidePopover();
+    };
   }, [message]);
   const done = useCallback((text: string) => setMessage({ tone: "good", text, more: null }), []);
   const failed = useCallback(
@@ -38,13 +45,9 @@ export function ToastProvider({ children }: { children: ReactNode }) {
   return (
     <TellContext value={{ done, failed }}>
       {children}
-      <div role="status" aria-live="polite">
-        {message && (
-          <div className="toast" data-tone={message.tone}>
-            <span>{message.text}</span>
-            {message.more && <span className="quiet">{message.more}</span>}
-          </div>
-        )}
+      <div ref={box} popover="manual" className="toast" data-tone={message?.tone} role="status" aria-live="polite">
+        <span>{message?.text}</span>
+        {message?.more && <span className="quiet">{message.more}</span>}
       </div>
     </TellContext>
   );

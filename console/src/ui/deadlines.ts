@@ -10,7 +10,8 @@ export interface Deadline {
 }
 
 /** Over: closed, cancelled, or a round that a rework or another department has taken the place of. */
-export const finished = ({ state, closed_at }: Task) => closed_at !== null || state === "closed" || state === "cancelled";
+export const finished = ({ state, closed_at }: Task) =>
+  closed_at !== null || state === "closed" || state === "cancelled";
 
 /** The clock that runs now: to accept while dispatched, to submit while accepted or returned; none otherwise. */
 export function running(task: Task, now: number): Deadline | null {
@@ -61,7 +62,9 @@ export function stages(tasks: readonly Task[]): Task[][] {
   for (const group of grouped)
     group.sort(
       (a, b) =>
-        Number(a.step !== b.step) * start(a).localeCompare(start(b)) || a.step.localeCompare(b.step) || a.round - b.round,
+        Number(a.step !== b.step) * start(a).localeCompare(start(b)) ||
+        a.step.localeCompare(b.step) ||
+        a.round - b.round,
     );
   return grouped;
 }

@@ -122,6 +122,11 @@ export const CrossIcon = ({ size = 16 }: { size?: number }) => (
     <path d="m9 9 6 6M15 9l-6 6" />
   </Icon>
 );
+export const CloseIcon = () => (
+  <Icon size={20}>
+    <path d="M6 6l12 12M18 6 6 18" />
+  </Icon>
+);
 export const WarningIcon = ({ size = 16 }: { size?: number }) => (
   <Icon size={size}>
     <path d="M12 4 3 20h18L12 4ZM12 10v5M12 17.5v.5" />

@@ -18,11 +18,12 @@ export const severityName = (level: Level | null): SeverityName => (level === nu
 export const severityShape = (level: Level | null): SeverityShape => SHAPES[severityName(level)];
 
 /** The queue's order: unacknowledged first, then the graver, then the newer. */
-export function triage<T extends { state: string; level: Level | null; updated_at: string }>(alerts: readonly T[]): T[] {
+export function triage<T extends { state: string; level: Level | null; updated_at: string }>(
+  alerts: readonly T[],
+): T[] {
   const weight = ({ state }: T) => (state === "raised" ? 0 : state === "acknowledged" ? 1 : 2);
   return [...alerts].sort(
-    (a, b) =>
-      weight(a) - weight(b) || (a.level ?? 9) - (b.level ?? 9) || b.updated_at.localeCompare(a.updated_at),
+    (a, b) => weight(a) - weight(b) || (a.level ?? 9) - (b.level ?? 9) || b.updated_at.localeCompare(a.updated_at),
   );
 }
 

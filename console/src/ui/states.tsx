@@ -11,7 +11,6 @@ export function Loading({ lines = 3 }: { lines?: number }) {
     <div className="loading" role="status">
       <span className="unseen">{t("state.loading")}</span>
       {Array.from({ length: lines }, (_, line) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the lines are all alike
         <span key={line} style={{ width: `${92 - ((line * 17) % 45)}%` }} />
       ))}
     </div>
@@ -69,15 +68,7 @@ interface Answer<T> {
 }
 
 /** Shows the answer; else that it is loading, or why there is none. An old answer stays while a newer one is asked. */
-export function Shown<T>({
-  of,
-  lines,
-  children,
-}: {
-  of: Answer<T>;
-  lines?: number;
-  children: (data: T) => ReactNode;
-}) {
+export function Shown<T>({ of, lines, children }: { of: Answer<T>; lines?: number; children: (data: T) => ReactNode }) {
   if (of.data !== undefined) return children(of.data);
   if (of.error) return <Failure error={of.error} retry={() => void of.refetch()} />;
   return <Loading lines={lines} />;
