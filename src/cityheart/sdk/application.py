@@ -6,13 +6,14 @@ wrong is said before the city starts, with the file and the place in it.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from cityheart.command import plan as plan_language
@@ -153,8 +154,9 @@ class _Package:
 
     def __init__(self, folder: Path, id: str) -> None:
         self._folder = folder
-        own = Path(__file__).resolve().parent.parent / "apps"
-        self._name = f"cityheart.apps.{id}" if folder == own / id else f"cityheart_app_{id}"
+        own = Path(__file__).resolve().parent.parent / "apps" / id
+        place = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        self._name = f"cityheart.apps.{id}" if folder == own else f"cityheart_app_{id}_{place}"
 
     def function(self, entry: str) -> Callable[..., object]:
         """What ``module:function`` names. Raises :class:`Invalid` when there is no such thing."""
@@ -175,16 +177,9 @@ class _Package:
         if self._name.startswith("cityheart."):
             importlib.import_module(self._name)
             return
-        init = self._folder / "__init__.py"
-        spec = importlib.util.spec_from_file_location(
-            self._name, init if init.exists() else None, submodule_search_locations=[str(self._folder)]
-        )
-        if spec is None:
-            raise ImportError(f"{self._folder} cannot be imported")
-        module = importlib.util.module_from_spec(spec)
+        module = ModuleType(self._name)  # a namespace: the folder needs no __init__.py
+        module.__path__ = [str(self._folder)]
         sys.modules[self._name] = module
-        if spec.loader is not None and init.exists():
-            spec.loader.exec_module(module)
 
 
 class _Check:

@@ -18,7 +18,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import Clock
-from cityheart.kernel.errors import Forbidden, Invalid, NotFound, TooLarge
+from cityheart.kernel.errors import Invalid, NotFound, TooLarge
 from cityheart.kernel.text import Text
 from cityheart.sdk.application import App
 from cityheart.sdk.manifest import Layer, Panel
