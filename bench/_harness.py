@@ -73,20 +73,19 @@ def milliseconds(action: Callable[..., object], *arguments: object) -> float:
 
 
 def side_by_side(
-    cases: Sequence[CaseT], *actions: Callable[[CaseT], object] | None, rounds: int = 1
+    cases: Sequence[CaseT], *actions: Callable[[CaseT], object] | None, rounds: int = 3
 ) -> list[float | None]:
-    """The median milliseconds of each action over the cases, after one warm pass; the actions take turns.
+    """The median milliseconds of each action over the cases, warm: the actions take turns, each with all cases.
 
-    None stands for an absent peer, in the actions and in the answer.
+    The first round does not count. None stands for an absent peer, in the actions and in the answer.
     """
     taken: list[list[float]] = [[] for _ in actions]
-    for warm in range(rounds + 1):
-        for case in cases:
-            for action, times in zip(actions, taken, strict=True):
-                if action is not None:
-                    spent = milliseconds(action, case)
-                    if warm:
-                        times.append(spent)
+    for number in range(rounds + 1):
+        for action, times in zip(actions, taken, strict=True):
+            if action is not None:
+                spent = [milliseconds(action, case) for case in cases]
+                if number:
+                    times += spent
     return [median(times) if times else None for times in taken]
 
 
