@@ -5,6 +5,8 @@ time to time (:class:`QueryDetector`) or as a step per key with a state (:class:
 :class:`Step`). :func:`load` reads an application's folder. The simulated city stands on this alone too.
 """
 
+from __future__ import annotations
+
 from cityheart.command.service import Command
 from cityheart.engine.keyed import State, run_keyed
 from cityheart.engine.keyed import Step as _Step
