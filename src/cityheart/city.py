@@ -77,6 +77,8 @@ class City:
         self.participants: list[Participant] = []
         self.playing: dict[str, object] | None = None
         self._beat = threading.Lock()
+        self._looked = self._followed = -1  # how many events there were at the last look
+        self._timer: datetime | None = None
         self._relays = plugins().deliveries()
 
     # ── making and opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -161,7 +163,11 @@ class City:
             self._act(now)
 
     def _next_due(self) -> datetime | None:
-        moments = [self.watch.next_due(), self.command.next_due(), *(p.next_due() for p in self.participants)]
+        if self._looked != self.database.appended:
+            # timers and intentions change only when something happens, and nothing happens without an event
+            self._looked = self.database.appended
+            self._timer = self.command.next_due()
+        moments = [self.watch.next_due(), self._timer, *(p.next_due() for p in self.participants)]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _act(self, now: datetime) -> None:
@@ -170,7 +176,9 @@ class City:
         self.command.tick(now)
         for participant in self.participants:
             participant.act(now)
-        self.watch.follow_incidents()
+        if self._followed != self.database.appended:
+            self._followed = self.database.appended
+            self.watch.follow_incidents()
 
     def housekeeping(self) -> None:
         """What is done now and then: messages leave, the log is sealed, the lake is compacted."""

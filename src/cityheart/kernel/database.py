@@ -39,6 +39,10 @@ command_table = sa.Table(
 )
 
 
+_COMMAND = sa.select(command_table).where(command_table.c.id == sa.bindparam("of"))
+_REMEMBER = command_table.insert()
+
+
 class Work:
     """One transaction in progress: its connection, who acts, and the moment it stands for."""
 
@@ -76,6 +80,7 @@ class Database:
             raise Invalid(f"{parsed.get_backend_name()} is not supported", remedy="use SQLite or PostgreSQL")
         self.clock = clock
         self.ids = ids
+        self.appended = 0  # events appended through this object: unchanged means that nothing happened through it
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
         )
@@ -136,18 +141,15 @@ class Database:
         with self.work(actor) as work:
             if self.dialect == "postgresql":
                 work.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(command_id))))
-            row = work.conn.execute(sa.select(command_table).where(command_table.c.id == command_id)).one_or_none()
+            row = work.conn.execute(_COMMAND, {"of": command_id}).one_or_none()
             if row is not None:
                 if row.digest != digest:
                     raise Conflict("this command id was used for something else", remedy="send a fresh command id")
                 stored: dict[str, object] = row.result
                 return stored
             result: dict[str, object] = json.loads(canonical(do(work)))
-            work.conn.execute(
-                command_table.insert().values(
-                    id=command_id, actor=actor.id, verb=verb, digest=digest, result=result, at=work.now
-                )
-            )
+            values = {"id": command_id, "actor": actor.id, "verb": verb, "digest": digest, "result": result}
+            work.conn.execute(_REMEMBER, values | {"at": work.now})
             return result
 
     def create_all(self) -> None:

@@ -56,6 +56,19 @@ subscription_table = sa.Table(
 )
 
 
+# built once: statements of the hottest path
+_APPEND = {
+    "sqlite": event_table.insert(),
+    "postgresql": event_table.insert().values(tx=sa.text("pg_current_xact_id()::text::bigint")),
+}
+_HEAD = (
+    sa.select(event_table.c.n, event_table.c.hash)
+    .where(event_table.c.stream == sa.bindparam("of"))
+    .order_by(event_table.c.n.desc())
+    .limit(1)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened. ``seq`` orders the whole log, ``n`` the stream; ``hash`` covers all but ``seq``."""
@@ -114,13 +127,11 @@ def append(work: Work, stream: str, type: str, data: Mapping[str, object]) -> Ev
     digest = _digest(stream, n, type, work.now, work.actor.id, plain, prev)
     values: dict[str, object] = {"stream": stream, "n": n, "type": type, "at": work.now, "actor": work.actor.id}
     values |= {"data": plain, "prev": prev, "hash": digest}
-    statement = event_table.insert().values(values)
-    if work.database.dialect == "postgresql":
-        statement = statement.values(tx=sa.text("pg_current_xact_id()::text::bigint"))
-    result = work.conn.execute(statement)
+    result = work.conn.execute(_APPEND[work.database.dialect], values)
     assert result.inserted_primary_key is not None
     seq = int(result.inserted_primary_key[0])
     work.stream_heads[stream] = (n, digest)
+    work.database.appended += 1
     return Event(seq, stream, n, type, work.now, work.actor.id, plain, prev, digest)
 
 
@@ -130,12 +141,7 @@ def _head(work: Work, stream: str) -> tuple[int, str]:
         return known
     if work.database.dialect == "postgresql":
         work.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("stream " + stream))))
-    row = work.conn.execute(
-        sa.select(event_table.c.n, event_table.c.hash)
-        .where(event_table.c.stream == stream)
-        .order_by(event_table.c.n.desc())
-        .limit(1)
-    ).one_or_none()
+    row = work.conn.execute(_HEAD, {"of": stream}).one_or_none()
     return (0, GENESIS) if row is None else (row.n, row.hash)
 
 
@@ -185,6 +191,9 @@ def _event(row: sa.Row[tuple[object, ...]]) -> Event:
 # ── subscriptions ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_POSITION = sa.select(subscription_table.c.position).where(subscription_table.c.name == sa.bindparam("of"))
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A named reader of the log: ``handle`` runs in the transaction that moves the position on."""
@@ -196,11 +205,13 @@ class Subscription:
 
 def deliver(database: Database, subscription: Subscription, limit: int = limits.SUBSCRIPTION_BATCH) -> int:
     """Hand the next events to ``subscription``; returns how many. Each is handled exactly once inside the database."""
+    with database.read() as conn:
+        position = conn.execute(_POSITION, {"of": subscription.name}).scalar()
+        if not read(conn, after=position or 0, types=subscription.types, limit=1):
+            return 0
     with database.work(Actor.system(subscription.name)) as work:
         table = subscription_table
-        position = work.conn.execute(
-            sa.select(table.c.position).where(table.c.name == subscription.name).with_for_update()
-        ).scalar()
+        position = work.conn.execute(_POSITION.with_for_update(), {"of": subscription.name}).scalar()
         found = read(work.conn, after=position or 0, types=subscription.types, limit=limit)
         for event in found:
             subscription.handle(work, event)

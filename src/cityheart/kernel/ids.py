@@ -36,7 +36,7 @@ def derive(kind: str, *parts: str) -> str:
 
 
 def dice(*parts: str) -> random.Random:
-    """A random generator of its own for what ``parts`` name: equal parts draw equal numbers, whatever was drawn before."""
+    """A random generator of its own for what ``parts`` name: equal parts draw equal numbers, whenever asked."""
     return random.Random(hashlib.sha256("\x1f".join(parts).encode()).digest())
 
 

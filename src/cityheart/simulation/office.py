@@ -20,13 +20,20 @@ class Office:
         self._database = database
         self._watch = watch
         self._command = command
+        self._seen = -1
 
     # ── seeing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def events(self, after: int, types: frozenset[str]) -> list[Event]:
-        """The events of these types that followed ``after``."""
+        """The events of these types that followed ``after``; asks the log only when something happened."""
+        if self._seen == self._database.appended:
+            return []
         with self._database.read() as conn:
-            return read_events(conn, after=after, types=types)
+            appended = self._database.appended
+            found = read_events(conn, after=after, types=types)
+        if not found:
+            self._seen = appended
+        return found
 
     def title(self, unit: str) -> Text:
         """The name of a department."""
