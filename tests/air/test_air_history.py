@@ -73,3 +73,9 @@ def test_warnings_and_their_worst_level(played: Played) -> None:
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_every_level_occurs(played: Played, level: int) -> None:
     assert any(one.level == level for one in played.findings)
+
+
+def test_the_readme_states_what_the_judge_says(played: Played) -> None:
+    readme = (evaluate.DATA.parent.parent / "README.md").read_text("utf-8").splitlines()
+    missing = [line for line in evaluate.table(played, levels.rules()[0].heavy_probability) if line not in readme]
+    assert missing == []

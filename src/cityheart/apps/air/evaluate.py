@@ -242,16 +242,20 @@ def days(found: Sequence[Warning], values: Mapping[date, float], since: date, un
 
 @dataclass(frozen=True)
 class Skill:
-    """One lead of the forecast against persistence, issued at one local hour: mean absolute errors in AQI; hits, false
-    alarms, misses and the critical success index for a day above 200, by the rule's own threshold or, where the lead
-    has none, by forecasts above 200 in value; the Brier skill score of the probability
-    against the share of heavy days (None when all days or none were heavy)."""
+    """One lead of the forecast, issued at one local hour, beside persistence (the present 24-hour index) and climatology
+    (the median of the ninety days before).
+
+    Mean absolute errors in AQI. Hits, false alarms, misses and the critical success index for a day above 200, by the
+    rule's own threshold or, where the lead has none, by forecasts above 200 in value. The Brier skill score of the
+    probability against the share of heavy days, None when all days or none were heavy.
+    """
 
     lead: int
     issued: int
     days: int
     error: float
     error_persistence: float
+    error_climatology: float
     hits: int
     false_alarms: int
     misses: int
@@ -271,6 +275,7 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
     learnt = city["days_learnt"].to_numpy() > 0
     chosen = ((hours + 8) % 24 == hour) & (issued >= span[0]) & (issued < span[1]) & learnt
     present = city["aqi_24h"].to_numpy().astype(float)
+    usual = _usual(city, issued)
     truth = {(day - _EPOCH).days: value for day, value in daily(city).items()}
     judged = []
     for lead in range(forecast.LEADS):
@@ -290,6 +295,7 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
                 int(used.sum()),
                 round(float(np.abs(value[used] - seen[used]).mean()), 1),
                 round(float(np.abs(present[used] - seen[used]).mean()), 1),
+                round(float(np.nanmean(np.abs(usual[used] - seen[used]))), 1),
                 int((said & happened).sum()),
                 int((said & ~happened).sum()),
                 int((~said & happened).sum()),
@@ -299,6 +305,17 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
             )
         )
     return judged
+
+
+def _usual(city: pa.Table, issued: npt.NDArray[np.int64]) -> Array:
+    """Median daily AQI of the ninety days before each day of issue; NaN before thirty of them are known."""
+    truth = {(day - _EPOCH).days: value for day, value in daily(city).items()}
+    first, last = int(issued.min()), int(issued.max())
+    medians = {}
+    for day in range(first, last + 1):
+        known = [truth[back] for back in range(day - 90, day) if back in truth]
+        medians[day] = float(np.median(known)) if len(known) >= 30 else np.nan
+    return np.array([medians[day] for day in issued.tolist()])
 
 
 def _csi(said: npt.NDArray[np.bool_], happened: npt.NDArray[np.bool_]) -> float:
@@ -354,10 +371,54 @@ def judgement(played: Played, used: Sequence[float]) -> dict[str, object]:
     }
 
 
+def table(played: Played, used: Sequence[float]) -> list[str]:
+    """The judgement as lines of Markdown: episodes, days, skill on the days that judge."""
+    values, found = daily(played.city), warnings(played.findings)
+    end = max(values) + timedelta(days=1)
+    colours = {1: "red", 2: "orange", 3: "yellow", 4: "blue"}
+    lines = ["| episode | asked for | reached | at (UTC) | raised before its first day |", "|---|---|---|---|---|"]
+    for one in episodes(found):
+        reached = colours[one.reached] if one.reached else "none"
+        lines.append(
+            f"| {one.first} … {one.last} | {colours[one.wanted]} | {reached} | {(one.reached_at or '—')[:16]} "
+            f"| {one.hours_before} h |"
+        )
+    lines += [
+        "",
+        "| days | heavy | not warned | warned | in vain | of these beside a heavy day |",
+        "|---|---|---|---|---|---|",
+    ]
+    spans = {
+        "2013-03 … 2014-12 (chosen on)": (min(values), TUNED_UNTIL),
+        "2015-01 … 2017-02 (judged on)": (TUNED_UNTIL, end),
+    }
+    for name, span in {**spans, "2013-03 … 2017-02": (min(values), end)}.items():
+        one_span = days(found, values, *span)
+        lines.append(
+            f"| {name} | {one_span.heavy} | {one_span.heavy_not_warned} | {one_span.warned} "
+            f"| {one_span.warned_not_heavy} | {one_span.eve_or_morrow} |"
+        )
+    lines += [
+        "",
+        "| days ahead | error | persistence | climatology | hits | false | missed | CSI | CSI, persistence | Brier skill |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.lead} | {one.error} | {one.error_persistence} | {one.error_climatology} | {one.hits} | {one.false_alarms} "
+        f"| {one.misses} | {one.csi} | {one.csi_persistence} | {one.brier_skill} |"
+        for one in skill(played.city, used, TUNED_UNTIL, end)
+    ]
+    return lines
+
+
 def main() -> None:
-    """Prints the judgement of the data set."""
+    """Prints the judgement of the data set: as JSON, with ``--table`` as Markdown."""
     used = levels.rules()[0].heavy_probability
-    sys.stdout.write(json.dumps(judgement(play(readings()), used), ensure_ascii=False, indent=1) + "\n")
+    played = play(readings())
+    if sys.argv[1:] == ["--table"]:
+        sys.stdout.write("\n".join(table(played, used)) + "\n")
+    else:
+        sys.stdout.write(json.dumps(judgement(played, used), ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":
