@@ -20,10 +20,11 @@ from cityheart.kernel.errors import Problem
 
 from .scene import PNG, START, UNITS, Desk, centre, minutes, plan, step
 
-TASK = set(
-    "id run_id incident_id step round title unit unit_title person state planned_at dispatched_at accepted_at "
-    "submitted_at closed_at accept_due due late after evidence verify_by escalations receipts custody actions".split()
-)
+TASK = {
+    "id", "run_id", "incident_id", "step", "round", "title", "unit", "unit_title", "person", "state", "planned_at",
+    "dispatched_at", "accepted_at", "submitted_at", "closed_at", "accept_due", "due", "late", "after", "evidence",
+    "verify_by", "escalations", "receipts", "custody", "actions",
+}  # fmt: skip
 TRIAL = plan(
     step("a", "industry", escalate=[{"at": "due", "to": "mayor"}], evidence=[{"kind": "photo"}]),
     step("b", "health", delay="PT1H"),
@@ -121,9 +122,10 @@ def test_a_task_goes_through_the_console(
     assert pieces == [("industry", 300.0, True), ("industry", 3600.0, True)]
     console.post(f"/incidents/{incident}/lift", 422, command_id="click-005", reason="")
     console.post(f"/incidents/{incident}/lift", command_id="click-006", reason="over")
+    clock.advance_to(START + minutes(70))
     scores = console.get("/scores")
     industry, health = scores["departments"]  # type: ignore[misc]
-    assert (health["department"], health["n"], health["score"], health["custody_seconds"]) == ("health", 0, None, 300.0)
+    assert (health["department"], health["n"], health["score"], health["custody_seconds"]) == ("health", 0, None, 600.0)
     assert (industry["department"], industry["n"], industry["rank"], industry["score"]) == ("industry", 1, None, 100.0)
     assert industry["rates"]["on_time"] == {"num": 1, "den": 1, "rate": 1.0} and industry["title"] == UNITS["industry"]
     assert scores["formula"]["weights"] == {"handled": 30, "on_time": 20, "rework": 20, "overdue": 20, "extension": 10}  # type: ignore[index]

@@ -426,8 +426,8 @@ def test_a_published_plan_never_changes(desk: Desk, database: Database) -> None:
 
 def test_suggestions_put_the_level_first_and_say_why(desk: Desk, clock: VirtualClock) -> None:
     for name, levels, more in (
-        ("red", [1], {}), ("orange", [2], {}), ("yellow", [3], {}), ("blue", [4], {}), ("old", [2], {"valid_until": "2015-10-01"}),
-        ("flood", [2], {}),
+        ("red", [1], {}), ("orange", [2], {}), ("yellow", [3], {}), ("blue", [4], {}), ("flood", [2], {}),
+        ("old", [2], {"valid_until": "2015-10-01"}),
     ):  # fmt: skip
         kind = "flood" if name == "flood" else "smog"
         desk.command.publish(SYSTEM, plan(step("a"), plan=name, **{"for": {"kind": kind, "levels": levels}}, **more))

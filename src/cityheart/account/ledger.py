@@ -334,25 +334,23 @@ class Ledger:
 
 
 def _granted(pieces: Pieces, may: Flags, facts: Facts) -> Pieces:
-    """Cut the extra time that was granted out of charged stretches: the last ``added`` before the due time."""
-    due, added = facts.due[pieces.task], facts.added[pieces.task]
-    begin = np.clip(np.where(may, due - np.where(may, added, 0), pieces.end), pieces.start, pieces.end)
+    """Cut the extra time that was granted out of the stretches that ``may``: the last ``added`` before the due time."""
+    if not may.any():
+        return pieces
+    due = facts.due[pieces.task]
+    begin = np.clip(
+        np.where(may, due - np.where(may, facts.added[pieces.task], 0), pieces.end), pieces.start, pieces.end
+    )
     finish = np.clip(np.where(may, due, pieces.end), begin, pieces.end)
-    cuts = (pieces.start, begin, finish, pieces.end)
-    three = [
-        Pieces(
-            pieces.task,
-            pieces.holder,
-            cuts[i],
-            cuts[i + 1],
-            pieces.charged & (i != 1),
-            np.where(i == 1, _EXTENSION, pieces.reason),
-        )
-        for i in range(3)
-    ]
-    joined = [np.concatenate(columns) for columns in zip(*(_columns(part) for part in three), strict=True)]
-    order = np.lexsort((joined[3], joined[2], joined[0]))
-    return _chosen(Pieces(*joined), order)
+    parts = np.where(may, 3, 1)
+    row = np.repeat(np.arange(len(parts)), parts)
+    part = np.arange(len(row)) - np.repeat(np.cumsum(parts) - parts, parts)
+    cuts = np.stack([pieces.start, begin, finish, pieces.end])
+    cut = _chosen(pieces, row)
+    return Pieces(
+        cut.task, cut.holder, cuts[part, row], np.where(may[row], cuts[part + 1, row], cut.end),
+        cut.charged & (part != 1), np.where(part == 1, _EXTENSION, cut.reason),
+    )  # fmt: skip
 
 
 def _chosen(pieces: Pieces, rows: Flags | I64) -> Pieces:
@@ -360,7 +358,3 @@ def _chosen(pieces: Pieces, rows: Flags | I64) -> Pieces:
         pieces.task[rows], pieces.holder[rows], pieces.start[rows],
         pieces.end[rows], pieces.charged[rows], pieces.reason[rows],
     )  # fmt: skip
-
-
-def _columns(pieces: Pieces) -> tuple[I64, I64, I64, I64, Flags, I64]:
-    return pieces.task, pieces.holder, pieces.start, pieces.end, pieces.charged, pieces.reason
