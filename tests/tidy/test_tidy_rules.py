@@ -133,9 +133,10 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
     (
         rules.from_the_future,
         "src/cityheart/a.py",
-        '"""A."""\nimport json',
-        '"""A."""\nfrom __future__ import annotations',
+        '"""A."""\nx: int = 1',
+        '"""A."""\nfrom __future__ import annotations\nx: int = 1',
     ),
+    (rules.from_the_future, "src/cityheart/a.py", "def f(): ...", "import json"),
     (rules.both_languages, "src/cityheart/a.py", "text('late', '晚')", "text('晚', 'late')"),
     (rules.both_languages, "src/cityheart/a.py", "text('Late task', 'late')", "text('PM2.5', 'PM2.5')"),
     (rules.both_languages, "src/cityheart/a.py", "x = {'zh-CN': '晚'}", "x = {'zh-CN': f'晚 {n}', 'en': f'late {n}'}"),
