@@ -128,6 +128,20 @@ class PostGIS:
         return int(found[0])
 
 
+def landed(folder: Path, days: list[pa.Table]) -> tuple[Lake, float]:
+    """A lake with the points, one batch a day, and the milliseconds that landing took."""
+    lake = Lake(folder)
+    lake.ensure(SPEC)
+    spent = 0.0
+    for number, rows in enumerate(days):
+        none = np.zeros(rows.num_rows, dtype=np.int8)
+        known = pa.array([START + timedelta(days=number + 1)], TIMESTAMP).take(pa.array(none))
+        text = pa.DictionaryArray.from_arrays(none, ["bench"])
+        landing = rows.append_column("_known_at", known).append_column("_source", text).append_column("_batch", text)
+        spent += milliseconds(lake.append, "fixes", landing)
+    return lake, spent
+
+
 def main(rows: int) -> None:
     console = Console(stderr=True)
     rng = np.random.default_rng(20_260_302)
@@ -137,17 +151,7 @@ def main(rows: int) -> None:
         days = [day(number, rows // DAYS, rng) for number in range(DAYS)]
 
         console.print("Landing them in the lake and in the hot window …")
-        lake = Lake(folder / "lake")
-        lake.ensure(SPEC)
-        land = 0.0
-        for number, part in enumerate(days):
-            known = pa.array([START + timedelta(days=number + 1)], TIMESTAMP).take(
-                pa.array(np.zeros(part.num_rows, dtype=np.int64))
-            )
-            text = pa.DictionaryArray.from_arrays(np.zeros(part.num_rows, dtype=np.int8), ["bench"])
-            landing = part.append_column("_known_at", known)
-            landing = landing.append_column("_source", text).append_column("_batch", text)
-            land += milliseconds(lake.append, "fixes", landing)
+        lake, land = landed(folder / "lake", days)
         window = HotWindow(lon="lon", lat="lat", time="at")
         warm = sum(milliseconds(window.add, part) for part in days)
         points = sum(part.num_rows for part in days)
