@@ -13,6 +13,7 @@ const AlertPage = lazy(() => import("./pages/AlertPage"));
 const Incidents = lazy(() => import("./pages/Incidents"));
 const IncidentPage = lazy(() => import("./pages/IncidentPage"));
 const Tasks = lazy(() => import("./pages/Tasks"));
+const TaskPage = lazy(() => import("./pages/TaskPage"));
 const Scores = lazy(() => import("./pages/Scores"));
 const Sources = lazy(() => import("./pages/Sources"));
 const SourcePage = lazy(() => import("./pages/SourcePage"));
@@ -66,6 +67,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/incidents" component={Incidents} />
               <Route path="/incidents/:id" component={IncidentPage} />
               <Route path="/tasks" component={Tasks} />
+              <Route path="/tasks/:id" component={TaskPage} />
               <Route path="/scores" component={Scores} />
               <Route path="/sources" component={Sources} />
               <Route path="/sources/:id" component={SourcePage} />

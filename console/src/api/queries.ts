@@ -96,6 +96,13 @@ export const useIncident = (id: string) =>
     placeholderData: undefined,
   });
 
+export const useTask = (id: string) =>
+  useQuery({
+    queryKey: ["tasks", "one", id],
+    queryFn: () => get<Task>(`/api/tasks/${encodeURIComponent(id)}`),
+    placeholderData: undefined,
+  });
+
 /** The open tasks of one's department; of every department for who belongs to none. */
 export const useOpenTasks = () =>
   useQuery({ queryKey: ["tasks", "open"], queryFn: () => list<Task>("/api/tasks", { mine: true, limit: 200 }) });
@@ -114,7 +121,12 @@ export const useScoreEvents = (department: string, rate: RateName, from: string 
   useQuery({
     queryKey: ["scores", "events", department, rate, from, to],
     queryFn: () =>
-      list<Record<string, unknown>>(`/api/scores/${encodeURIComponent(department)}/events`, { rate, from, to }),
+      list<Record<string, unknown>>(`/api/scores/${encodeURIComponent(department)}/events`, {
+        rate,
+        from,
+        to,
+        limit: 200,
+      }),
     placeholderData: undefined,
   });
 

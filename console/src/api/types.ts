@@ -283,6 +283,7 @@ export interface Scores {
     id: string;
     version: string | number;
     valid_from: Iso;
+    title?: Text;
     source: string | Text;
     weights: Record<string, number>;
   };
@@ -332,6 +333,8 @@ export interface QuarantineRow {
   id: string;
   source: string;
   delivery: string;
+  /** The delivery's own name: a file, a page. */
+  name?: string;
   row: number | null;
   reason: { code: string; field: string | null; message: Text };
   raw: string;

@@ -122,8 +122,9 @@ export default function Scores() {
         <Panel title={t("formula.title")}>
           <div className="body stack">
             <div>
-              <span className="mono">{scores.data.formula.id}</span> · v{scores.data.formula.version} ·{" "}
-              {t("formula.since")} <Moment at={scores.data.formula.valid_from} shape="date" />
+              {say(scores.data.formula.title) || <span className="mono">{scores.data.formula.id}</span>} · v
+              {scores.data.formula.version} · {t("formula.since")}{" "}
+              <Moment at={scores.data.formula.valid_from} shape="date" />
             </div>
             <div>
               {t("formula.source")} {say(scores.data.formula.source)}
@@ -238,12 +239,7 @@ function Events({
 
 function TaskReference({ row }: { row: Row }) {
   const { say } = useWords();
-  const task = row.task_id ?? row.task;
-  const words = say(row.title as Text | null) || String(row.step ?? task ?? "—");
-  if (typeof row.incident_id !== "string") return <>{words}</>;
-  return (
-    <Link href={`/incidents/${row.incident_id}${typeof task === "string" ? `?task=${encodeURIComponent(task)}` : ""}`}>
-      {words}
-    </Link>
-  );
+  const words = say(row.title as Text | null) || String(row.step ?? row.task ?? "—");
+  if (typeof row.task !== "string") return <>{words}</>;
+  return <Link href={`/tasks/${encodeURIComponent(row.task)}`}>{words}</Link>;
 }

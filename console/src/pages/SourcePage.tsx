@@ -259,7 +259,7 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
                 {row.row ?? "—"}
               </span>
               <span role="cell" className="mono" style={{ overflowWrap: "anywhere" }}>
-                {row.delivery}
+                {row.name ?? row.delivery}
               </span>
               <span role="cell">
                 {row.reason.field && <span className="mono">{row.reason.field} </span>}

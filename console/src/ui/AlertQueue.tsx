@@ -84,11 +84,11 @@ export function AlertQueue({
               <Severity level={alert.level} />
               <span className="title">{say(alert.kind_title)}</span>
             </span>
-            <AlertStateTag alert={alert} />
-            <span className="quiet">{say(alert.subject.name)}</span>
             <span className="quiet">
               <Moment at={alert.updated_at} shape="short" />
             </span>
+            <span className="quiet">{say(alert.subject.name)}</span>
+            <AlertStateTag alert={alert} />
           </button>
         </li>
       ))}

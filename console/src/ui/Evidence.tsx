@@ -6,6 +6,7 @@ import { useSources } from "../api/queries";
 import type { Cell, Evidence, PanelContent, SeriesEvidence, TableContent, Text } from "../api/types";
 import { useWords } from "../i18n";
 import { cityTime } from "../time/format";
+import { linesOf, lookOf, namedAtEnd } from "./lines";
 import type { Extent } from "./SeriesChart";
 import { Empty, Loading } from "./states";
 import { Moment, useZone } from "./Time";
@@ -33,25 +34,55 @@ export function SeriesFigure({
   height?: number | string;
   table?: boolean;
 }) {
-  const { t, say } = useWords();
+  const { t } = useWords();
   if (evidence.series.every(({ points }) => points.length === 0))
     return <Empty title={t("chart.empty")}>{t("chart.emptyWhy")}</Empty>;
-  const band = evidence.series.filter(({ style }) => style.startsWith("band"));
   return (
     <figure className="figure">
       <Suspense fallback={<Loading lines={4} />}>
         <SeriesChart evidence={evidence} extent={extent} now={now} height={height} />
       </Suspense>
-      {band.length === 2 && (
-        <ul className="legend">
-          <li>
-            <span style={{ background: "var(--bar)", opacity: 0.4, width: 18, height: 10 }} />
-            {band.map(({ name }) => say(name)).join(" – ")}
-          </li>
-        </ul>
-      )}
+      <Legend evidence={evidence} />
       {table && <SeriesTable evidence={evidence} />}
     </figure>
+  );
+}
+
+/** Names the lines that cannot carry their own name, and the band. */
+function Legend({ evidence }: { evidence: SeriesEvidence }) {
+  const { say } = useWords();
+  const lines = linesOf(evidence);
+  const band = evidence.series.filter(({ style }) => style.startsWith("band"));
+  const unnamed = lines.length > 1 && !namedAtEnd(lines) ? lines : [];
+  if (unnamed.length === 0 && band.length < 2) return null;
+  return (
+    <ul className="legend">
+      {unnamed.map((line) => {
+        const { tone, dash } = lookOf(line, lines.indexOf(line));
+        return (
+          <li key={`${line.style}${say(line.name)}`}>
+            <svg width="22" height="8" aria-hidden="true">
+              <line
+                x1="0"
+                y1="4"
+                x2="22"
+                y2="4"
+                stroke={`var(--${tone})`}
+                strokeWidth="2"
+                strokeDasharray={dash === "solid" ? undefined : dash.join(" ")}
+              />
+            </svg>
+            {say(line.name)}
+          </li>
+        );
+      })}
+      {band.length === 2 && (
+        <li>
+          <span style={{ background: "var(--bar)", opacity: 0.4, width: 22, height: 10 }} />
+          {band.map(({ name }) => say(name)).join(" – ")}
+        </li>
+      )}
+    </ul>
   );
 }
 

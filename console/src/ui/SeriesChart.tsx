@@ -9,6 +9,7 @@ import { useEffect, useRef } from "react";
 import type { SeriesEvidence, SeriesLine } from "../api/types";
 import { useWords, type Words } from "../i18n";
 import { zoneOffset } from "../time/format";
+import { linesOf, lookOf, namedAtEnd } from "./lines";
 import { useZone } from "./Time";
 import { FONTS } from "./theme";
 
@@ -43,8 +44,6 @@ function paint(): Paint {
   };
 }
 
-const isLine = ({ style }: SeriesLine) => style === "observed" || style === "forecast";
-
 function options(
   evidence: SeriesEvidence,
   extent: Extent | null,
@@ -57,13 +56,12 @@ function options(
   const wall = (ms: number) => ms + zoneOffset(ms, zone);
   const points = (line: SeriesLine) =>
     line.points.map(([at, value]) => [wall(Date.parse(at)), value] as [number, number | null]);
-  const lines = evidence.series.filter(isLine);
-  const several = lines.length > 1;
-  let quiet = 0;
+  const lines = linesOf(evidence);
+  const named = namedAtEnd(lines);
   const drawn: Record<string, unknown>[] = lines.map((line, index) => {
-    const main = line.style === "forecast" || index === 0;
-    const dash = line.style === "forecast" ? [5, 4] : main ? "solid" : quiet++ % 2 === 0 ? "solid" : [2, 3];
-    const colour = main ? colours.accent : quiet % 2 === 1 ? colours.muted : colours.bar;
+    const { tone, dash } = lookOf(line, index);
+    const main = tone === "accent";
+    const colour = colours[tone];
     return {
       type: "line",
       name: words.say(line.name),
@@ -74,7 +72,7 @@ function options(
       lineStyle: { color: colour, width: main ? 2 : 1.5, type: dash },
       itemStyle: { color: colour },
       endLabel: {
-        show: several,
+        show: named,
         formatter: "{a}",
         color: main ? colours.accent : colours.muted,
         fontSize: 11,
@@ -122,7 +120,7 @@ function options(
     useUTC: true,
     animation: false,
     textStyle: { fontFamily: FONTS, color: colours.ink },
-    grid: { left: 4, right: several ? room(lines, words) : 12, top: 26, bottom: 2, containLabel: true },
+    grid: { left: 4, right: named ? room(lines, words) : 14, top: 26, bottom: 2, containLabel: true },
     tooltip: {
       trigger: "axis",
       confine: true,
@@ -150,7 +148,7 @@ function options(
       name: evidence.unit,
       nameTextStyle: { color: colours.muted, fontSize: 11, align: "left" },
       // Thresholds above all readings must still be seen.
-      max: ({ max }: { max: number }) => (highest > max ? roundUp(highest * 1.05) : null),
+      max: ({ max }: { max: number }) => (highest * 1.05 > max ? roundUp(highest * 1.05) : null),
     },
     series: drawn,
   };
@@ -158,13 +156,10 @@ function options(
 
 const label = ({ muted }: Paint) => ({ color: muted, fontSize: 11 });
 
-/** How much room the names of the lines that run to the right edge need, in px. */
+/** How much room names at the right edge need, in px. */
 function room(lines: SeriesLine[], words: Words): number {
-  const ends = lines.map(({ points }) => Date.parse(points.at(-1)?.[0] ?? ""));
-  const last = Math.max(...ends.filter((end) => !Number.isNaN(end)));
   const wide = (text: string) => [...text].reduce((sum, letter) => sum + (letter.charCodeAt(0) > 255 ? 11.5 : 6.2), 0);
-  const names = lines.filter((_, index) => ends[index] === last).map(({ name }) => wide(words.say(name)));
-  return 12 + Math.min(96, Math.max(12, ...names));
+  return 12 + Math.min(96, Math.max(...lines.map(({ name }) => wide(words.say(name)))));
 }
 
 /** 324 → 350, 81 → 85: up to the next half of the leading power of ten. */

@@ -1,0 +1,24 @@
+/** How the lines of a series are told apart: the finding in accent, others in quiet tones; forecasts are dashed. */
+
+import type { SeriesEvidence, SeriesLine } from "../api/types";
+
+export interface Look {
+  tone: "accent" | "muted" | "bar";
+  dash: "solid" | [number, number];
+}
+
+const isLine = ({ style }: SeriesLine) => style === "observed" || style === "forecast";
+
+export const linesOf = ({ series }: SeriesEvidence): SeriesLine[] => series.filter(isLine);
+
+export function lookOf(line: SeriesLine, index: number): Look {
+  if (line.style === "forecast") return { tone: "accent", dash: [5, 4] };
+  if (index === 0) return { tone: "accent", dash: "solid" };
+  return { tone: index % 2 === 1 ? "muted" : "bar", dash: index % 4 < 2 ? "solid" : [2, 3] };
+}
+
+/** Whether every line can carry its name at its end: there are several, and they end at the same moment. */
+export function namedAtEnd(lines: readonly SeriesLine[]): boolean {
+  const ends = new Set(lines.map(({ points }) => points.at(-1)?.[0]));
+  return lines.length > 1 && ends.size === 1;
+}
