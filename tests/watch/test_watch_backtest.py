@@ -132,7 +132,7 @@ def test_sql_cannot_see_the_future(database: Database, tmp_path: Path) -> None:
 def _ask(lake: Lake, detector: Any, at: datetime) -> float:
     from cityheart.watch.runs import Standing, ask
 
-    (finding,) = ask(lake, detector, at, Standing({}))
+    (finding,) = ask(lake, detector, [at], Standing({}))
     return finding.score
 
 

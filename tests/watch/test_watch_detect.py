@@ -237,6 +237,18 @@ def test_a_detector_answers_for_what_it_says(
     assert str(watch.detectors(officer)[0]["failure"]).startswith("Invalid: noise.loud")
 
 
+def test_a_level_for_which_nothing_is_declared_is_not_raised(
+    rows: pa.Table, database: Database, tmp_path: Path, officer: Actor
+) -> None:
+    lake = scene.lake_at(tmp_path / "lake")
+    watch = scene.watch_over(database, lake, [scene.Loud()])
+    (loud, _) = scene.kinds()
+    watch.register([], [replace(loud, levels={4: loud.levels[4]})])
+    lake.append("noise", rows)
+    assert watch.detect(scene.last_known(rows)) == 0
+    assert "for which loud declares nothing" in str(watch.detectors(officer)[0]["failure"])
+
+
 def test_a_query_that_names_no_such_column_says_so(
     rows: pa.Table, database: Database, tmp_path: Path, officer: Actor
 ) -> None:

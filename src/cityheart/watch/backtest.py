@@ -218,18 +218,14 @@ class Replay:
         if not known:
             return 0, []
         at = first_instant(detector, min(known))
-        runs = (until - at) // detector.every + 1
+        runs = max(-((at - until) // detector.every), 0)
         if runs > limits.BACKTEST_RUNS:
             raise TooLarge(
                 f"{detector.id} would be asked {runs} times",
                 remedy=f"at most {limits.BACKTEST_RUNS}: choose an earlier end",
             )
-        standing = Standing({})
-        findings: list[Finding] = []
-        while at < until:
-            findings.extend(ask(self._lake, detector, at, standing))
-            at += detector.every
-        return max(runs, 0), findings
+        instants = [at + number * detector.every for number in range(runs)]
+        return runs, ask(self._lake, detector, instants, Standing({})) if instants else []
 
 
 def with_parameters(detector: Detector, parameters: Mapping[str, object]) -> Detector:

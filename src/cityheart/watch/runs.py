@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import cast
 
 import pyarrow as pa
@@ -124,13 +126,28 @@ def first_instant(detector: QueryDetector, moment: datetime) -> datetime:
     return _EPOCH + detector.phase + -(-passed // detector.every) * detector.every
 
 
-def ask(lake: Lake, detector: QueryDetector, at: datetime, standing: Standing) -> list[Finding]:
-    """Ask the detector's SQL as of ``at``; ``standing`` is moved on.
+def ask(lake: Lake, detector: QueryDetector, instants: Sequence[datetime], standing: Standing) -> list[Finding]:
+    """Ask the detector's SQL as of each of these instants, in their order; ``standing`` is moved on.
 
     Findings tell what is new, has another level, or is over.
     """
-    window = (at - detector.window, at + timedelta(microseconds=1))
-    rows = lake.query(detector.sql, {**detector.parameters, "now": at}, at=at, time=window)
+    if len(instants) == 1:
+        return _compared(detector, instants[0], _answer(lake, detector, instants[0]), standing)
+    findings: list[Finding] = []
+    with ThreadPoolExecutor(limits.QUERY_THREADS) as threads:  # an answer depends on its instant alone
+        answers = threads.map(partial(_answer, lake, detector), instants)
+        for at, rows in zip(instants, answers, strict=True):
+            findings.extend(_compared(detector, at, rows, standing))
+    return findings
+
+
+def _answer(lake: Lake, detector: QueryDetector, at: datetime) -> pa.Table:
+    tick = timedelta(microseconds=1)
+    window = (at - detector.window + tick, at + tick)
+    return lake.query(detector.sql, {**detector.parameters, "now": at}, at=at, time=window)
+
+
+def _compared(detector: QueryDetector, at: datetime, rows: pa.Table, standing: Standing) -> list[Finding]:
     if rows.num_rows > limits.QUERY_ROWS:
         raise TooLarge(
             f"{detector.id} gives {rows.num_rows} rows", remedy=f"at most {limits.QUERY_ROWS}: narrow the SQL"

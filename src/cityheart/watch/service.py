@@ -213,12 +213,9 @@ class Watch:
             checkpoint = self._checkpoints[detector.id]
             memory = self._states_of_query(detector)
             standing = Standing.of(memory)
-            findings: list[Finding] = []
-            for _ in range(limits.QUERY_RUNS_PER_COMMIT):
-                if at > until:
-                    break
-                findings.extend(ask(self._lake, detector, at, standing))
-                at += detector.every
+            count = min((until - at) // detector.every + 1, limits.QUERY_RUNS_PER_COMMIT)
+            findings = ask(self._lake, detector, [at + n * detector.every for n in range(count)], standing)
+            at += count * detector.every
             moved = replace(checkpoint, next_at=at, emitted=checkpoint.emitted + len(findings), failure=None)
             memory = standing.state()
             self._save(checkpoint, moved, findings, {"": dump_state(memory)} if findings else {})
@@ -237,6 +234,12 @@ class Watch:
         self, before: Checkpoint, after: Checkpoint, findings: Sequence[Finding], states: Mapping[str, bytes]
     ) -> None:
         """One transaction: states, how far the detector is, pending findings."""
+        for finding in findings:
+            if finding.level is not None and finding.level not in self._kinds[finding.kind].levels:
+                raise Invalid(
+                    f"{finding.detector} gives level {finding.level}, for which {finding.kind} declares nothing",
+                    remedy="declare advice and measures of that level in the app's alerts file",
+                )
         with self._database.work(_SYSTEM) as work:
             stored = store.checkpoint_of(work.conn, before.detector, lock=True)
             if (
