@@ -104,15 +104,14 @@ class City:
 @pytest.fixture(scope="module")
 def city(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     city = City(app, tmp_path_factory.mktemp("city"))
-    city.rows = city.play(21, timedelta(days=7))  # type: ignore[attr-defined]
+    assert city.play(21, timedelta(days=7)) == 21 * 24 * 12
     yield city
     city.database.close()
 
 
 def test_three_weeks_through_share_lake_and_watch(city: City) -> None:
-    assert city.rows == 21 * 24 * 12  # type: ignore[attr-defined]
     listed = city.watch.alerts(OFFICER, state="all", limit=50)["items"]
-    heavy = [one for one in listed if one["kind"] == "heavy_pollution"]  # type: ignore[attr-defined,index]
+    heavy = [one for one in listed if one["kind"] == "heavy_pollution"]  # type: ignore[attr-defined]
     raised = sorted(one["raised_at"] for one in heavy)
     assert any(datetime(2013, 3, 5, tzinfo=UTC) < one < datetime(2013, 3, 7, tzinfo=UTC) for one in raised)
     worst = min(one["level"] for one in heavy)
@@ -158,4 +157,5 @@ def test_a_silent_station_is_found_and_a_speaking_one_is_not(app: App, tmp_path:
     window = (now - detector.window, now)
     found = lake.query(detector.sql, {**detector.parameters, "now": now}, at=now, time=window).to_pylist()
     assert [(one["station"], round(one["silent_hours"])) for one in found] == [("Huairou", 9)]
+    assert (found[0]["zh"], found[0]["en"]) == ("怀柔镇", "Huairou")
     assert found[0]["last_at"] == now - timedelta(hours=10)

@@ -299,10 +299,13 @@ def station_silent() -> QueryDetector:
             WITH heard AS (
               SELECT station, max(observed_at) AS last_at FROM air_hourly
               WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
+            ), listed AS (
+              SELECT unnest(string_to_array($stations, ',')) AS entry
             ), expected AS (
-              SELECT unnest(string_to_array($stations, ',')) AS station
+              SELECT split_part(entry, ':', 1) AS station, split_part(entry, ':', 2) AS zh, split_part(entry, ':', 3) AS en
+              FROM listed
             ), silent AS (
-              SELECT expected.station AS station, heard.last_at AS last_at,
+              SELECT expected.station AS station, expected.zh AS zh, expected.en AS en, heard.last_at AS last_at,
                 (date_part('epoch', $now) - coalesce(
                   date_part('epoch', heard.last_at) + 3600, date_part('epoch', $now) - $window_hours * 3600
                 )) / 3600 AS silent_hours
@@ -316,12 +319,14 @@ def station_silent() -> QueryDetector:
         parameters={
             "hours": 6,
             "window_hours": SILENT_WINDOW // timedelta(hours=1),
-            "stations": ",".join(station.code for station in stations()),
+            "stations": ",".join(
+                f"{station.code}:{station.name['zh-CN']}:{station.name['en']}" for station in stations()
+            ),
         },
         finding=QueryFinding(
             subject_kind="station",
             subject="station",
-            name=text("{station} 站", "Station {station}"),
+            name=text("{zh}站", "{en} station"),
             level=4,
             score="silent_hours",
             start="last_at",
