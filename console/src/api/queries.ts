@@ -65,6 +65,9 @@ export const useSession = () =>
     staleTime: 60_000,
   });
 
+/** Whether the person at the console holds a permission (the city checks again). */
+export const useMay = (permission: string) => useSession().data?.actor.permissions.includes(permission) ?? false;
+
 export const useCity = () => useQuery({ queryKey: ["city"], queryFn: () => get<City>("/api/city"), staleTime: 60_000 });
 
 export const useAlerts = (state: string) =>
@@ -140,10 +143,11 @@ export const useSource = (id: string) =>
     placeholderData: undefined,
   });
 
-export const useQuarantine = (source: string, reason: string | null, state: string) =>
+export const useQuarantine = (source: string, reason: string | null, state: string, enabled: boolean) =>
   useQuery({
     queryKey: ["quarantine", source, reason, state],
     queryFn: () => list<QuarantineRow>("/api/quarantine", { source, reason, state, limit: 200 }),
+    enabled,
   });
 
 export const useDepartments = () =>

@@ -207,6 +207,8 @@ export interface Task {
   accepted_at: Iso | null;
   submitted_at: Iso | null;
   closed_at: Iso | null;
+  /** How an ended round ended: done, rework, returned, reassigned, superseded, lifted. */
+  outcome?: string | null;
   accept_due: Iso | null;
   due: Iso | null;
   late: boolean;
@@ -229,6 +231,7 @@ export interface Incident {
   alert_id: string | null;
   opened_at: Iso;
   closed_at: Iso | null;
+  lifted_at?: Iso | null;
   tasks: Partial<Record<TaskState, number>>;
   late: number;
 }

@@ -57,6 +57,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
           : value.toLocaleString(language, {
               maximumFractionDigits: digits ?? (Math.abs(value) < 1 ? 2 : 1),
               minimumFractionDigits: digits,
+              useGrouping: "min2",
             }),
     }),
     [language],

@@ -3,7 +3,7 @@
 import { Button, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
-import { useAlert, useSuggestion } from "../api/queries";
+import { useAlert, useMay, useSuggestion } from "../api/queries";
 import type { Alert, AlertDetail, SuggestedPlan, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
@@ -44,7 +44,8 @@ function AlertView({ alert }: { alert: AlertDetail }) {
     failed: tell.failed,
   });
   const extent = extentOf(alert.evidence);
-  const actionable = alert.incident_id === null && alert.state !== "ended";
+  const actionable = useMay("incident.dispatch") && alert.state !== "ended";
+  const mayAcknowledge = useMay("alert.acknowledge");
   const series = alert.evidence.filter(({ type }) => type === "series");
   const rows = alert.evidence.filter(({ type }) => type !== "series");
   return (
@@ -67,8 +68,12 @@ function AlertView({ alert }: { alert: AlertDetail }) {
         <div className="line">
           {alert.incident_id && <Link href={`/incidents/${alert.incident_id}`}>{t("alert.openIncident")}</Link>}
           {actionable && (
-            <Button data-testid="dispatch-open" onClick={() => setSheet({ digest: null })}>
-              {t("dispatch.open")}
+            <Button
+              variant={alert.incident_id === null || alert.state === "raised" ? "filled" : "default"}
+              data-testid="dispatch-open"
+              onClick={() => setSheet({ digest: null })}
+            >
+              {t(alert.incident_id === null ? "dispatch.open" : "dispatch.another")}
             </Button>
           )}
         </div>
@@ -103,7 +108,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
           {actionable && <Plans alert={alert} choose={(digest) => setSheet({ digest })} />}
         </div>
         <div className="stack" style={{ gap: 16 }}>
-          {alert.state === "raised" ? (
+          {alert.state === "raised" && mayAcknowledge ? (
             <Panel title={t("acknowledge.title")}>
               <form
                 className="body stack"

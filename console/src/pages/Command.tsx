@@ -3,7 +3,7 @@
 import { Button } from "@mantine/core";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, usePanels } from "../api/queries";
+import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, useMay, usePanels } from "../api/queries";
 import type { Alert, Cell, Layer, LayerFeature } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
@@ -55,6 +55,8 @@ export default function Command() {
     [setParams],
   );
 
+  const mayAcknowledge = useMay("alert.acknowledge");
+  const mayDispatch = useMay("incident.dispatch");
   const acknowledge = useCommand<Alert>({
     done: (alert) => tell.done(t("acknowledge.done", { name: say(alert?.subject?.name) })),
     failed: tell.failed,
@@ -63,11 +65,11 @@ export default function Command() {
     select: (id: string) => change({ alert: id, point: null }),
     open: (alert: Alert) => go(`/alerts/${alert.id}`),
     acknowledge: (alert: Alert) => {
-      if (alert.state !== "raised" || acknowledge.isPending) return;
+      if (!mayAcknowledge || alert.state !== "raised" || acknowledge.isPending) return;
       acknowledge.mutate({ path: `/api/alerts/${encodeURIComponent(alert.id)}/acknowledge`, body: { note: "" } });
     },
     dispatch: (alert: Alert) => {
-      if (alert.incident_id === null && alert.state !== "ended") setDispatching(alert);
+      if (mayDispatch && alert.state !== "ended") setDispatching(alert);
     },
   };
   const present = queue.find(({ id }) => id === chosen) ?? null;
@@ -183,9 +185,9 @@ export default function Command() {
         {present !== null && (
           <AlertObject
             alert={present}
-            acknowledge={() => act.acknowledge(present)}
+            acknowledge={mayAcknowledge ? () => act.acknowledge(present) : null}
             busy={acknowledge.isPending}
-            dispatch={() => act.dispatch(present)}
+            dispatch={mayDispatch ? () => act.dispatch(present) : null}
           />
         )}
         {layer !== null && station !== null && present === null && (
@@ -236,9 +238,9 @@ function AlertObject({
   dispatch,
 }: {
   alert: Alert;
-  acknowledge: () => void;
+  acknowledge: (() => void) | null;
   busy: boolean;
-  dispatch: () => void;
+  dispatch: (() => void) | null;
 }) {
   const { t, say } = useWords();
   const now = useNow();
@@ -284,19 +286,18 @@ function AlertObject({
           {alert.incident_id && <Link href={`/incidents/${alert.incident_id}`}>{t("alert.openIncident")}</Link>}
         </div>
         <div className="line">
-          {alert.state === "raised" && (
-            <Button
-              variant={alert.incident_id === null ? "default" : "filled"}
-              data-testid="acknowledge"
-              loading={busy}
-              onClick={acknowledge}
-            >
+          {alert.state === "raised" && acknowledge && (
+            <Button variant="default" data-testid="acknowledge" loading={busy} onClick={acknowledge}>
               {t("acknowledge")}
             </Button>
           )}
-          {alert.incident_id === null && alert.state !== "ended" && (
-            <Button data-testid="dispatch-open" onClick={dispatch}>
-              {t("dispatch.open")}
+          {alert.state !== "ended" && dispatch && (
+            <Button
+              variant={alert.incident_id === null || alert.state === "raised" ? "filled" : "default"}
+              data-testid="dispatch-open"
+              onClick={dispatch}
+            >
+              {t(alert.incident_id === null ? "dispatch.open" : "dispatch.another")}
             </Button>
           )}
         </div>

@@ -4,14 +4,13 @@ import { Button, Textarea } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
-import { useIncident, usePanels, useSession } from "../api/queries";
-import type { CityEvent, IncidentDetail } from "../api/types";
+import { useIncident, useMay, usePanels } from "../api/queries";
+import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { type Key, useWords } from "../i18n";
 import { Declared } from "../ui/Declared";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Sheet } from "../ui/Sheet";
-import { may } from "../ui/Shell";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
 import { TaskSheet } from "../ui/TaskPanel";
 import { Moment } from "../ui/Time";
@@ -42,10 +41,11 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
   const { t, say } = useWords();
   const [params, setParams] = useSearchParams();
   const [lifting, setLifting] = useState(false);
-  const session = useSession().data;
+  const mayDispatch = useMay("incident.dispatch");
   const panels = usePanels().data?.filter(({ page }) => page === "incident") ?? [];
   const open = params.get("task");
   const task = incident.runs.flatMap(({ tasks }) => tasks).find(({ id }) => id === open) ?? null;
+  const runs = [...incident.runs].sort((a, b) => b.started_at.localeCompare(a.started_at));
   const select = (id: string | null) => setParams(id === null ? {} : { task: id }, { replace: true });
   return (
     <div className="page">
@@ -71,12 +71,17 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
                 {t("incidents.closedAt")} <Moment at={incident.closed_at} />
               </span>
             )}
+            {incident.lifted_at && (
+              <span>
+                {t("lift.at")} <Moment at={incident.lifted_at} />
+              </span>
+            )}
             {incident.late > 0 && <span className="late">{t("incident.late", { n: incident.late })}</span>}
           </div>
         </div>
         <div className="line">
           {incident.alert_id && <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>}
-          {incident.state === "open" && session && may(session, "incident.dispatch") && (
+          {incident.state === "open" && !incident.lifted_at && mayDispatch && (
             <Button variant="default" data-testid="lift" onClick={() => setLifting(true)}>
               {t("lift")}
             </Button>
@@ -89,26 +94,8 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
           <Empty title={t("incident.noRun")}>{t("incident.noRunWhy")}</Empty>
         </Panel>
       )}
-      {incident.runs.map((run) => (
-        <Panel
-          key={run.id}
-          title={say(run.plan.title)}
-          aside={
-            <span className="quiet">
-              v{run.plan.version} · <span className="mono">{run.plan.digest.slice(0, 12)}</span> ·{" "}
-              {t("incident.started")} <Moment at={run.started_at} />
-              {run.closed_at && (
-                <>
-                  {" "}
-                  · {t("incidents.closedAt")} <Moment at={run.closed_at} />
-                </>
-              )}
-            </span>
-          }
-        >
-          <Timeline run={run} open={open} select={select} />
-          <Legend />
-        </Panel>
+      {runs.map((run, at) => (
+        <RunPanel key={run.id} run={run} open={open} select={select} folded={at > 0 && run.closed_at !== null} />
       ))}
       {panels.map((panel) => (
         <Declared key={panel.id} panel={panel} />
@@ -117,6 +104,50 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       <TaskSheet task={task} close={() => select(null)} inIncident />
       {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
     </div>
+  );
+}
+
+/** A plan under way, or a finished one folded to its heading. */
+function RunPanel({
+  run,
+  open,
+  select,
+  folded,
+}: {
+  run: Run;
+  open: string | null;
+  select: (id: string) => void;
+  folded: boolean;
+}) {
+  const { t, say } = useWords();
+  const [unfolded, setUnfolded] = useState(!folded || run.tasks.some(({ id }) => id === open));
+  return (
+    <Panel
+      title={
+        <button type="button" className="plain fold" aria-expanded={unfolded} onClick={() => setUnfolded(!unfolded)}>
+          {say(run.plan.title)}
+        </button>
+      }
+      aside={
+        <span className="quiet">
+          v{run.plan.version} · <span className="mono">{run.plan.digest.slice(0, 12)}</span> · {t("incident.started")}{" "}
+          <Moment at={run.started_at} />
+          {run.closed_at && (
+            <>
+              {" "}
+              · {t("incident.finished")} <Moment at={run.closed_at} />
+            </>
+          )}
+        </span>
+      }
+    >
+      {unfolded && (
+        <>
+          <Timeline run={run} open={open} select={select} />
+          <Legend />
+        </>
+      )}
+    </Panel>
   );
 }
 

@@ -6,13 +6,12 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
 import { post } from "../api/client";
-import { useQuarantine, useSession, useSource } from "../api/queries";
+import { useMay, useQuarantine, useSource } from "../api/queries";
 import type { QuarantineRow, Replay, SourceDetail } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
 import { duration } from "../time/format";
 import { CellView } from "../ui/Evidence";
-import { may } from "../ui/Shell";
 import { SourceStateWord } from "../ui/SourceState";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -37,7 +36,7 @@ function SourceView({ source }: { source: SourceDetail }) {
   const { t, say, number, language } = useWords();
   const tell = useTell();
   const client = useQueryClient();
-  const session = useSession().data;
+  const mayManage = useMay("source.manage");
   const pull = useMutation({
     mutationFn: () => post<unknown>(`/api/sources/${encodeURIComponent(source.id)}/pull`),
     onSuccess: () => tell.done(t("pull.done")),
@@ -77,13 +76,13 @@ function SourceView({ source }: { source: SourceDetail }) {
             )}
           </div>
         </div>
-        {session && may(session, "source.manage") && (
+        {mayManage && (
           <Button variant="default" data-testid="pull" loading={pull.isPending} onClick={() => pull.mutate()}>
             {t("pull")}
           </Button>
         )}
       </div>
-      <Quarantine source={source} canReplay={session ? may(session, "quarantine.replay") : false} />
+      <Quarantine source={source} />
       <div className="columns">
         <Quality source={source} />
         <div className="stack" style={{ gap: 16 }}>
@@ -97,14 +96,16 @@ function SourceView({ source }: { source: SourceDetail }) {
 
 const STATES = ["open", "replayed", "dismissed"] as const;
 
-function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: boolean }) {
+function Quarantine({ source }: { source: SourceDetail }) {
   const { t, number } = useWords();
   const tell = useTell();
   const [params, setParams] = useSearchParams();
   const reason = params.get("reason");
   const state = params.get("state") ?? "open";
-  const rows = useQuarantine(source.id, reason, state);
-  const everything = useQuarantine(source.id, null, state);
+  const mayRead = useMay("quarantine.read");
+  const mayReplay = useMay("quarantine.replay");
+  const rows = useQuarantine(source.id, reason, state, mayRead);
+  const everything = useQuarantine(source.id, null, state, mayRead);
   const replay = useCommand<Replay>({
     done: ({ tried, landed, still_bad }) => tell.done(t("replay.done", { tried, landed, bad: still_bad })),
     failed: tell.failed,
@@ -120,6 +121,12 @@ function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: bo
       { replace: true },
     );
   const reasons = new Set(everything.data?.items.map(({ reason: { code } }) => code));
+  if (!mayRead)
+    return (
+      <Panel title={t("quarantine.title")}>
+        <Empty title={t("state.forbidden")}>{t("state.forbiddenRemedy")}</Empty>
+      </Panel>
+    );
   return (
     <Panel
       title={t("quarantine.title")}
@@ -147,7 +154,7 @@ function Quarantine({ source, canReplay }: { source: SourceDetail; canReplay: bo
             value={reason ?? ""}
             onChange={({ currentTarget: { value } }) => change("reason", value || null)}
           />
-          {canReplay && state === "open" && (
+          {mayReplay && state === "open" && (
             <Button
               size="xs"
               data-testid="replay"
@@ -349,7 +356,7 @@ function Deliveries({ source }: { source: SourceDetail }) {
                     <Moment at={delivery.received_at} shape="short" />
                   </td>
                   <td style={{ overflowWrap: "anywhere" }}>
-                    {delivery.name} <span className="tag">{delivery.state}</span>
+                    {delivery.name} <DeliveryState state={delivery.state} />
                     {delivery.bytes !== null && delivery.bytes !== undefined && (
                       <span className="quiet numeric"> {number(delivery.bytes / 1024)} kB</span>
                     )}
@@ -364,6 +371,18 @@ function Deliveries({ source }: { source: SourceDetail }) {
         </section>
       )}
     </Panel>
+  );
+}
+
+const DELIVERY_STATES = ["landed", "refused", "unacknowledged"] as const;
+
+function DeliveryState({ state }: { state: string }) {
+  const { t } = useWords();
+  const known = DELIVERY_STATES.find((one) => one === state);
+  return (
+    <span className="tag" data-tone={state === "refused" ? "late" : undefined}>
+      {known ? t(`delivery.${known}`) : state}
+    </span>
   );
 }
 

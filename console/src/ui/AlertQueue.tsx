@@ -98,10 +98,10 @@ export function AlertQueue({
 
 export function AlertStateTag({ alert }: { alert: Alert }) {
   const { t } = useWords();
-  const word: Key =
-    alert.incident_id !== null && alert.state !== "ended" ? "alert.is.dispatched" : `alert.is.${alert.state}`;
+  const inHand = alert.incident_id !== null && alert.state === "acknowledged";
+  const word: Key = inHand ? "alert.is.dispatched" : `alert.is.${alert.state}`;
   return (
-    <span className="tag" data-tone={alert.state === "raised" && alert.incident_id === null ? "accent" : undefined}>
+    <span className="tag" data-tone={alert.state === "raised" ? "accent" : undefined}>
       {t(word)}
     </span>
   );

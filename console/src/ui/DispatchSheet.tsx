@@ -109,6 +109,7 @@ function Choice({
       <p className="quiet" style={{ margin: 0 }}>
         {t("dispatch.summary", { steps: plan.steps.length, units: units.size })}
       </p>
+      {alert.incident_id !== null && <p style={{ margin: 0 }}>{t("dispatch.supersedes")}</p>}
       <StepTable steps={plan.steps} />
       {dispatch.error !== null && <Failure error={dispatch.error} />}
       <div className="line" style={{ justifyContent: "flex-end" }}>

@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { Task, TaskState } from "../api/types";
 import { useWords } from "../i18n";
-import { lateness, tone } from "./deadlines";
+import { lateness, stateKey, tone } from "./deadlines";
 import {
   CheckIcon,
   ClockIcon,
@@ -39,7 +39,7 @@ export function TaskStateWord({ task, now }: { task: Task; now: number }) {
   return (
     <span className="status" data-tone={tone(task, now)}>
       <TaskStateIcon state={task.state} late={late} />
-      {t(`task.${task.state}`)}
+      {t(stateKey(task))}
       {late && ` · ${t("task.late")}`}
     </span>
   );

@@ -4,7 +4,7 @@ import type { Run, Task } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, countdown, duration, zoneOffset } from "../time/format";
-import { finished, lateness, running, stages, tone } from "./deadlines";
+import { finished, lateness, running, stages, stateKey, tone } from "./deadlines";
 import { TaskStateIcon } from "./TaskState";
 import { Moment, useZone } from "./Time";
 
@@ -124,7 +124,7 @@ function Stage({
                 {task.round > 1 && <span className="tag">{t("task.round", { n: task.round })}</span>}
               </span>
               <span className="unit">
-                {say(task.unit_title)} · {t(`task.${task.state}`)}
+                {say(task.unit_title)} · {t(stateKey(task))}
                 {late && ` · ${t("task.late")}`}
                 {task.after.length > 0 && task.state === "scheduled" && (
                   <>
@@ -190,9 +190,7 @@ export function TaskClock({ task, now }: { task: Task; now: number }) {
   }
   return (
     <span className="due numeric" data-tone={late !== null ? "late" : undefined}>
-      <span>
-        {late !== null ? t("clock.wasOver", { length: duration(late / 1000, language) }) : t(`task.${task.state}`)}
-      </span>
+      <span>{late !== null ? t("clock.wasOver", { length: duration(late / 1000, language) }) : t(stateKey(task))}</span>
       <span className="quiet">
         <Moment at={task.closed_at ?? task.submitted_at ?? task.planned_at} shape="short" />
       </span>

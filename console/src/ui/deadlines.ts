@@ -13,6 +13,13 @@ export interface Deadline {
 export const finished = ({ state, closed_at }: Task) =>
   closed_at !== null || state === "closed" || state === "cancelled";
 
+/** The dictionary key of what a task is: an ended round says how it ended where its state alone would not. */
+export function stateKey({ state, outcome }: Task) {
+  if (state === "returned" && outcome === "rework") return "task.reworked" as const;
+  if (state === "cancelled" && outcome === "reassigned") return "task.reassigned" as const;
+  return `task.${state}` as const;
+}
+
 /** The clock that runs now: to accept while dispatched, to submit while accepted or returned; none otherwise. */
 export function running(task: Task, now: number): Deadline | null {
   const kind = task.state === "dispatched" ? "accept" : task.state === "accepted" ? "due" : null;
