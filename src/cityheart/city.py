@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -132,7 +132,7 @@ class City:
     def last_moment(self) -> datetime:
         """The time of the newest event, or the present for a city in which nothing has happened."""
         with self.database.read() as conn:
-            return events.latest(conn) or datetime.now(UTC)
+            return events.latest(conn) or SystemClock().now()
 
     def close(self) -> None:
         """Close the store."""

@@ -37,6 +37,7 @@ app.add_typer(users, name="users")
 screen = Console()
 complaints = Console(stderr=True)
 
+Username = Annotated[str, typer.Argument(metavar="NAME", help="the name the person signs in with")]
 Home = Annotated[Path, typer.Argument(metavar="DIR", help="the city's folder")]
 PLAYED_FROM, PLAYED_LIVE, PLAYED_TO = "2015-11-15", "2016-12-14", "2017-03-01"
 
@@ -253,7 +254,7 @@ def backtest(
 @users.command("add")
 def add_user(
     home: Home,
-    username: str,
+    username: Username,
     role: Annotated[list[str], typer.Option(help="role; repeatable")],
     department: Annotated[str | None, typer.Option(help="code of the person's department")] = None,
     name: Annotated[str | None, typer.Option(help="the person's name")] = None,
@@ -284,7 +285,7 @@ def list_users(home: Home) -> None:
 
 
 @users.command("password")
-def new_password(home: Home, username: str) -> None:
+def new_password(home: Home, username: Username) -> None:
     """Give an account a new password, printed once; its sessions end."""
     from cityheart.kernel.actors import Actor
 
@@ -295,7 +296,7 @@ def new_password(home: Home, username: str) -> None:
 
 
 @users.command("block")
-def block_user(home: Home, username: str) -> None:
+def block_user(home: Home, username: Username) -> None:
     """Block an account; its sessions end."""
     from cityheart.kernel.actors import Actor
 

@@ -177,7 +177,8 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
     def ready(address: str) -> None:
         screen.print(f"\nThe console is at [bold]{address}[/]  (Ctrl-C ends the demonstration)", highlight=False)
         clerks = ", ".join(sorted(city.share.department_titles()))
-        screen.print(f"Sign in as [bold]officer[/], coordinator, steward, mayor, admin, or a department: {clerks}", highlight=False)
+        screen.print("Sign in as [bold]officer[/], coordinator, steward, mayor or admin,", highlight=False)
+        screen.print(f"or as a department's clerk: {clerks}", highlight=False)
         screen.print(f"Password of all: [bold]{password}[/]\n", highlight=False)
 
     server.serve(city, drive, host="127.0.0.1", port=options.port, ready=ready)

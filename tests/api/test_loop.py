@@ -128,6 +128,9 @@ def test_the_live_channel_is_closed_to_strangers(sign_in: SignIn) -> None:
         socket.receive_text()
     assert closed.value.code == 4401
     foreign = {"origin": "http://evil.test"}
-    with sign_in("officer").websocket_connect("/api/live", headers=foreign) as socket, pytest.raises(WebSocketDisconnect) as closed:
+    with (
+        sign_in("officer").websocket_connect("/api/live", headers=foreign) as socket,
+        pytest.raises(WebSocketDisconnect) as closed,
+    ):
         socket.receive_text()
     assert closed.value.code == 4403

@@ -13,7 +13,7 @@ TEXT_CHARS = 10_000  # one note, reason or comment
 # Sessions
 SESSION_AGE = timedelta(hours=13)  # a twelve-hour shift and its hand-over
 SIGN_IN_FAILURES = 8  # wrong passwords of one name within SIGN_IN_WINDOW before it must wait
-SIGN_IN_WINDOW = timedelta(minutes=10)
+SIGN_IN_WINDOW = timedelta(minutes=10)  # how long wrong passwords are remembered against a name
 PASSWORD_CHARS = 10  # shortest password accepted
 
 # Events
@@ -98,7 +98,7 @@ HTTP_SECONDS = 30.0  # one HTTP request, connection to last byte
 HTTP_BYTES = 64 * 2**20  # one HTTP answer
 HTTP_PAGES = 10_000  # pages of one pull
 RETRY_FIRST = timedelta(seconds=5)  # wait after the first failure; doubles with each further one
-RETRY_LONGEST = timedelta(hours=1)
+RETRY_LONGEST = timedelta(hours=1)  # between two tries of a source, however often it failed
 RETRY_AFTER_LONGEST = timedelta(days=1)  # a source's own Retry-After is kept up to this
 CIRCUIT_FAILURES = 5  # failures in a row after which only one trial is made each RETRY_LONGEST
 

@@ -56,6 +56,7 @@ def create_app(city: City) -> FastAPI:
 
     @app.websocket("/api/live")
     async def live_channel(socket: WebSocket) -> None:
+        """The live channel: events from ``?after=SEQ`` on, each once, and the city's clock once a second."""
         await live.serve(socket)
 
     _console(app)
