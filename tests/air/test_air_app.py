@@ -121,6 +121,16 @@ def test_three_weeks_through_share_lake_and_watch(city: City) -> None:
     assert {one["type"] for one in alert["evidence"]} == {"series", "rows"}  # type: ignore[attr-defined]
 
 
+def test_a_backtest_says_what_was_raised_and_what_a_stricter_rule_would_have(city: City) -> None:
+    listed = city.watch.alerts(OFFICER, state="all", limit=50)["items"]
+    lived = sorted(one["raised_at"] for one in listed if one["kind"] == "heavy_pollution")  # type: ignore[attr-defined]
+    until = START + timedelta(days=21)
+    same = city.watch.backtest(OFFICER, "air.heavy_pollution", START, until)
+    assert sorted(one.raised_at for one in same.alerts) == lived
+    stricter = city.watch.backtest(OFFICER, "air.heavy_pollution", START, until, parameters={"rise_hours": 12})
+    assert 0 < stricter.alerted_hours < same.alerted_hours
+
+
 def test_pages_show_what_is_known(city: City) -> None:
     pages = Pages(city.lake, [city.app], city.clock)
     features = pages.features(OFFICER, "air.stations")["features"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cityheart.apps.air import levels
+from cityheart.sdk import Invalid
 
 RULE = replace(levels.rules()[0], rise_hours=2, fall_hours=4, end_hours=3)
 
@@ -21,6 +22,9 @@ def test_the_table_of_the_plan() -> None:
 def test_a_day_is_judged_by_the_table_in_force() -> None:
     assert levels.rule(date(2013, 3, 1)) == levels.rules()[0]
     assert levels.rule(date(2016, 1, 1), {"rise_hours": 5}).rise_hours == 5
+    assert levels.rule(date(2016, 1, 1), {"heavy_probability": [0.5] * 5}).heavy_probability == (0.5,) * 5
+    with pytest.raises(Invalid, match="heavy_probability"):
+        levels.rule(date(2016, 1, 1), {"heavy_probability": 0.5})
     with pytest.raises(TypeError):
         levels.rule(date(2016, 1, 1), {"no_such_rule": 1})
 

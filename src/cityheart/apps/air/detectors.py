@@ -42,10 +42,10 @@ class HeavyPollution:
     evaluated again when more of its stations report; rows up to four days late complete the past from then on, without
     revising what was said; older ones are left out.
 
-    ``parameters`` may replace the fields of ``levels.Rule`` by name.
+    ``parameters`` are the thresholds and the hysteresis of ``levels.Rule``, by the names of its fields.
     """
 
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=levels.parameters)
     id: str = "air.heavy_pollution"
     title: Text = field(default_factory=lambda: text("空气重污染监测预警", "Heavy air pollution"))
     kind: str = "heavy_pollution"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from cityheart.sdk import Invalid
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -59,16 +61,32 @@ def rules() -> tuple[Rule, ...]:
     )
 
 
+def parameters() -> dict[str, object]:
+    """What a backtest may change of how the newest table is applied: thresholds and hysteresis, by field of ``Rule``."""
+    newest = rules()[-1]
+    names = ("rise_hours", "fall_hours", "end_hours", "keep_factor")
+    return {"heavy_probability": list(newest.heavy_probability), **{name: getattr(newest, name) for name in names}}
+
+
 def rule(day: date, overrides: Mapping[str, object] | None = None) -> Rule:
     """The table in force on a local ``day``; days before the first table are judged by the first.
 
-    ``overrides`` replaces fields by name, for a backtest. Raises TypeError for a field that is not there.
+    ``overrides`` replaces fields by name, for a backtest. Raises TypeError for a field that is not there,
+    Invalid for thresholds that are not a number for each lead.
     """
     found = next((each for each in reversed(rules()) if each.valid_from <= day), rules()[0])
     changes = dict(overrides or {})
     if "heavy_probability" in changes:
-        changes["heavy_probability"] = tuple(changes["heavy_probability"])  # type: ignore[arg-type]
+        changes["heavy_probability"] = _thresholds(changes["heavy_probability"], len(found.heavy_probability))
     return replace(found, **changes) if changes else found  # type: ignore[arg-type]
+
+
+def _thresholds(given: object, leads: int) -> tuple[float, ...]:
+    if isinstance(given, list | tuple) and len(given) == leads and all(isinstance(one, int | float) for one in given):
+        return tuple(float(one) for one in given)
+    raise Invalid(
+        f"heavy_probability is {given!r}", remedy=f"{leads} numbers, one for each day from today on; 1.01 never counts"
+    )
 
 
 @dataclass(frozen=True)
