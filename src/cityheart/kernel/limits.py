@@ -68,12 +68,12 @@ BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again 
 
 # Sharing: reading what sources deliver
 FILE_BYTES = 16 * 2**30  # one delivered file
-BLOCK_BYTES = 16 * 2**20  # a file is read, checked and landed in blocks of about this size
+BLOCK_BYTES = 8 * 2**20  # a file is read, checked and landed in blocks of about this size
 LINE_BYTES = 4 * 2**20  # one line of a text file; longer is no line but a broken file
 HEADER_ROWS = 30  # rows searched for the header above the data
 COLUMNS = 2_000  # columns of one delivery
 DOCUMENT_BYTES = 64 * 2**20  # a JSON array, XML file or workbook, which are read whole
-BATCH_CELLS = 8_000_000  # cells of a Parquet or Arrow delivery looked at together
+BATCH_CELLS = 4_000_000  # cells of a Parquet file looked at together
 ZIP_MEMBERS = 20_000  # files in one archive
 ZIP_BYTES = 4 * 2**30  # all files of an archive unpacked
 ZIP_RATIO = 200  # unpacked size over packed size of one file; text packs 5 to 20 times

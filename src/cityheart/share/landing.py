@@ -149,7 +149,7 @@ def examine_blocks(source: Source, contract: Contract, one: Identified) -> Itera
     reading = Reading(contract.headers, source.options)
     outcome = Outcome()
     waiting: list[_Portion] = []
-    cells = 0
+    held = 0
     pending: list[Batch] = []
 
     def checked() -> Examined:
@@ -165,15 +165,15 @@ def examine_blocks(source: Source, contract: Contract, one: Identified) -> Itera
     try:
         for batch in formats.decode(one.delivery.name, one.delivery.payload, one.format, reading):
             portion = _Portion.of(batch, 0)
-            size = portion.table.num_rows * max(1, portion.table.num_columns)
-            if waiting and (waiting[0].shape != portion.shape or cells + size > limits.BATCH_CELLS):
+            size = portion.table.nbytes
+            if waiting and (waiting[0].shape != portion.shape or held + size > limits.BLOCK_BYTES):
                 yield checked()
                 if outcome.refused:
                     return
-                cells = 0
+                held = 0
             pending.append(batch)
             waiting.append(portion)
-            cells += size
+            held += size
         yield checked()
     except Refused as refused:
         if waiting:

@@ -126,18 +126,19 @@ def text_blocks(stream: BinaryIO, encoding: str | None) -> Iterator[bytes]:
 
 
 def _cut(block: bytes) -> int:
-    """Where the last whole record ends: after the last newline that is not inside quotes."""
+    """Where the last whole record ends: after the last newline outside quotes; 0 when there is none yet."""
     end = block.rfind(b"\n") + 1
     if end == 0 or b'"' not in block:
         return end
+    odd = block.count(b'"', 0, end) % 2
     tried = end
-    for _ in range(64):
-        if block.count(b'"', 0, tried) % 2 == 0:
-            return tried
-        tried = block.rfind(b"\n", 0, tried - 1) + 1
-        if tried == 0:
-            break
-    return end
+    while odd and tried:
+        earlier = block.rfind(b"\n", 0, tried - 1) + 1
+        odd = (odd + block.count(b'"', earlier, tried)) % 2
+        tried = earlier
+    if tried == 0 and len(block) > limits.LINE_BYTES:
+        return end  # no value is that long: a quotation mark is missing, and the lines are told apart one by one
+    return tried
 
 
 def _utf8(stream: BinaryIO, encoding: str | None) -> Iterator[bytes]:
@@ -175,28 +176,26 @@ def _by_mark(head: bytes) -> str | None:
 
 
 def _utf8_or_gb(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    """Without a mark: ASCII passes; the first other block decides between UTF-8 and GB 18030."""
-    decoder: codecs.IncrementalDecoder | None = None
+    """Without a mark: lines of ASCII pass; the first others decide between UTF-8 and GB 18030."""
     kept = b""
-    piece = head + stream.read(limits.BLOCK_BYTES)
-    while piece or kept:
-        last = not piece
-        if decoder is None:
-            piece = kept + piece
-            kept = b""
-            if piece.isascii():
-                if piece:
-                    yield piece
-            else:
-                cut = len(piece) if last else piece.rfind(b"\n") + 1 or len(piece)
-                decoder = codecs.getincrementaldecoder(_utf8_or_gb18030(piece[:cut]))(errors="replace")
-        if decoder is not None:
-            yield decoder.decode(piece, final=last).encode("utf-8", "replace")
-        if last:
-            return
+    piece = head
+    while piece:
+        piece = kept + piece
+        lines = piece[: piece.rfind(b"\n") + 1]  # a piece may end within a character, a line does not
+        if not lines.isascii() or len(piece) - len(lines) > limits.LINE_BYTES:
+            break
+        if lines:
+            yield lines
+        kept = piece[len(lines) :]
         piece = stream.read(limits.BLOCK_BYTES)
-        if not piece and decoder is None:
-            return
+    rest = piece or kept
+    lines = rest[: rest.rfind(b"\n") + 1]
+    decoder = codecs.getincrementaldecoder(_utf8_or_gb18030(rest if lines.isascii() else lines))(errors="replace")
+    while rest:
+        yield decoder.decode(rest).encode("utf-8", "replace")
+        rest = stream.read(limits.BLOCK_BYTES)
+    if ending := decoder.decode(b"", final=True):
+        yield ending.encode("utf-8", "replace")
 
 
 def _utf8_or_gb18030(block: bytes) -> str:

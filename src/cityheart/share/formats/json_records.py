@@ -39,8 +39,10 @@ def batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
 
 
 def records_at(document: object, path: str | None) -> list[object]:
-    """The list of records in a document: at `path` (``data.items``), or where such lists usually are."""
+    """The list of records in a document: itself, at `path` (``data.items``), or where such lists usually are."""
     found = document
+    if isinstance(document, list):
+        return document
     if path:
         for step in path.split("."):
             found = found.get(step) if isinstance(found, Mapping) else None
