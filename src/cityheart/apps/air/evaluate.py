@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ import pyarrow.csv
 
 from cityheart.apps.air import feed, forecast, levels
 from cityheart.apps.air.detectors import HeavyPollution
-from cityheart.sdk import Finding
+from cityheart.sdk import Finding, Reader
 
 Array = npt.NDArray[np.float64]
 
@@ -93,6 +94,18 @@ def play(rows: pa.Table, rows_a_batch: int = 168 * 12, detector: HeavyPollution 
         findings += step.findings
         tables.append(step.outputs["air_city"])
     return Played(findings, pa.concat_tables(tables))
+
+
+def teach(rows: pa.Table) -> Mapping[str, object]:
+    """What the detector has learnt of ``rows`` when ``TUNED_UNTIL`` begins: the arrays of ``data/taught-2014.npz``."""
+    first = (TUNED_UNTIL - _EPOCH).days
+    hours = rows["observed_at"].cast(pa.int64()).to_numpy() // _HOUR
+    before = int(np.searchsorted(hours, first * 24 - 8, side="right"))  # the first row of the day ends the day before
+    detector = HeavyPollution()
+    state = detector.init("")
+    for start in range(0, before, 168 * 12):
+        state = detector.step(state, rows.slice(start, min(168 * 12, before - start))).state
+    return {"first_day": np.int64(first), "moments": state["moments"]}
 
 
 def daily(city: pa.Table) -> dict[date, float]:
@@ -371,6 +384,41 @@ def judgement(played: Played, used: Sequence[float]) -> dict[str, object]:
     }
 
 
+def judge(read: Reader, alerts: Sequence[Mapping[str, object]], since: datetime, until: datetime) -> dict[str, object]:
+    """What the city's own warnings from ``since`` to ``until`` were worth, for the report of a play.
+
+    ``alerts`` as reports hold them; the daily index and the forecasts are read as the city knew them at the end. Known
+    episodes are judged when they lie within the span.
+    """
+    rows = read.query("SELECT * FROM air_city ORDER BY observed_at", window=until - since + timedelta(days=1))
+    values = daily(rows)
+    if not values:
+        return {}
+    found = [_raised(alert) for alert in alerts if alert["kind"] == HeavyPollution().kind]
+    first, last = _local(since), _local(until)
+    heavy = sorted(day for day, value in values.items() if value > forecast.HEAVY)
+    led = []
+    for each in found:
+        stood = set(each.days(max(values)))
+        begun = next((day for day in heavy if day in stood), None)
+        hours = None if begun is None else round((_midnight(begun) - each.raised) / timedelta(hours=1), 1)
+        began = None if begun is None else begun.isoformat()
+        led.append({"raised_at": each.raised, "first_heavy_day": began, "hours_before": hours})
+    inside = [each for each in episodes(found) if first.isoformat() <= each.first and each.last < last.isoformat()]
+    return {
+        "warnings": led,
+        "episodes": [asdict(each) | {"met": each.met} for each in inside],
+        "days": asdict(days(found, values, first, last)),
+        "skill": [asdict(each) for each in skill(rows, levels.rule(last).heavy_probability, first, last)],
+    }
+
+
+def _raised(alert: Mapping[str, object]) -> Warning:
+    history = cast("Sequence[Mapping[str, object]]", alert["levels"])
+    reached = tuple((cast(datetime, one["at"]), cast(int, one["level"])) for one in history)
+    return Warning(reached, cast("datetime | None", alert["ended_at"]))
+
+
 def table(played: Played, used: Sequence[float]) -> list[str]:
     """The judgement as lines of Markdown: episodes, days, skill on the days that judge."""
     values, found = daily(played.city), warnings(played.findings)
@@ -412,7 +460,11 @@ def table(played: Played, used: Sequence[float]) -> list[str]:
 
 
 def main() -> None:
-    """Prints the judgement of the data set: as JSON, with ``--table`` as Markdown."""
+    """Prints the judgement of the data set: as JSON, with ``--table`` as Markdown; ``--teach FILE`` writes what 2013 and
+    2014 taught."""
+    if sys.argv[1:2] == ["--teach"]:
+        np.savez_compressed(sys.argv[2], **teach(readings()))  # type: ignore[arg-type]
+        return
     used = levels.rules()[0].heavy_probability
     played = play(readings())
     if sys.argv[1:] == ["--table"]:
