@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from datetime import date, timedelta
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from cityheart.apps.air import evaluate, levels
+from cityheart.apps.air import evaluate, forecast, levels
 from cityheart.apps.air.evaluate import Played
 
 END = date(2017, 3, 1)
@@ -73,6 +75,24 @@ def test_warnings_and_their_worst_level(played: Played) -> None:
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_every_level_occurs(played: Played, level: int) -> None:
     assert any(one.level == level for one in played.findings)
+
+
+def test_what_two_years_taught_is_what_the_detector_learns_of_them(readings: pa.Table) -> None:
+    again = evaluate.teach(readings)
+    kept = forecast.taught()
+    assert again["first_day"] == kept.first_day == (evaluate.TUNED_UNTIL - date(1970, 1, 1)).days
+    np.testing.assert_allclose(np.asarray(again["moments"]), kept.moments, rtol=1e-9, atol=1e-9)
+
+
+def test_a_city_begins_with_what_was_taught_only_after_it_was_learnt(readings: pa.Table) -> None:
+    def learnt(first: date) -> list[int]:
+        start = (first - date(2013, 3, 1)).days * 24 * 12
+        days: list[int] = evaluate.play(readings.slice(start, 12 * 24 * 3)).city["days_learnt"].to_pylist()
+        return days
+
+    assert set(learnt(date(2014, 12, 28))) == {0}
+    assert min(learnt(date(2015, 1, 1))) > 500
+    assert learnt(date(2014, 12, 30))[47:49] == [0, learnt(date(2015, 1, 1))[0]]
 
 
 def test_the_readme_states_what_the_judge_says(played: Played) -> None:

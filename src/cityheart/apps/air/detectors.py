@@ -65,9 +65,7 @@ class HeavyPollution:
             "rows": np.full((forecast.LEADS, 24, forecast.FEATURES), np.nan),
             "bases": np.full((forecast.LEADS, 24), np.nan),
             "moments": np.zeros((forecast.BLOCKS, forecast.PACKED)),
-            "weights": models.weights,
-            "centre": models.centre,
-            "error": models.error,
+            **_arrays(models),
             "level": 0,
             "rising": 0,
             "falling": 0,
@@ -162,8 +160,7 @@ class _Run:
         if today is None or day - today > REMEMBERED_DAYS:
             empty = self.detector.init("")
             self.state |= {name: empty[name] for name in ("daily", "closing", "rows", "bases")}
-            self.state["today"] = day
-            return
+            self.state["today"] = today = day
         for ended in range(today, day):
             daily = np.append(self.array("daily")[1:], float(self.state["closing"]))  # type: ignore[arg-type]
             rows, bases = self.array("rows"), self.array("bases")
@@ -171,7 +168,7 @@ class _Run:
             moments = forecast.learn(self.array("moments"), self.models(), rows[-1], bases[-1], known)
             solved = forecast.solve(moments) if (ended + 1) % forecast.SOLVE_EVERY_DAYS == 0 else None
             if solved is not None:
-                self.state |= {"weights": solved.weights, "centre": solved.centre, "error": solved.error}
+                self.state |= _arrays(solved)
             self.state |= {
                 "moments": moments,
                 "daily": daily,
@@ -180,6 +177,11 @@ class _Run:
                 "bases": np.concatenate([np.full_like(bases[:1], np.nan), bases[:-1]]),
                 "today": ended + 1,
             }
+        taught = forecast.taught()
+        if day >= taught.first_day and not self.models().ready:
+            solved = forecast.solve(taught.moments)
+            assert solved is not None
+            self.state |= {"moments": taught.moments, **_arrays(solved)}
 
     def remember(self, rows: Array, base: Array, clock: Whole, derived: series.Derived, at: Whole) -> None:
         """Keeps the day's features for learning, and what its index would be if it ended now."""
@@ -231,7 +233,7 @@ class _Run:
             subject=CITY,
             at=part.moment(hour),
             start=midnight + timedelta(days=run.start),
-            end=midnight + timedelta(days=run.start + run.days) if level else part.moment(hour),
+            end=_end(part.moment(hour), midnight, level, run),
             level=level or None,
             score=round(float(np.nan_to_num(chances[max(run.start, 0)])), 3),
             reasons=evidence.reasons(facts, level),
@@ -271,6 +273,17 @@ class _Run:
     def learnt(self) -> int:
         """Number of days learnt."""
         return int(self.array("moments")[0, 0]) // forecast.BLOCK_HOURS
+
+
+def _arrays(models: forecast.Models) -> State:
+    return {"weights": models.weights, "centre": models.centre, "error": models.error}
+
+
+def _end(at: datetime, midnight: datetime, level: int, run: levels.Run) -> datetime | None:
+    """When the matter ends: now when it is over, with the expected run, or nobody knows."""
+    if not level:
+        return at
+    return midnight + timedelta(days=run.start + run.days) if run.days else None
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,12 @@ def _conclusion(facts: Facts, level: int) -> Text:
             f"The moving 24-hour AQI is not above 200 and for {facts.rule.end_hours} hours no heavily polluted day "
             "has been expected: the warning ends.",
         )
+    if facts.rule.level(facts.run.days) != level:
+        return text(
+            f"形势缓解:按判据预计重污染 {facts.run.days} 天,按保留判据与 24 小时滑动 AQI 降为{name['zh-CN']}。",
+            f"Easing: {facts.run.days} heavily polluted day(s) expected; by the lowered thresholds and the moving "
+            f"24-hour AQI it falls to a {name['en']}.",
+        )
     return text(
         f"预计连续重污染(日 AQI 大于 200){facts.run.days} 天,{name['zh-CN']}(规则 {facts.rule.id})。",
         f"{facts.run.days} heavily polluted day(s) in a row expected (daily AQI above 200): "

@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -209,6 +210,27 @@ def solve(moments: Array) -> Models | None:
         centre=np.ascontiguousarray(mean[:, x]),
         error=np.sqrt(np.maximum(rest / count[:, None], 0.0)) * 1.05 + 0.005,
     )
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What was learnt before a city began: ``moments`` of days that were over when local day ``first_day`` began."""
+
+    first_day: int
+    moments: Array
+
+
+@functools.cache
+def taught() -> Taught:
+    """What 2013 and 2014 taught, from ``data/taught-2014.npz``: a city that starts in 2015 or later begins with it.
+
+    It is what the detector itself has learnt of the data set when 2015 begins (``evaluate.teach`` writes it), so a play
+    from 2013 never needs it and no forecast ever sees its future.
+    """
+    with np.load(Path(__file__).parent / "data" / "taught-2014.npz", allow_pickle=False) as file:
+        moments = file["moments"].astype(np.float64)
+        moments.flags.writeable = False
+        return Taught(int(file["first_day"]), moments)
 
 
 @dataclass(frozen=True)
