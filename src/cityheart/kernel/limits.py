@@ -59,7 +59,6 @@ STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
 # Watch
 FINDINGS_PER_COMMIT = 200  # pending findings merged in one transaction
 QUERY_RUNS_PER_COMMIT = 200  # instants a query detector is asked for before its place is stored
-QUERY_THREADS = 2  # instants of a query detector answered at once
 QUERY_ROWS = 10_000  # matters one run of a query detector may give
 EVIDENCE_BYTES = 256 * 1024  # evidence of one finding as JSON
 DETECTOR_FAILURE_CHARS = 2_000  # of the reason why a detector cannot go on

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import cast
 
 import pyarrow as pa
@@ -131,13 +129,9 @@ def ask(lake: Lake, detector: QueryDetector, instants: Sequence[datetime], stand
 
     Findings tell what is new, has another level, or is over.
     """
-    if len(instants) == 1:
-        return _compared(detector, instants[0], _answer(lake, detector, instants[0]), standing)
     findings: list[Finding] = []
-    with ThreadPoolExecutor(limits.QUERY_THREADS) as threads:  # an answer depends on its instant alone
-        answers = threads.map(partial(_answer, lake, detector), instants)
-        for at, rows in zip(instants, answers, strict=True):
-            findings.extend(_compared(detector, at, rows, standing))
+    for at in instants:
+        findings.extend(_compared(detector, at, _answer(lake, detector, at), standing))
     return findings
 
 
