@@ -332,6 +332,8 @@ def test_lists_show_what_one_may_see(desk: Desk, clerk: Callable[[str], Actor], 
     assert seen(clerk("industry"), "health") == (set(), 0)
     ((_, tasks),) = desk.command.runs(clerk("industry"), incident)
     assert [task.step for task in tasks] == ["stop"]
+    assert [event.type for event in desk.command.log(clerk("industry"), incident)] == ["incident.opened", "run.started"]
+    assert ("task.dispatched", "tell") in desk.told(incident)
 
     def can(actor: Actor, step: str) -> list[str]:
         task: Task = desk.task(incident, step)

@@ -30,6 +30,7 @@ _STEP_FIELDS = {
     "id", "title", "unit", "after", "delay", "from", "accept_within", "due", "escalate", "evidence", "verify_by",
     "when", "loop_guard",
 }  # fmt: skip
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EVIDENCE = ("note", "photo", "form")
 
 
@@ -89,9 +90,9 @@ def _load(source: str | Mapping[str, object]) -> Mapping[str, object]:
         if len(source.encode()) > limits.PLAN_BYTES:
             raise TooLarge(f"the plan is larger than {limits.PLAN_BYTES} bytes", remedy="split it into plans")
         try:
-            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(source)):
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=_YAML)):
                 raise Invalid("the plan uses YAML aliases (*name)", remedy="write the value out")
-            source = yaml.safe_load(source)
+            source = yaml.load(source, Loader=_YAML)  # noqa: S506 - a safe loader, in C where it is built in
         except (yaml.YAMLError, RecursionError, ValueError) as error:
             raise Invalid(f"the plan is not valid YAML: {error}", remedy="mend the line it names") from None
     if not isinstance(source, Mapping):

@@ -414,10 +414,10 @@ class Command:
         does the same. Also hears of alerts that ended.
         """
         with self._database.read() as conn:
-            ended = read(conn, after=self._alerts_read, types=self.subscription.types, limit=1)
+            ended = store.alert_ended_after(conn, self._alerts_read)
             due = store.due_run(conn, now) is not None
         if ended:
-            self._alerts_read = self._hear(ended[0].seq)
+            self._hear()
         fired = 0
         while due and fired < limits.TIMERS_FIRED:
             done = self._fire_due(now)
@@ -439,11 +439,12 @@ class Command:
                 self._write(work, transition)
         return fired
 
-    def _hear(self, seq: int) -> int:
-        """Take in the alerts that ended; returns up to where the log is read, ``seq`` at least."""
+    def _hear(self) -> None:
+        """Take in the alerts that ended; one whose transaction is not settled yet is heard at a later tick."""
         while deliver(self._database, self.subscription):
             pass
-        return seq
+        with self._database.read() as conn:
+            self._alerts_read = store.heard(conn, self.subscription.name)
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -516,13 +517,17 @@ class Command:
         return task
 
     def log(self, actor: Actor, incident_id: str) -> list[Event]:
-        """What happened in the incident and its runs, in order; at most ``limits.EVENTS_READ`` events of each."""
+        """What happened in the incident and its runs, in order; at most ``limits.EVENTS_READ`` events of each.
+
+        Of tasks the actor may not see, nothing is told.
+        """
         require(actor, "incident.read")
+        units = departments(actor, "task.read")
         with self._database.read() as conn:
             streams = [f"incident:{incident_id}", *(f"run:{run.id}" for run in store.runs_of(conn, incident_id))]
-            return sorted(
-                (event for stream in streams for event in read(conn, stream=stream)), key=lambda event: event.seq
-            )
+            found = [event for stream in streams for event in read(conn, stream=stream)]
+        seen = [event for event in found if units is None or event.data.get("unit", "") in {"", *units}]
+        return sorted(seen, key=lambda event: event.seq)
 
     def plan_of(self, run_id: str) -> Plan:
         """The plan of a run. Raises :class:`NotFound`."""

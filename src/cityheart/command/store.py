@@ -13,16 +13,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cityheart.command.engine import timers
 from cityheart.command.models import File, Incident, Receipt, Run, RungDue, Task
 from cityheart.kernel.database import Json, UtcDateTime, metadata
+from cityheart.kernel.events import event_table, subscription_table
 
 __all__ = [
     "add_file",
     "add_receipt",
+    "alert_ended_after",
     "busy_run",
     "due_run",
     "files_waiting",
     "find_incident",
     "find_run",
     "find_task",
+    "heard",
     "incidents",
     "late_by_incident",
     "lock_incident",
@@ -171,6 +174,12 @@ _DUE_RUN = (
     .order_by(timer_table.c.fire_at, timer_table.c.run)
     .limit(1)
 )
+_ENDED = (
+    sa.select(event_table.c.seq)
+    .where(event_table.c.type == "alert.ended", event_table.c.seq > sa.bindparam("after"))
+    .limit(1)
+)
+_HEARD = sa.select(subscription_table.c.position).where(subscription_table.c.name == sa.bindparam("name"))
 _DROP_TIMERS = timer_table.delete().where(
     timer_table.c.run == sa.bindparam("_run"),
     timer_table.c.step == sa.bindparam("_step"),
@@ -396,6 +405,16 @@ def next_due(conn: sa.Connection) -> datetime | None:
     """When the next timer fires."""
     moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
     return moment
+
+
+def alert_ended_after(conn: sa.Connection, seq: int) -> bool:
+    """Whether an alert ended later than event ``seq``."""
+    return conn.execute(_ENDED, {"after": seq}).first() is not None
+
+
+def heard(conn: sa.Connection, subscription: str) -> int:
+    """Up to which event the subscription has read."""
+    return conn.execute(_HEARD, {"name": subscription}).scalar() or 0
 
 
 def due_run(conn: sa.Connection, until: datetime) -> tuple[str, datetime] | None:
