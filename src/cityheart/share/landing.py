@@ -123,7 +123,9 @@ def examine(source: Source, contract: Contract, deliveries: Sequence[Identified]
         groups = np.repeat(np.arange(len(deliveries)), counts)
         starts = np.repeat(np.cumsum(counts) - counts, counts)
         rows = np.arange(table.num_rows, dtype=np.int64) - starts + 1
-        examined.take(_Portion(table, rows, groups, [None] * 1, np.zeros(table.num_rows, dtype=np.int64), True, False))
+        nowhere = np.zeros(table.num_rows, dtype=np.int64)
+        everyone = frozenset(range(len(deliveries)))
+        examined.take(_Portion(table, rows, groups, [None], nowhere, True, False, everyone))
         return examined.result()
     portions: dict[tuple[object, ...], list[_Portion]] = {}
     for index, each in enumerate(deliveries):
@@ -201,11 +203,8 @@ def examine_records(
     )
     examination = _Examination(source, contract, [one])
     numbers = np.arange(len(entries), dtype=np.int64)
-    good = examination.take(
-        _Portion(
-            table, numbers, np.zeros(len(entries), np.int64), [None], np.zeros(len(entries), np.int64), False, False
-        )
-    )
+    zeros = np.zeros(len(entries), dtype=np.int64)
+    good = examination.take(_Portion(table, numbers, zeros, [None], zeros, False, False, frozenset({0})))
     landed = [False] * len(entries)
     for index in good.tolist():
         landed[index] = True
@@ -241,6 +240,7 @@ class _Portion:
     member: npt.NDArray[np.int64]  # position in `members`
     tabular: bool
     damaged: bool
+    deliveries: frozenset[int]  # positions of the deliveries, also of those without a row
 
     @classmethod
     def of(cls, batch: Batch, index: int) -> _Portion:
@@ -253,6 +253,7 @@ class _Portion:
             np.zeros(size, dtype=np.int64),
             batch.tabular,
             batch.damaged,
+            frozenset({index}),
         )
 
     @property
@@ -278,6 +279,7 @@ class _Portion:
             np.concatenate(member),
             portions[0].tabular,
             any(portion.damaged for portion in portions),
+            frozenset().union(*(portion.deliveries for portion in portions)),
         )
 
 
@@ -309,7 +311,7 @@ class _Examination:
                 self.contract, portion.table, tabular=portion.tabular, damaged=portion.damaged, groups=groups
             )
         except Refused as refused:
-            for index in np.unique(portion.groups).tolist() or range(len(self.deliveries)):
+            for index in sorted(portion.deliveries):
                 self.refuse(index, refused)
             return np.zeros(0, dtype=np.int64)
         self.checked += len(portion.rows)
@@ -359,7 +361,9 @@ class _Examination:
             self._keep(index, member, each.row, each.code, None, each.message, "line", each.raw)
 
     def refuse(self, index: int, refused: Refused) -> None:
-        """Refuse a delivery and keep its bytes."""
+        """Refuse a delivery and keep its bytes; the first reason stands."""
+        if self.outcomes[index].refused:
+            return
         self.outcomes[index].refused = refused
         with opened(self.deliveries[index].delivery.payload) as stream:
             raw = stream.read(limits.QUARANTINE_FILE_BYTES)

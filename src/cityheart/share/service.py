@@ -732,7 +732,7 @@ class Share:
             "last_delivery_at": row.last_delivery_at,
             "rows": row.rows,
             "quarantined": row.quarantined,
-            "freshness_seconds": age.total_seconds() if age is not None else None,
+            "freshness_seconds": max(0.0, age.total_seconds()) if age is not None else None,
             "deliveries": row.deliveries,
             "drift": list(drift),
         }
