@@ -468,3 +468,20 @@ def test_next_due_is_cheap_and_survives_a_restart(desk: Desk, database: Database
     assert reopened.tick(START + minutes(29)) == 0
     assert [task.step for task in Desk(reopened).tasks(incident)] == ["clinics", "stop", "tell"]
     assert set(UNITS) >= {task.unit for task in desk.tasks(incident)}
+
+
+def test_alerts_that_end_while_others_tick(desk: Desk, clock: VirtualClock, database: Database) -> None:
+    started = [desk.start(plan(step("a"), plan=f"p{number}"), alert_id=f"alert-{number}")[0] for number in range(8)]
+    for incident in started[::2]:
+        desk.finish(incident, "a")
+    with database.work(SYSTEM) as work:
+        for number in reversed(range(8)):
+            work.emit(f"alert:alert-{number}", "alert.ended", {"alert_id": f"alert-{number}"})
+    clock.advance_to(START + timedelta(days=1))
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda _: desk.command.tick(clock.now()), range(6)))
+    desk.command.tick(clock.now())
+    states = [desk.command.incident(SYSTEM, incident).state for incident in started]
+    assert states == ["closed", "open"] * 4
+    for incident in started:
+        assert desk.told(incident).count(("incident.alert_over", "")) == 1

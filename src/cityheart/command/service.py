@@ -251,6 +251,7 @@ class Command:
         incident = store.find_incident(work.conn, alert_id=alert_id)
         if incident is None:
             return
+        store.only_ticker(work.conn, wait=True)
         incident = self._locked(work, incident.id)
         if incident.alert_over_at is None:
             store.save_incident(work.conn, replace(incident, alert_over_at=work.now))

@@ -423,11 +423,16 @@ def due_run(conn: sa.Connection, until: datetime) -> tuple[str, datetime] | None
     return None if row is None else (row.run, row.fire_at)
 
 
-def only_ticker(conn: sa.Connection) -> bool:
-    """Whether this transaction is the only one that fires timers; others need not wait for it."""
+def only_ticker(conn: sa.Connection, *, wait: bool = False) -> bool:
+    """Whether this transaction is the only one that may hold several incidents; with ``wait`` it will be.
+
+    Everybody else holds one incident at a time, so nobody can wait for somebody who waits for them.
+    """
     if conn.dialect.name == "sqlite":
         return True
-    return bool(conn.execute(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext("command.tick")))).scalar())
+    take = sa.func.pg_advisory_xact_lock if wait else sa.func.pg_try_advisory_xact_lock
+    answer = conn.execute(sa.select(take(sa.func.hashtext("command.tick")))).scalar()
+    return wait or bool(answer)
 
 
 def _values(task: Task) -> dict[str, Any]:
