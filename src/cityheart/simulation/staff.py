@@ -143,7 +143,8 @@ class Staff:
         start = event.at
         share = self._spread(self._department["accept"], "accept", task) * self._pace(unit, start)
         at = start + (due - start) * share
-        if data["round"] == 1 and self._roll("return", task) < self._department["return"]:
+        sent_back = event.type == "task.sent_back"  # who was refused once does not return the task again
+        if data["round"] == 1 and not sent_back and self._roll("return", task) < self._department["return"]:
             reason = "不属于本部门职责，建议改派 / not within this department's duties"
             self._task(event, "return", at, self.clerk(unit), reason=reason)
         else:
