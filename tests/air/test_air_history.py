@@ -43,6 +43,15 @@ def test_the_forecast_beats_persistence_where_it_claims_to(played: Played) -> No
     assert judged[1].brier_skill is not None and judged[1].brier_skill > 0.2
 
 
+def test_skill_of_few_days_and_of_none(played: Played) -> None:
+    used = levels.rules()[0].heavy_probability
+    weeks = played.city.slice(400 * 24, 20 * 24)
+    few = evaluate.skill(weeks, used, date(2014, 1, 1), END)
+    assert [one.lead for one in few] == [0, 1, 2, 3, 4]
+    assert {one.error_climatology for one in few} == {None}
+    assert evaluate.skill(played.city.slice(0, 0), used, date(2014, 1, 1), END) == []
+
+
 def test_thresholds_are_those_the_first_two_years_give(played: Played) -> None:
     assert evaluate.thresholds(played.city) == list(levels.rules()[0].heavy_probability)
 

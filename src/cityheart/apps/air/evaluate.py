@@ -260,7 +260,8 @@ class Skill:
 
     Mean absolute errors in AQI. Hits, false alarms, misses and the critical success index for a day above 200, by the
     rule's own threshold or, where the lead has none, by forecasts above 200 in value. The Brier skill score of the
-    probability against the share of heavy days, None when all days or none were heavy.
+    probability against the share of heavy days, None when all days or none were heavy; the error of climatology is None
+    before thirty days are known.
     """
 
     lead: int
@@ -268,7 +269,7 @@ class Skill:
     days: int
     error: float
     error_persistence: float
-    error_climatology: float
+    error_climatology: float | None
     hits: int
     false_alarms: int
     misses: int
@@ -308,7 +309,7 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
                 int(used.sum()),
                 round(float(np.abs(value[used] - seen[used]).mean()), 1),
                 round(float(np.abs(present[used] - seen[used]).mean()), 1),
-                round(float(np.nanmean(np.abs(usual[used] - seen[used]))), 1),
+                _mean_error(usual[used], seen[used]),
                 int((said & happened).sum()),
                 int((said & ~happened).sum()),
                 int((~said & happened).sum()),
@@ -320,12 +321,16 @@ def skill(city: pa.Table, thresholds: Sequence[float], since: date, until: date,
     return judged
 
 
+def _mean_error(said: Array, seen: Array) -> float | None:
+    known = ~np.isnan(said)
+    return round(float(np.abs(said[known] - seen[known]).mean()), 1) if known.any() else None
+
+
 def _usual(city: pa.Table, issued: npt.NDArray[np.int64]) -> Array:
     """Median daily AQI of the ninety days before each day of issue; NaN before thirty of them are known."""
     truth = {(day - _EPOCH).days: value for day, value in daily(city).items()}
-    first, last = int(issued.min()), int(issued.max())
     medians = {}
-    for day in range(first, last + 1):
+    for day in np.unique(issued).tolist():
         known = [truth[back] for back in range(day - 90, day) if back in truth]
         medians[day] = float(np.median(known)) if len(known) >= 30 else np.nan
     return np.array([medians[day] for day in issued.tolist()])
