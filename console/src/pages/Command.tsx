@@ -1,7 +1,7 @@
 /** The command page: what has happened (left), where (centre), what it is (right), and the city's own panels below. */
 
 import { Button } from "@mantine/core";
-import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, useMay, usePanels } from "../api/queries";
 import type { Alert, Cell, Layer, LayerFeature } from "../api/types";
@@ -36,7 +36,8 @@ export default function Command() {
 
   const layers = useLayers();
   const layer = layers.data?.find(({ id }) => id === params.get("layer")) ?? layers.data?.[0] ?? null;
-  const features = useLayer(layer?.id ?? null, null);
+  const at = moment(params.get("at"));
+  const features = useLayer(layer?.id ?? null, at);
   const city = useCity().data;
 
   const change = useCallback(
@@ -173,6 +174,7 @@ export default function Command() {
                       </Suspense>
                     </div>
                     <Bands layer={layer} />
+                    <Lookback at={at} change={(when) => change({ at: when })} />
                   </>
                 )}
               </Shown>
@@ -209,6 +211,53 @@ export default function Command() {
 
       <DeclaredPanels />
       {dispatching !== null && <DispatchSheet alert={dispatching} digest={null} close={() => setDispatching(null)} />}
+    </div>
+  );
+}
+
+/** A moment from the URL, or null for now. */
+function moment(text: string | null): string | null {
+  const ms = text === null ? Number.NaN : Date.parse(text);
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
+}
+
+const LOOKBACK_HOURS = 72;
+const HOUR_MS = 3_600_000;
+
+/** Looks back on the map: what the city knew at an earlier hour. */
+function Lookback({ at, change }: { at: string | null; change: (at: string | null) => void }) {
+  const { t } = useWords();
+  const now = floorHour(useNow());
+  const chosen = at === null ? 0 : Math.round((Date.parse(at) - now) / HOUR_MS);
+  const [dragged, setDragged] = useState<number | null>(null);
+  const hours = Math.max(-LOOKBACK_HOURS, dragged ?? chosen);
+  const commit = useRef(change);
+  commit.current = change;
+  useEffect(() => {
+    if (dragged === null) return;
+    const timer = setTimeout(() => {
+      commit.current(dragged === 0 ? null : new Date(now + dragged * HOUR_MS).toISOString());
+      setDragged(null);
+    }, 200);
+    return () => clearTimeout(timer);
+  }, [dragged, now]);
+  const shown = new Date(now + hours * HOUR_MS).toISOString();
+  return (
+    <div className="lookback">
+      <label htmlFor="lookback">{t("lookback")}</label>
+      <input
+        id="lookback"
+        type="range"
+        min={-LOOKBACK_HOURS}
+        max={0}
+        step={1}
+        value={hours}
+        aria-valuetext={hours === 0 ? t("lookback.now") : shown}
+        onChange={(event) => setDragged(Number(event.currentTarget.value))}
+      />
+      <span className={hours === 0 ? "quiet" : "tag"} data-tone="accent">
+        {hours === 0 ? t("lookback.now") : <Moment at={shown} shape="short" />}
+      </span>
     </div>
   );
 }

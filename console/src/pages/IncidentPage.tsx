@@ -7,7 +7,7 @@ import { Link, useParams, useSearchParams } from "wouter";
 import { useIncident, useMay, usePanels } from "../api/queries";
 import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
-import { type Key, useWords } from "../i18n";
+import { type Key, useWords, type Words } from "../i18n";
 import { Declared } from "../ui/Declared";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Sheet } from "../ui/Sheet";
@@ -100,7 +100,7 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       {panels.map((panel) => (
         <Declared key={panel.id} panel={panel} />
       ))}
-      <Log events={incident.log} />
+      <Log incident={incident} />
       <TaskSheet task={task} close={() => select(null)} inIncident />
       {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
     </div>
@@ -227,9 +227,24 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
   );
 }
 
-function Log({ events }: { events: CityEvent[] }) {
+/** What the log's codes are called: steps, departments and the persons seen on tasks and receipts. */
+function namesIn(incident: IncidentDetail, say: Words["say"]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const task of incident.runs.flatMap(({ tasks }) => tasks)) {
+    names.set(task.step, say(task.title));
+    names.set(task.unit, say(task.unit_title));
+    for (const { to, to_title } of task.escalations) names.set(to, say(to_title));
+    for (const person of [task.person, ...task.receipts.map(({ by }) => by)])
+      if (person) names.set(person.id, say(person.name));
+  }
+  return names;
+}
+
+function Log({ incident }: { incident: IncidentDetail }) {
   const { t, say } = useWords();
   const box = useRef<HTMLElement>(null);
+  const events = incident.log;
+  const names = namesIn(incident, say);
   const newest = [...events].reverse();
   const rows = useVirtualizer({
     count: newest.length,
@@ -238,7 +253,7 @@ function Log({ events }: { events: CityEvent[] }) {
     overscan: 12,
   });
   const who = (actor: CityEvent["actor"]) =>
-    actor === null ? "" : typeof actor === "string" ? actor : say(actor.name) || actor.id;
+    actor === null ? "" : typeof actor === "string" ? (names.get(actor) ?? actor) : say(actor.name) || actor.id;
   return (
     <Panel title={t("log.title")} aside={<span className="quiet">{t("log.count", { n: events.length })}</span>}>
       {events.length === 0 ? (
@@ -270,7 +285,7 @@ function Log({ events }: { events: CityEvent[] }) {
                     {who(event.actor)}
                   </span>
                   <span className="quiet" style={{ overflow: "hidden", textOverflow: "ellipsis" }}>
-                    {describe(event, say)}
+                    {describe(event, names, say)}
                   </span>
                 </div>
               );
@@ -282,11 +297,11 @@ function Log({ events }: { events: CityEvent[] }) {
   );
 }
 
-function describe({ data }: CityEvent, say: (text: Record<string, string> | string) => string): string {
-  const parts = [data.title, data.unit_title, data.step, data.unit, data.to, data.reason, data.note];
+function describe({ data }: CityEvent, names: ReadonlyMap<string, string>, say: Words["say"]): string {
+  const parts = [data.title, data.step, data.unit_title, data.unit, data.to, data.reason, data.note];
   const words = parts.flatMap((part) =>
     typeof part === "string"
-      ? [part]
+      ? [names.get(part) ?? part]
       : typeof part === "object" && part !== null
         ? [say(part as Record<string, string>)]
         : [],

@@ -14,9 +14,14 @@ export function Declared({ panel }: { panel: Declaration }) {
   const content = usePanel(panel.id);
   return (
     <Panel title={say(panel.title)}>
-      <div className="flush" style={{ padding: "0 8px 8px" }}>
+      <section
+        className="flush"
+        tabIndex={0}
+        aria-label={say(panel.title)}
+        style={{ maxHeight: 400, padding: "0 8px 8px" }}
+      >
         <Shown of={content}>{(given) => <DeclaredView content={given} now={now} />}</Shown>
-      </div>
+      </section>
     </Panel>
   );
 }

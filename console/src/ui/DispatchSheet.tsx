@@ -13,6 +13,7 @@ import { cityTime, duration, isoSeconds } from "../time/format";
 import { Severity } from "./Severity";
 import { Sheet } from "./Sheet";
 import { Empty, Failure, Shown } from "./states";
+import { afterWords } from "./steps";
 import { useZone } from "./Time";
 import { useTell } from "./Toast";
 
@@ -112,7 +113,7 @@ function Choice({
       {alert.incident_id !== null && <p style={{ margin: 0 }}>{t("dispatch.supersedes")}</p>}
       <StepTable steps={plan.steps} />
       {dispatch.error !== null && <Failure error={dispatch.error} />}
-      <div className="line" style={{ justifyContent: "flex-end" }}>
+      <div className="line sheet-actions">
         <Button variant="default" onClick={close}>
           {t("cancel")}
         </Button>
@@ -144,6 +145,12 @@ export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: 
     const seconds = isoSeconds(iso);
     return seconds === null ? (iso ?? "—") : duration(seconds, language);
   };
+  const starts = (step: PlanStep) => {
+    const delay = isoSeconds(step.delay) ?? 0;
+    const later = delay > 0 ? t("step.delayed", { length: duration(delay, language) }) : "";
+    if (step.after.length === 0) return later || t("step.atOnce");
+    return [afterWords(step.after, titles, t), later].filter((words) => words !== "").join(t("listComma"));
+  };
   const deadline = (step: PlanStep) => {
     const due = isoSeconds(step.due);
     const delay = isoSeconds(step.delay) ?? 0;
@@ -167,14 +174,7 @@ export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: 
             <tr key={step.id}>
               <td>{say(step.unit_title)}</td>
               <td>{say(step.title)}</td>
-              <td>
-                {step.after.length > 0
-                  ? t("step.after", { steps: step.after.map((id) => titles.get(id) ?? id).join(t("listComma")) })
-                  : ""}
-                {step.delay
-                  ? t("step.delayed", { length: length(step.delay) })
-                  : step.after.length === 0 && t("step.atOnce")}
-              </td>
+              <td>{starts(step)}</td>
               <td>{length(step.accept_within)}</td>
               <td>
                 {length(step.due)}

@@ -61,11 +61,11 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
           <User session={session} />
         </header>
       </div>
-      <div>
+      <aside aria-label={t("nav.notices")}>
         {city?.notice && <div className="banner quiet">{say(city.notice)}</div>}
         <LinkBanner />
         <Heard />
-      </div>
+      </aside>
       <main id="main" className="main" tabIndex={-1}>
         {children}
       </main>

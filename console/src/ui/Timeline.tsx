@@ -5,6 +5,7 @@ import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, countdown, duration, zoneOffset } from "../time/format";
 import { finished, lateness, running, stages, stateKey, tone } from "./deadlines";
+import { afterWords } from "./steps";
 import { TaskStateIcon } from "./TaskState";
 import { Moment, useZone } from "./Time";
 
@@ -34,7 +35,7 @@ const span = (scale: Scale, from: number, to: number) => ({
 });
 
 export function Timeline({ run, open, select }: { run: Run; open: string | null; select: (id: string) => void }) {
-  const { t } = useWords();
+  const { t, say } = useWords();
   const now = useNow();
   const zone = useZone();
   const scale = scaleOf(run, now);
@@ -43,7 +44,7 @@ export function Timeline({ run, open, select }: { run: Run; open: string | null;
   const ticks: number[] = [];
   for (let at = Math.ceil((scale.from + offset) / step) * step - offset; at < scale.to; at += step) ticks.push(at);
   const groups = stages(run.tasks);
-  const titles = new Map(run.tasks.map(({ step: id, title }) => [id, title]));
+  const titles = new Map(run.tasks.map(({ step: id, title }) => [id, say(title)]));
   return (
     <div className="timeline">
       <div className="grid">
@@ -88,7 +89,7 @@ function Stage({
 }: {
   depth: number;
   tasks: Task[];
-  titles: Map<string, Task["title"]>;
+  titles: Map<string, string>;
   scale: Scale;
   now: number;
   open: string | null;
@@ -126,13 +127,7 @@ function Stage({
               <span className="unit">
                 {say(task.unit_title)} · {t(stateKey(task))}
                 {late && ` · ${t("task.late")}`}
-                {task.after.length > 0 && task.state === "scheduled" && (
-                  <>
-                    {" "}
-                    ·{" "}
-                    {t("step.after", { steps: task.after.map((id) => say(titles.get(id)) || id).join(t("listComma")) })}
-                  </>
-                )}
+                {task.after.length > 0 && task.state === "scheduled" && ` · ${afterWords(task.after, titles, t)}`}
               </span>
             </span>
             <Track task={task} scale={scale} now={now} />
