@@ -381,6 +381,44 @@ def test_more_bad_rows_than_quarantine_holds(
     assert share.quarantine_counts(SYSTEM) == {"too_many_bad_rows": 1, "type": 9}
 
 
+def test_rows_out_of_order_with_gaps_of_days(database: Database, tmp_path: Path) -> None:
+    """Order and gaps are no fault of a row: everything lands, and each day is found where it belongs."""
+    share = city(database, tmp_path)
+    hours = [
+        f"a,2015-{month:02}-{day:02} {hour:02}:00,{hour},N"
+        for month, day in ((11, 1), (11, 9), (12, 31))
+        for hour in range(24)
+    ]
+    (landed,) = share.land(
+        "ecology.air", [delivery("1.csv", csv(*hours[::-7], *(h for h in hours if h not in hours[::-7])))]
+    )
+    assert (landed.rows, landed.quarantined) == (72, 0)
+    day = (datetime(2015, 11, 8, 16, tzinfo=UTC), datetime(2015, 11, 9, 16, tzinfo=UTC))
+    rows = share.read(SYSTEM, "air", time=day, columns=["pm25"])
+    assert sorted(rows["pm25"].to_pylist()) == [float(hour) for hour in range(24)]
+
+
+@pytest.mark.parametrize("together_bytes", [100, 2**20])
+def test_limits_that_change_between_a_crash_and_the_next_try(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together_bytes: int
+) -> None:
+    """A delivery that was small when it crashed and is large now, or the other way round, is finished as it was begun."""
+    body = csv(*(f"s{i},2015-11-01 08:00,1,N" for i in range(50)))
+    share = city(database, tmp_path)
+    monkeypatch.setattr(limits, "LAND_TOGETHER_BYTES", together_bytes)
+    with monkeypatch.context() as patch:
+        lose_the_record(share, patch)
+        with pytest.raises(KeyboardInterrupt):
+            share.land("ecology.air", [delivery("1.csv", body)])
+    monkeypatch.setattr(limits, "LAND_TOGETHER_BYTES", 2**20 if together_bytes == 100 else 100)
+    share = city(database, tmp_path)
+    share.land("ecology.air", [delivery("2.csv", csv(ROW))])
+    (landed,) = share.land("ecology.air", [delivery("1.csv", body)])
+    assert (landed.rows, landed.repeated) == (50, False)
+    assert lake(share).num_rows == 51
+    assert share.landed_rows() == {"air": 51}
+
+
 def test_drift_is_kept_and_reported(database: Database, tmp_path: Path) -> None:
     """A new column is in the lake as text and told once; declared later, it gets its own type beside it."""
     share = city(database, tmp_path)

@@ -85,7 +85,7 @@ QUARANTINE_ROW_BYTES = 64 * 2**10  # bytes kept of one quarantined row
 QUARANTINE_FILE_BYTES = 16 * 2**20  # bytes kept of a refused delivery
 QUARANTINE_DELIVERY_BYTES = 64 * 2**20  # bytes kept of all quarantined rows of one delivery; the rest stays without
 QUARANTINE_SHOWN_BYTES = 4 * 2**10  # bytes of an entry shown in a list
-REPLAY_ROWS = 50_000  # quarantine entries of one replay
+REPLAY_ROWS = 10_000  # quarantine entries of one replay
 DRIFT_COLUMNS = 200  # undeclared columns kept in one dataset
 READ_ROWS = 10_000  # rows of one read of a dataset through the API
 

@@ -2,6 +2,7 @@
 
 No SQL and no lake here: ``service.Share.land`` commits what this module prepares. Small deliveries of one source are
 read and checked together, so a thousand small files cost little more than one; a large one goes block by block.
+Duplicates are then looked for within a block: of equal keys in different blocks the later row is the newer version.
 """
 
 from __future__ import annotations

@@ -244,6 +244,9 @@ class Share:
             return [_landed(each, source.dataset, outcomes[each.id], version) for each in deliveries]
         # some were here before: each kind of them goes its own way, then the answers are put in order again
         answers = {id: _from_record(row) for id, row in known.items() if row.state != "unacknowledged"}
+        begun = [each for each in deliveries if each.id in known and known[each.id].sha256 and each.id not in answers]
+        for each in begun:  # landed block by block when limits were others; it is finished that way
+            answers[each.id] = self._land_large(source, each, cursor=None)
         waiting = [each for each in deliveries if each.id in known and each.id not in answers]
         new = [each for each in deliveries if each.id not in known]
         if waiting:
@@ -406,9 +409,12 @@ class Share:
                 if cursor is not None:
                     store.set_cursor(work.conn, source.id, cursor)
                 return _from_record(known)
+            noted = known is not None and not known.sha256
             if known is None:
                 begun = replace(_delivery_row(one, source, Outcome(), None), state="unacknowledged")
                 store.add_deliveries(work.conn, [begun])
+        if noted:  # landed in one piece when limits were others
+            return self._land_small(source, [one], cursor=cursor, in_lake=True)[0]
         total = Examined(None, {one.id: Outcome()}, [], {}, 0, {})
         kept = 0
         version = 0
