@@ -1,6 +1,6 @@
 /** Every question the pages ask, with its cache key. The first word of a key is what live events invalidate. */
 
-import { keepPreviousData, QueryCache, QueryClient, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, MutationCache, QueryCache, QueryClient, useQuery } from "@tanstack/react-query";
 import { get, Problem } from "./client";
 import type {
   Alert,
@@ -26,12 +26,14 @@ import type {
   Task,
 } from "./types";
 
+/** An answer "nobody is logged in" brings the login page, wherever it comes from. */
+function loggedOut(error: unknown) {
+  if (error instanceof Problem && error.status === 401) client.setQueryData(["session"], null);
+}
+
 export const client: QueryClient = new QueryClient({
-  queryCache: new QueryCache({
-    onError: (error) => {
-      if (error instanceof Problem && error.status === 401) client.setQueryData(["session"], null);
-    },
-  }),
+  queryCache: new QueryCache({ onError: loggedOut }),
+  mutationCache: new MutationCache({ onError: loggedOut }),
   defaultOptions: {
     queries: {
       staleTime: 5_000,

@@ -258,7 +258,8 @@ export const en: Dictionary = {
   "act.refuse": "Refuse",
   "explain.reject": "The result falls short; the department works another round.",
   "explain.return": "This task is not the department's. The coordinator decides.",
-  "explain.decide_return": "Approve to send it elsewhere or drop it; refuse and the department carries on.",
+  "explain.decide_return":
+    "Approve and it goes to the department chosen; refuse with a reason and the department carries on.",
   "explain.reassign": "The task goes to another department with new clocks.",
   "explain.request_extension": "Say why and until when; the coordinator decides.",
   "explain.decide_extension": "If approved, the new due time holds.",

@@ -257,7 +257,7 @@ export const zhCN = {
   "act.refuse": "不同意",
   "explain.reject": "结果不合要求，任务回到承办部门再办一轮。",
   "explain.return": "此任务不属本部门职责。由调度员裁定。",
-  "explain.decide_return": "同意则改派或取消，不同意则由原部门继续办理。",
+  "explain.decide_return": "同意则转给所选部门；不同意须写明理由，由原部门继续办理。",
   "explain.reassign": "任务转给另一部门，重新计时。",
   "explain.request_extension": "请说明原因与新的截止时间，由调度员审批。",
   "explain.decide_extension": "同意后按新的截止时间计时。",

@@ -8,6 +8,9 @@ import type { City, CityEvent } from "../api/types";
 /** Events come in bursts; answers are refreshed at most once in this time. */
 const GATHER_MS = 800;
 
+/** Answers that no event changes. */
+const LASTING = new Set(["session", "city", "declared", "departments"]);
+
 interface ClockReading {
   /** The city's time in milliseconds since 1970, or null while unknown. */
   now: number | null;
@@ -59,7 +62,7 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
     const link = openLink(window.location.origin, {
       state: setState,
       loggedOut: () => void client.invalidateQueries({ queryKey: ["session"] }),
-      fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" }),
+      fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => !LASTING.has(String(queryKey[0])) }),
       event: (event) => {
         if (event.type.startsWith("alert.")) setHeard(event);
         for (const key of touched(event.type)) stale.add(key);

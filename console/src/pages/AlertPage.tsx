@@ -1,7 +1,7 @@
 /** One alert: the evidence first, then what the law asks an alert to say, its history, and what could be done. */
 
 import { Button, Textarea } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { Link, useParams } from "wouter";
 import { useAlert, useMay, useSuggestion } from "../api/queries";
 import type { Alert, AlertDetail, SuggestedPlan, Text } from "../api/types";
@@ -43,7 +43,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
     },
     failed: tell.failed,
   });
-  const extent = extentOf(alert.evidence);
+  const extent = useMemo(() => extentOf(alert.evidence), [alert.evidence]);
   const actionable = useMay("incident.dispatch") && alert.state !== "ended";
   const mayAcknowledge = useMay("alert.acknowledge");
   const series = alert.evidence.filter(({ type }) => type === "series");
