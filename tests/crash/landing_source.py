@@ -66,7 +66,7 @@ def opened(home: Path) -> Share:
     """The share on the folder, with small limits so that large deliveries take several blocks."""
     limits.LAND_TOGETHER_BYTES = 2_000
     limits.BLOCK_BYTES = 4_096
-    limits.BATCH_CELLS = 300
+    limits.COMMIT_BYTES = 4_096
     clock = VirtualClock(BEGIN)
     database = Database(f"sqlite:///{home / 'city.sqlite'}", clock, Ids(clock, 1))
     database.create_all()

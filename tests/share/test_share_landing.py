@@ -92,19 +92,20 @@ def lose_the_record(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(share, "_record", die)
 
 
+@pytest.mark.parametrize("unchanged", ["keep", "drop"])
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_crash_between_lake_and_record(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool, unchanged: str
 ) -> None:
     """Delivered again, alone or in other company, the rows are recorded and not written a second time."""
-    share = city(database, tmp_path)
+    share = city(database, tmp_path, air=contract(unchanged=unchanged))
     lost = [delivery("1.csv", csv(ROW, "x,soon,1,N")), delivery("2.csv", csv(SECOND))]
     with monkeypatch.context() as patch:
         lose_the_record(share, patch)
         with pytest.raises(KeyboardInterrupt):
             share.land("ecology.air", lost)
     assert share.landed_rows() == {"air": 0}
-    share = city(database, tmp_path)
+    share = city(database, tmp_path, air=contract(unchanged=unchanged))
     if beside:  # something else lands first, so the lake's version alone says nothing any more
         share.land("ecology.air", [delivery("3.csv", csv("c,2015-11-01 08:00,5,N"))])
     answers = share.land("ecology.air", [delivery("4.csv", csv("d,2015-11-01 08:00,5,N")), *lost])
@@ -119,14 +120,15 @@ def test_a_crash_between_lake_and_record(
     assert reasons(share) == [(2, "type", "observed_at")]
 
 
+@pytest.mark.parametrize("unchanged", ["keep", "drop"])
 def test_a_crash_in_the_middle_of_a_large_delivery(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unchanged: str
 ) -> None:
     """Blocks that the lake has are passed over when the file comes again."""
     monkeypatch.setattr(limits, "LAND_TOGETHER_BYTES", 100)
-    monkeypatch.setattr(limits, "BATCH_CELLS", 400)
+    monkeypatch.setattr(limits, "COMMIT_BYTES", 20_000)
     monkeypatch.setattr(limits, "BLOCK_BYTES", 4096)
-    share = city(database, tmp_path)
+    share = city(database, tmp_path, air=contract(unchanged=unchanged))
     big = delivery("big.csv", csv(*(f"s{i},2015-11-01 08:00,{i % 100},N" for i in range(2_000)), "t,soon,1,N"))
     append = share._lake.append
     count = 0
@@ -146,7 +148,7 @@ def test_a_crash_in_the_middle_of_a_large_delivery(
     there = lake(share).num_rows
     assert 0 < there < 2_000
     assert share.landed_rows() == {"air": 0}
-    (answer,) = city(database, tmp_path).land("ecology.air", [big])
+    (answer,) = city(database, tmp_path, air=contract(unchanged=unchanged)).land("ecology.air", [big])
     assert (answer.rows, answer.quarantined, answer.reasons) == (2_000, 1, {"type": 1})
     assert lake(share).num_rows == len(set(lake(share)["station"].to_pylist())) == 2_000
     (repeated,) = share.land("ecology.air", [big])

@@ -80,6 +80,7 @@ ZIP_RATIO = 200  # unpacked size over packed size of one file; text packs 5 to 2
 # Sharing: landing and quarantine
 LAND_DELIVERIES = 5_000  # deliveries of one call
 LAND_TOGETHER_BYTES = 2**20  # larger deliveries land on their own, block by block
+COMMIT_BYTES = 48 * 2**20  # checked rows of a large delivery gathered for one commit of the lake
 QUARANTINE_ROWS = 100_000  # rows kept in quarantine from one delivery; the rest is counted and named in one entry
 QUARANTINE_ROW_BYTES = 64 * 2**10  # bytes kept of one quarantined row
 QUARANTINE_FILE_BYTES = 16 * 2**20  # bytes kept of a refused delivery

@@ -235,6 +235,9 @@ class Share:
                 if examined is not None:
                     if not in_lake:
                         version = self._append(source, contract, examined, version)
+                    elif contract.unchanged == "drop":
+                        for id, outcome in examined.outcomes.items():
+                            outcome.rows = self._rows_of(source.dataset, id)
                     self._record(work, source, deliveries, examined, version, extra)
                 if cursor is not None:
                     store.set_cursor(work.conn, source.id, cursor)
@@ -417,8 +420,9 @@ class Share:
             return self._land_small(source, [one], cursor=cursor, in_lake=True)[0]
         total = Examined(None, {one.id: Outcome()}, [], {}, 0, {})
         kept = 0
-        version = 0
-        for number, block in enumerate(examine_blocks(source, contract, one)):
+        commits = 0
+        waiting: list[pa.Table] = []
+        for block in examine_blocks(source, contract, one):
             total.outcomes = block.outcomes
             total.checked += block.checked
             total.drift |= block.drift
@@ -428,16 +432,15 @@ class Share:
                 if kept > limits.QUARANTINE_DELIVERY_BYTES and entry.form != "delivery":
                     entry = replace(entry, raw=b"", complete=False)
                 total.quarantine.append(entry)
-            with self._database.work(SYSTEM) as work:
-                recorded, extra = store.lock_dataset(work.conn, source.dataset)
-                version = self._note_orphans(work, source.dataset, recorded, extra)
-                rows = block.rows
-                if rows is not None and contract.unchanged == "drop":
-                    rows = self._news(contract, rows)
-                if rows is not None and rows.num_rows:
-                    rows = self._within_columns(source.dataset, rows)
-                    version = self._lake.append(source.dataset, rows, transaction=(one.id, number + 1))
-                store.set_dataset_state(work.conn, source.dataset, version, extra)
+            if block.rows is not None:
+                waiting.append(block.rows)
+            if sum(rows.nbytes for rows in waiting) >= limits.COMMIT_BYTES:
+                commits += 1
+                self._commit_block(source, contract, waiting, (one.id, commits))
+        if waiting:
+            self._commit_block(source, contract, waiting, (one.id, commits + 1))
+        if contract.unchanged == "drop":
+            total.outcomes[one.id].rows = self._rows_of(source.dataset, one.id)
         with self._database.work(SYSTEM) as work:
             _, extra = store.lock_dataset(work.conn, source.dataset)
             known = store.deliveries_by_id(work.conn, [one.id]).get(one.id)
@@ -448,6 +451,27 @@ class Share:
             if cursor is not None:
                 store.set_cursor(work.conn, source.id, cursor)
         return _landed(one, source.dataset, total.outcomes[one.id], version)
+
+    def _commit_block(
+        self, source: Source, contract: Contract, waiting: list[pa.Table], transaction: tuple[str, int]
+    ) -> None:
+        """One lake commit of what waits; a transaction that the lake has is passed over."""
+        rows: pa.Table | None = pa.concat_tables(waiting, promote_options="default")
+        waiting.clear()
+        with self._database.work(SYSTEM) as work:
+            recorded, extra = store.lock_dataset(work.conn, source.dataset)
+            version = self._note_orphans(work, source.dataset, recorded, extra)
+            if rows is not None and contract.unchanged == "drop":
+                rows = self._news(contract, rows)
+            if rows is not None and rows.num_rows:
+                rows = self._within_columns(source.dataset, rows)
+                version = self._lake.append(source.dataset, rows, transaction=transaction)
+            store.set_dataset_state(work.conn, source.dataset, version, extra)
+
+    def _rows_of(self, dataset: str, delivery: str) -> int:
+        """How many rows of a delivery the lake holds."""
+        sql = f'SELECT count(*) AS n FROM {dataset}__versions WHERE "_batch" = $delivery'  # noqa: S608  (our own name)
+        return int(self._lake.query(sql, {"delivery": delivery})["n"][0].as_py())
 
     def derived(self, dataset: str, rows: pa.Table, *, transaction: tuple[str, int]) -> int:
         """Land rows of a derived dataset (a detector's output); returns the lake version.
