@@ -77,7 +77,7 @@ class City:
         self.participants: list[Participant] = []
         self.playing: dict[str, object] | None = None
         self._beat = threading.Lock()
-        self._looked = self._followed = -1  # how many events there were at the last look
+        self._looked = -1  # how many events there were at the last look
         self._timer: datetime | None = None
         self._relays = plugins().deliveries()
 
@@ -127,6 +127,7 @@ class City:
             for plan in app.plans:
                 self.command.publish(SYSTEM, plan)
         self.account.register_units(titles)
+        self.watch.follow_incidents()
         self.pages = Pages(self.lake, self.apps, self.clock)
 
     def last_moment(self) -> datetime:
@@ -161,6 +162,7 @@ class City:
             now = self.clock.now()
             self.share.tick(now)
             self._act(now)
+            self.watch.follow_incidents()
 
     def _next_due(self) -> datetime | None:
         if self._looked != self.database.appended:
@@ -176,9 +178,6 @@ class City:
         self.command.tick(now)
         for participant in self.participants:
             participant.act(now)
-        if self._followed != self.database.appended:
-            self._followed = self.database.appended
-            self.watch.follow_incidents()
 
     def housekeeping(self) -> None:
         """What is done now and then: messages leave, the log is sealed, the lake is compacted."""

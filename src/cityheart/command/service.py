@@ -388,8 +388,7 @@ class Command:
         store.save_tasks(work.conn, transition.changed.values(), transition.known)
         if run != transition.before:
             store.save_run(work.conn, run)
-        for happened in transition.events:
-            work.emit(f"run:{run.id}", happened.type, {**happened.data, "at": happened.at})
+        work.emit_all(f"run:{run.id}", ((one.type, {**one.data, "at": one.at}) for one in transition.events))
         orders = [happened for happened in transition.events if happened.type == "task.dispatched"]
         if orders:
             key = f"orders:{orders[0].data['task']}:{len(orders)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Literal
@@ -57,6 +57,10 @@ class Work:
     def emit(self, stream: str, type: str, data: Mapping[str, object]) -> Event:
         """Append a hash-chained event to ``stream`` in this transaction."""
         return events.append(self, stream, type, data)
+
+    def emit_all(self, stream: str, happened: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        """Append several events, ``(type, data)``, to ``stream`` in their order and in this transaction."""
+        events.append_all(self, stream, happened)
 
     def post(self, key: str, topic: str, payload: Mapping[str, object]) -> None:
         """Put a message into the outbox in this transaction; a key already there is not put twice."""

@@ -12,9 +12,11 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
@@ -24,7 +26,19 @@ from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
 if TYPE_CHECKING:
     from cityheart.kernel.database import Database, Work
 
-__all__ = ["Break", "Event", "Subscription", "append", "deliver", "last", "latest", "read", "seal", "verify"]
+__all__ = [
+    "Break",
+    "Event",
+    "Subscription",
+    "append",
+    "append_all",
+    "deliver",
+    "last",
+    "latest",
+    "read",
+    "seal",
+    "verify",
+]
 
 GENESIS = "0" * 64
 SEAL_STREAM = "seal"
@@ -61,6 +75,7 @@ _APPEND = {
     "sqlite": event_table.insert(),
     "postgresql": event_table.insert().values(tx=sa.text("pg_current_xact_id()::text::bigint")),
 }
+_APPEND_ALL = {dialect: statement.inline() for dialect, statement in _APPEND.items()}
 _HEAD = (
     sa.select(event_table.c.n, event_table.c.hash)
     .where(event_table.c.stream == sa.bindparam("of"))
@@ -116,6 +131,23 @@ def _digest(stream: str, n: int, type: str, at: datetime, actor: str, data: obje
 
 def append(work: Work, stream: str, type: str, data: Mapping[str, object]) -> Event:
     """Append to ``stream`` in the caller's transaction. Raises :class:`TooLarge` past ``limits.EVENT_BYTES``."""
+    values = _next(work, stream, type, data)
+    result = work.conn.execute(_APPEND[work.database.dialect], values)
+    assert result.inserted_primary_key is not None
+    work.database.appended += 1
+    return Event(seq=int(result.inserted_primary_key[0]), **values)
+
+
+def append_all(work: Work, stream: str, happened: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+    """Append several ``(type, data)`` to one stream, in their order, with one statement."""
+    values = [_next(work, stream, type, data) for type, data in happened]
+    if values:
+        work.conn.execute(_APPEND_ALL[work.database.dialect], values)
+        work.database.appended += len(values)
+
+
+def _next(work: Work, stream: str, type: str, data: Mapping[str, object]) -> dict[str, Any]:
+    """The row of the next event of ``stream``."""
     encoded = canonical(data)
     if len(encoded) > limits.EVENT_BYTES:
         raise TooLarge(
@@ -123,16 +155,10 @@ def append(work: Work, stream: str, type: str, data: Mapping[str, object]) -> Ev
         )
     plain: dict[str, object] = json.loads(encoded)
     n, prev = _head(work, stream)
-    n += 1
-    digest = _digest(stream, n, type, work.now, work.actor.id, plain, prev)
-    values: dict[str, object] = {"stream": stream, "n": n, "type": type, "at": work.now, "actor": work.actor.id}
-    values |= {"data": plain, "prev": prev, "hash": digest}
-    result = work.conn.execute(_APPEND[work.database.dialect], values)
-    assert result.inserted_primary_key is not None
-    seq = int(result.inserted_primary_key[0])
-    work.stream_heads[stream] = (n, digest)
-    work.database.appended += 1
-    return Event(seq, stream, n, type, work.now, work.actor.id, plain, prev, digest)
+    digest = _digest(stream, n + 1, type, work.now, work.actor.id, plain, prev)
+    work.stream_heads[stream] = (n + 1, digest)
+    row: dict[str, Any] = {"stream": stream, "n": n + 1, "type": type, "at": work.now, "actor": work.actor.id}
+    return row | {"data": plain, "prev": prev, "hash": digest}
 
 
 def _head(work: Work, stream: str) -> tuple[int, str]:
@@ -145,9 +171,9 @@ def _head(work: Work, stream: str) -> tuple[int, str]:
     return (0, GENESIS) if row is None else (row.n, row.hash)
 
 
-def _settled(conn: sa.Connection) -> list[sa.ColumnElement[bool]]:
+def _settled(dialect: str) -> list[sa.ColumnElement[bool]]:
     """On PostgreSQL, only what no running transaction can still precede: a reader by ``seq`` then misses nothing."""
-    if conn.dialect.name != "postgresql":
+    if dialect != "postgresql":
         return []
     return [event_table.c.tx < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")]
 
@@ -164,19 +190,31 @@ def read(
 
     Without ``stream`` only settled events are given, so that a reader who remembers the last ``seq`` misses none.
     """
-    statement = sa.select(event_table).where(event_table.c.seq > after).order_by(event_table.c.seq).limit(limit)
+    values: dict[str, object] = {"after": after, "most": limit}
     if stream is not None:
-        statement = statement.where(event_table.c.stream == stream)
-    else:
-        statement = statement.where(*_settled(conn))
+        values["of"] = stream
     if types is not None:
-        statement = statement.where(event_table.c.type.in_(types))
-    return [_event(row) for row in conn.execute(statement)]
+        values["types"] = sorted(types)
+    statement = _reading(conn.dialect.name, stream is not None, types is not None)
+    return [_event(row) for row in conn.execute(statement, values)]
+
+
+@cache
+def _reading(dialect: str, of_stream: bool, of_types: bool) -> sa.Select[tuple[object, ...]]:
+    table = event_table
+    statement = sa.select(table).where(table.c.seq > sa.bindparam("after")).order_by(table.c.seq)
+    if of_stream:
+        statement = statement.where(table.c.stream == sa.bindparam("of"))
+    else:
+        statement = statement.where(*_settled(dialect))
+    if of_types:
+        statement = statement.where(table.c.type.in_(sa.bindparam("types", expanding=True)))
+    return statement.limit(sa.bindparam("most"))
 
 
 def last(conn: sa.Connection) -> int:
     """The newest settled ``seq``, 0 when the log is empty."""
-    return conn.execute(sa.select(sa.func.max(event_table.c.seq)).where(*_settled(conn))).scalar() or 0
+    return conn.execute(sa.select(sa.func.max(event_table.c.seq)).where(*_settled(conn.dialect.name))).scalar() or 0
 
 
 def latest(conn: sa.Connection) -> datetime | None:
@@ -211,20 +249,16 @@ def deliver(database: Database, subscription: Subscription, limit: int = limits.
             return 0
     with database.work(Actor.system(subscription.name)) as work:
         table = subscription_table
-        position = work.conn.execute(_POSITION.with_for_update(), {"of": subscription.name}).scalar()
-        found = read(work.conn, after=position or 0, types=subscription.types, limit=limit)
+        if position is None:
+            insert = (sqlite if database.dialect == "sqlite" else postgresql).insert(table).on_conflict_do_nothing()
+            work.conn.execute(insert, {"name": subscription.name, "position": 0, "updated_at": work.now})
+        position = work.conn.execute(_POSITION.with_for_update(), {"of": subscription.name}).scalar_one()
+        found = read(work.conn, after=position, types=subscription.types, limit=limit)
         for event in found:
             subscription.handle(work, event)
-        if found and position is None:
-            work.conn.execute(
-                table.insert().values(name=subscription.name, position=found[-1].seq, updated_at=work.now)
-            )
-        elif found:
-            work.conn.execute(
-                table.update()
-                .where(table.c.name == subscription.name)
-                .values(position=found[-1].seq, updated_at=work.now)
-            )
+        if found:
+            moved = table.update().where(table.c.name == subscription.name)
+            work.conn.execute(moved.values(position=found[-1].seq, updated_at=work.now))
         return len(found)
 
 
@@ -236,7 +270,7 @@ def seal(work: Work) -> Event | None:
     since = _last_seal(work.conn)
     rows = work.conn.execute(
         sa.select(event_table.c.seq, event_table.c.hash)
-        .where(event_table.c.seq > since, event_table.c.stream != SEAL_STREAM, *_settled(work.conn))
+        .where(event_table.c.seq > since, event_table.c.stream != SEAL_STREAM, *_settled(work.database.dialect))
         .order_by(event_table.c.seq)
     ).all()
     if not rows:

@@ -63,6 +63,7 @@ class Office:
         if suggested:
             incident = self._watch.incident_spec(shown)
             self._command.dispatch(actor, command_id, incident, suggested[0].plan.digest)
+            self._watch.follow_incidents()
 
     def lift(self, actor: Actor, command_id: str, alert: str, reason: str) -> None:
         """End the response to an alert that is over."""
@@ -87,8 +88,9 @@ class Office:
 
 
 def _picture(name: str) -> bytes:
-    """A small PNG of one colour, which depends on ``name``: stands for a photo from the site."""
-    colour = zlib.crc32(name.encode()).to_bytes(4, "big")[:3]
+    """A small PNG of one of sixteen colours, which depends on ``name``: stands for a photo from the site."""
+    shade = zlib.crc32(name.encode()) % 16
+    colour = bytes((40 + 8 * shade, 120, 200 - 8 * shade))
     rows = b"".join(b"\x00" + colour * 32 for _ in range(24))
 
     def chunk(kind: bytes, body: bytes) -> bytes:
