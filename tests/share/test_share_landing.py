@@ -20,7 +20,6 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from cityheart.kernel.ids import Ids
 from cityheart.kernel.text import text
 from cityheart.share import store
 from cityheart.share.contracts import Contract
@@ -74,9 +73,9 @@ def test_the_same_delivery_lands_once(database: Database, tmp_path: Path) -> Non
     assert share.quality(SYSTEM, "ecology.air")["rows"] == 3
 
 
-def test_a_stamp_tells_equal_content_apart(database: Database, tmp_path: Path) -> None:
+def test_a_stamp_tells_equal_content_apart(sqlite: Database, tmp_path: Path) -> None:
     """A value that goes there and back is three deliveries when the file's time says so."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     for stamp, body in (("1", csv(ROW)), ("2", csv("a,2015-11-01 08:00,99,N")), ("3", csv(ROW))):
         minute = timedelta(minutes=int(stamp))
         share.land("ecology.air", [Delivery("latest.csv", BEGIN + minute, body.encode(), None, stamp)])
@@ -191,24 +190,24 @@ def test_bad_rows_are_in_quarantine_with_reason_and_bytes(database: Database, tm
     ],
 )
 def test_what_cannot_be_taken_is_refused_and_hinders_nobody(
-    database: Database, tmp_path: Path, payload: bytes, code: str
+    sqlite: Database, tmp_path: Path, payload: bytes, code: str
 ) -> None:
     """A refused delivery keeps its bytes and reason; the one beside it lands."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     refused, good = share.land("ecology.air", [delivery("bad", payload), delivery("good.csv", csv(ROW))])
     assert (refused.rows, refused.version, refused.reasons) == (0, None, {code: 1})
     assert refused.refused is not None
     assert (good.rows, good.refused) == (1, None)
     (entry,), _ = share.quarantine(SYSTEM)
     assert (entry.row, entry.code, entry.form, entry.raw) == (0, code, "delivery", payload)
-    assert "source.refused" in types(database)
+    assert "source.refused" in types(sqlite)
     detail = share.source(SYSTEM, "ecology.air")
     assert sorted(each["state"] for each in detail["deliveries"]) == ["landed", "refused"]  # type: ignore[attr-defined]
 
 
-def test_a_refused_source_says_why_until_something_lands(database: Database, tmp_path: Path) -> None:
+def test_a_refused_source_says_why_until_something_lands(sqlite: Database, tmp_path: Path) -> None:
     """State and reason follow the last delivery."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     share.land("ecology.air", [delivery("1.csv", "station\na\n")])
     (source,) = share.sources(SYSTEM)
     assert source["state"] == "refused"
@@ -220,11 +219,9 @@ def test_a_refused_source_says_why_until_something_lands(database: Database, tmp
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_any_encoding_and_delimiter(tmp_path: Path, clock: VirtualClock, encoding: str, delimiter: str) -> None:
+def test_any_encoding_and_delimiter(sqlite: Database, tmp_path: Path, encoding: str, delimiter: str) -> None:
     """Chinese text in any encoding, any delimiter, quoted values with newlines in them."""
-    database = Database(f"sqlite:///{tmp_path / 'c.sqlite'}", clock, Ids(clock, 1))
-    database.create_all()
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     rows = [
         "北京市\n空气日报",
         "station,observed_at,PM2.5,wind",
@@ -235,12 +232,11 @@ def test_any_encoding_and_delimiter(tmp_path: Path, clock: VirtualClock, encodin
     (landed,) = share.land("ecology.air", [delivery("空气.csv", body.encode(encoding))])
     assert (landed.rows, landed.reasons, landed.refused) == (2, {}, None)
     assert values(lake(share), "station", "pm25") == [("奥体中心", 12.0), ("天\n坛", 1.0)]
-    database.close()
 
 
-def test_damaged_bytes_and_stray_quotes_cost_their_own_row_only(database: Database, tmp_path: Path) -> None:
+def test_damaged_bytes_and_stray_quotes_cost_their_own_row_only(sqlite: Database, tmp_path: Path) -> None:
     """A row with bytes of no encoding, a quotation mark never closed: the rows around them land."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     body = csv(*(f"站{i},2015-11-01 08:00,{i},N" for i in range(30))).encode()
     body = body.replace("站7,".encode(), b"\xff\xfe7,").replace("站9,".encode(), '"站9,'.encode())
     (landed,) = share.land("ecology.air", [delivery("1.csv", body)])
@@ -275,9 +271,9 @@ def workbook() -> bytes:
     return sink.getvalue()
 
 
-def test_workbooks_with_wandering_headers(database: Database, tmp_path: Path) -> None:
+def test_workbooks_with_wandering_headers(sqlite: Database, tmp_path: Path) -> None:
     """A title above the header, blank rows, a sheet by district, dates as cells or text; a sheet of notes is named."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     (landed,) = share.land("ecology.air", [delivery("月报.xlsx", workbook())])
     assert (landed.rows, landed.reasons) == (2, {"sheet_without_header": 1, "type": 1})
     assert values(lake(share), "station", "pm25") == [("a", 12.0), ("c", 7.5)]
@@ -324,10 +320,10 @@ RECORD = {"station": "a", "observed_at": "2015-11-01T08:00:00+08:00", "PM2.5": 1
     ids=["jsonl", "json", "xml", "parquet", "zip"],
 )  # fmt: skip
 def test_every_format_lands_its_good_row_and_keeps_its_bad_ones(
-    database: Database, tmp_path: Path, name: str, payload: bytes
+    sqlite: Database, tmp_path: Path, name: str, payload: bytes
 ) -> None:
     """One good row, two bad ones, in every format."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     (landed,) = share.land("ecology.air", [delivery(name, payload)])
     assert (landed.rows, landed.quarantined, landed.refused) == (1, 2, None)
     assert values(lake(share), "station", "pm25", "wind") == [("a", 12.0, "N")]
@@ -349,10 +345,10 @@ def test_every_format_lands_its_good_row_and_keeps_its_bad_ones(
     ids=["truncated", "flipped", "bomb", "nested", "half"],
 )
 def test_archives_are_taken_whole_or_not(
-    database: Database, tmp_path: Path, make: Callable[[], bytes], code: str
+    sqlite: Database, tmp_path: Path, make: Callable[[], bytes], code: str
 ) -> None:
     """Cut short, damaged in the second file, a bomb, an archive within: refused, and no row of it landed."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     (landed,) = share.land("ecology.air", [delivery("1.zip", make())])
     assert (landed.rows, landed.reasons) == (0, {code: 1})
     assert lake(share).num_rows == 0
@@ -364,28 +360,26 @@ def flipped(archive: bytes) -> bytes:
     return archive[:at] + bytes([archive[at] ^ 0xFF]) + archive[at + 1 :]
 
 
-def test_a_line_without_end_is_refused(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_end_is_refused(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No newline within the limit: no table."""
     monkeypatch.setattr(limits, "LINE_BYTES", 10_000)
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     (landed,) = share.land("ecology.air", [delivery("1.csv", HEADER + "x" * 50_000)])
     assert landed.reasons == {"line_too_long": 1}
 
 
-def test_more_bad_rows_than_quarantine_holds(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_bad_rows_than_quarantine_holds(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit rows are counted, one entry says so, and the good rows land."""
     monkeypatch.setattr(limits, "QUARANTINE_ROWS", 10)
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     (landed,) = share.land("ecology.air", [delivery("1.csv", csv(*(f"s{i},soon,1,N" for i in range(50)), ROW))])
     assert (landed.rows, landed.reasons) == (1, {"type": 50})
     assert share.quarantine_counts(SYSTEM) == {"too_many_bad_rows": 1, "type": 9}
 
 
-def test_rows_out_of_order_with_gaps_of_days(database: Database, tmp_path: Path) -> None:
+def test_rows_out_of_order_with_gaps_of_days(sqlite: Database, tmp_path: Path) -> None:
     """Order and gaps are no fault of a row: everything lands, and each day is found where it belongs."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     hours = [
         f"a,2015-{month:02}-{day:02} {hour:02}:00,{hour},N"
         for month, day in ((11, 1), (11, 9), (12, 31))
@@ -402,18 +396,18 @@ def test_rows_out_of_order_with_gaps_of_days(database: Database, tmp_path: Path)
 
 @pytest.mark.parametrize("together_bytes", [100, 2**20])
 def test_limits_that_change_between_a_crash_and_the_next_try(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together_bytes: int
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together_bytes: int
 ) -> None:
     """A delivery that was small when it crashed and is large now, or the other way round, is finished as it was begun."""
     body = csv(*(f"s{i},2015-11-01 08:00,1,N" for i in range(50)))
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     monkeypatch.setattr(limits, "LAND_TOGETHER_BYTES", together_bytes)
     with monkeypatch.context() as patch:
         lose_the_record(share, patch)
         with pytest.raises(KeyboardInterrupt):
             share.land("ecology.air", [delivery("1.csv", body)])
     monkeypatch.setattr(limits, "LAND_TOGETHER_BYTES", 2**20 if together_bytes == 100 else 100)
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     share.land("ecology.air", [delivery("2.csv", csv(ROW))])
     (landed,) = share.land("ecology.air", [delivery("1.csv", body)])
     assert (landed.rows, landed.repeated) == (50, False)
@@ -572,11 +566,11 @@ def test_the_catalogue_survives_a_restart(database: Database, tmp_path: Path) ->
     ],
 )
 def test_a_source_that_cannot_work_is_not_registered(
-    database: Database, tmp_path: Path, change: dict[str, object], what: str
+    sqlite: Database, tmp_path: Path, change: dict[str, object], what: str
 ) -> None:
     """The error says what is wrong."""
     with pytest.raises(Invalid, match=what):
-        city(database, tmp_path, **change)
+        city(sqlite, tmp_path, **change)
 
 
 def test_restricted_data_is_read_by_few_and_each_read_is_an_event(
@@ -596,9 +590,9 @@ def test_restricted_data_is_read_by_few_and_each_read_is_an_event(
     assert types(database, "dataset:air").count("dataset.read") == 2
 
 
-def test_derived_rows_land_once(database: Database, tmp_path: Path) -> None:
+def test_derived_rows_land_once(sqlite: Database, tmp_path: Path) -> None:
     """A detector's output: the same transaction twice is once; a row without its key is the detector's error."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     rows = pa.table(
         {"station": ["a"], "observed_at": [BEGIN], "pm25": [1.0], "_known_at": [BEGIN]},
     ).cast(
@@ -617,13 +611,13 @@ def test_derived_rows_land_once(database: Database, tmp_path: Path) -> None:
     with pytest.raises(Invalid):
         share.derived("air", rows.drop_columns(["station"]), transaction=("watch:test", 8))
     share.land("ecology.air", [delivery("1.csv", csv(ROW))])  # derived rows beside landed ones are no orphans
-    with database.read() as conn:
+    with sqlite.read() as conn:
         assert store.count_deliveries(conn, "ecology.air") == {"landed": 1}
 
 
-def test_a_source_goes_late(database: Database, tmp_path: Path, clock: VirtualClock) -> None:
+def test_a_source_goes_late(sqlite: Database, tmp_path: Path, clock: VirtualClock) -> None:
     """Nothing for two update cycles: late, with the hours."""
-    share = city(database, tmp_path)
+    share = city(sqlite, tmp_path)
     assert share.sources(SYSTEM)[0]["state"] == "idle"
     share.land("ecology.air", [delivery("1.csv", csv(ROW))])
     clock.advance_to(BEGIN + timedelta(hours=2))
