@@ -4,7 +4,7 @@ import { useCity, useSession } from "./api/queries";
 import type { Session } from "./api/types";
 import { useWords } from "./i18n";
 import { LiveProvider } from "./live/LiveProvider";
-import { may, Shell } from "./ui/Shell";
+import { home, Shell } from "./ui/Shell";
 import { Empty, Failure, Fence, Loading, Panel } from "./ui/states";
 
 const Login = lazy(() => import("./pages/Login"));
@@ -36,10 +36,6 @@ export function App() {
     );
   return <Inside session={session.data} />;
 }
-
-/** A clerk's day begins with the inbox, everybody else's with the command page. */
-const home = (session: Session) =>
-  session.actor.roles.includes("clerk") || !may(session, "alert.read") ? "/tasks" : "/command";
 
 function Inside({ session }: { session: Session }) {
   const { say, t } = useWords();

@@ -227,9 +227,11 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
   );
 }
 
+const CAUSES = ["accept", "due", "rework", "passed-on", "superseded", "lifted"] as const;
+
 /** What the log's codes are called: steps, departments and the persons seen on tasks and receipts. */
-function namesIn(incident: IncidentDetail, say: Words["say"]): Map<string, string> {
-  const names = new Map<string, string>();
+function namesIn(incident: IncidentDetail, { t, say }: Words): Map<string, string> {
+  const names = new Map<string, string>(CAUSES.map((cause) => [cause, t(`cause.${cause}`)]));
   for (const task of incident.runs.flatMap(({ tasks }) => tasks)) {
     names.set(task.step, say(task.title));
     names.set(task.unit, say(task.unit_title));
@@ -241,10 +243,11 @@ function namesIn(incident: IncidentDetail, say: Words["say"]): Map<string, strin
 }
 
 function Log({ incident }: { incident: IncidentDetail }) {
-  const { t, say } = useWords();
+  const words = useWords();
+  const { t, say } = words;
   const box = useRef<HTMLElement>(null);
   const events = incident.log;
-  const names = namesIn(incident, say);
+  const names = namesIn(incident, words);
   const newest = [...events].reverse();
   const rows = useVirtualizer({
     count: newest.length,
@@ -253,7 +256,11 @@ function Log({ incident }: { incident: IncidentDetail }) {
     overscan: 12,
   });
   const who = (actor: CityEvent["actor"]) =>
-    actor === null ? "" : typeof actor === "string" ? (names.get(actor) ?? actor) : say(actor.name) || actor.id;
+    actor === null
+      ? ""
+      : typeof actor === "string"
+        ? (names.get(actor) ?? (actor.startsWith("system:") ? t("role.system") : actor))
+        : say(actor.name) || actor.id;
   return (
     <Panel title={t("log.title")} aside={<span className="quiet">{t("log.count", { n: events.length })}</span>}>
       {events.length === 0 ? (

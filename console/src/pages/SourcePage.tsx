@@ -358,7 +358,10 @@ function Deliveries({ source }: { source: SourceDetail }) {
                   <td style={{ overflowWrap: "anywhere" }}>
                     {delivery.name} <DeliveryState state={delivery.state} />
                     {delivery.bytes !== null && delivery.bytes !== undefined && (
-                      <span className="quiet numeric"> {number(delivery.bytes / 1024)} kB</span>
+                      <span className="quiet numeric" style={{ whiteSpace: "nowrap" }}>
+                        {" "}
+                        {number(delivery.bytes / 1024)} kB
+                      </span>
                     )}
                     {delivery.reason && <div className="late">{say(delivery.reason)}</div>}
                   </td>

@@ -27,7 +27,13 @@ const PLACES: Place[] = [
   { path: "/sources", also: "/sources", title: "nav.sources", permission: "source.read", icon: SourceIcon },
 ];
 
-export const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
+const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
+
+/** A clerk's day begins with the inbox, everybody else's with the first page they may see. */
+export const home = (session: Session) =>
+  session.actor.roles.includes("clerk")
+    ? "/tasks"
+    : (PLACES.find(({ permission }) => may(session, permission))?.path ?? "/tasks");
 
 export function Shell({ session, city, children }: { session: Session; city: City | undefined; children: ReactNode }) {
   const { t, say } = useWords();

@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { Task, TaskState } from "../api/types";
 import { useWords } from "../i18n";
-import { lateness, stateKey, tone } from "./deadlines";
+import { lateKey, stateKey, tone } from "./deadlines";
 import {
   CheckIcon,
   ClockIcon,
@@ -35,12 +35,12 @@ export function TaskStateIcon({ state, late = false, size }: { state: TaskState;
 
 export function TaskStateWord({ task, now }: { task: Task; now: number }) {
   const { t } = useWords();
-  const late = lateness(task, now) !== null;
+  const late = lateKey(task, now);
   return (
     <span className="status" data-tone={tone(task, now)}>
-      <TaskStateIcon state={task.state} late={late} />
+      <TaskStateIcon state={task.state} late={late !== null} />
       {t(stateKey(task))}
-      {late && ` · ${t("task.late")}`}
+      {late !== null && ` · ${t(late)}`}
     </span>
   );
 }

@@ -4,7 +4,7 @@ import type { Run, Task } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, countdown, duration, zoneOffset } from "../time/format";
-import { finished, lateness, running, stages, stateKey, tone } from "./deadlines";
+import { finished, lateKey, lateness, running, stages, stateKey, tone } from "./deadlines";
 import { afterWords } from "./steps";
 import { TaskStateIcon } from "./TaskState";
 import { Moment, useZone } from "./Time";
@@ -104,7 +104,7 @@ function Stage({
         {t(branches > 1 ? "timeline.parallel" : "timeline.stage", { n: depth + 1, branches })}
       </div>
       {tasks.map((task) => {
-        const late = lateness(task, now) !== null;
+        const late = lateKey(task, now);
         return (
           <button
             key={task.id}
@@ -117,8 +117,8 @@ function Stage({
             onClick={() => select(task.id)}
           >
             <span className="what">
-              <span className={`status${late ? " late" : ""}`} style={{ gridRow: "span 2" }}>
-                <TaskStateIcon state={task.state} late={late} size={18} />
+              <span className={`status${late !== null ? " late" : ""}`} style={{ gridRow: "span 2" }}>
+                <TaskStateIcon state={task.state} late={late !== null} size={18} />
               </span>
               <span>
                 {say(task.title)}
@@ -126,7 +126,7 @@ function Stage({
               </span>
               <span className="unit">
                 {say(task.unit_title)} · {t(stateKey(task))}
-                {late && ` · ${t("task.late")}`}
+                {late !== null && ` · ${t(late)}`}
                 {task.after.length > 0 && task.state === "scheduled" && ` · ${afterWords(task.after, titles, t)}`}
               </span>
             </span>

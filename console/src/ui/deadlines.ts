@@ -40,6 +40,12 @@ export function lateness(task: Task, now: number): number | null {
   return Math.max(0, over);
 }
 
+/** Which word says how a task is late: not signed for in time, or not done in time; null when it is not late. */
+export function lateKey(task: Task, now: number) {
+  if (lateness(task, now) === null) return null;
+  return !task.late && running(task, now)?.kind === "accept" ? ("task.lateAccept" as const) : ("task.late" as const);
+}
+
 export function tone(task: Task, now: number): "late" | "open" | "good" | "quiet" {
   if (lateness(task, now) !== null) return "late";
   if (task.state === "closed" || task.state === "verified") return "good";
