@@ -7,22 +7,31 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from cityheart import cli
 from cityheart.city import City
 from cityheart.command import plan as plan_language
-from cityheart.command.models import ROLE_TITLES
+from cityheart.engine.keyed import State, run_keyed
 from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.errors import Invalid
+from cityheart.kernel.hooks import plugins
+from cityheart.report import write_report
+from cityheart.sdk.manifest import Manifest
 from cityheart.web.app import create_app
+
+from ..played import day, played
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-alert.md"
@@ -174,10 +183,8 @@ def test_the_tutorial_does_what_it_says(reader: Reader) -> None:
                 assert holds(shown, json.loads(reader.said)), reader.said
                 checked += 1
     assert checked >= 8
-    ended = CliRunner().invoke(
-        cli.app, [*"backtest . hydrants.low_pressure --from 2026-11-23 --to 2026-11-24 --json --set least=0.30".split()]
-    )
-    told = json.loads(ended.output)
+    (asked,) = (line for block in blocks(TUTORIAL, "sh") for line in block.body.splitlines() if " backtest " in line)
+    told = json.loads(CliRunner().invoke(cli.app, [*shlex.split(asked)[1:], "--json"]).output)
     assert len({alert["subject"]["id"] for alert in told["alerts"]}) == 5
 
 
@@ -218,3 +225,167 @@ def test_the_page_shows_the_example_files(file: Path) -> None:
 def test_the_western_file_is_not_utf_8() -> None:
     with pytest.raises(UnicodeDecodeError):
         (EXAMPLE / "rounds" / "west.csv").read_text("utf-8")
+
+
+# ── how to write a plan ────────────────────────────────────────────────────────────────────────────────────────────
+
+PLAN_PAGE = HOW_TO / "write-a-plan.md"
+
+
+def test_the_plan_of_the_page_compiles_and_shows_every_key() -> None:
+    (block,) = blocks(PLAN_PAGE, "yaml")
+    compiled = plan_language.compile(block.body, {"water", "emergency", "education"})
+    assert [step.id for step in compiled.steps] == ["warn", "close-gates", "close-schools"]
+    written = yaml.safe_load(block.body)
+    steps = {key for step in written["steps"] for key in step}
+    assert set(written) == _known({**written, "nonsense": 1})
+    assert steps == _known({**written, "steps": [{**written["steps"][0], "nonsense": 1}]})
+    named = set(
+        re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", PLAN_PAGE.read_text("utf-8"), re.MULTILINE)))
+    )
+    assert named == set(written) | steps
+
+
+def _known(plan: Mapping[str, Any]) -> set[str]:
+    """The keys that the compiler knows where it met one that it does not."""
+    with pytest.raises(Invalid) as refused:
+        plan_language.compile(plan)
+    return set(re.findall(r"\w+", str(refused.value.remedy).removeprefix("fields are ")))
+
+
+def test_the_conditions_of_the_page_can_be_read() -> None:
+    (block,) = blocks(PLAN_PAGE, "yaml")
+    written = yaml.safe_load(block.body)
+    (conditions,) = blocks(PLAN_PAGE, "text")
+    for condition in conditions.body.splitlines():
+        plan_language.compile({**written, "steps": [{**written["steps"][0], "when": condition}]})
+    for length in ("PT30M", "PT3H", "P2D", "P1W", "P1DT12H"):
+        assert f"`{length}`" in PLAN_PAGE.read_text("utf-8")
+        plan_language.compile({**written, "steps": [{**written["steps"][0], "accept_within": "PT1S", "due": length}]})
+
+
+# ── how to write a keyed detector ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_keyed_detector_of_the_page_finds_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = blocks(HOW_TO / "write-a-keyed-detector.md", "python")
+    (tmp_path / "falling_hydrants.py").write_text(block.body, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    detector = __import__("falling_hydrants").Falling()
+    pressures = [0.31, 0.30, None, 0.28, 0.27, 0.26, 0.29, 0.28]
+    known = [MORNING + timedelta(days=number) for number in range(len(pressures))]
+    rows = pa.table({
+        "hydrant": ["E-001"] * len(pressures),
+        "street": ["Nanmen Street"] * len(pressures),
+        "pressure": pressures,
+        "landed_at": pa.array(known, pa.timestamp("us", "UTC")),
+        "_known_at": pa.array(known, pa.timestamp("us", "UTC")),
+    })  # fmt: skip
+    at_once = run_keyed(detector, {}, rows, time="landed_at").findings
+    states: dict[str, State] = {}
+    one_by_one = []
+    for number in range(rows.num_rows):
+        ran = run_keyed(detector, states, rows.slice(number, 1), time="landed_at")
+        states.update(ran.states)
+        one_by_one += ran.findings
+    assert [(finding.level, finding.at) for finding in at_once] == [(4, known[4]), (None, known[6])]
+    assert one_by_one == at_once
+
+
+# ── how to connect a source, replay quarantine, use PostgreSQL ─────────────────────────────────────────────────────
+
+SOURCES_PAGE = HOW_TO / "connect-a-source.md"
+
+
+def test_the_sources_of_the_page_are_taken() -> None:
+    kinds = {kind.name: kind for kind in plugins().connectors()}
+    shown = []
+    for block in blocks(SOURCES_PAGE, "toml"):
+        app = {"id": "page", "version": "1", "title": BOTH, "description": BOTH}
+        manifest = Manifest.model_validate({**tomllib.loads(block.body), "app": app})
+        for source in manifest.sources:
+            assert kinds[source.connector].problems(source.options) == []
+            shown.append(source.connector)
+    assert set(shown) == set(kinds) - {"push"}
+
+
+BOTH = {"zh-CN": "页", "en": "page"}
+
+
+@pytest.mark.parametrize(("kind", "title"), [("folder", "A folder"), ("sql", "An SQL"), ("http", "An HTTP")])
+def test_every_option_of_a_connector_is_on_the_page(kind: str, title: str) -> None:
+    options = next(each for each in plugins().connectors() if each.name == kind).options
+    section = SOURCES_PAGE.read_text("utf-8").partition(f"## {title}")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(options)
+
+
+def test_every_reason_of_quarantine_is_on_the_page() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "src/cityheart/share").rglob("*.py"))
+    written = set(re.findall(r'Refused\(\s*"([a-z_]+)"', code))
+    written |= set(re.findall(r'Malformed\(\s*[^"]*?"([a-z_]+)"', code))
+    written |= set(re.findall(r'found\.add\([^"]*?"([a-z_]+)"', code))
+    assert {"type", "missing_column", "ragged_row"} <= written
+    page = (HOW_TO / "replay-quarantine.md").read_text("utf-8")
+    assert sorted(name for name in written if f"`{name}`" not in page) == []
+
+
+def test_a_city_on_postgresql_is_made_as_the_page_says(tmp_path: Path, postgres_database: str) -> None:
+    page = HOW_TO / "run-on-postgresql.md"
+    (line,) = (block.body.strip() for block in blocks(page, "sh") if " init " in block.body)
+    words = shlex.split(line)[1:]
+    words[words.index("--database") + 1] = postgres_database
+    home = tmp_path / words[1]
+    made = CliRunner().invoke(cli.app, [words[0], str(home), *words[2:]], catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    assert tomllib.loads((home / "cityheart.toml").read_text("utf-8"))["database_url"] == postgres_database
+    looked = CliRunner().invoke(cli.app, ["doctor", str(home)], env={"COLUMNS": "400"}, catch_exceptions=False)
+    assert "answers, schema is the newest" in re.sub(r"[\s│]+", " ", looked.output)
+    assert not list(home.glob("*.sqlite"))
+
+
+# ── how to read the report ─────────────────────────────────────────────────────────────────────────────────────────
+
+MAPS = {
+    "by_state": "STATE",
+    "late_by_department": "DEPARTMENT",
+    "weights": "RATE",
+    "rates": "RATE",
+    "quarantine": "CODE",
+}
+
+
+def fields(value: Any, at: str = "", within: str = "") -> Iterator[str]:
+    """The dotted paths of a report: [] for lists, capital words for keys that are data, a text as one field."""
+    if isinstance(value, Mapping) and set(value) != {"zh-CN", "en"} and value:
+        for key, inner in value.items():
+            if within == "by_department":
+                yield from fields(inner, f"{at}.DEPARTMENT", "by_state")
+            elif within == "tasks" and at.startswith("runs"):
+                yield f"{at}.STATE"
+            else:
+                name = MAPS.get(within, key)
+                yield from fields(inner, f"{at}.{name}" if at else name, key)
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        for inner in value:
+            yield from fields(inner, f"{at}[]")
+    else:
+        yield at
+
+
+def test_every_field_of_a_report_is_on_the_page(tmp_path: Path) -> None:
+    since, until = "2015-11-26", "2015-12-02"
+    city = played(tmp_path / "city", since, until, staff=True, people=False)
+    write_report(city, tmp_path / "r.json", since=day(since), until=day(until), seconds=1, memory=1)
+    city.close()
+    there = set(fields(json.loads((tmp_path / "r.json").read_text("utf-8"))))
+    rows = re.findall(r"^\| (`.*?) \|", (HOW_TO / "read-the-report.md").read_text("utf-8"), re.MULTILINE)
+    page = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert sorted(there - {name.replace("[]", "") for name in page} - page) == []
+    assert (
+        sorted(name for name in page - there if not name.startswith(("judged.", "quarantine.")) and name not in LISTS)
+        == []
+    )
+
+
+LISTS = {"alerts[].acknowledged_by"}
