@@ -52,6 +52,12 @@ async function list<T>(path: string, params: Parameters<typeof get>[1] = {}): Pr
   return Array.isArray(answer) ? { items: answer, total: answer.length, next: null } : answer;
 }
 
+/** Somebody logged in: what was asked for another person is forgotten. */
+export function enter(session: Session) {
+  client.setQueryData(["session"], session);
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
+}
+
 /** The session, or null when nobody is logged in. */
 export const useSession = () =>
   useQuery({

@@ -1,7 +1,8 @@
 import { Button, PasswordInput, TextInput } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Problem, post } from "../api/client";
+import { enter } from "../api/queries";
 import type { Session } from "../api/types";
 import { useWords } from "../i18n";
 import { Mark } from "../ui/icons";
@@ -9,18 +10,17 @@ import { Switches } from "../ui/Shell";
 
 export default function Login() {
   const { t } = useWords();
-  const client = useQueryClient();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
-  const enter = useMutation({
+  const login = useMutation({
     mutationFn: () => post<Session>("/api/session", { username, password }),
-    onSuccess: () => client.invalidateQueries(),
+    onSuccess: enter,
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!enter.isPending) enter.mutate();
+    if (!login.isPending) login.mutate();
   };
-  const problem = enter.error instanceof Problem ? enter.error : null;
+  const problem = login.error instanceof Problem ? login.error : null;
   const refused = problem?.status === 401;
   return (
     <main className="login">
@@ -50,13 +50,13 @@ export default function Login() {
           onChange={(event) => setPassword(event.currentTarget.value)}
           visibilityToggleButtonProps={{ "aria-label": t("login.show") }}
         />
-        {enter.error !== null && (
+        {login.error !== null && (
           <div role="alert" className="late">
             {refused ? t("login.refused") : problem?.status === 0 ? t("state.unreachable") : problem?.detail}
             {problem?.remedy && <div className="quiet">{problem.remedy}</div>}
           </div>
         )}
-        <Button type="submit" data-testid="login" loading={enter.isPending}>
+        <Button type="submit" data-testid="login" loading={login.isPending}>
           {t("login.enter")}
         </Button>
       </form>

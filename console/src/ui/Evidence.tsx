@@ -157,29 +157,27 @@ export function EvidenceView({
           </span>
         )}
       </div>
-      <section className="figure" tabIndex={0} aria-label={say(evidence.title)}>
-        <div className="scroll" style={{ maxHeight: 320, overflow: "auto" }}>
-          <table className="table">
-            <thead>
-              <tr>
-                {evidence.columns.map((column) => (
-                  <th key={column}>{column}</th>
+      <section tabIndex={0} aria-label={say(evidence.title)} style={{ maxHeight: 320, overflow: "auto" }}>
+        <table className="table">
+          <thead>
+            <tr>
+              {evidence.columns.map((column) => (
+                <th key={column}>{column}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {evidence.rows.map((row, index) => (
+              <tr key={index}>
+                {row.map((cell, column) => (
+                  <td key={column} className={typeof cell === "number" ? "right" : undefined}>
+                    <CellView cell={cell} />
+                  </td>
                 ))}
               </tr>
-            </thead>
-            <tbody>
-              {evidence.rows.map((row, index) => (
-                <tr key={index}>
-                  {row.map((cell, column) => (
-                    <td key={column} className={typeof cell === "number" ? "right" : undefined}>
-                      <CellView cell={cell} />
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+            ))}
+          </tbody>
+        </table>
       </section>
     </div>
   );

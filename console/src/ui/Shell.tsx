@@ -1,7 +1,7 @@
 /** The frame of every page: whose city, what time it is there, where one can go, who one is. */
 
 import { UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { request } from "../api/client";
@@ -131,15 +131,10 @@ export function Switches() {
 
 function User({ session }: { session: Session }) {
   const { t, say } = useWords();
-  const client = useQueryClient();
-  const [, go] = useLocation();
   const leave = useMutation({
     mutationFn: () => request<void>("DELETE", "/api/session"),
-    onSettled: () => {
-      client.clear();
-      client.setQueryData(["session"], null);
-      go("/");
-    },
+    // A new page, so that nothing of this person stays in memory.
+    onSettled: () => window.location.assign("/"),
   });
   const { actor } = session;
   return (
