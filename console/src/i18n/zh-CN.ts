@@ -112,7 +112,7 @@ export const zhCN = {
   "evidence.photo": "照片",
   "evidence.note": "文字说明",
   "evidence.form": "表单",
-  "alert.raised": "发布于",
+  "alert.raised": "产生于",
   "alert.is.raised": "待确认",
   "alert.is.acknowledged": "已确认",
   "alert.is.ended": "已解除",

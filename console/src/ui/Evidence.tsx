@@ -245,7 +245,7 @@ export function TableView({ content }: { content: TableContent }) {
 /** A panel that an application declared: a series, a table, rows or a text. */
 export function DeclaredView({ content, now }: { content: PanelContent; now: number | null }) {
   const { say } = useWords();
-  if (content.type === "series") return <SeriesFigure evidence={content} now={now} height={180} table={true} />;
+  if (content.type === "series") return <SeriesFigure evidence={content} now={now} height={150} table={true} />;
   if (content.type === "table") return <TableView content={content} />;
   if (content.type === "rows") return <EvidenceView evidence={content} />;
   return <p style={{ margin: "0 12px 12px", whiteSpace: "pre-line" }}>{say(content.text)}</p>;
