@@ -161,7 +161,7 @@ class City:
         with self._beat:
             now = self.clock.now()
             self.share.tick(now)
-            self._act(now)
+            self._act(now, everything=True)
             self.watch.follow_incidents()
 
     def _next_due(self) -> datetime | None:
@@ -172,10 +172,15 @@ class City:
         moments = [self.watch.next_due(), self._timer, *(p.next_due() for p in self.participants)]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _act(self, now: datetime) -> None:
-        self.watch.detect(now)
-        self.watch.apply(now)
-        self.command.tick(now)
+    def _act(self, now: datetime, *, everything: bool = False) -> None:
+        """Let each part do what is due; ``everything`` asks also those that have said they have nothing to do."""
+        watched = self.watch.next_due()
+        merged = 0
+        if everything or (watched is not None and watched <= now):
+            self.watch.detect(now)
+            merged = self.watch.apply(now)
+        if everything or merged or (self._timer is not None and self._timer <= now):
+            self.command.tick(now)
         for participant in self.participants:
             participant.act(now)
 

@@ -51,8 +51,9 @@ class FileStore:
                     start = start if len(start) >= 16 else start + chunk[:16]
                     digest.update(chunk)
                     file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
+                if not self._place_of(digest.hexdigest()).is_file():
+                    file.flush()
+                    os.fsync(file.fileno())
             if not size:
                 raise Invalid("the file is empty", remedy="send a file with content")
             self._place(Path(draft), digest.hexdigest())
@@ -64,13 +65,16 @@ class FileStore:
     def path(self, sha256: str) -> Path:
         """Where the file is. Raises :class:`NotFound`."""
         if re.fullmatch(r"[0-9a-f]{64}", sha256):
-            path = self._folder / sha256[:2] / sha256
+            path = self._place_of(sha256)
             if path.is_file():
                 return path
         raise NotFound(f"there is no file {sha256}", remedy="look at the receipts of the task")
 
+    def _place_of(self, sha256: str) -> Path:
+        return self._folder / sha256[:2] / sha256
+
     def _place(self, draft: Path, sha256: str) -> None:
-        final = self._folder / sha256[:2] / sha256
+        final = self._place_of(sha256)
         final.parent.mkdir(exist_ok=True)
         if final.is_file():
             return

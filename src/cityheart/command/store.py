@@ -164,6 +164,7 @@ _UPDATE_TASK = (
     task_table.update().where(_TASK.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in _CHANGING})
 )
 _TASKS_OF_RUN = sa.select(task_table).where(_TASK.run == sa.bindparam("run")).order_by(_TASK.step, _TASK.round)
+_INCIDENT_LOCKED = sa.select(incident_table).where(incident_table.c.id == sa.bindparam("of")).with_for_update()
 _RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
 _RUN_LOCKED = _RUN.with_for_update()
 _TASK_BY_ID = sa.select(task_table).where(_TASK.id == sa.bindparam("id"))
@@ -244,7 +245,7 @@ def open_incident(conn: sa.Connection, incident: Incident) -> bool:
 
 def lock_incident(conn: sa.Connection, id: str) -> Incident | None:
     """The incident, held against other writers until the transaction ends."""
-    row = conn.execute(sa.select(incident_table).where(incident_table.c.id == id).with_for_update()).one_or_none()
+    row = conn.execute(_INCIDENT_LOCKED, {"of": id}).one_or_none()
     return None if row is None else Incident(**row._mapping)
 
 

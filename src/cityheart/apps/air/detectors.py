@@ -310,7 +310,7 @@ def station_silent() -> QueryDetector:
         kind="station_silent",
         sql="""
             WITH heard AS (
-              SELECT station, max(observed_at) AS last_at FROM air_hourly
+              SELECT station, max(observed_at) AS last_at FROM air_hourly__versions
               WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
             ), listed AS (
               SELECT unnest(string_to_array($stations, ',')) AS entry
@@ -323,7 +323,7 @@ def station_silent() -> QueryDetector:
                   date_part('epoch', heard.last_at) + 3600, date_part('epoch', $now) - $window_hours * 3600
                 )) / 3600 AS silent_hours
               FROM expected LEFT JOIN heard ON heard.station = expected.station
-              WHERE EXISTS (SELECT 1 FROM air_hourly)
+              WHERE EXISTS (SELECT 1 FROM air_hourly__versions)
             )
             SELECT * FROM silent WHERE silent_hours > $hours ORDER BY station""",
         inputs=("air_hourly",),
