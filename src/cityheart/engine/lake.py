@@ -529,6 +529,21 @@ class Lake:
             key, lambda: newest(pa.concat_tables([self._rows(table, file, schema) for file in files]), spec.key)
         )
 
+    def _versions(
+        self,
+        table: _Table,
+        file: DataFile,
+        schema: pa.Schema,
+        spec: TableSpec,
+        at: int | None,
+        window: _Window | None,
+    ) -> pa.Table:
+        """All rows of a file, or those known ``at`` the moment and inside the window."""
+        rows = self._rows(table, file, schema)
+        if at is not None and file.known[1] > at:
+            rows = known_by(rows, at)
+        return rows if window is None or window.holds([file]) else within(rows, spec.time, window.start, window.end)
+
     def _view(
         self,
         views: dict[str, View],
@@ -546,11 +561,7 @@ class Lake:
             chosen = [file for file in chosen if window.meets(file)]
         if sum(file.rows for file in chosen) <= limits.LAKE_MEMORY_ROWS:
             if every:
-                rows = _concat([self._rows(table, file, schema) for file in chosen], schema)
-                if at is not None and any(file.known[1] > at for file in chosen):
-                    rows = known_by(rows, at)
-                if window is not None and not window.holds(chosen):
-                    rows = within(rows, spec.time, window.start, window.end)
+                rows = _concat([self._versions(table, file, schema, spec, at, window) for file in chosen], schema)
             else:
                 rows = self._current(table, chosen, schema, spec, at, window)
             views[reference] = rows
