@@ -389,3 +389,26 @@ def test_every_field_of_a_report_is_on_the_page(tmp_path: Path) -> None:
 
 
 LISTS = {"alerts[].acknowledged_by"}
+
+
+# ── what the README states ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tables(page: Path) -> list[str]:
+    """The tables of a page as text."""
+    return re.findall(r"(?:^\|.*\n)+", page.read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_readme_states_the_figures_of_the_pages_that_measure() -> None:
+    stated = tables(ROOT / "README.md")
+    judged = tables(ROOT / "src" / "cityheart" / "apps" / "air" / "README.md")
+    wanted = [table for table in judged if table.startswith(("| episode", "| days"))]
+    assert len(wanted) == 3
+    for table in (*wanted, tables(ROOT / "docs" / "benchmarks.md")[0]):
+        assert table in stated
+
+
+def test_every_benchmark_is_on_the_page() -> None:
+    there = {path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_")}
+    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == there
