@@ -126,13 +126,13 @@ def run(
 
     city = City.open(home)
     driver = server.beat(city) if city.settings.clock == "system" else at_pace(city, speed=1.0)
-    server.serve(
+    server.Running(
         city,
         driver,
         host=host or city.settings.host,
         port=city.settings.port if port is None else port,
         ready=lambda address: screen.print(f"CityHeart listens on {address} (Ctrl-C stops it)", highlight=False),
-    )
+    ).run()
     city.close()
 
 

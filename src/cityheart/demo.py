@@ -181,7 +181,7 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
         screen.print(f"or as a department's clerk: {clerks}", highlight=False)
         screen.print(f"Password of all: [bold]{password}[/]\n", highlight=False)
 
-    server.serve(city, drive, host="127.0.0.1", port=options.port, ready=ready)
+    server.Running(city, drive, host="127.0.0.1", port=options.port, ready=ready).run()
 
 
 def _people(city: City, password: str) -> None:

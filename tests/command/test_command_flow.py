@@ -488,3 +488,20 @@ def test_alerts_that_end_while_others_tick(desk: Desk, clock: VirtualClock, data
     assert states == ["closed", "open"] * 4
     for incident in started:
         assert desk.told(incident).count(("incident.alert_over", "")) == 1
+
+
+def test_who_verifies_sees_the_task_when_it_is_submitted(desk: Desk, clerk: Callable[[str], Actor]) -> None:
+    incident, _ = desk.start(plan(step("stop", "industry", verify_by="ecology")))
+    task = desk.task(incident, "stop")
+    ecology, health = clerk("ecology"), clerk("health")
+    assert [seen.id for _, tasks in desk.command.runs(ecology, incident) for seen in tasks] == [task.id]
+    assert [tasks for _, tasks in desk.command.runs(health, incident)] == [[]]
+    assert desk.command.tasks(ecology)[1] == 0
+    desk.act(incident, "stop", "accept", clerk("industry"))
+    desk.act(incident, "stop", "submit", clerk("industry"), note="done")
+    assert [seen.id for seen in desk.command.tasks(ecology)[0]] == [task.id]
+    assert desk.command.tasks(health)[1] == 0
+    with pytest.raises(Forbidden):
+        desk.command.task(health, task.id)
+    desk.act(incident, "stop", "verify", ecology)
+    assert desk.task(incident, "stop").state == "closed"

@@ -93,7 +93,7 @@ def start(plan: Plan, run: Run, context: Mapping[str, expression.Value], superse
         planned = None if waits and step.origin == "predecessors" else at + step.delay
         task = Task(
             id=derive("task", run.id, step.id, "1"), run=run.id, incident=run.incident, step=step.id, round=1,
-            unit=step.unit, state="scheduled", opened_at=at, waits=waits, planned_at=planned,
+            unit=step.unit, verify_by=step.verify_by, state="scheduled", opened_at=at, waits=waits, planned_at=planned,
         )  # fmt: skip
         transition.put(task)
     tasks = [
@@ -264,7 +264,8 @@ class Transition:
         number = task.round + 1
         following = Task(
             id=derive("task", task.run, task.step, str(number)), run=task.run, incident=task.incident, step=task.step,
-            round=number, unit=unit, state="scheduled", opened_at=at, planned_at=at, rework=rework, passed=passed,
+            round=number, unit=unit, verify_by=task.verify_by, state="scheduled", opened_at=at, planned_at=at,
+            rework=rework, passed=passed,
         )  # fmt: skip
         self._dispatch(self.put(following), at)
         for count, least, reason in (

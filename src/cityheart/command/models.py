@@ -155,8 +155,9 @@ class RungDue:
 class Task:
     """One round of one step of a run. All times aware UTC.
 
-    ``planned_at`` is ``None`` while it depends on predecessors that are not finished (``waits``). ``outcome`` says how
-    a finished round ended: done, rework, returned, reassigned, superseded, lifted, cancelled.
+    ``verify_by`` is the department that verifies the work, ``None`` for the coordinator. ``planned_at`` is ``None`` while
+    it depends on predecessors that are not finished (``waits``). ``outcome`` says how a finished round ended: done, rework,
+    returned, reassigned, superseded, lifted, cancelled.
     """
 
     id: str
@@ -167,6 +168,7 @@ class Task:
     unit: str
     state: str
     opened_at: datetime
+    verify_by: str | None = None
     waits: bool = False
     planned_at: datetime | None = None
     dispatched_at: datetime | None = None

@@ -97,6 +97,7 @@ task_table = sa.Table(
     sa.Column("step", sa.String(60), nullable=False),
     sa.Column("round", sa.Integer, nullable=False),
     sa.Column("unit", sa.String(60), nullable=False),
+    sa.Column("verify_by", sa.String(60), nullable=True),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("opened_at", UtcDateTime, nullable=False),
     sa.Column("waits", sa.Boolean, nullable=False),
@@ -158,7 +159,7 @@ file_table = sa.Table(
 )
 
 _TASK = task_table.c
-_FIXED = ("id", "run", "incident", "step", "round", "opened_at")  # what a task never changes
+_FIXED = ("id", "run", "incident", "step", "round", "opened_at", "verify_by")  # what a task never changes
 _CHANGING = [column.name for column in task_table.columns if column.name not in _FIXED]
 _UPDATE_TASK = (
     task_table.update().where(_TASK.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in _CHANGING})
@@ -342,10 +343,15 @@ def tasks(
     after: tuple[datetime, str] | None = None,
     limit: int,
 ) -> tuple[list[Task], int]:
-    """One page of tasks, oldest opened first, and how many there are. ``units=None`` means all departments."""
+    """One page of tasks, oldest opened first, and how many there are. ``units=None`` means all departments.
+
+    A task belongs to a department that has it, and while it is submitted also to the one that verifies it.
+    """
     where: list[sa.ColumnElement[bool]] = []
     if units is not None:
-        where.append(_TASK.unit.in_(sorted(units)))
+        codes = sorted(units)
+        verifying = sa.and_(_TASK.verify_by.in_(codes), _TASK.state == "submitted")
+        where.append(sa.or_(_TASK.unit.in_(codes), verifying))
     if state is not None:
         where.append(_TASK.state == state)
     if over is not None:

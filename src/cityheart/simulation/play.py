@@ -77,8 +77,7 @@ def at_pace(
             playing = until is not None and city.clock.now() < until
             target = city.clock.now() + timedelta(seconds=(now - before) * (speed if playing else 1.0))
             before = now
-            if city.playing is not None:
-                city.playing["playing"] = playing
+            city.playing = {**(city.playing or {}), "playing": True, "speed": speed if playing else 1.0}
             while group is not None and group[-1].received_at <= target:
                 city.receive(source, group)
                 city.advance(group[-1].received_at)

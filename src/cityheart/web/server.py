@@ -14,7 +14,7 @@ from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.errors import Problem, Unavailable
 from cityheart.web.app import create_app
 
-__all__ = ["Driver", "beat", "serve"]
+__all__ = ["Driver", "Running", "beat"]
 
 Driver = Callable[[threading.Event], None]
 
@@ -44,37 +44,49 @@ def beat(city: City) -> Driver:
     return drive
 
 
-def serve(city: City, driver: Driver, *, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the console until interrupted; ``ready`` is called with its address once it listens.
+class Running:
+    """A city that is being served: its console on one address, its driver in a thread beside it.
 
-    Raises :class:`Unavailable` when the port is taken.
+    ``ready`` is called with the address once it listens. Raises :class:`Unavailable` when the port is taken.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise Unavailable(
-            f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another port with --port"
-        ) from None
-    address = f"http://{'[' + host + ']' if ':' in host else host}:{listener.getsockname()[1]}"
-    stop = threading.Event()
-    thread = threading.Thread(target=driver, args=(stop,), name="city-loop", daemon=True)
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            thread.start()
-            ready(address)
+    def __init__(self, city: City, driver: Driver, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+        self._listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._listener.bind((host, port))
+        except OSError as error:
+            raise Unavailable(
+                f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another port with --port"
+            ) from None
+        address = f"http://{'[' + host + ']' if ':' in host else host}:{self._listener.getsockname()[1]}"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=driver, args=(self._stop,), name="city-loop", daemon=True)
+        thread = self._thread
 
-    config = uvicorn.Config(
-        create_app(city), log_level="warning", access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=3
-    )
-    try:
-        Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass  # Ctrl-C is how a city is stopped by hand
-    finally:
-        stop.set()
-        if thread.is_alive():
-            thread.join(10)
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                thread.start()
+                ready(address)
+
+        config = uvicorn.Config(
+            create_app(city), log_level="warning", access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=3
+        )
+        self._server = Server(config)
+
+    def run(self) -> None:
+        """Serve until :meth:`stop` or an interrupt."""
+        try:
+            self._server.run(sockets=[self._listener])
+        except KeyboardInterrupt:
+            pass  # Ctrl-C is how a city is stopped by hand
+        finally:
+            self._stop.set()
+            if self._thread.is_alive():
+                self._thread.join(10)
+
+    def stop(self) -> None:
+        """End the serving from another thread."""
+        self._stop.set()
+        self._server.should_exit = True

@@ -355,6 +355,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=60), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("unit", sa.String(length=60), nullable=False),
+        sa.Column("verify_by", sa.String(length=60), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("opened_at", UtcDateTime(), nullable=False),
         sa.Column("waits", sa.Boolean(), nullable=False),

@@ -1,0 +1,111 @@
+"""A real city served on loopback and a real Chromium that may talk to nobody else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from cityheart.city import City
+from cityheart.simulation.play import at_pace
+from cityheart.web import server
+
+from ..played import PASSWORD, played
+
+INSTALL = "Chromium is not installed: apt-get install chromium fonts-noto-cjk"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Served:
+    """A running city and its address."""
+
+    city: City
+    address: str
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Beijing, 26 to 28 November 2015, nobody simulated: an open alert waits for people. The clock goes on."""
+    city = played(tmp_path_factory.mktemp("browser") / "city", "2015-11-26", "2015-11-28", staff=False)
+    ready, address = threading.Event(), []
+
+    def listening(at: str) -> None:
+        address.append(at)
+        ready.set()
+
+    running = server.Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    yield Served(city, address[0])
+    running.stop()
+    thread.join(15)
+    city.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium; skips where it is missing, fails in CI."""
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(INSTALL)
+        pytest.skip(INSTALL)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., AbstractContextManager[Page]]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, served: Served, tmp_path: Path) -> OpenPage:
+    """Opens a page as somebody; it fails the test when it asks anybody but loopback or an error is thrown in it."""
+
+    @contextmanager
+    def opened(
+        username: str, path: str = "/", width: int = 1280, height: int = 800, language: str = "zh-CN"
+    ) -> Iterator[Page]:
+        strangers: list[str] = []
+        thrown: list[str] = []
+
+        def only_here(route: Route) -> None:
+            if route.request.url.startswith((served.address, "data:", "blob:")):
+                route.continue_()
+            else:
+                strangers.append(route.request.url)
+                route.abort()
+
+        context: BrowserContext = chromium.new_context(viewport={"width": width, "height": height}, locale=language)
+        context.route("**/*", only_here)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: thrown.append(str(error)))
+        page.goto(served.address + path)
+        page.get_by_test_id("username").fill(username)
+        page.get_by_test_id("password").fill(PASSWORD)
+        page.get_by_test_id("login").click()
+        page.get_by_test_id("user-menu").wait_for()
+        yield page
+        context.close()
+        assert not strangers and not thrown
+
+    return opened
