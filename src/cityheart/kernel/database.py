@@ -181,4 +181,6 @@ def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) ->
 
 def _begin_sqlite(conn: sa.Connection) -> None:
     reading = conn.get_execution_options().get("cityheart_read", False)
-    conn.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    driver = conn.connection.driver_connection
+    assert driver is not None
+    driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
