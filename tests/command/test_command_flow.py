@@ -447,7 +447,7 @@ def test_suggestions_put_the_level_first_and_say_why(desk: Desk, clock: VirtualC
 def test_files_have_limits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     incident, _ = desk.start(plan(step("a")))
     task = desk.task(incident, "a")
-    monkeypatch.setattr(limits, "FILE_BYTES", 100)
+    monkeypatch.setattr(limits, "RECEIPT_FILE_BYTES", 100)
     with pytest.raises(TooLarge):
         desk.command.attach(SYSTEM, task.id, "a", [b"x" * 60, b"x" * 60])
     with pytest.raises(Invalid, match="empty"):

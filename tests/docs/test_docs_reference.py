@@ -42,6 +42,11 @@ def test_limits_say_what_they_limit() -> None:
     assert [limit.name for limit in limits if not limit.meaning or not limit.section] == []
 
 
+def test_no_limit_is_set_twice() -> None:
+    names = [limit.name for limit in reference.limits_named()]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_hooks_say_when_they_are_called() -> None:
     hooks = inspect.getmembers(Hooks, inspect.isfunction)
     assert hooks

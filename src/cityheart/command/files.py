@@ -35,7 +35,7 @@ class FileStore:
     def keep(self, name: str, content: Iterable[bytes]) -> File:
         """Store ``content`` durably and say under which digest.
 
-        Raises :class:`TooLarge` past ``limits.FILE_BYTES``, :class:`Invalid` for an empty file.
+        Raises :class:`TooLarge` past ``limits.RECEIPT_FILE_BYTES``, :class:`Invalid` for an empty file.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         digest, size, start = hashlib.sha256(), 0, b""
@@ -44,9 +44,9 @@ class FileStore:
             with os.fdopen(descriptor, "wb") as file:
                 for chunk in content:
                     size += len(chunk)
-                    if size > limits.FILE_BYTES:
+                    if size > limits.RECEIPT_FILE_BYTES:
                         raise TooLarge(
-                            f"the file is larger than {limits.FILE_BYTES // 2**20} MB", remedy="send a smaller one"
+                            f"the file is larger than {limits.RECEIPT_FILE_BYTES // 2**20} MB", remedy="send a smaller one"
                         )
                     start = start if len(start) >= 16 else start + chunk[:16]
                     digest.update(chunk)

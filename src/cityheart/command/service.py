@@ -323,7 +323,7 @@ class Command:
     def attach(self, actor: Actor, task_id: str, name: str, content: Iterable[bytes]) -> File:
         """Keep a file for the receipt of a task, before it is submitted. The same content twice is one file.
 
-        Raises :class:`TooLarge` past ``limits.FILE_BYTES``, :class:`TooMany` past ``limits.TASK_FILES``.
+        Raises :class:`TooLarge` past ``limits.RECEIPT_FILE_BYTES``, :class:`TooMany` past ``limits.TASK_FILES``.
         """
         with self._database.read() as conn:
             task = store.find_task(conn, task_id)

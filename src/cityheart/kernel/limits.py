@@ -38,7 +38,7 @@ REWORK_ROUNDS = 5  # rounds of rework when a plan names no loop_guard
 REWORK_ESCALATES = 3  # a step redone this often goes to the coordinator's desk by itself
 UNITS_ESCALATE = 3  # a step passed on between this many departments goes to the coordinator's desk by itself
 EXTENSION = timedelta(days=90)  # furthest a due time may be moved at once
-FILE_BYTES = 20 * 2**20  # one file of a receipt
+RECEIPT_FILE_BYTES = 20 * 2**20  # one file of a receipt
 TASK_FILES = 50  # files of one round of a task
 TIMERS_FIRED = 10_000  # timers fired by one tick; the rest is due at the next
 
