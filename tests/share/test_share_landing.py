@@ -368,6 +368,20 @@ def test_a_line_without_end_is_refused(sqlite: Database, tmp_path: Path, monkeyp
     assert landed.reasons == {"line_too_long": 1}
 
 
+def test_quarantine_is_shown_row_by_row(database: Database, tmp_path: Path) -> None:
+    share = city(database, tmp_path)
+    bad = csv(*(f"a,2015-11-01 {hour:02}:00,bad,N" for hour in range(12)))
+    share.land("ecology.air", [delivery("one", bad), delivery("two", bad)])
+    seen: list[tuple[str, int]] = []
+    after: str | None = None
+    while page := share.quarantine(SYSTEM, after=after, limit=5)[0]:
+        seen += [(entry.name, entry.row) for entry in page]
+        after = page[-1].id
+    first, second = seen[0][0], seen[-1][0]
+    assert {first, second} == {"one", "two"}
+    assert seen == [(name, row) for name in (first, second) for row in range(1, 13)]
+
+
 def test_more_bad_rows_than_quarantine_holds(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit rows are counted, one entry says so, and the good rows land."""
     monkeypatch.setattr(limits, "QUARANTINE_ROWS", 10)

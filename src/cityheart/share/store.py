@@ -141,6 +141,7 @@ quarantine_table = sa.Table(
     sa.Column("closed_by", sa.String(120), nullable=True),
     sa.Index("ix_share_quarantine_source_state_code", "source", "state", "code"),
     sa.Index("ix_share_quarantine_state_received_at", "state", "received_at", "id"),
+    sa.Index("ix_share_quarantine_delivery_row", "delivery", "row", "id"),
 )
 
 drift_table = sa.Table(
@@ -482,11 +483,21 @@ def quarantine(
     after: str | None,
     limit: int,
 ) -> list[QuarantineRow]:
-    """Entries in the order of their ids, stable but not of time; `departments` limits what may be seen."""
+    """Entries delivery by delivery, those of one by row; `after` is the id of the last one of the page before.
+
+    `departments` limits what may be seen. The order of deliveries is stable but not of time.
+    """
+    columns = quarantine_table.c
+    place = sa.tuple_(columns.delivery, columns.row, columns.id)
     statement = _chosen(sa.select(quarantine_table), departments, source, code, state)
     if after is not None:
-        statement = statement.where(quarantine_table.c.id > after)
-    return [QuarantineRow(*row) for row in conn.execute(statement.order_by(quarantine_table.c.id).limit(limit))]
+        last = sa.select(columns.delivery, columns.row, columns.id).where(columns.id == after)
+        found = conn.execute(last).one_or_none()
+        if found is None:
+            return []
+        statement = statement.where(place > sa.tuple_(*found))
+    statement = statement.order_by(columns.delivery, columns.row, columns.id).limit(limit)
+    return [QuarantineRow(*row) for row in conn.execute(statement)]
 
 
 def count_quarantine(
