@@ -68,7 +68,7 @@ class City:
         self.ids = Ids(clock, settings.seed)
         self.database = Database(settings.store_url, clock, self.ids)
         self.lake = Lake(settings.home / "lake")
-        self.share = Share(self.database, self.lake)
+        self.share = Share(self.database, self.lake, home=settings.home)
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
         self.command = Command(self.database, settings.home / "files")
         self.account = Account(self.database)

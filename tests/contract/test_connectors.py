@@ -287,7 +287,7 @@ class City:
         self.restart()
 
     def restart(self) -> None:
-        self.share = Share(self.database, Lake(self.home / "lake"), connectors=self.kinds)
+        self.share = Share(self.database, Lake(self.home / "lake"), home=self.home, connectors=self.kinds)
         source = Source(
             "approval.firm",
             "approval",
@@ -426,6 +426,40 @@ def test_a_file_written_again_and_one_still_being_written(tmp_path: Path) -> Non
     os.utime(path, ns=(2 * 10**10, 2 * 10**10))
     assert city.pull() == 1
     assert len(list(files.folder.iterdir())) == 3
+    city.database.close()
+
+
+def test_a_relative_folder_is_the_citys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made below the city's folder, wherever the city is started; its absence is a state with a reason."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    files = Files(tmp_path, "csv")
+    files.folder.rmdir()
+    files.options = {"path": "drops"}
+    city = City(tmp_path, files)
+    assert files.folder.is_dir()
+    assert list(elsewhere.iterdir()) == []
+    files.put([row(1)])
+    assert city.pull() == 1
+    files.break_down()
+    with pytest.raises(Unavailable):
+        city.pull()
+    reason: Any = city.state()["reason"]
+    assert reason["en"] == f"the folder {files.folder} does not exist"
+    files.options = {"path": "../elsewhere/other"}
+    city.restart()
+    assert list(elsewhere.iterdir()) == []
+    city.database.close()
+
+
+def test_a_relative_sqlite_file_is_the_citys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(f"sqlite:///{tmp_path / 'source.sqlite'}", tmp_path, full=False)
+    monkeypatch.chdir(tmp_path.parent)
+    table.options["url"] = "sqlite:///source.sqlite"
+    city = City(tmp_path, table)
+    table.put([row(1), row(2)])
+    assert city.pull() == 2
     city.database.close()
 
 

@@ -190,7 +190,7 @@ def test_the_tutorial_does_what_it_says(reader: Reader) -> None:
 
 def test_the_task_of_the_tutorial_can_be_done_by_one_person(reader: Reader) -> None:
     """What the page tells a reader to click: acknowledge, start the plan, accept, submit, verify."""
-    for line in ("cityheart init mycity", "cd mycity", "mkdir -p inbox/hydrants apps/hydrants",
+    for line in ("cityheart init mycity", "cd mycity", "mkdir -p apps/hydrants",
                  "cp -r ../examples/hydrants/. apps/hydrants/", "cityheart run .",
                  "cp apps/hydrants/rounds/east.csv inbox/hydrants/"):  # fmt: skip
         reader.type(line)

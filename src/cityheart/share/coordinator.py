@@ -8,7 +8,9 @@ tries only once an hour, and a state with a reason and the next try, which survi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -20,7 +22,7 @@ from cityheart.kernel.errors import Invalid, Problem, Unavailable
 from cityheart.kernel.hooks import plugins
 from cityheart.kernel.text import Text, text
 from cityheart.share import store
-from cityheart.share.connectors.base import ConnectorKind, Pull, SourceFailed
+from cityheart.share.connectors.base import ConnectorKind, DropFolder, Pull, SourceFailed
 from cityheart.share.contracts import duration
 from cityheart.share.models import Delivery, Landed, Source
 
@@ -40,10 +42,11 @@ class Land(Protocol):
 
 
 class Coordinator:
-    """Asks the sources of one city when they are due."""
+    """Asks the sources of one city when they are due; relative paths in their options are below ``home``."""
 
-    def __init__(self, database: Database, land: Land, kinds: Iterable[ConnectorKind] | None) -> None:
+    def __init__(self, database: Database, land: Land, kinds: Iterable[ConnectorKind] | None, home: Path | None) -> None:
         self._database = database
+        self._home = home
         self._land = land
         self._given = kinds
         self._kinds: dict[str, ConnectorKind] | None = None
@@ -60,6 +63,15 @@ class Coordinator:
                 f"no kind of connector is called {name!r}", remedy=f"there are: {', '.join(sorted(self._kinds))}"
             )
         return self._kinds[name]
+
+    def make_folder(self, source: Source) -> None:
+        """Make the drop folder of a source when it is to lie in the city's; what hinders it shows at the first visit."""
+        kind = self.kind(source.connector)
+        if self._home is not None and isinstance(kind, DropFolder):
+            folder = kind.folder(source.options, self._home).resolve()
+            if folder.is_relative_to(self._home.resolve()):
+                with suppress(OSError):
+                    folder.mkdir(parents=True, exist_ok=True)
 
     def schedule(self, sources: Iterable[Source]) -> None:
         """Know the sources that are asked by the clock; a new one is due at once, others when they were before."""
@@ -88,7 +100,7 @@ class Coordinator:
         kind = self.kind(source.connector)
         with self._database.read() as conn:
             cursor = store.cursor_of(conn, source.id)
-        pull = Pull(source.id, source.options, cursor, self._database.clock.now(), self._known(source.id))
+        pull = Pull(source.id, source.options, cursor, self._database.clock.now(), self._known(source.id), self._home or Path())
         landed: list[Landed] = []
         try:
             for count, pulled in enumerate(kind.pull(pull), start=1):

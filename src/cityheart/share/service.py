@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -56,16 +57,26 @@ _NOT_REPLAYED = ("duplicate", "conflicting_duplicate")
 
 
 class Share:
-    """Sharing of one city: its catalogue, its sources, and the way into its lake."""
+    """Sharing of one city: its catalogue, its sources, and the way into its lake.
 
-    def __init__(self, database: Database, lake: Lake, *, connectors: Iterable[ConnectorKind] | None = None) -> None:
+    Relative paths in the options of sources are taken from ``home``, the city's folder; without one, from the present one.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lake: Lake,
+        *,
+        home: Path | None = None,
+        connectors: Iterable[ConnectorKind] | None = None,
+    ) -> None:
         self._database = database
         self._lake = lake
         self._departments: dict[str, Department] = {}
         self._datasets: dict[str, Dataset] = {}
         self._sources: dict[str, Source] = {}
         self._loaded = False
-        self._coordinator = Coordinator(database, self.land, connectors)
+        self._coordinator = Coordinator(database, self.land, connectors, home)
 
     # ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,7 +86,8 @@ class Share:
         """Put departments, datasets and sources into the catalogue, or change what is there.
 
         Raises Invalid for a source whose dataset, department or connector nobody declared, or whose options are wrong;
-        Conflict when a contract changes the key, time or a column's type of a table that exists.
+        Conflict when a contract changes the key, time or a column's type of a table that exists. Drop folders that lie in
+        the city's folder are made.
         """
         self._load()
         known = self._departments | {each.code: each for each in departments}
@@ -107,6 +119,8 @@ class Share:
                     )
         self._departments, self._datasets = known, tables
         self._sources |= {each.id: each for each in sources}
+        for source in sources:
+            self._coordinator.make_folder(source)
         self._coordinator.schedule(self._sources.values())
 
     def _check_source(

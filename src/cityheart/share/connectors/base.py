@@ -10,23 +10,28 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from cityheart.kernel.text import Text, text
 from cityheart.share.models import Delivery
 
-__all__ = ["ConnectorKind", "Pull", "Pulled", "SourceFailed", "secret"]
+__all__ = ["ConnectorKind", "DropFolder", "Pull", "Pulled", "SourceFailed", "secret"]
 
 
 @dataclass(frozen=True)
 class Pull:
-    """One visit to a source. `cursor`: where the last one ended; `known`: which (name, stamp) landed before."""
+    """One visit to a source. `cursor`: where the last one ended; `known`: which (name, stamp) landed before.
+
+    Relative paths in `options` are taken from `home`, the city's folder.
+    """
 
     source: str
     options: Mapping[str, object]
     cursor: Mapping[str, object]
     now: datetime
     known: Callable[[Sequence[str]], set[tuple[str, str]]] = field(default=lambda names: set())
+    home: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,15 @@ class ConnectorKind(Protocol):
 
         Raises SourceFailed.
         """
+        ...
+
+
+@runtime_checkable
+class DropFolder(Protocol):
+    """A kind of connector that takes files from a folder; one below the city's own is made when it is registered."""
+
+    def folder(self, options: Mapping[str, object], home: Path) -> Path:
+        """Where the files of a source with these options lie."""
         ...
 
 

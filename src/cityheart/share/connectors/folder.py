@@ -29,7 +29,7 @@ class Folder:
     name = "folder"
     title = text("文件目录", "file folder")
     options: Mapping[str, Text] = {
-        "path": text("目录", "the folder"),
+        "path": text("目录，相对路径从城市目录算起", "the folder; a relative one is below the city's"),
         "pattern": text("文件名样式，如 *.csv", "which file names, such as *.csv"),
         "format": text("格式，默认自动识别", "format; found out when absent"),
         **Push.options,
@@ -40,9 +40,13 @@ class Folder:
         unknown = [f"nobody knows the option {name!r}" for name in sorted(set(options) - set(self.options))]
         return unknown if options.get("path") else [*unknown, "the option 'path' is missing"]
 
+    def folder(self, options: Mapping[str, object], home: Path) -> Path:
+        """The folder, relative to the city's."""
+        return home / str(options["path"])
+
     def pull(self, pull: Pull) -> Iterator[Pulled]:
         """Files that are new or were written again, by time of change and name."""
-        root = Path(str(pull.options["path"]))
+        root = self.folder(pull.options, pull.home)
         if not root.is_dir():
             raise SourceFailed(text(f"目录 {root} 不存在", f"the folder {root} does not exist"))
         pattern = str(pull.options.get("pattern", "*"))

@@ -33,7 +33,10 @@ class Sql:
     name = "sql"
     title = text("数据库", "SQL database")
     options: Mapping[str, Text] = {
-        "url": text("SQLAlchemy 连接地址（不含密码）", "SQLAlchemy URL, without a password in it"),
+        "url": text(
+            "SQLAlchemy 连接地址（不含密码）；SQLite 的相对路径从城市目录算起",
+            "SQLAlchemy URL, without a password in it; a relative SQLite file is below the city's folder",
+        ),
         "url_env": text("保存连接地址的环境变量", "environment variable that holds the URL"),
         "schema": text("模式", "schema of the table"),
         "table": text("表或视图", "table or view"),
@@ -58,7 +61,7 @@ class Sql:
         """Batches of new or changed rows, as Arrow streams."""
         url = secret(pull.options, "url") or str(pull.options["url"])
         try:
-            engine = _engine(url)
+            engine = _engine(url, pull.home)
         except sa.exc.SQLAlchemyError as error:
             raise _failed(error) from error
         try:
@@ -134,13 +137,14 @@ def _full(pull: Pull, conn: sa.Connection, table: sa.Table) -> Iterator[Pulled]:
         yield Pulled(Delivery(name, pull.now, _stream(names, rows), "arrow", f"visit {visit}"), cursor)
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, home: Path) -> sa.Engine:
     parsed = sa.make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
-        if not Path(parsed.database).is_file():  # SQLite would make an empty one
-            raise SourceFailed(text(f"文件 {parsed.database} 不存在", f"the file {parsed.database} does not exist"))
-        return sa.create_engine(parsed, connect_args={"timeout": limits.HTTP_SECONDS})
+        file = home / parsed.database
+        if not file.is_file():  # SQLite would make an empty one
+            raise SourceFailed(text(f"文件 {file} 不存在", f"the file {file} does not exist"))
+        return sa.create_engine(parsed.set(database=str(file)), connect_args={"timeout": limits.HTTP_SECONDS})
     if backend == "postgresql":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
