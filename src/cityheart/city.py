@@ -14,6 +14,7 @@ from typing import Protocol
 
 from cityheart.account.service import Account
 from cityheart.command.service import Command
+from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
 from cityheart.kernel import events, migrate
 from cityheart.kernel.actors import Actor
@@ -68,6 +69,7 @@ class City:
         self.ids = Ids(clock, settings.seed)
         self.database = Database(settings.store_url, clock, self.ids)
         self.lake = Lake(settings.home / "lake")
+        self.compactor = Compactor(self.lake)
         self.share = Share(self.database, self.lake, home=settings.home)
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
         self.command = Command(self.database, settings.home / "files")
@@ -185,14 +187,12 @@ class City:
             participant.act(now)
 
     def housekeeping(self) -> None:
-        """What is done now and then: messages leave, the log is sealed, the lake is compacted."""
+        """What is done now and then: messages leave, the log is sealed. The lake is compacted in its own thread."""
         for delivery in self._relays:
             while relay(self.database, self.settings.home, delivery):
                 pass
         with self.database.work(SYSTEM) as work:
             events.seal(work)
-        for table in self.lake.tables():
-            self.lake.compact(table)
 
     # ── what the console asks of the city as a whole ────────────────────────────────────────────────────────────
 

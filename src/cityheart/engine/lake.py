@@ -41,7 +41,7 @@ from cityheart.engine.layout import (
     write_files,
 )
 from cityheart.engine.log import Raced, TableLog
-from cityheart.engine.statement import references
+from cityheart.engine.statement import columns_named, references
 from cityheart.engine.versions import known_by, newest, newest_sql, within
 from cityheart.kernel import limits
 from cityheart.kernel.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge, Unavailable
@@ -377,6 +377,9 @@ class Lake:
                 table.refresh()
                 files, schema, spec = list(table.log.files.values()), table.log.schema, table.spec
             self._view(views, table, reference, files, schema, spec, moment, window)
+            view = views[reference]
+            if isinstance(view, pa.Table):
+                views[reference] = view.select(columns_named(sql, view.column_names))
         return self._sql.run(sql, views, params or {})
 
     # Housekeeping

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cityheart.kernel import limits
 from cityheart.kernel.errors import BadRequest
 
-__all__ = ["references"]
+__all__ = ["columns_named", "references"]
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
@@ -19,6 +20,22 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _REFUSED = frozenset({"into", "information_schema", "datafusion"})
+
+
+def columns_named(sql: str, columns: Sequence[str]) -> list[str]:
+    """Those of ``columns`` that the statement may read, at least one.
+
+    All when it may mean columns that it does not name (``*``, a natural join, a name with a quote in it).
+    """
+    words = _words(sql)
+    if "*" in words or "natural" in words or any('""' in word for word in words):
+        return list(columns)
+    return [name for name in columns if name.lower() in words] or list(columns[:1])
+
+
+@lru_cache(maxsize=512)
+def _words(sql: str) -> frozenset[str]:
+    return frozenset(match.group().lower().strip('"') for match in _TOKEN.finditer(sql))
 
 
 @lru_cache(maxsize=512)

@@ -174,6 +174,7 @@ def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) ->
         "foreign_keys=ON",
         "busy_timeout=30000",
         "cache_size=-32000",
+        "wal_autocheckpoint=4000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -7,6 +7,7 @@ time to time (:class:`QueryDetector`) or as a step per key with a state (:class:
 
 from __future__ import annotations
 
+from cityheart.command.models import Plan
 from cityheart.command.service import Command
 from cityheart.engine.keyed import State, run_keyed
 from cityheart.engine.keyed import Step as _Step
@@ -58,6 +59,7 @@ __all__ = [
     "LevelChange",
     "NotFound",
     "PastAlert",
+    "Plan",
     "Problem",
     "QueryDetector",
     "QueryFinding",

@@ -6,7 +6,7 @@ import struct
 import zlib
 from datetime import datetime
 
-from cityheart.sdk import Actor, Command, Database, Event, Text, Watch, read_events
+from cityheart.sdk import Actor, Command, Database, Event, Plan, Text, Watch, read_events
 
 __all__ = ["Office"]
 
@@ -21,16 +21,17 @@ class Office:
         self._watch = watch
         self._command = command
         self._seen = -1
+        self._plans: dict[str, Plan] = {}  # of runs: a run never changes its plan
 
     # ── seeing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def events(self, after: int, types: frozenset[str]) -> list[Event]:
-        """The events of these types that followed ``after``; asks the log only when something happened."""
+    def events(self, after: int) -> list[Event]:
+        """The events that followed ``after``; asks the log only when something happened."""
         if self._seen == self._database.appended:
             return []
         with self._database.read() as conn:
             appended = self._database.appended
-            found = read_events(conn, after=after, types=types)
+            found = read_events(conn, after=after)
         if not found:
             self._seen = appended
         return found
@@ -43,9 +44,14 @@ class Office:
         """When a task is due."""
         return self._command.task(_SYSTEM, task).due
 
+    def _plan(self, run: str) -> Plan:
+        if run not in self._plans:
+            self._plans[run] = self._command.plan_of(run)
+        return self._plans[run]
+
     def units(self, task: str) -> list[str]:
         """The departments that take part in the task's run."""
-        plan = self._command.plan_of(self._command.task(_SYSTEM, task).run)
+        plan = self._plan(self._command.task(_SYSTEM, task).run)
         return sorted({step.unit for step in plan.steps})
 
     # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +84,7 @@ class Office:
     def submit(self, actor: Actor, command_id: str, task: str) -> None:
         """Report the work done, with as much evidence as the plan asks for."""
         found = self._command.task(actor, task)
-        step = self._command.plan_of(found.run).step(found.step)
+        step = self._plan(found.run).step(found.step)
         asked = {evidence.kind: evidence.min for evidence in step.evidence}
         for number in range(asked.get("photo", 0)):
             self._command.attach(actor, task, f"site-{number + 1}.png", [_picture(f"{task}-{number}")])

@@ -74,10 +74,11 @@ class Staff:
                 continue  # somebody was faster, or the matter is over
 
     def _look(self) -> None:
-        while found := self._office.events(self._position, frozenset(self._reactions)):
+        while found := self._office.events(self._position):
             for event in found:
                 self._position = event.seq
-                self._reactions[event.type](event)
+                if event.type in self._reactions:
+                    self._reactions[event.type](event)
 
     def _mean(self, at: datetime, do: Callable[[], None]) -> None:
         heapq.heappush(self._intended, (at, self._drawn, do))

@@ -74,15 +74,18 @@ class Running:
             create_app(city), log_level="warning", access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=3
         )
         self._server = Server(config)
+        self._compactor = city.compactor
 
     def run(self) -> None:
         """Serve until :meth:`stop` or an interrupt."""
+        self._compactor.start()
         try:
             self._server.run(sockets=[self._listener])
         except KeyboardInterrupt:
             pass  # Ctrl-C is how a city is stopped by hand
         finally:
             self._stop.set()
+            self._compactor.stop()
             if self._thread.is_alive():
                 self._thread.join(10)
 
