@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from cityheart.engine.keyed import State, Step
 from cityheart.engine.lake import Lake
@@ -17,7 +20,7 @@ from cityheart.kernel import events
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Invalid
+from cityheart.kernel.errors import BadRequest, Invalid
 from cityheart.kernel.ids import Ids
 from cityheart.watch.models import Finding, QueryFinding
 
@@ -184,6 +187,47 @@ def test_a_detector_that_fails_is_reported_and_the_others_go_on(
     assert {one["failure"] for one in watch.detectors(officer)} == {None}
     with database.read() as conn:
         assert [event.data["detector"] for event in events.read(conn, types=["detector.recovered"])] == ["noise.broken"]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, clock: VirtualClock, ids: Ids) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'city.sqlite'}", clock, ids)
+    database.create_all()
+    yield database
+    database.close()
+
+
+class Counting(Lake):
+    """A lake that counts how often it is asked, and can be told to answer otherwise."""
+
+    asked = 0
+    fault: str | None = "out of order"
+
+    def query(self, sql: str, *arguments: Any, **named: Any) -> pa.Table:
+        self.asked += 1
+        if self.fault is not None:
+            raise BadRequest(self.fault)
+        return super().query(sql, *arguments, **named)
+
+
+def test_a_failing_query_is_tried_less_and_less_often_and_told_once(sqlite: Database, tmp_path: Path) -> None:
+    scene.lake_at(tmp_path / "lake")
+    lake = Counting(tmp_path / "lake")
+    watch = scene.watch_over(sqlite, lake, [scene.silent(every=timedelta(minutes=10))])
+    tried = []
+    with capture_logs() as told:
+        for second in range(0, 5 * 3600, 10):
+            if second == 4 * 3600:
+                lake.fault = "still out of order"
+            before = lake.asked
+            watch.detect(scene.START + timedelta(seconds=second))
+            tried += [second / 60] * (lake.asked - before)
+    assert tried == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+    assert [line["why"] for line in told] == ["BadRequest: out of order", "BadRequest: still out of order"]
+    lake.fault = None
+    watch.detect(scene.START + timedelta(hours=6))
+    assert lake.asked == len(tried) + 6 * 6 + 1  # every instant that was missed
+    assert [one["failure"] for one in watch.detectors(Actor.system("test"))] == [None]
 
 
 def test_a_silent_station_is_a_matter_until_it_speaks(

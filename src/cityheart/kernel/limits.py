@@ -62,6 +62,8 @@ QUERY_RUNS_PER_COMMIT = 200  # instants a query detector is asked for before its
 QUERY_ROWS = 10_000  # matters one run of a query detector may give
 EVIDENCE_BYTES = 256 * 1024  # evidence of one finding as JSON
 DETECTOR_FAILURE_CHARS = 2_000  # of the reason why a detector cannot go on
+DETECTOR_RETRY_FIRST = timedelta(minutes=1)  # wait after a detector's first failure; doubles with each further one
+DETECTOR_RETRY_LONGEST = timedelta(hours=1)  # between two tries of a detector, however often it failed
 BACKTEST_RUNS = 20_000  # instants a query detector is asked for in one backtest
 BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again without later rows
 

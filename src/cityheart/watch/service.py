@@ -8,8 +8,8 @@ history may land in large pieces ahead of a virtual clock, and the alerts are th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol, cast
 
@@ -75,7 +75,7 @@ class Watch:
         self._queries: list[QueryDetector] = []
         self._checkpoints: dict[str, Checkpoint] = {}
         self._states: dict[str, dict[str, State]] = {}
-        self._failed: dict[str, object] = {}  # detector -> what it failed on: tried again when there is something else
+        self._failed: dict[str, _Failure] = {}
         self._pending: datetime | None = None
         self._pending_known = False
         self.incidents = Subscription("watch.incidents", frozenset({"incident.opened"}), self._link)
@@ -129,39 +129,42 @@ class Watch:
 
         Everything that the city knows by ``until`` must have landed: query detectors are asked for every instant up to
         it. Findings wait for :meth:`apply`. A detector that raises is reported (event ``detector.failed``) and left
-        where it was, the others go on.
+        where it was, the others go on; it is tried again after a wait that doubles up to an hour, a keyed detector when
+        something else has landed by then.
         """
         found = 0
         for keyed in self._keyed:
-            found += self._guarded(keyed, self._lake.version(keyed.dataset), partial(self._step, keyed))
+            found += self._guarded(keyed, until, self._lake.version(keyed.dataset), partial(self._step, keyed))
         for query in self._queries:
-            found += self._guarded(query, until, partial(self._ask, query, until))
+            found += self._guarded(query, until, None, partial(self._ask, query, until))
         return found
 
-    def _guarded(self, detector: Detector, position: object, run: Callable[[], int]) -> int:
-        if self._failed.get(detector.id) == position:
+    def _guarded(self, detector: Detector, until: datetime, version: int | None, run: Callable[[], int]) -> int:
+        before = self._failed.get(detector.id)
+        if before is not None and before.stands(until, version):
             return 0
         try:
             found = run()
         except Exception as error:  # a detector is an application's code: its fault must not stop the city
-            self._failed[detector.id] = position
+            self._failed[detector.id] = _Failure.after(before, until, version)
             self._states.pop(detector.id, None)
-            self._report(detector, error)
+            self._report(detector, error, first=before is None)
             return 0
         self._failed.pop(detector.id, None)
         return found
 
-    def _report(self, detector: Detector, error: Exception) -> None:
+    def _report(self, detector: Detector, error: Exception, *, first: bool) -> None:
         why = f"{type(error).__name__}: {error}"[: limits.DETECTOR_FAILURE_CHARS]
-        _log.error(
-            "detector failed", detector=detector.id, why=why, exc_info=None if isinstance(error, Problem) else error
-        )
         with self._database.work(_SYSTEM) as work:
-            if store.stored_failure(work.conn, detector.id, why, work.now):
+            news = store.stored_failure(work.conn, detector.id, why, work.now)
+            if news:
                 work.emit(f"detector:{detector.id}", "detector.failed", {"detector": detector.id, "why": why})
             checkpoint = store.checkpoint_of(work.conn, detector.id)
             assert checkpoint is not None
             self._checkpoints[detector.id] = checkpoint
+        if news or first:
+            trace = None if isinstance(error, Problem) else error
+            _log.error("detector failed", detector=detector.id, why=why, exc_info=trace)
 
     def _step(self, detector: KeyedDetector) -> int:
         checkpoint = self._checkpoints[detector.id]
@@ -479,6 +482,23 @@ class Watch:
         alert_id, incident_id = event.data.get("alert"), event.data.get("incident")
         if isinstance(alert_id, str) and isinstance(incident_id, str):
             store.link_incident(work.conn, alert_id, incident_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A detector that could not go on: not tried before ``again``, a keyed one not on the same ``version`` of its table."""
+
+    version: int | None
+    again: datetime
+    wait: timedelta
+
+    @classmethod
+    def after(cls, before: _Failure | None, now: datetime, version: int | None) -> _Failure:
+        wait = limits.DETECTOR_RETRY_FIRST if before is None else min(before.wait * 2, limits.DETECTOR_RETRY_LONGEST)
+        return cls(version, now + wait, wait)
+
+    def stands(self, now: datetime, version: int | None) -> bool:
+        return now < self.again or (version is not None and version == self.version)
 
 
 def _first_checkpoint(work: Work, detector: Detector) -> Checkpoint:
