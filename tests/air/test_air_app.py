@@ -167,5 +167,5 @@ def test_a_silent_station_is_found_and_a_speaking_one_is_not(app: App, tmp_path:
     window = (now - detector.window, now)
     found = lake.query(detector.sql, {**detector.parameters, "now": now}, at=now, time=window).to_pylist()
     assert [(one["station"], round(one["silent_hours"])) for one in found] == [("Huairou", 9)]
-    assert (found[0]["zh"], found[0]["en"]) == ("怀柔镇", "Huairou")
+    assert detector.finding.names["Huairou"] == text("怀柔镇站", "Huairou station")
     assert found[0]["last_at"] == now - timedelta(hours=10)

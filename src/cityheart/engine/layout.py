@@ -234,11 +234,13 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
     packed = [name for name in (SEQ, KNOWN_AT, CELL, spec.time) if name in rows.column_names]
     split = [name for name in (spec.lon, spec.lat) if name is not None and rows.schema.field(name).type == pa.float64()]
     encoded = set(packed) | set(split)
+    small = rows.num_rows < limits.LAKE_ROW_GROUP  # written often and soon merged: speed counts, not size
     pq.write_table(
         rows,
         whole,
         row_group_size=limits.LAKE_ROW_GROUP,
-        compression="zstd",
+        compression="lz4" if small else "zstd",
+        write_statistics=packed if small else True,
         use_dictionary=[name for name in rows.column_names if name not in encoded],
         column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED") | dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         store_schema=False,

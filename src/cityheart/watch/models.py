@@ -128,6 +128,7 @@ class QueryFinding:
     ``subject`` names the column of the subject's id. ``level`` is a number or the column that holds it (a null level:
     no matter). ``score`` and ``start`` name columns. In ``name`` and ``reasons``, ``{column}`` stands for the row's
     value, with a format as in Python: ``{hours:.0f}``.
+    ``names`` holds, by id, the names of subjects that are known beforehand.
     """
 
     subject_kind: str
@@ -137,6 +138,7 @@ class QueryFinding:
     score: str | None = None
     start: str | None = None
     reasons: tuple[Text, ...] = ()
+    names: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ def _found(
         given = _column(detector, record, form.start)
         start = given if isinstance(given, datetime) else start
     score = 0.0 if form.score is None else float(cast(float, _column(detector, record, form.score) or 0.0))
-    name = fill(form.name, record)
+    name = form.names.get(subject) or fill(form.name, record)
     evidence = {
         "type": "rows",
         "title": detector.title,

@@ -307,20 +307,18 @@ def station_silent() -> QueryDetector:
 
     A station of which nothing valid was heard within ``SILENT_WINDOW`` is taken for closed.
     """
-    names = {language: _case("station", language) for language in ("zh-CN", "en")}
     return QueryDetector(
         id="air.station_silent",
         title=text("监测站失联", "Silent monitoring station"),
         kind="station_silent",
-        sql=f"""
-            SELECT station, {names["zh-CN"]} AS zh, {names["en"]} AS en, last_at,
-              (date_part('epoch', $now) - date_part('epoch', last_at)) / 3600 - 1 AS silent_hours
+        sql="""
+            SELECT station, last_at, (date_part('epoch', $now) - date_part('epoch', last_at)) / 3600 - 1 AS silent_hours
             FROM (
               SELECT station, max(observed_at) AS last_at FROM air_hourly
               WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
             ) AS heard
             WHERE date_part('epoch', $now) - date_part('epoch', last_at) > ($hours + 1) * 3600
-            ORDER BY station""",  # noqa: S608  (names of the reference file)
+            ORDER BY station""",
         inputs=("air_hourly",),
         every=timedelta(days=1),
         window=SILENT_WINDOW,
@@ -328,16 +326,11 @@ def station_silent() -> QueryDetector:
         finding=QueryFinding(
             subject_kind="station",
             subject="station",
-            name=text("{zh}站", "{en} station"),
+            name=text("{station}站", "{station} station"),
+            names={one.code: text(f"{one.name['zh-CN']}站", f"{one.name['en']} station") for one in stations()},
             level=4,
             score="silent_hours",
             start="last_at",
             reasons=(text("{silent_hours:.0f} 小时无有效读数。", "No valid reading for {silent_hours:.0f} hours."),),
         ),
     )
-
-
-def _case(column: str, language: str) -> str:
-    """SQL that gives the name of the station whose code stands in ``column``."""
-    whens = " ".join(f"WHEN '{station.code}' THEN '{station.name[language]}'" for station in stations())
-    return f"CASE {column} {whens} ELSE {column} END"
