@@ -219,8 +219,9 @@ def show_backtest(screen: Console, told: Mapping[str, Any], zone: str) -> None:
         )
         table.add_row(alert["subject"]["name"]["en"], at(alert["raised_at"]), at(alert["ended_at"]) or "stands", levels)
     screen.print(table)
+    asked = f", asked {told['runs']:,} times" if told["runs"] else ""
     screen.print(
         f"{len(told['alerts'])} alerts over {told['alerted_days']} days ({told['alerted_hours']:.0f} hours), "
-        f"from {told['rows']:,} rows as they were known.",
+        f"from {told['rows']:,} rows as they were known{asked}.",
         highlight=False,
     )

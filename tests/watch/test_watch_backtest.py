@@ -78,6 +78,29 @@ def test_a_backtest_raises_what_was_raised(
     assert watch.backtest(ANALYST, "noise.loud", scene.START, END).rows == rows.num_rows
 
 
+@pytest.mark.parametrize("detector", ["noise.loud", "noise.silent"])
+def test_the_future_is_not_counted(lived: Watch, clock: VirtualClock, rows: pa.Table, detector: str) -> None:
+    present = scene.last_known(rows)
+    here = lived.backtest(ANALYST, detector, scene.START, present)
+    later = lived.backtest(ANALYST, detector, scene.START, present + timedelta(days=365))
+    assert (later.until - present, later.rows) == (timedelta(microseconds=1), rows.num_rows)
+    assert (later.alerted_days, later.alerted_hours) == (here.alerted_days, here.alerted_hours)
+    assert any(alert.ended_at is None for alert in later.alerts)
+    clock.advance_to(present + timedelta(days=2))
+    silent = lived.backtest(ANALYST, detector, scene.START, present + timedelta(days=365))
+    assert silent.until == clock.now()
+    with pytest.raises(Invalid, match="nothing has happened yet"):
+        lived.backtest(ANALYST, detector, clock.now(), clock.now() + scene.HOUR)
+
+
+def test_a_query_tells_rows_and_runs(lived: Watch, rows: pa.Table) -> None:
+    until = scene.START + timedelta(days=2)
+    asked = lived.backtest(ANALYST, "noise.silent", scene.START, until)
+    known = [moment for moment in rows["_known_at"].to_pylist() if moment < until]
+    assert (asked.rows, asked.runs) == (len(known), 7)  # from 06:00 on, as the first row is known at 01:05
+    assert lived.backtest(ANALYST, "noise.loud", scene.START, until).runs == 0
+
+
 def test_a_window_of_the_past_warms_up_from_the_beginning(lived: Watch) -> None:
     whole = lived.backtest(ANALYST, "noise.loud", scene.START, END)
     since, until = scene.START + timedelta(days=6), scene.START + timedelta(days=9)

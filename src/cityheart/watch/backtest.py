@@ -27,6 +27,7 @@ from cityheart.watch.runs import Standing, ask, first_instant, step_over
 
 __all__ = ["BacktestReport", "PastAlert", "Replay", "merged"]
 
+_TICK = timedelta(microseconds=1)
 _WINDOW = timedelta(days=30)  # of the moment known: what is read and stepped over at once
 
 
@@ -62,7 +63,9 @@ class PastAlert:
 class BacktestReport:
     """What a detector would have raised: alerts that stood at some moment of ``since`` … ``until``.
 
-    ``alerted_hours`` and ``alerted_days`` (calendar days of the city) count the time in which at least one stood.
+    ``until`` is at most the present. ``rows`` were known by then; a query detector was asked about them at ``runs``
+    instants, a keyed detector stepped over each of them once (``runs`` 0). ``alerted_hours`` and
+    ``alerted_days`` (calendar days of the city) count the time in which at least one stood.
     """
 
     detector: str
@@ -70,6 +73,7 @@ class BacktestReport:
     since: datetime
     until: datetime
     rows: int
+    runs: int
     findings: int
     alerts: tuple[PastAlert, ...]
     alerted_hours: float
@@ -83,6 +87,7 @@ class BacktestReport:
             "since": self.since,
             "until": self.until,
             "rows": self.rows,
+            "runs": self.runs,
             "findings": self.findings,
             "raised": sum(alert.raised_at >= self.since for alert in self.alerts),
             "highest": {str(level): sum(a.highest == level for a in self.alerts) for level in (1, 2, 3, 4)},
@@ -130,11 +135,12 @@ def _past(was: _Open, ended_at: datetime | None) -> PastAlert:
 
 
 class Replay:
-    """Replays detectors over a lake. ``zone`` is the city's time zone."""
+    """Replays detectors over a lake. ``zone`` is the city's time zone, ``now`` its present: nothing is replayed later."""
 
-    def __init__(self, lake: Lake, zone: str) -> None:
+    def __init__(self, lake: Lake, zone: str, now: datetime) -> None:
         self._lake = lake
         self._zone = ZoneInfo(zone)
+        self._now = now
 
     def run(
         self, detector: Detector, since: datetime, until: datetime, parameters: Mapping[str, object]
@@ -145,9 +151,15 @@ class Replay:
                 "a backtest runs from an aware moment to a later one", remedy="e.g. 2015-11-01T00:00:00+08:00"
             )
         tuned = with_parameters(detector, parameters)
+        inputs = tuned.inputs if isinstance(tuned, QueryDetector) else (tuned.dataset,)
+        until = min(until, self._present(inputs))
+        if not since < until:
+            raise Invalid("nothing has happened yet from there on", remedy="a backtest begins in the past")
         if isinstance(tuned, QueryDetector):
-            rows, findings = self._asked(tuned, until)
+            runs, findings = self._asked(tuned, until)
+            rows = sum(self._count(name, until) for name in inputs)
         else:
+            runs = 0
             rows, findings = self._stepped(tuned, until)
         stood = [a for a in merged(findings) if a.ended_at is None or a.ended_at > since]
         spans = _union((max(a.raised_at, since), min(a.ended_at or until, until)) for a in stood)
@@ -157,15 +169,32 @@ class Replay:
             since=since,
             until=until,
             rows=rows,
+            runs=runs,
             findings=len(findings),
             alerts=tuple(stood),
             alerted_hours=round(sum((end - start).total_seconds() for start, end in spans) / 3600, 3),
             alerted_days=len({day for start, end in spans for day in self._days(start, end)}),
         )
 
+    def _present(self, datasets: Iterable[str]) -> datetime:
+        """The city's present, or right after the newest row that is known: history may have landed ahead of the clock."""
+        known = [
+            moment + _TICK
+            for name in datasets
+            for moment in self._lake.query(f"SELECT max(_known_at) AS last FROM {name}__versions")["last"].to_pylist()  # noqa: S608
+            if moment is not None
+        ]
+        present: datetime = max(self._now, *known)
+        return present
+
+    def _count(self, dataset: str, until: datetime) -> int:
+        sql = f"SELECT count(*) AS n FROM {dataset}__versions WHERE _known_at < $end"  # noqa: S608
+        counted = self._lake.query(sql, {"end": until})
+        return cast(int, counted["n"][0].as_py())
+
     def _days(self, start: datetime, end: datetime) -> Iterator[str]:
         day = start.astimezone(self._zone).date()
-        last = (end - timedelta(microseconds=1)).astimezone(self._zone).date()
+        last = (end - _TICK).astimezone(self._zone).date()
         while day <= last:
             yield day.isoformat()
             day += timedelta(days=1)

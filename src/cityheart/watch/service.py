@@ -452,7 +452,7 @@ class Watch:
         *,
         parameters: Mapping[str, object] | None = None,
     ) -> BacktestReport:
-        """What the detector would have raised from ``since`` to ``until``, and when.
+        """What the detector would have raised from ``since`` to ``until`` or the present, and when.
 
         It is replayed from the first landed row on, with ``parameters`` in place of its own, and at every moment sees
         only what the city knew then. Raises :class:`NotFound`, :class:`Invalid` for an unknown parameter or a detector
@@ -463,7 +463,7 @@ class Watch:
         if not found:
             names = ", ".join(detector.id for detector in self._all())
             raise NotFound(f"no detector {detector_id}", remedy=f"detectors: {names}")
-        return Replay(self._lake, self._zone).run(found[0], since, until, parameters or {})
+        return Replay(self._lake, self._zone, self._database.clock.now()).run(found[0], since, until, parameters or {})
 
     @staticmethod
     def incident_spec(shown: Mapping[str, object]) -> dict[str, object]:
