@@ -445,8 +445,7 @@ def test_a_relative_folder_is_the_citys_own(tmp_path: Path, monkeypatch: pytest.
     files.break_down()
     with pytest.raises(Unavailable):
         city.pull()
-    reason: Any = city.state()["reason"]
-    assert reason["en"] == f"the folder {files.folder} does not exist"
+    assert city.state()["reason"]["en"] == f"the folder {files.folder} does not exist"  # type: ignore[index]
     files.options = {"path": "../elsewhere/other"}
     city.restart()
     assert list(elsewhere.iterdir()) == []

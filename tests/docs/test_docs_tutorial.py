@@ -20,7 +20,7 @@ import yaml
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from cityheart import cli
+from cityheart import city, cli
 from cityheart.city import City
 from cityheart.command import plan as plan_language
 from cityheart.engine.keyed import State, run_keyed
@@ -164,6 +164,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     reader = Reader(tmp_path, monkeypatch.chdir)
+    monkeypatch.setattr(city, "SystemClock", lambda: reader.clock)
     yield reader
     reader.close()
 
@@ -373,12 +374,15 @@ def fields(value: Any, at: str = "", within: str = "") -> Iterator[str]:
         yield at
 
 
-def test_every_field_of_a_report_is_on_the_page(tmp_path: Path) -> None:
+def test_every_field_of_a_report_is_on_the_page_and_every_moment_written_alike(tmp_path: Path) -> None:
     since, until = "2015-11-26", "2015-12-02"
     city = played(tmp_path / "city", since, until, staff=True, people=False)
     write_report(city, tmp_path / "r.json", since=day(since), until=day(until), seconds=1, memory=1)
     city.close()
-    there = set(fields(json.loads((tmp_path / "r.json").read_text("utf-8"))))
+    written = (tmp_path / "r.json").read_text("utf-8")
+    assert re.search(r'"reached_at": "2015-11-29T\d\d:05:00.000000Z"', written)
+    assert re.findall(r'"\d{4}-\d\d-\d\dT[^"]*[^"Z]"', written) == []
+    there = set(fields(json.loads(written)))
     rows = re.findall(r"^\| (`.*?) \|", (HOW_TO / "read-the-report.md").read_text("utf-8"), re.MULTILINE)
     page = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
     assert sorted(there - {name.replace("[]", "") for name in page} - page) == []

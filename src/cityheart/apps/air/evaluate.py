@@ -178,8 +178,8 @@ class Episode:
     last: str
     wanted: int
     reached: int | None
-    reached_at: str | None
-    raised_at: str | None
+    reached_at: datetime | None
+    raised_at: datetime | None
     hours_before: float | None
 
     @property
@@ -203,8 +203,8 @@ def episodes(found: Sequence[Warning]) -> list[Episode]:
                 last.isoformat(),
                 wanted,
                 worst,
-                min(reached).isoformat() if reached else None,
-                raised.isoformat() if raised else None,
+                min(reached, default=None),
+                raised,
                 round((since - raised) / timedelta(hours=1), 1) if raised else None,
             )
         )
@@ -373,7 +373,7 @@ def thresholds(city: pa.Table, until: date = TUNED_UNTIL, false_alarm_ratio: flo
 
 
 def judgement(played: Played, used: Sequence[float]) -> dict[str, object]:
-    """Everything above as JSON, for the days the thresholds were chosen on, the days after, and all."""
+    """Everything above, for the days the thresholds were chosen on, the days after, and all."""
     values = daily(played.city)
     found = warnings(played.findings)
     spans = {
@@ -432,8 +432,9 @@ def table(played: Played, used: Sequence[float]) -> list[str]:
     lines = ["| episode | asked for | reached | at (UTC) | raised before its first day |", "|---|---|---|---|---|"]
     for one in episodes(found):
         reached = colours[one.reached] if one.reached else "none"
+        at = f"{one.reached_at:%Y-%m-%dT%H:%M}" if one.reached_at else "—"
         lines.append(
-            f"| {one.first} … {one.last} | {colours[one.wanted]} | {reached} | {(one.reached_at or '—')[:16]} "
+            f"| {one.first} … {one.last} | {colours[one.wanted]} | {reached} | {at} "
             f"| {one.hours_before} h |"
         )
     lines += [
@@ -475,7 +476,7 @@ def main() -> None:
     if sys.argv[1:] == ["--table"]:
         sys.stdout.write("\n".join(table(played, used)) + "\n")
     else:
-        sys.stdout.write(json.dumps(judgement(played, used), ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.write(json.dumps(judgement(played, used), ensure_ascii=False, indent=1, default=datetime.isoformat) + "\n")
 
 
 if __name__ == "__main__":
