@@ -1,0 +1,106 @@
+"""Makes the pictures in this folder: plays a red warning of real history and takes them in Chromium.
+
+.venv/bin/python docs/screenshots/make.py
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from cityheart.city import City
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.settings import Settings
+from cityheart.kernel.text import text
+from cityheart.simulation.office import Office
+from cityheart.simulation.play import at_pace, in_bulk
+from cityheart.simulation.staff import Staff
+from cityheart.web.server import Running
+
+HERE = Path(__file__).parent
+ZONE = "Asia/Shanghai"
+SINCE = datetime.fromisoformat("2015-11-15T00:00:00+08:00")
+UNTIL = datetime.fromisoformat("2015-11-29T12:40:00+08:00")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+SYSTEM = Actor.system("screenshots")
+
+
+def play(home: Path, password: str) -> City:
+    """Two weeks of November 2015; the picture is taken while the red plan is being carried out."""
+    title = text("北京（历史重放）", "Beijing (history replayed)")
+    settings = Settings(home=home, title=title, zone=ZONE, apps=("air",), seed=1, clock="virtual")
+    city = City.create(settings, VirtualClock(SINCE))
+    city.participants.append(Staff(Office(city.database, city.watch, city.command), seed=1, zone=ZONE))
+    city.serve.create(
+        SYSTEM, "officer", password, name=text("值班长", "Duty officer"), department=None, roles=["duty_officer"]
+    )
+    city.serve.create(
+        SYSTEM, "steward", password, name=text("数据管家", "Data steward"), department=None, roles=["steward"]
+    )
+    (app,) = city.apps
+    assert app.feed is not None
+    in_bulk(city, app.feed.source, app.feed.deliveries(SINCE, UNTIL, timedelta(days=7)), UNTIL, lambda now: None)
+    return city
+
+
+def take(browser: Browser, address: str, password: str, alert: str, incident: str) -> None:
+    """Every picture: name, who looks, where, size, language, theme."""
+    for name, user, path, size, language, theme in (
+        ("command-dark", "officer", "/command", (1440, 900), "zh-CN", "dark"),
+        ("command-light", "officer", "/command", (1440, 900), "en-US", "light"),
+        ("alert-light", "officer", f"/alerts/{alert}", (1440, 900), "en-US", "light"),
+        ("incident-light", "officer", f"/incidents/{incident}", (1440, 900), "en-US", "light"),
+        ("scores-dark", "officer", "/scores", (1280, 720), "zh-CN", "dark"),
+        ("source-light", "steward", "/sources/ecology.air", (1280, 720), "en-US", "light"),
+    ):
+        width, height = size
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=language, color_scheme=theme)
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_test_id("username").fill(user)
+        page.get_by_test_id("password").fill(password)
+        page.get_by_test_id("login").click()
+        page.get_by_test_id("user-menu").wait_for()
+        page.goto(address + path)
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(2_500)  # charts and map draw themselves; nothing here is asserted
+        page.screenshot(path=HERE / f"{name}.png")
+        context.close()
+
+
+def main() -> None:
+    """Play, serve, take, end."""
+    password = secrets.token_urlsafe(12)
+    with tempfile.TemporaryDirectory() as folder:
+        city = play(Path(folder) / "city", password)
+        (alert,) = [one for one in city.watch.alerts(SYSTEM)["items"] if one["kind"] == "heavy_pollution"]
+        incident = city.command.incident_of(alert["id"])
+        assert incident is not None
+        ready, addresses = threading.Event(), []
+
+        def listening(address: str) -> None:
+            addresses.append(address)
+            ready.set()
+
+        running = Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
+        thread = threading.Thread(target=running.run, daemon=True)
+        thread.start()
+        ready.wait(30)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            take(browser, addresses[0], password, alert["id"], incident)
+            browser.close()
+        running.stop()
+        thread.join(15)
+        city.close()
+
+
+if __name__ == "__main__":
+    main()
