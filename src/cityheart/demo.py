@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -61,6 +62,8 @@ def run(screen: Console, options: Options) -> None:
     if since >= until:
         span = f"{feed.since.date()} to {feed.until.date()}"
         raise Invalid("there is nothing to play between --from and --to", remedy=f"the history reaches from {span}")
+    if options.report is not None:
+        _place_for(options.report)
     home = options.into or Path(tempfile.mkdtemp(prefix="cityheart-demo-")) / "city"
     try:
         city, since = _city(home, options, since)
@@ -74,6 +77,16 @@ def run(screen: Console, options: Options) -> None:
     finally:
         if options.into is None:
             shutil.rmtree(home.parent, ignore_errors=True)
+
+
+def _place_for(report: Path) -> None:
+    """Make the report's folder before anything is played for it. Raises :class:`Invalid` when nothing can be written there."""
+    if report.is_dir():
+        raise Invalid(f"{report} is a folder", remedy=f"name a file: --report {report / 'r.json'}")
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid(f"no report can be written to {report}: {error.strerror}", remedy="name another file") from None
 
 
 def _application(name: str) -> App:
@@ -147,7 +160,8 @@ def _bulk(screen: Console, city: City, feed: Feed, since: datetime, until: datet
         TimeRemainingColumn(),
         console=screen,
     ) as bars:
-        bar = bars.add_task(f"playing {since.date()} → {until.date()}", total=days)
+        first, last = (moment.astimezone(ZoneInfo(ZONE)).date() for moment in (since, until))
+        bar = bars.add_task(f"playing {first} → {last}", total=days)
 
         def progress(now: datetime) -> None:
             bars.update(bar, completed=min(days, (now - since).days))
