@@ -182,6 +182,9 @@ _ENDED = (
     .limit(1)
 )
 _HEARD = sa.select(subscription_table.c.position).where(subscription_table.c.name == sa.bindparam("name"))
+_WAITING = file_table.c.task == sa.bindparam("of"), file_table.c.receipt.is_(None)
+_FILES_WAITING = sa.select(file_table).where(*_WAITING).order_by(file_table.c.at, file_table.c.sha256)
+_SEAL_FILES = file_table.update().where(*_WAITING).values(receipt=sa.bindparam("to"))
 _DROP_TIMERS = timer_table.delete().where(
     timer_table.c.run == sa.bindparam("_run"),
     timer_table.c.step == sa.bindparam("_step"),
@@ -476,18 +479,12 @@ def add_file(conn: sa.Connection, task: str, file: File, at: datetime, by: str) 
 
 def files_waiting(conn: sa.Connection, task: str) -> list[File]:
     """Files attached to the task that belong to no receipt yet."""
-    where = file_table.c.task == task, file_table.c.receipt.is_(None)
-    return [
-        _file(row)
-        for row in conn.execute(sa.select(file_table).where(*where).order_by(file_table.c.at, file_table.c.sha256))
-    ]
+    return [_file(row) for row in conn.execute(_FILES_WAITING, {"of": task})]
 
 
 def seal_files(conn: sa.Connection, task: str, receipt: str) -> None:
     """Let the files waiting at the task belong to ``receipt``."""
-    conn.execute(
-        file_table.update().where(file_table.c.task == task, file_table.c.receipt.is_(None)).values(receipt=receipt)
-    )
+    conn.execute(_SEAL_FILES, {"of": task, "to": receipt})
 
 
 def add_receipt(conn: sa.Connection, receipt: Receipt) -> None:

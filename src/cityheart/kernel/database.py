@@ -102,25 +102,29 @@ class Database:
     @contextmanager
     def work(self, actor: Actor) -> Iterator[Work]:
         """One transaction on behalf of ``actor``: committed on exit, rolled back on an exception."""
-        with self._writer, self._connect() as conn, conn.begin():
+        with self._writer, self.connect() as conn, conn.begin():
             yield Work(self, conn, actor, self.clock.now())
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent read-only view."""
         option = {"cityheart_read": True} if self.dialect == "sqlite" else {"postgresql_readonly": True}
-        with self._connect() as conn:
+        with self.connect() as conn:
             conn = conn.execution_options(**option)
             with conn.begin():
                 yield conn
 
     @contextmanager
-    def _connect(self) -> Iterator[sa.Connection]:
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection. Raises :class:`Unavailable` when the store does not answer."""
         try:
             conn = self.engine.connect()
-        except sa.exc.OperationalError as error:
+        except sa.exc.DatabaseError as error:
+            reason = str(error.orig).partition("\n")[0]
+            started = "start it, or mend database_url in the city's settings"
             raise Unavailable(
-                f"the operational store does not answer: {error.orig}", remedy="start it, then try again"
+                f"the operational store does not answer: {reason}",
+                remedy=started if self.dialect == "postgresql" else f"look at {self.engine.url.database}",
             ) from error
         try:
             yield conn

@@ -26,9 +26,9 @@ def _config() -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the store to the newest schema; does nothing when it is there."""
+    """Bring the store to the newest schema; does nothing when it is there. Raises Unavailable when it does not answer."""
     config = _config()
-    with database.engine.begin() as connection:
+    with database.connect() as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

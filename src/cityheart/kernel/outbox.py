@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
@@ -40,6 +41,12 @@ outbox_table = sa.Table(
     sa.Column("posted_at", UtcDateTime, nullable=False),
     sa.Index("ix_outbox_state_next_at", "state", "next_at"),
 )
+
+
+_POST = {
+    "sqlite": sqlite.insert(outbox_table).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(outbox_table).on_conflict_do_nothing(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +96,9 @@ def deliveries() -> Iterable[Delivery]:
 
 def post(work: Work, key: str, topic: str, payload: Mapping[str, object]) -> None:
     """Write a message in the caller's transaction; the same key is written once."""
-    exists = work.conn.execute(sa.select(outbox_table.c.key).where(outbox_table.c.key == key)).one_or_none()
-    if exists is None:
-        work.conn.execute(
-            outbox_table.insert().values(
-                key=key,
-                topic=topic,
-                payload=json.loads(canonical(payload)),
-                state="waiting",
-                attempts=0,
-                next_at=work.now,
-                posted_at=work.now,
-            )
-        )
+    row: dict[str, object] = {"key": key, "topic": topic, "payload": json.loads(canonical(payload)), "attempts": 0}
+    row |= {"state": "waiting", "next_at": work.now, "posted_at": work.now}
+    work.conn.execute(_POST[work.database.dialect], row)
 
 
 def relay(database: Database, home: Path, delivery: Delivery, limit: int = 200) -> int:

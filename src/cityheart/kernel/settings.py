@@ -58,7 +58,12 @@ class Settings(BaseModel):
     @property
     def store_url(self) -> str:
         """The operational store's URL, never empty."""
-        return self.database_url or f"sqlite:///{self.home / 'city.sqlite'}"
+        file = "city.sqlite"
+        if self.database_url:
+            scheme, found, file = self.database_url.partition("sqlite:///")
+            if scheme or not found or file.startswith((":", "file:")):
+                return self.database_url
+        return f"sqlite:///{self.home / file}"
 
     @classmethod
     def load(cls, home: Path) -> Settings:
@@ -79,8 +84,8 @@ class Settings(BaseModel):
                 values[name] = tuple(variable.split(",")) if name in ("apps", "bounds") else variable
         try:
             return cls(home=home, **values)
-        except (ValidationError, TypeError) as error:
-            raise Invalid(f"{file}: {error}", remedy="see docs/reference/settings.md") from None
+        except ValidationError as error:
+            raise Invalid(f"{file}: {_first(error)}", remedy="see docs/reference/settings.md") from None
 
     @classmethod
     def checked(cls, **values: object) -> Settings:
@@ -88,9 +93,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise Invalid(f"{name}: {first['msg']}", remedy="see docs/reference/settings.md") from None
+            raise Invalid(_first(error), remedy="see docs/reference/settings.md") from None
 
     def save(self) -> None:
         """Write the settings that differ from their defaults to the city's folder."""
@@ -100,6 +103,13 @@ class Settings(BaseModel):
             if name != "home" and value != field.default:
                 lines.append(f"{name} = {_toml(value)}\n")
         (self.home / FILE).write_text("".join(lines), "utf-8")
+
+
+def _first(error: ValidationError) -> str:
+    """The first of the mistakes as one line."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    return f"{name}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _toml(value: object) -> str:
