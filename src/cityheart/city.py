@@ -6,6 +6,7 @@ the clock there, let each part do it. See docs/adr/0005.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -33,7 +34,7 @@ from cityheart.share.models import Delivery, Landed
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
 
-__all__ = ["City", "Participant", "available_apps"]
+__all__ = ["City", "Participant", "applications", "available_apps"]
 
 SYSTEM = Actor.system("city")
 SEAL_EVERY = timedelta(days=1)
@@ -51,13 +52,33 @@ class Participant(Protocol):
         ...
 
 
-def available_apps(home: Path | None = None) -> dict[str, App]:
-    """Every application that is installed, by id: those of plug-ins and, with ``home``, those in its ``apps`` folder."""
-    folders = list(plugins().apps())
-    if home is not None:
-        folders += sorted(path.parent for path in (home / "apps").glob("*/manifest.toml"))
-    loaded = [load(folder) for folder in folders]
+def available_apps() -> dict[str, App]:
+    """Every application that is installed for all cities, by id: those that plug-ins bring."""
+    loaded = [load(folder) for folder in plugins().apps()]
     return {app.id: app for app in loaded}
+
+
+def applications(settings: Settings) -> list[App]:
+    """The applications of a city: those its settings name, then those in its ``apps`` folder.
+
+    Raises :class:`NotFound` for one that is nowhere, :class:`Invalid` for one that is wrong or lies in a folder of another name.
+    """
+    available = available_apps()
+    chosen: dict[str, App] = {}
+    for app_id in settings.apps:
+        own = settings.home / "apps" / app_id
+        if app_id not in available and not (own / "manifest.toml").is_file():
+            known = ", ".join(sorted(available))
+            raise NotFound(f"there is no application {app_id}", remedy=f"installed are: {known}; one's own lies in {own}")
+        if app_id in available:
+            chosen[app_id] = available[app_id]
+    for manifest in sorted((settings.home / "apps").glob("*/manifest.toml")):
+        app, folder = load(manifest.parent), manifest.parent
+        if app.id != folder.name:
+            mend = f"rename the folder: mv {folder} {folder.with_name(app.id)}"
+            raise Invalid(f"the application in {folder} is called {app.id}", remedy=mend)
+        chosen[app.id] = app
+    return list(chosen.values())
 
 
 class City:
@@ -87,15 +108,27 @@ class City:
 
     @classmethod
     def create(cls, settings: Settings, clock: Clock) -> City:
-        """Make a city in ``settings.home``. Raises :class:`Invalid` when the folder holds one already."""
+        """Make a city in ``settings.home``. Raises :class:`Invalid` when the folder holds one already.
+
+        When it cannot be made, nothing is left of it in the folder.
+        """
         home = settings.home
         if (home / FILE).exists():
             raise Invalid(f"{home} is a city already", remedy=f"start it with: cityheart run {home}")
-        if home.exists() and any(home.iterdir()):
+        there = home.exists()
+        if there and not home.is_dir():
+            raise Invalid(f"{home} is not a folder", remedy="name an empty or a new folder")
+        if there and any(home.iterdir()):
             raise Invalid(f"{home} is not empty", remedy="name an empty or a new folder")
         home.mkdir(parents=True, exist_ok=True)
-        settings.save()
-        return cls.open(home, clock)
+        try:
+            settings.save()
+            return cls.open(home, clock)
+        except Exception:
+            shutil.rmtree(home, ignore_errors=True)
+            if there:
+                home.mkdir(exist_ok=True)
+            raise
 
     @classmethod
     def open(cls, home: Path, clock: Clock | None = None) -> City:
@@ -105,21 +138,32 @@ class City:
         """
         settings = Settings.load(home)
         city = cls(settings, clock or SystemClock())
-        migrate.upgrade(city.database)
-        if clock is None and settings.clock == "virtual":
-            city = cls(settings, VirtualClock(city.last_moment()))
-        city.install()
+        try:
+            migrate.upgrade(city.database)
+            if clock is None and settings.clock == "virtual":
+                city = city._at_its_last_moment()
+            city.install()
+        except Exception:
+            city.close()
+            raise
         return city
 
-    def install(self) -> None:
-        """Register what the city's applications declare. Raises :class:`NotFound` for an unknown application."""
-        available = available_apps(self.settings.home)
-        wanted = dict.fromkeys([*self.settings.apps, *_local(self.settings.home)])
-        for app_id in wanted:
-            if app_id not in available:
-                known = ", ".join(sorted(available))
-                raise NotFound(f"there is no application {app_id}", remedy=f"installed are: {known}")
-        self.apps = [available[app_id] for app_id in wanted]
+    @classmethod
+    def look(cls, home: Path) -> City:
+        """The city in ``home`` as it stands, to be read only: nothing is upgraded, installed or written."""
+        settings = Settings.load(home)
+        city = cls(settings, SystemClock())
+        return city._at_its_last_moment() if settings.clock == "virtual" else city
+
+    def _at_its_last_moment(self) -> City:
+        """This city on a clock that stands at its last event."""
+        moment = self.last_moment()
+        self.close()
+        return type(self)(self.settings, VirtualClock(moment))
+
+    def install(self, apps: Sequence[App] | None = None) -> None:
+        """Register what applications declare, by default the city's own. Raises as :func:`applications` does."""
+        self.apps = list(applications(self.settings) if apps is None else apps)
         for app in self.apps:
             self.share.register(app.departments, app.datasets, app.sources)
         titles = self.share.department_titles()
@@ -222,7 +266,3 @@ class City:
             "bounds": list(self.settings.bounds),
             "apps": [{"id": app.id, "title": app.title} for app in self.apps],
         }
-
-
-def _local(home: Path) -> list[str]:
-    return [path.parent.name for path in sorted((home / "apps").glob("*/manifest.toml"))]

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from cityheart import console
-from cityheart.city import City
-from cityheart.kernel import events, migrate
+from cityheart.city import City, applications
+from cityheart.engine.lake import TableSpec
+from cityheart.kernel import events, limits, migrate
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import SystemClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid, Problem
 from cityheart.kernel.ids import Ids
 from cityheart.kernel.settings import Settings
+from cityheart.watch.models import QueryDetector
+from cityheart.watch.runs import attempt
 
 __all__ = ["Finding", "Proof", "doctor", "parameters", "show_backtest", "verify"]
 
@@ -54,23 +59,28 @@ class Proof:
 
 
 def doctor(home: Path) -> list[Finding]:
-    """Everything that can be seen from outside and inside, worst first. Changes nothing."""
+    """Everything that can be seen from outside and inside, worst first. Changes nothing in the city.
+
+    What applications declare is tried in an empty city of its own, which is thrown away, and the SQL of their query
+    detectors is asked once of the city's lake. Raises :class:`NotFound` when there is no city in ``home``.
+    """
     try:
         settings = Settings.load(home)
-    except Problem as problem:
-        return [Finding("bad", "settings", problem.detail, problem.remedy or "")]
-    found = [
-        Finding(
-            "ok", "settings", f"{settings.name}, {settings.zone}, applications: {', '.join(settings.apps) or 'none'}"
-        )
-    ]
-    found += [_disk(home), _console()]
+    except Invalid as problem:
+        return [_bad("settings", problem)]
+    found = [Finding("ok", "settings", f"{settings.name}, {settings.zone}"), _disk(home), _console()]
     store = _store(settings)
     found.append(store)
-    if store.state == "ok":
+    if not (home / "lake").is_dir():
+        found.append(Finding("bad", "lake", "its folder is missing", "restore the lake's folder from the last backup"))
+    elif store.state == "ok":
         found += _inside(home)
     order = {"bad": 0, "warning": 1, "ok": 2}
     return sorted(found, key=lambda one: order[one.state])
+
+
+def _bad(what: str, problem: Problem) -> Finding:
+    return Finding("bad", what, problem.detail, problem.remedy or "")
 
 
 def _disk(home: Path) -> Finding:
@@ -87,6 +97,8 @@ def _console() -> Finding:
 
 def _store(settings: Settings) -> Finding:
     clock = SystemClock()
+    if not settings.database_url and not (settings.home / "city.sqlite").is_file():
+        return Finding("bad", "store", "city.sqlite is missing", "restore the last backup of the store")
     try:
         database = Database(settings.store_url, clock, Ids(clock))
         try:
@@ -95,7 +107,7 @@ def _store(settings: Settings) -> Finding:
         finally:
             database.close()
     except Problem as problem:
-        return Finding("bad", "store", problem.detail, problem.remedy or "")
+        return _bad("store", problem)
     if behind:
         return Finding(
             "warning", "store", f"{len(behind)} migration(s) have not run", "they run when the city is started"
@@ -108,16 +120,62 @@ def _store(settings: Settings) -> Finding:
 
 
 def _inside(home: Path) -> list[Finding]:
+    city = City.look(home)
     try:
-        city = City.open(home)
-    except Problem as problem:
-        return [Finding("bad", "applications", problem.detail, problem.remedy or "")]
-    try:
-        found = [_people(city), _lake(city)]
-        found += [_source(source) for source in city.share.sources(SYSTEM)]
-        found += [_detector(detector) for detector in city.watch.detectors(SYSTEM)]
+        lake = _lake(city)
+        found = [_people(city), lake, *(_source(source) for source in city.share.sources(SYSTEM))]
+        if lake.state == "ok":
+            found += _applications(city)
     finally:
         city.close()
+    return found
+
+
+def _applications(city: City) -> list[Finding]:
+    """What the city's applications declare, tried in an empty city, and how their detectors are."""
+    with TemporaryDirectory(prefix="cityheart-doctor-") as folder:
+        settings = Settings(home=Path(folder), name=city.settings.name, zone=city.settings.zone)
+        trial = City(settings, city.clock)
+        try:
+            apps = applications(city.settings)
+            migrate.upgrade(trial.database)
+            for table in city.lake.tables():
+                trial.lake.ensure(_declared(city.lake.spec(table)))
+            trial.install(apps)
+            for app in apps:
+                city.watch.declare(app.detectors, app.alert_kinds)
+            named = ", ".join(f"{app.id} {app.version}" for app in apps) or "none"
+            failures = _attempts(city, trial)
+        except Problem as problem:
+            return [_bad("applications", problem)]
+        finally:
+            trial.close()
+    detectors = city.watch.detectors(SYSTEM)
+    return [
+        Finding("ok", "applications", named),
+        *(_detector({**one, "failure": failures.get(str(one["id"])) or one["failure"]}) for one in detectors),
+    ]
+
+
+def _declared(spec: TableSpec) -> TableSpec:
+    """A table without the lake's own columns."""
+    return replace(spec, schema=pa.schema([field for field in spec.schema if not field.name.startswith("_")]))
+
+
+def _attempts(city: City, trial: City) -> dict[str, str]:
+    """Why query detectors cannot be asked, by id; asked of the city's lake, or of empty tables when it lacks some."""
+    there = set(city.lake.tables())
+    whole = {
+        name for name in there if set(trial.lake.spec(name).schema.names) <= set(city.lake.spec(name).schema.names)
+    }
+    found = {}
+    for detector in (detector for app in trial.apps for detector in app.detectors):
+        if isinstance(detector, QueryDetector):
+            lake = city.lake if whole.issuperset(detector.inputs) else trial.lake
+            try:
+                attempt(lake, detector, city.clock.now())
+            except Exception as error:  # whatever is wrong with it is what the doctor is asked for
+                found[detector.id] = f"{type(error).__name__}: {error}"[: limits.DETECTOR_FAILURE_CHARS]
     return found
 
 

@@ -22,7 +22,7 @@ from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import LANGUAGES, Text, text
 from cityheart.watch.models import Finding, KeyedDetector, QueryDetector, QueryFinding, SubjectRef, fill, plain
 
-__all__ = ["Standing", "ask", "first_instant", "in_order", "landed_by", "step_over"]
+__all__ = ["Standing", "ask", "attempt", "first_instant", "in_order", "landed_by", "step_over"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OVER = text("不再符合条件", "the conditions no longer hold")
@@ -133,6 +133,16 @@ def ask(lake: Lake, detector: QueryDetector, instants: Sequence[datetime], stand
     for at in instants:
         findings.extend(_compared(detector, at, _answer(lake, detector, at), standing))
     return findings
+
+
+def attempt(lake: Lake, detector: QueryDetector, at: datetime) -> None:
+    """Ask the detector's SQL once, for nothing but its mistakes: raises what :func:`ask` would, also without any row."""
+    rows = _answer(lake, detector, at)
+    form = detector.finding
+    for name in (form.subject, form.level, form.score, form.start):
+        if isinstance(name, str):
+            _column(detector, dict.fromkeys(rows.column_names), name)
+    _compared(detector, at, rows, Standing({}))
 
 
 def _answer(lake: Lake, detector: QueryDetector, at: datetime) -> pa.Table:

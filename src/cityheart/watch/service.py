@@ -86,8 +86,19 @@ class Watch:
         """Take detectors and alert kinds into service; their datasets are in the lake already.
 
         A detector that is new starts with all rows of its dataset; a query detector at its first instant from the
-        city's present on. Raises :class:`Invalid` for a detector whose kind is not declared, twice the same id, or a
-        circle of outputs and inputs.
+        city's present on. Raises as :meth:`declare` does.
+        """
+        self.declare(detectors, alert_kinds)
+        with self._database.work(_SYSTEM) as work:
+            for detector in self._all():
+                self._checkpoints[detector.id] = _first_checkpoint(work, detector)
+        self._pending_known = False
+
+    def declare(self, detectors: Iterable[Detector], alert_kinds: Iterable[AlertKind]) -> None:
+        """Know detectors and alert kinds, to be read about; nothing is stored and nothing detected.
+
+        Raises :class:`Invalid` for a detector whose kind is not declared, twice the same id, or a circle of outputs and
+        inputs.
         """
         self._kinds.update({kind.kind: kind for kind in alert_kinds})
         known = {detector.id for detector in self._all()}
@@ -104,10 +115,6 @@ class Watch:
             else:
                 self._keyed.append(detector)
         self._keyed = in_order(self._keyed)
-        with self._database.work(_SYSTEM) as work:
-            for detector in self._all():
-                self._checkpoints[detector.id] = _first_checkpoint(work, detector)
-        self._pending_known = False
 
     def _all(self) -> list[Detector]:
         return [*self._keyed, *self._queries]
