@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cityheart import __version__
-from cityheart.kernel.errors import Problem
+from cityheart.kernel.errors import Invalid, Problem
 
 if TYPE_CHECKING:
     from cityheart.city import City
@@ -47,10 +47,18 @@ def main() -> None:
     try:
         app()
     except Problem as problem:
-        complaints.print(f"cityheart: {problem.detail}", markup=False, highlight=False)
-        if problem.remedy:
-            complaints.print(f"  → {problem.remedy}", markup=False, highlight=False)
-        sys.exit(2)
+        _complain(problem.detail, problem.remedy)
+    except OSError as error:
+        if error.filename is None:  # not about a file that somebody named
+            raise
+        _complain(f"{error.filename}: {error.strerror}", "is it there, is it yours, is there room?")
+
+
+def _complain(detail: str, remedy: str | None) -> NoReturn:
+    complaints.print(f"cityheart: {detail}", markup=False, highlight=False, soft_wrap=True)
+    if remedy:
+        complaints.print(f"  → {remedy}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def _version(value: bool) -> None:
@@ -71,9 +79,9 @@ def _day(value: str | None, zone: str, name: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is not a date", param_hint=name) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid(f"{name} {value}: that is not a date", remedy="write it like 2015-11-25") from None
 
 
 # ── making and running ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,7 +102,6 @@ def init(
     from cityheart.city import City, available_apps
     from cityheart.kernel.actors import Actor
     from cityheart.kernel.clock import SystemClock
-    from cityheart.kernel.errors import Invalid
     from cityheart.kernel.settings import Settings
     from cityheart.kernel.text import text
 
@@ -120,20 +127,17 @@ def run(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on; 0 picks a free one")] = None,
 ) -> None:
     """Run the city in DIR: pull its sources, watch, carry orders, serve the console. Stop it with Ctrl-C."""
-    from cityheart.city import City
     from cityheart.simulation.play import at_pace
     from cityheart.web import server
 
-    city = City.open(home)
-    driver = server.beat(city) if city.settings.clock == "system" else at_pace(city, speed=1.0)
-    server.Running(
-        city,
-        driver,
-        host=host or city.settings.host,
-        port=city.settings.port if port is None else port,
-        ready=lambda address: screen.print(f"CityHeart listens on {address} (Ctrl-C stops it)", highlight=False),
-    ).run()
-    city.close()
+    with _opened(home) as city:
+        server.Running(
+            city,
+            server.beat(city) if city.settings.clock == "system" else at_pace(city, speed=1.0),
+            host=host or city.settings.host,
+            port=city.settings.port if port is None else port,
+            ready=lambda address: screen.print(f"CityHeart listens on {address} (Ctrl-C stops it)", highlight=False),
+        ).run()
 
 
 @app.command()
@@ -238,6 +242,8 @@ def backtest(
     with _opened(home) as city:
         first, last = _day(since, city.settings.zone, "--from"), _day(until, city.settings.zone, "--to")
         assert first is not None and last is not None
+        if not first < last:
+            raise Invalid(f"--from {since} is not before --to {until}", remedy="name the earlier day first")
         with screen.status("looking back…"):
             told = city.watch.backtest(
                 Actor.system("backtest"), detector, first, last, parameters=examine.parameters(set_ or [])
@@ -267,6 +273,9 @@ def add_user(
     shown = name or username
     with _opened(home) as city:
         actor = Actor.system("cli")
+        known = city.share.department_titles()
+        if department is not None and department not in known:
+            raise Invalid(f"there is no department {department}", remedy=f"there are: {', '.join(sorted(known)) or 'none'}")
         city.serve.create(actor, username, password, name=text(shown, shown), department=department, roles=role)
     screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from cityheart.engine.keyed import State
 from cityheart.engine.lake import Lake
 from cityheart.kernel import limits
-from cityheart.kernel.errors import Invalid, TooLarge
+from cityheart.kernel.errors import Invalid, Problem, TooLarge
 from cityheart.watch.merging import Matter, merge, reason_of
 from cityheart.watch.models import Detector, Finding, KeyedDetector, LevelChange, QueryDetector, SubjectRef
 from cityheart.watch.runs import Standing, ask, first_instant, step_over
@@ -155,12 +155,20 @@ class Replay:
         until = min(until, self._present(inputs))
         if not since < until:
             raise Invalid("nothing has happened yet from there on", remedy="a backtest begins in the past")
-        if isinstance(tuned, QueryDetector):
-            runs, findings = self._asked(tuned, until)
-            rows = sum(self._count(name, until) for name in inputs)
-        else:
-            runs = 0
-            rows, findings = self._stepped(tuned, until)
+        try:
+            if isinstance(tuned, QueryDetector):
+                runs, findings = self._asked(tuned, until)
+                rows = sum(self._count(name, until) for name in inputs)
+            else:
+                runs = 0
+                rows, findings = self._stepped(tuned, until)
+        except Problem:
+            raise
+        except Exception as error:  # a detector is an application's code
+            raise Invalid(
+                f"{tuned.id} cannot go on: {type(error).__name__}: {error}",
+                remedy="look at its parameters, or mend the application",
+            ) from error
         stood = [a for a in merged(findings) if a.ended_at is None or a.ended_at > since]
         spans = _union((max(a.raised_at, since), min(a.ended_at or until, until)) for a in stood)
         return BacktestReport(
@@ -184,7 +192,7 @@ class Replay:
             for moment in self._lake.query(f"SELECT max(_known_at) AS last FROM {name}__versions")["last"].to_pylist()  # noqa: S608
             if moment is not None
         ]
-        present: datetime = max(self._now, *known)
+        present: datetime = max([self._now, *known])
         return present
 
     def _count(self, dataset: str, until: datetime) -> int:
@@ -265,11 +273,25 @@ def with_parameters(detector: Detector, parameters: Mapping[str, object]) -> Det
     if strange:
         names = ", ".join(sorted(detector.parameters)) or "none"
         raise Invalid(f"{detector.id} has no parameter {', '.join(strange)}", remedy=f"parameters: {names}")
+    for name, value in parameters.items():
+        usual = detector.parameters[name]
+        if not _alike(usual, value):
+            raise Invalid(
+                f"{detector.id}: {name} cannot be {value!r}", remedy=f"give something like what it is now: {usual!r}"
+            )
     if not dataclasses.is_dataclass(detector):
         raise Invalid(
             f"{detector.id} is not a dataclass", remedy="detectors are frozen dataclasses with a field parameters"
         )
     return cast(Detector, dataclasses.replace(detector, parameters={**detector.parameters, **parameters}))
+
+
+def _alike(usual: object, value: object) -> bool:
+    """Whether a value is of the kind of the usual one: a number for a number, a list for a list."""
+    for kind in (bool, (int, float), str, (list, tuple), Mapping):
+        if isinstance(usual, kind):
+            return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    return True
 
 
 def _pieces(rows: pa.Table, findings: list[Finding]) -> Iterator[pa.Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -56,9 +57,9 @@ class Running:
         try:
             self._listener.bind((host, port))
         except OSError as error:
-            raise Unavailable(
-                f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another port with --port"
-            ) from None
+            taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+            remedy = "choose another port with --port" if taken else "name an address of this machine with --host"
+            raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", remedy=remedy) from None
         address = f"http://{'[' + host + ']' if ':' in host else host}:{self._listener.getsockname()[1]}"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=driver, args=(self._stop,), name="city-loop", daemon=True)
