@@ -39,7 +39,7 @@ complaints = Console(stderr=True)
 
 Username = Annotated[str, typer.Argument(metavar="NAME", help="the name the person signs in with")]
 Home = Annotated[Path, typer.Argument(metavar="DIR", help="the city's folder")]
-PLAYED_FROM, PLAYED_LIVE, PLAYED_TO = "2015-11-15", "2016-12-14", "2017-03-01"
+PLAYED_FROM, PLAYED_LIVE, PLAYED_TO = "2015-11-15", "2016-12-16T12:00", "2017-03-01"
 
 
 def main() -> None:
@@ -148,7 +148,7 @@ def demo(
     since: Annotated[str | None, typer.Option("--from", help="first day to play, e.g. 2015-11-25")] = None,
     until: Annotated[str | None, typer.Option("--to", help="day at whose start the play ends")] = None,
     live: Annotated[str | None, typer.Option(help="day from which the console shows history at --speed")] = None,
-    speed: Annotated[float, typer.Option(min=1, max=1e6, help="city seconds a second once the play is live")] = 1200,
+    speed: Annotated[float, typer.Option(min=1, max=1e6, help="city seconds a second once the play is live")] = 600,
     seed: Annotated[int, typer.Option(help="seed of ids and of the simulated staff")] = 1,
     into: Annotated[Path | None, typer.Option(help="keep the city in this folder; there it goes on when started again")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="port of the console; 0 picks a free one")] = 8460,

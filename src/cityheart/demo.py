@@ -34,6 +34,7 @@ __all__ = ["ZONE", "Options", "run"]
 ZONE = "Asia/Shanghai"
 BULK = timedelta(days=7)
 HOUR = timedelta(hours=1)
+PATIENCE_SECONDS = 20  # of the visitor: so long an alert waits before the simulated duty officer takes it
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,9 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
         if live > since:
             _bulk(screen, city, feed, since, live)
             screen.print(f"History now plays hour by hour, {options.speed:,.0f} city seconds a second.", highlight=False)
+        for participant in city.participants:
+            if isinstance(participant, Staff):
+                participant.patience = timedelta(seconds=PATIENCE_SECONDS * options.speed)
         hours = _groups(feed, live, until, HOUR)
         at_pace(city, speed=options.speed, source=feed.source, groups=hours, until=until)(stop)
 
@@ -193,7 +197,8 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
         clerks = ", ".join(sorted(city.share.department_titles()))
         screen.print("Sign in as [bold]officer[/], coordinator, steward, mayor or admin,", highlight=False)
         screen.print(f"or as a department's clerk: {clerks}", highlight=False)
-        screen.print(f"Password of all: [bold]{password}[/]\n", highlight=False)
+        screen.print(f"Password of all: [bold]{password}[/]", highlight=False)
+        screen.print(f"An alert waits {PATIENCE_SECONDS} seconds for you, then simulated staff takes it.\n", highlight=False)
 
     server.Running(city, drive, host="127.0.0.1", port=options.port, ready=ready).run()
 

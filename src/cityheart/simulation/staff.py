@@ -41,6 +41,7 @@ class Staff:
         self._office = office
         self._seed = str(seed)
         self._zone = ZoneInfo(zone)
+        self.patience = timedelta(0)  # how long the duty officer leaves an alert to somebody who is really there
         self._position = 0
         self._intended: list[tuple[datetime, int, Callable[[], None]]] = []
         self._drawn = 0
@@ -109,7 +110,7 @@ class Staff:
         if isinstance(before, int) and isinstance(level, int) and level > before:
             return  # it eases: what is under way goes on
         click = (alert, str(event.n))
-        seen = event.at + self._minutes(self._officer["acknowledge"], "acknowledge", *click)
+        seen = event.at + self.patience + self._minutes(self._officer["acknowledge"], "acknowledge", *click)
         sent = seen + self._minutes(self._officer["dispatch"], "dispatch", *click)
         officer = PEOPLE["officer"]
         self._mean(seen, lambda: self._office.acknowledge(officer, derive("sim", self._seed, "ack", *click), alert))
