@@ -67,10 +67,12 @@ def run(screen: Console, options: Options) -> None:
         _place_for(options.report)
     home = options.into or Path(tempfile.mkdtemp(prefix="cityheart-demo-")) / "city"
     try:
+        begun = since
         city, since = _city(home, options, since)
+        until = max(since, until)
         try:
             if options.headless:
-                _headless(screen, city, feed, options, since, until)
+                _headless(screen, city, feed, options, begun, since, until)
             else:
                 _with_console(screen, city, feed, options, since, until)
         finally:
@@ -128,12 +130,15 @@ def _groups(feed: Feed, since: datetime, until: datetime, batch: timedelta) -> I
 # ── without a console ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _headless(screen: Console, city: City, feed: Feed, options: Options, since: datetime, until: datetime) -> None:
+def _headless(
+    screen: Console, city: City, feed: Feed, options: Options, begun: datetime, since: datetime, until: datetime
+) -> None:
+    """Play from ``since``, where an earlier play ended; the report is about all since ``begun``."""
     started = stopwatch()
     _bulk(screen, city, feed, since, until)
     seconds = stopwatch() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told = write_report(city, options.report, since=since, until=until, seconds=seconds, memory=memory)
+    told = write_report(city, options.report, since=begun, until=until, seconds=seconds, memory=memory)
     figures = told["figures"]
     assert isinstance(figures, dict)
     screen.print(
