@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from cityheart import cli, examine
 from cityheart.city import City
@@ -25,7 +26,7 @@ PAST = ("--from", "2015-01-01", "--to", "2015-02-01")
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Type:
     """Types a command in a folder that holds a ``file``; gives the exit code and what was said."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(cli, "screen", Console(width=400))
     (tmp_path / "file").touch()
 
     def type_(*words: str) -> Said:
@@ -263,3 +264,11 @@ def test_the_doctor_shows_what_would_stop_the_start(home: Path, file: str, old: 
     path.write_text(text.replace(old, new), "utf-8")
     (wrong,) = (one for one in examine.doctor(home) if one.what == "applications")
     assert (wrong.state, says in wrong.finding) == ("bad", True), wrong.finding
+
+
+def test_a_relative_database_is_the_citys_own(typed: Type, tmp_path: Path) -> None:
+    """Wherever its commands are typed, before and after."""
+    assert typed("init", "new", "--database", "sqlite:///own.sqlite")[0] == 0
+    assert (tmp_path / "new" / "own.sqlite").is_file()
+    assert typed("users", "list", str(tmp_path / "new"))[0] == 0
+    assert not (tmp_path / "own.sqlite").exists()
