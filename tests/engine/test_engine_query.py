@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cityheart.engine.lake import Lake, TableSpec
 from cityheart.engine.layout import TIMESTAMP
-from cityheart.engine.statement import references
+from cityheart.engine.statement import columns_named, references
 from cityheart.kernel.errors import BadRequest
 
 START = datetime(2015, 12, 1, tzinfo=UTC)
@@ -153,3 +153,22 @@ def test_a_series_of_numbers_needs_no_table(lake: Lake) -> None:
 def test_types_come_back_plain(lake: Lake) -> None:
     schema = lake.query("SELECT name, at, n, at AS again FROM notes").schema
     assert [field.type for field in schema] == [pa.string(), TIMESTAMP, pa.int64(), TIMESTAMP]
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("SELECT a FROM t", ["a"]),
+        ('SELECT A, "b c" FROM t', ["a", "b c"]),
+        ("SELECT a * 2 FROM t", ["a"]),
+        ("SELECT * FROM t", ["a", "b c", "d"]),
+        ("SELECT t.* FROM t", ["a", "b c", "d"]),
+        ("SELECT count(*) FROM t", ["a", "b c", "d"]),
+        ("SELECT a, * FROM t", ["a", "b c", "d"]),
+        ("SELECT a FROM t NATURAL JOIN u", ["a", "b c", "d"]),
+        ("SELECT 1 FROM t", ["a"]),
+        ("SELECT a FROM t WHERE d > 1 -- b c", ["a", "d"]),
+    ],
+)
+def test_only_columns_that_a_statement_may_read_are_handed_on(sql: str, named: list[str]) -> None:
+    assert columns_named(sql, ["a", "b c", "d"]) == named

@@ -25,17 +25,33 @@ _REFUSED = frozenset({"into", "information_schema", "datafusion"})
 def columns_named(sql: str, columns: Sequence[str]) -> list[str]:
     """Those of ``columns`` that the statement may read, at least one.
 
-    All when it may mean columns that it does not name (``*``, a natural join, a name with a quote in it).
+    All when it may mean columns that it does not name: ``*`` for columns, a natural join, a name with a quote in it.
     """
     words = _words(sql)
-    if "*" in words or "natural" in words or any('""' in word for word in words):
+    if _ALL in words:
         return list(columns)
     return [name for name in columns if name.lower() in words] or list(columns[:1])
 
 
+_ALL = "*"
+
+
 @lru_cache(maxsize=512)
 def _words(sql: str) -> frozenset[str]:
-    return frozenset(match.group().lower().strip('"') for match in _TOKEN.finditer(sql))
+    """Every word and quoted name in lower case, and ``*`` when the statement may mean columns without naming them."""
+    words: set[str] = set()
+    before = ""
+    for match in _TOKEN.finditer(sql):
+        word = match.group().lower()
+        if match.lastgroup == "space":
+            continue
+        wild = word == "*" and before in ("select", "distinct", "all", ",", ".", "(", "")
+        if wild or word == "natural" or (match.lastgroup == "quoted" and '""' in word):
+            words.add(_ALL)
+        elif word != "*":
+            words.add(word.strip('"'))
+        before = word
+    return frozenset(words)
 
 
 @lru_cache(maxsize=512)

@@ -312,12 +312,10 @@ def station_silent() -> QueryDetector:
         title=text("监测站失联", "Silent monitoring station"),
         kind="station_silent",
         sql="""
-            SELECT station, last_at, (date_part('epoch', $now) - date_part('epoch', last_at)) / 3600 - 1 AS silent_hours
-            FROM (
-              SELECT station, max(observed_at) AS last_at FROM air_hourly
-              WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
-            ) AS heard
-            WHERE date_part('epoch', $now) - date_part('epoch', last_at) > ($hours + 1) * 3600
+            SELECT station, max(observed_at) AS last_at,
+              (date_part('epoch', $now) - date_part('epoch', max(observed_at))) / 3600 - 1 AS silent_hours
+            FROM air_hourly WHERE coalesce(pm25, pm10, so2, no2, co, o3) IS NOT NULL GROUP BY station
+            HAVING date_part('epoch', $now) - date_part('epoch', max(observed_at)) > ($hours + 1) * 3600
             ORDER BY station""",
         inputs=("air_hourly",),
         every=timedelta(days=1),
