@@ -80,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="cityheart-bench-") as folder:
         home = Path(folder) / "city"
         subprocess.run([*CITYHEART, "init", str(home), "--like", "air"], check=True, stdout=subprocess.DEVNULL)
-        (home / "inbox" / "air").mkdir(parents=True)
+        (home / "inbox" / "air").mkdir(parents=True, exist_ok=True)
         start(home, 0)  # the first start fills the disk's cache and runs what runs once
         taken = [start(home, IDLE_SECONDS) for _ in range(count)]
     seconds, memory = median(one[0] for one in taken), median(one[1] for one in taken)

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from hypothesis import given
 
-from cityheart.command import duration, expression
+from cityheart.command import expression
 from cityheart.command.models import Plan
 from cityheart.command.plan import compile
-from cityheart.kernel import limits
+from cityheart.kernel import duration, limits
 from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import text
 

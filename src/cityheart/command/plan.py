@@ -15,9 +15,9 @@ from typing import cast
 
 import yaml
 
-from cityheart.command import duration, expression
+from cityheart.command import expression
 from cityheart.command.models import ROLE_TITLES, Evidence, Plan, RungRule, Step
-from cityheart.kernel import limits
+from cityheart.kernel import duration, limits
 from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import LANGUAGES, Text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cityheart.command import duration
 from cityheart.command.models import ROLE_TITLES, Incident, Plan, Receipt, Run, Step, Task
+from cityheart.kernel import duration
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import Text, text
 

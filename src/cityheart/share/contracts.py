@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.engine.lake import TableSpec
+from cityheart.kernel import duration
 from cityheart.kernel.errors import Invalid
 from cityheart.kernel.text import Text
 
@@ -53,7 +54,6 @@ LANDED_AT = "landed_at"
 """The time of a dataset whose rows are about no moment (a register): when the city was told. Added by the landing."""
 
 _NAME = re.compile(r"[^\W\d_]\w*")
-_DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _PART_NAMES = ("year", "month", "day", "hour", "minute", "second")
 _TOP = {"name", "title", "description", "schema", "cityheart", "$schema", "profile", "version", "licenses", "sources"}
 _SCHEMA = {"fields", "primaryKey", "missingValues", "$schema", "foreignKeys"}
@@ -203,15 +203,6 @@ class Contract:
             lon=position.lon if position else None,
             lat=position.lat if position else None,
         )
-
-
-def duration(value: str) -> timedelta:
-    """An ISO 8601 duration of weeks, days, hours, minutes and seconds (`P1D`, `PT1H30M`). Raises ValueError."""
-    match = _DURATION.fullmatch(value)
-    if not match or not any(match.groups()):
-        raise ValueError(f"{value!r} is not an ISO 8601 duration such as PT1H or P1D")
-    weeks, days, hours, minutes, seconds = (float(group or 0) for group in match.groups())
-    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 class _Reader:
@@ -485,8 +476,8 @@ class _Reader:
         if raw is None:
             return None
         try:
-            return duration(str(raw))
-        except ValueError as error:
+            return duration.parse(str(raw))
+        except Invalid as error:
             raise self.fail("cityheart.update_cycle", str(error)) from error
 
     def text(self, raw: object, place: str) -> Text:

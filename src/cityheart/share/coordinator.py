@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from cityheart.kernel import limits
+from cityheart.kernel import duration, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid, Problem, Unavailable
@@ -23,7 +23,6 @@ from cityheart.kernel.hooks import plugins
 from cityheart.kernel.text import Text, text
 from cityheart.share import store
 from cityheart.share.connectors.base import ConnectorKind, DropFolder, Pull, SourceFailed
-from cityheart.share.contracts import duration
 from cityheart.share.models import Delivery, Landed, Source
 
 __all__ = ["Coordinator"]
@@ -169,6 +168,6 @@ class Coordinator:
     def _following(self, source: Source, now: datetime) -> datetime | None:
         if source.schedule is None:
             return None
-        every = duration(source.schedule)
+        every = duration.parse(source.schedule)
         jitter = min(every * 0.05, timedelta(seconds=30)) * self._database.ids.rng.random()
         return now + every + jitter

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.engine.lake import Lake
-from cityheart.kernel import limits
+from cityheart.kernel import duration, limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
@@ -32,7 +32,7 @@ from cityheart.kernel.text import Text, text
 from cityheart.share import store
 from cityheart.share.check import codes_of
 from cityheart.share.connectors.base import ConnectorKind
-from cityheart.share.contracts import LANDED_AT, Contract, duration
+from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.coordinator import Coordinator
 from cityheart.share.landing import (
     Examined,
@@ -136,8 +136,8 @@ class Share:
             raise Invalid(f"{where}: {'; '.join(problems)}")
         if source.schedule is not None:
             try:
-                duration(source.schedule)
-            except ValueError as error:
+                duration.parse(source.schedule)
+            except Invalid as error:
                 raise Invalid(f"{where}: schedule: {error}") from error
 
     def _load(self) -> None:

@@ -18,10 +18,9 @@ from pathlib import Path
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cityheart.kernel import limits
+from cityheart.kernel import duration, limits
 from cityheart.kernel.text import Text, text
 from cityheart.share.connectors.base import Pull, Pulled, SourceFailed, secret
-from cityheart.share.contracts import duration
 from cityheart.share.models import Delivery
 
 __all__ = ["Sql"]
@@ -223,7 +222,7 @@ def _loaded(value: object) -> object:
 
 def _overlap(options: Mapping[str, object]) -> timedelta:
     overlap = options.get("overlap")
-    return duration(str(overlap)) if overlap is not None else timedelta(0)
+    return duration.parse(str(overlap)) if overlap is not None else timedelta(0)
 
 
 def _back(since: object, overlap: timedelta) -> object:
