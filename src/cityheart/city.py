@@ -209,6 +209,7 @@ class City:
             self.share.tick(now)
             self._act(now, everything=True)
             self.watch.follow_incidents()
+            self._send()
 
     def _next_due(self) -> datetime | None:
         if self._looked != self.database.appended:
@@ -232,17 +233,23 @@ class City:
 
     def housekeeping(self) -> None:
         """What is done now and then: messages leave, the log is sealed. The lake is compacted in its own thread."""
+        self._send()
+        with self.database.work(SYSTEM) as work:
+            events.seal(work)
+
+    def _send(self) -> None:
         for delivery in self._relays:
             while relay(self.database, self.settings.home, delivery):
                 pass
-        with self.database.work(SYSTEM) as work:
-            events.seal(work)
 
     # ── what the console asks of the city as a whole ────────────────────────────────────────────────────────────
 
     def clock_frame(self) -> dict[str, object]:
-        """The city's time, and whether history is being played."""
-        return {"now": self.clock.now(), "playing": bool(self.playing and self.playing.get("playing"))}
+        """The city's time, and whether its clock moves: a virtual one does while history is played."""
+        return {"now": self.clock.now(), "playing": self._moving()}
+
+    def _moving(self) -> bool:
+        return not isinstance(self.clock, VirtualClock) or bool(self.playing and self.playing.get("playing"))
 
     def about(self) -> dict[str, object]:
         """The city as ``GET /api/city`` shows it."""
@@ -250,7 +257,7 @@ class City:
         clock = {
             "kind": "virtual" if isinstance(self.clock, VirtualClock) else "system",
             "speed": playing.get("speed", 1),
-            "playing": bool(playing.get("playing", False)),
+            "playing": self._moving(),
             "from": playing.get("from"),
             "to": playing.get("to"),
         }

@@ -105,6 +105,12 @@ def relay(database: Database, home: Path, delivery: Delivery, limit: int = 200) 
     """Claim due messages, send them, mark them; returns how many were sent. Safe beside other relays."""
     actor = Actor.system("outbox")
     table = outbox_table
+    with database.read() as conn:
+        waiting = (
+            sa.select(table.c.key).where(table.c.state == "waiting", table.c.next_at <= database.clock.now()).limit(1)
+        )
+        if conn.execute(waiting).first() is None:
+            return 0
     with database.work(actor) as work:
         rows = work.conn.execute(
             sa.select(table)
