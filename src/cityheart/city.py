@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -37,7 +37,6 @@ from cityheart.watch.service import Watch
 __all__ = ["City", "Participant", "applications", "available_apps"]
 
 SYSTEM = Actor.system("city")
-SEAL_EVERY = timedelta(days=1)
 
 
 class Participant(Protocol):

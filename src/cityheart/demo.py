@@ -8,7 +8,6 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from cityheart.kernel.errors import Invalid
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import text
 from cityheart.report import write_report
-from cityheart.sdk import App, Delivery, Feed
+from cityheart.sdk import App, Feed
 from cityheart.simulation.office import Office
 from cityheart.simulation.play import at_pace, in_bulk
 from cityheart.simulation.staff import Staff
@@ -123,10 +122,6 @@ def _city(home: Path, options: Options, since: datetime) -> tuple[City, datetime
     return city, since
 
 
-def _groups(feed: Feed, since: datetime, until: datetime, batch: timedelta) -> Iterator[Sequence[Delivery]]:
-    return feed.deliveries(since, until, batch)
-
-
 # ── without a console ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -172,7 +167,7 @@ def _bulk(screen: Console, city: City, feed: Feed, since: datetime, until: datet
         def progress(now: datetime) -> None:
             bars.update(bar, completed=min(days, (now - since).days))
 
-        in_bulk(city, feed.source, _groups(feed, since, until, BULK), until, progress)
+        in_bulk(city, feed.source, feed.deliveries(since, until, BULK), until, progress)
         bars.update(bar, completed=days)
 
 
@@ -194,7 +189,7 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
         for participant in city.participants:
             if isinstance(participant, Staff):
                 participant.patience = timedelta(seconds=PATIENCE_SECONDS * options.speed)
-        hours = _groups(feed, live, until, HOUR)
+        hours = feed.deliveries(live, until, HOUR)
         at_pace(city, speed=options.speed, source=feed.source, groups=hours, until=until)(stop)
 
     def ready(address: str) -> None:

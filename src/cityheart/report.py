@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cityheart.account import api as account_api
 from cityheart.city import City
+from cityheart.command.models import Incident, Run, Task
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.schema import canonical
 
 __all__ = ["bound", "write_report"]
 
+Responded = tuple[Incident, Run, list[Task]]
 READER = Actor.system("report")
 SECONDS = (10, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400)
 MEBIBYTES = (256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768)
@@ -37,14 +39,17 @@ def write_report(
     landed = city.share.landed_rows()
     sources = city.share.sources(READER)
     alerts = _alerts(city)
+    runs = [
+        (incident, run, tasks) for incident in _incidents(city) for run, tasks in city.command.runs(READER, incident.id)
+    ]
     told: dict[str, object] = {
         "city": city.settings.name,
         "apps": [app.id for app in city.apps],
         "from": since,
         "to": until,
         "alerts": alerts,
-        "runs": _runs(city),
-        "tasks": _tasks(city),
+        "runs": _runs(city, runs),
+        "tasks": _tasks(runs),
         "scores": account_api.shown(city.account, city.account.scores(since, until)),
         "quarantine": city.share.quarantine_counts(READER),
         "judged": {
@@ -93,28 +98,27 @@ def _alert(alert: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _runs(city: City) -> list[dict[str, object]]:
+def _runs(city: City, runs: Sequence[Responded]) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
-    for incident in _incidents(city):
-        for run, tasks in city.command.runs(READER, incident.id):
-            plan = city.command.plan(run.plan)
-            states = Counter(task.state for task in tasks)
-            found.append(
-                {
-                    "incident": incident.title,
-                    "incident_state": incident.state,
-                    "plan": {"id": plan.name, "version": plan.version, "digest": plan.digest},
-                    "state": run.state,
-                    "started_at": run.started_at,
-                    "closed_at": run.closed_at,
-                    "tasks": dict(sorted(states.items())),
-                }
-            )
+    for incident, run, tasks in runs:
+        plan = city.command.plan(run.plan)
+        states = Counter(task.state for task in tasks)
+        found.append(
+            {
+                "incident": incident.title,
+                "incident_state": incident.state,
+                "plan": {"id": plan.name, "version": plan.version, "digest": plan.digest},
+                "state": run.state,
+                "started_at": run.started_at,
+                "closed_at": run.closed_at,
+                "tasks": dict(sorted(states.items())),
+            }
+        )
     return sorted(found, key=lambda run: (str(run["started_at"]), canonical(run["plan"])))
 
 
-def _incidents(city: City) -> list[Any]:
-    found: list[Any] = []
+def _incidents(city: City) -> list[Incident]:
+    found: list[Incident] = []
     after: tuple[datetime, str] | None = None
     while True:
         page, total = city.command.incidents(READER, after=after)
@@ -124,16 +128,14 @@ def _incidents(city: City) -> list[Any]:
         after = (page[-1].opened_at, page[-1].id)
 
 
-def _tasks(city: City) -> dict[str, object]:
+def _tasks(runs: Sequence[Responded]) -> dict[str, object]:
     states: Counter[str] = Counter()
     departments: dict[str, Counter[str]] = {}
     late: Counter[str] = Counter()
-    for incident in _incidents(city):
-        for _, tasks in city.command.runs(READER, incident.id):
-            for task in tasks:
-                states[task.state] += 1
-                departments.setdefault(task.unit, Counter())[task.state] += 1
-                late[task.unit] += task.late
+    for task in (task for _, _, tasks in runs for task in tasks):
+        states[task.state] += 1
+        departments.setdefault(task.unit, Counter())[task.state] += 1
+        late[task.unit] += task.late
     return {
         "by_state": dict(sorted(states.items())),
         "by_department": {unit: dict(sorted(counted.items())) for unit, counted in sorted(departments.items())},

@@ -225,9 +225,9 @@ def test_verify_finds_what_was_changed(desk: Desk, clock: VirtualClock, database
         row = conn.execute(sa.select(table).where(table.c.type == "task.accepted")).one()
         changed = {**row.data, "at": (START - minutes(1)).isoformat()}
         conn.execute(table.update().where(table.c.seq == row.seq).values(data=changed))
-    found = Account(database).verify()
-    assert f"run:{run}#{row.n}: content was changed" in found
-    assert any("time went back" in fault for fault in found)
+    with database.read() as conn:
+        assert events.Break(f"run:{run}", row.n, "content was changed") in events.verify(conn)
+    assert any("time went back" in fault for fault in Account(database).verify())
 
 
 def test_verify_finds_an_act_that_cannot_be(desk: Desk, database: Database) -> None:

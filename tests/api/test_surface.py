@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -71,6 +72,16 @@ def test_a_body_past_the_limit_is_refused_before_it_is_read(sign_in: SignIn) -> 
     length = {"content-length": str(limits.REQUEST_BYTES + 1), "content-type": "application/json"}
     answer = sign_in("officer").post("/api/alerts/x/acknowledge", headers=length, content=b"{}")
     assert answer.status_code == 413
+
+
+def test_a_body_of_unknown_length_and_a_file_past_its_limit_are_refused(sign_in: SignIn) -> None:
+    def endless() -> Iterator[bytes]:
+        yield b"{}"
+
+    answer = sign_in("officer").post("/api/alerts/x/acknowledge", content=endless())
+    assert answer.status_code == 400 and "Content-Length" in answer.json()["remedy"]
+    length = {"content-length": str(limits.UPLOAD_BYTES + 1)}
+    assert sign_in("industry").post("/api/tasks/x/files", headers=length, content=b"").status_code == 413
 
 
 @pytest.mark.parametrize(

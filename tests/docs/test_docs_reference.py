@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_limits_say_what_they_limit() -> None:
 def test_no_limit_is_set_twice() -> None:
     names = [limit.name for limit in reference.limits_named()]
     assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_every_limit_is_kept_somewhere() -> None:
+    code = [path for path in reference.PACKAGE.rglob("*.py") if path.name != "limits.py"]
+    used = "\n".join(path.read_text("utf-8") for path in code)
+    assert [limit.name for limit in reference.limits_named() if not re.search(rf"\b{limit.name}\b", used)] == []
 
 
 def test_hooks_say_when_they_are_called() -> None:

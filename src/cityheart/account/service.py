@@ -17,7 +17,6 @@ from cityheart.account import ledger as columns
 from cityheart.account import plain, rates, store
 from cityheart.account.ledger import Facts, Ledger, Log, from_us, to_us
 from cityheart.account.models import RATES, Counted, Custody, Formula, Scores
-from cityheart.kernel import events
 from cityheart.kernel.access import departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
@@ -105,14 +104,13 @@ class Account:
         return [_counted(log, ledger, facts, int(task), bool(numerator[task])) for task in order]
 
     def verify(self) -> list[str]:
-        """Prove the log and what follows from it; an empty list means all of it holds.
+        """Prove what follows from the log; an empty list means all of it holds. (:func:`events.verify` proves the log.)
 
-        Every hash chain is recomputed; every task's custody covers its time exactly, in microseconds, and its events
+        Every task's custody covers its time exactly, in microseconds, and its events
         can have happened in their order; the rounds of a branch join without a gap; and the figures of the vectorised
         ledger equal those counted task by task.
         """
         with self._database.read() as conn:
-            faults = [f"{broken.stream}#{broken.n}: {broken.what}" for broken in events.verify(conn)]
             found = [(type, data) for _, type, data in store.run_events(conn, 0, columns.TYPES)]
         log = Log()
         for type, data in found:
@@ -120,7 +118,7 @@ class Account:
         ledger, now = log.ledger(), self.now()
         newest = max((datetime.fromisoformat(data["at"]) for _, data in found), default=now)
         now = max(now, newest)
-        faults += [f"{log.ids[task]}: {what}" for task, what in ledger.faults()]
+        faults = [f"{log.ids[task]}: {what}" for task, what in ledger.faults()]
         faults += _custody_faults(ledger, log, to_us(now))
         told = plain.stories(found)
         by_task = self._custody(ledger, log, np.arange(ledger.tasks), now)

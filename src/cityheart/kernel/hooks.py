@@ -6,6 +6,7 @@ the group ``cityheart``. The system's own connectors and applications are the fi
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -47,7 +48,7 @@ class Plugins:
         self._manager = pluggy.PluginManager("cityheart")
         self._manager.add_hookspecs(Hooks)
         for name in CORE_PLUGINS:
-            module = __import__(name, fromlist=["_"])
+            module = importlib.import_module(name)
             self._manager.register(module, name)
         self._manager.load_setuptools_entrypoints("cityheart")
 

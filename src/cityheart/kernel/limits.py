@@ -7,7 +7,7 @@ from datetime import timedelta
 # Lists and requests
 PAGE_ROWS = 200  # rows of one page of a list, at most
 REQUEST_BYTES = 8 * 2**20  # body of one API request; files have their own limit
-REQUEST_SECONDS = 60  # a request that works longer is told so
+UPLOAD_BYTES = 21 * 2**20  # body of a request that brings a receipt's file: the file and what wraps it
 TEXT_CHARS = 10_000  # one note, reason or comment
 
 # Sessions
@@ -21,7 +21,6 @@ EVENTS_READ = 1_000  # events handed out by one read
 EVENT_BYTES = 256 * 1024  # one event's data as JSON
 SUBSCRIPTION_BATCH = 500  # events a subscription takes in one transaction
 LIVE_CLIENTS = 500  # WebSocket connections at once
-LIVE_QUEUE = 2_000  # events a slow live client may be behind before it is told to resume
 
 # Outbox
 OUTBOX_LEASE = timedelta(seconds=60)  # how long a relay may hold a claimed message
@@ -90,7 +89,6 @@ QUARANTINE_DELIVERY_BYTES = 64 * 2**20  # bytes kept of all quarantined rows of 
 QUARANTINE_SHOWN_BYTES = 4 * 2**10  # bytes of an entry shown in a list
 REPLAY_ROWS = 10_000  # quarantine entries of one replay
 DRIFT_COLUMNS = 200  # undeclared columns kept in one dataset
-READ_ROWS = 10_000  # rows of one read of a dataset through the API
 
 # Sharing: asking sources
 PULL_DELIVERIES = 1_000  # deliveries taken in one pull; the next pull goes on

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from cityheart.kernel import limits
-from cityheart.kernel.errors import Forbidden, Problem, TooLarge, Unauthenticated
+from cityheart.kernel.errors import BadRequest, Forbidden, Problem, TooLarge, Unauthenticated
 from cityheart.serve.api import COOKIE
 from cityheart.serve.service import Serve
 
@@ -78,12 +78,18 @@ class Guard:
             return
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             check_origin(headers)
-            length = headers.get(b"content-length", "0")
-            too_long = not length.isdigit() or int(length) > limits.REQUEST_BYTES
-            if too_long and not path.endswith(UPLOADS):
-                raise TooLarge(f"a request has at most {limits.REQUEST_BYTES} bytes", remedy="send less at once")
+            _check_length(headers, limits.UPLOAD_BYTES if path.endswith(UPLOADS) else limits.REQUEST_BYTES)
         if not signed_in and path not in OPEN:
             raise Unauthenticated("nobody is signed in", remedy="sign in")
+
+
+def _check_length(headers: dict[bytes, str], most: int) -> None:
+    """Refuse a body that is too long before a byte of it is read, and one that does not say how long it is."""
+    length = headers.get(b"content-length", "0")
+    if b"transfer-encoding" in headers or not length.isdigit():
+        raise BadRequest("the request does not say how long it is", remedy="send a Content-Length")
+    if int(length) > most:
+        raise TooLarge(f"this request has at most {most} bytes", remedy="send less at once")
 
 
 def check_origin(headers: dict[bytes, str]) -> None:
