@@ -267,6 +267,18 @@ def test_time_in_a_run_never_goes_back(one_step: Plan) -> None:
     assert after.submitted_at == after.accepted_at
 
 
+def test_what_a_decision_leaves_behind_is_not_undercut(one_step: Plan) -> None:
+    scene = Play(one_step)
+    (task,) = scene.tasks.values()
+    scene.now += minutes(10)
+    scene.act(task.id, Act("return", BY, reason="not ours"))
+    scene.now += minutes(10)
+    scene.act(task.id, Act("decide_return", BY, reason="it is", approve=False))
+    scene.now -= minutes(15)  # another worker's clock lags behind
+    scene.act(task.id, Act("accept", BY))
+    assert scene.happened[-1].at == scene.happened[-2].at == START + minutes(20)
+
+
 @pytest.fixture
 def one_step() -> Plan:
     """A plan of one step."""

@@ -131,6 +131,8 @@ class Transition:
     def say(self, type: str, at: datetime, data: Mapping[str, object]) -> None:
         """Record that something happened at ``at``."""
         self.events.append(Happened(type, at, data))
+        if self.run.moved_at is None or self.run.moved_at < at:
+            self.run = replace(self.run, moved_at=at)
 
     def about(self, task: Task, type: str, at: datetime, **more: object) -> None:
         """Record that something happened to ``task``."""
@@ -190,19 +192,8 @@ class Transition:
         self.about(task, "task.dispatched", at, accept_due=accept_due, due=due, opened_at=task.opened_at)
 
     def _not_back(self, at: datetime) -> datetime:
-        """``at``, or the newest moment of the run when the city's clock was set back: time in a run only goes on."""
-        newest = self.run.started_at
-        for task in self.tasks.values():
-            moments = (
-                task.opened_at,
-                task.dispatched_at,
-                task.accepted_at,
-                task.submitted_at,
-                task.held_at,
-                task.closed_at,
-            )
-            newest = max(newest, *(moment for moment in moments if moment is not None))
-        return max(at, newest)
+        """``at``, or the newest moment of the run when a clock was set back: time in a run only goes on."""
+        return max(at, self.run.moved_at or self.run.started_at)
 
     # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -130,7 +130,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One plan being carried out for one incident."""
+    """One plan being carried out for one incident. ``moved_at`` is the moment of its newest event."""
 
     id: str
     incident: str
@@ -139,6 +139,7 @@ class Run:
     started_at: datetime
     closed_at: datetime | None = None
     superseded_by: str | None = None
+    moved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ run_table = sa.Table(
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime, nullable=True),
     sa.Column("superseded_by", sa.String(60), nullable=True),
+    sa.Column("moved_at", UtcDateTime, nullable=True),
 )
 
 task_table = sa.Table(
@@ -316,6 +317,7 @@ def save_run(conn: sa.Connection, run: Run, *, new: bool = False) -> None:
     values = {
         "id": run.id, "incident": run.incident, "plan": run.plan, "state": run.state, "started_at": run.started_at,
         "closed_at": run.closed_at, "superseded_by": run.superseded_by,
+        "moved_at": run.moved_at,
     }  # fmt: skip
     if new:
         conn.execute(run_table.insert(), values)
