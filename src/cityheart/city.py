@@ -68,7 +68,9 @@ def applications(settings: Settings) -> list[App]:
         own = settings.home / "apps" / app_id
         if app_id not in available and not (own / "manifest.toml").is_file():
             known = ", ".join(sorted(available))
-            raise NotFound(f"there is no application {app_id}", remedy=f"installed are: {known}; one's own lies in {own}")
+            raise NotFound(
+                f"there is no application {app_id}", remedy=f"installed are: {known}; one's own lies in {own}"
+            )
         if app_id in available:
             chosen[app_id] = available[app_id]
     for manifest in sorted((settings.home / "apps").glob("*/manifest.toml")):

@@ -69,7 +69,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     """CityHeart 城心, the city operating system."""
 
@@ -150,7 +152,9 @@ def demo(
     live: Annotated[str | None, typer.Option(help="day from which the console shows history at --speed")] = None,
     speed: Annotated[float, typer.Option(min=1, max=1e6, help="city seconds a second once the play is live")] = 600,
     seed: Annotated[int, typer.Option(help="seed of ids and of the simulated staff")] = 1,
-    into: Annotated[Path | None, typer.Option(help="keep the city in this folder; there it goes on when started again")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="keep the city in this folder; there it goes on when started again")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="port of the console; 0 picks a free one")] = 8460,
 ) -> None:
     """Play real history through a whole city on a fast clock.
@@ -231,7 +235,9 @@ def backtest(
     detector: Annotated[str, typer.Argument(help="id of the detector, e.g. air.heavy_pollution")],
     since: Annotated[str, typer.Option("--from", help="first day to look at")],
     until: Annotated[str, typer.Option("--to", help="day at whose start to stop")],
-    set_: Annotated[list[str] | None, typer.Option("--set", help="try another parameter, NAME=VALUE; repeatable")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="try another parameter, NAME=VALUE; repeatable")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
     """What would this detector have raised, and when? Looks only at what the city knew at each moment."""
@@ -275,7 +281,9 @@ def add_user(
         actor = Actor.system("cli")
         known = city.share.department_titles()
         if department is not None and department not in known:
-            raise Invalid(f"there is no department {department}", remedy=f"there are: {', '.join(sorted(known)) or 'none'}")
+            raise Invalid(
+                f"there is no department {department}", remedy=f"there are: {', '.join(sorted(known)) or 'none'}"
+            )
         city.serve.create(actor, username, password, name=text(shown, shown), department=department, roles=role)
     screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
 

@@ -104,7 +104,9 @@ def _city(home: Path, options: Options, since: datetime) -> tuple[City, datetime
     if (home / FILE).exists():
         settings = Settings.load(home)
         if settings.clock != "virtual" or options.application not in settings.apps:
-            raise Invalid(f"{home} is not a demonstration of {options.application}", remedy="name another folder with --into")
+            raise Invalid(
+                f"{home} is not a demonstration of {options.application}", remedy="name another folder with --into"
+            )
         city = City.open(home)
         since = max(since, city.clock.now())
     else:
@@ -185,7 +187,9 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
     def drive(stop: threading.Event) -> None:
         if live > since:
             _bulk(screen, city, feed, since, live)
-            screen.print(f"History now plays hour by hour, {options.speed:,.0f} city seconds a second.", highlight=False)
+            screen.print(
+                f"History now plays hour by hour, {options.speed:,.0f} city seconds a second.", highlight=False
+            )
         for participant in city.participants:
             if isinstance(participant, Staff):
                 participant.patience = timedelta(seconds=PATIENCE_SECONDS * options.speed)
@@ -198,7 +202,9 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
         screen.print("Sign in as [bold]officer[/], coordinator, steward, mayor or admin,", highlight=False)
         screen.print(f"or as a department's clerk: {clerks}", highlight=False)
         screen.print(f"Password of all: [bold]{password}[/]", highlight=False)
-        screen.print(f"An alert waits {PATIENCE_SECONDS} seconds for you, then simulated staff takes it.\n", highlight=False)
+        screen.print(
+            f"An alert waits {PATIENCE_SECONDS} seconds for you, then simulated staff takes it.\n", highlight=False
+        )
 
     server.Running(city, drive, host="127.0.0.1", port=options.port, ready=ready).run()
 

@@ -46,7 +46,8 @@ class FileStore:
                     size += len(chunk)
                     if size > limits.RECEIPT_FILE_BYTES:
                         raise TooLarge(
-                            f"the file is larger than {limits.RECEIPT_FILE_BYTES // 2**20} MB", remedy="send a smaller one"
+                            f"the file is larger than {limits.RECEIPT_FILE_BYTES // 2**20} MB",
+                            remedy="send a smaller one",
                         )
                     start = start if len(start) >= 16 else start + chunk[:16]
                     digest.update(chunk)

@@ -487,7 +487,10 @@ class Command:
         units = departments(actor, "task.read")
         with self._database.read() as conn:
             runs = [(run, store.tasks_of(conn, run.id)) for run in store.runs_of(conn, incident_id)]
-        return [(run, [task for task in tasks if units is None or not units.isdisjoint(_concerned(task))]) for run, tasks in runs]
+        return [
+            (run, [task for task in tasks if units is None or not units.isdisjoint(_concerned(task))])
+            for run, tasks in runs
+        ]
 
     def tasks(
         self,

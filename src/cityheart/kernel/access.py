@@ -26,6 +26,8 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "task.decide": "decide on returns and extensions, reassign, suspend",
         "score.read": "see scores and the events behind them",
         "score.manage": "publish formulas",
+        "appeal.file": "appeal against a score",
+        "appeal.decide": "decide on appeals",
         "source.read": "see sources, deliveries, quality",
         "source.manage": "pull, pause, change sources",
         "quarantine.read": "see rows in quarantine",
@@ -34,7 +36,16 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "event.read": "read the event log",
         "user.manage": "create and block accounts",
         "plan.read": "see plans",
-        "plan.publish": "publish plans",
+        "plan.draft": "draw and edit drafts of plans and decision tables",
+        "plan.publish": "publish plans and decision tables that somebody else drafted",
+        "run.patch": "change a run under way: add, skip, reassign, extend steps",
+        "duty.read": "see who is on duty",
+        "duty.manage": "change duty rosters and deputies",
+        "case.read": "see closed cases and regulation clauses",
+        "case.manage": "import closed cases and regulation clauses",
+        "report.read": "see what residents reported",
+        "report.file": "take in reports",
+        "report.decide": "merge and split reports, name the department, open an incident",
         "detector.backtest": "run backtests",
         "layer.read": "see map layers and panels",
     }
@@ -49,7 +60,11 @@ _SEE = (
     "dataset.read",
     "plan.read",
     "layer.read",
+    "duty.read",
+    "case.read",
 )
+_DIRECT = ("incident.dispatch", "run.patch", "task.verify", "task.decide", "plan.draft", "plan.publish", "event.read")
+_HEAR = ("report.read", "report.file", "report.decide")
 _ALL = tuple(PERMISSIONS)
 
 # role -> permission -> True for the whole city, False for the own department only
@@ -57,29 +72,57 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
     {
         "duty_officer": {
             **dict.fromkeys(_SEE, True),
-            **dict.fromkeys(
-                ("alert.acknowledge", "incident.dispatch", "task.verify", "task.decide", "event.read"), True
-            ),
+            **dict.fromkeys(("alert.acknowledge", "duty.manage", *_DIRECT, *_HEAR), True),
         },
         "coordinator": {
             **dict.fromkeys(_SEE, True),
-            **dict.fromkeys(("incident.dispatch", "task.verify", "task.decide", "event.read"), True),
+            **dict.fromkeys((*_DIRECT, *_HEAR), True),
         },
         "clerk": {
             **dict.fromkeys(
-                ("alert.read", "incident.read", "dataset.read", "layer.read", "plan.read", "score.read"), True
+                (
+                    "alert.read",
+                    "incident.read",
+                    "dataset.read",
+                    "layer.read",
+                    "plan.read",
+                    "score.read",
+                    "duty.read",
+                    "case.read",
+                ),
+                True,
             ),
-            **dict.fromkeys(("task.read", "task.act", "task.verify", "source.read", "quarantine.read"), False),
+            **dict.fromkeys(
+                (
+                    "task.read",
+                    "task.act",
+                    "task.verify",
+                    "source.read",
+                    "quarantine.read",
+                    "appeal.file",
+                    "duty.manage",
+                    "report.read",
+                ),
+                False,
+            ),
         },
         "steward": {
             **dict.fromkeys(("source.read", "dataset.read", "layer.read"), True),
-            **dict.fromkeys(("source.manage", "quarantine.read", "quarantine.replay"), True),
+            **dict.fromkeys(
+                ("source.manage", "quarantine.read", "quarantine.replay", "case.read", "case.manage"), True
+            ),
         },
         "analyst": {
             **dict.fromkeys(_SEE, True),
             **dict.fromkeys(("detector.backtest", "event.read"), True),
         },
+        "inspector": dict.fromkeys((*_SEE, "event.read", "score.manage", "appeal.decide"), True),
         "mayor": dict.fromkeys((*_SEE, "event.read"), True),
+        "operator": {  # of the hotline
+            **dict.fromkeys(
+                ("alert.read", "incident.read", "duty.read", "layer.read", "report.read", "report.file"), True
+            ),
+        },
         "admin": dict.fromkeys(_ALL, True),
         "system": dict.fromkeys(_ALL, True),
     }

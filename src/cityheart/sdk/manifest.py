@@ -227,7 +227,9 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest in an application's folder. Raises :class:`NotFound`, :class:`Invalid` naming the place in it."""
     file = folder / FILE
     if not file.is_file():
-        raise NotFound(f"{folder} is no application: {FILE} is missing", remedy="an application is a folder with a manifest.toml")
+        raise NotFound(
+            f"{folder} is no application: {FILE} is missing", remedy="an application is a folder with a manifest.toml"
+        )
     return _checked(Manifest, file)
 
 

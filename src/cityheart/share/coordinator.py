@@ -43,7 +43,9 @@ class Land(Protocol):
 class Coordinator:
     """Asks the sources of one city when they are due; relative paths in their options are below ``home``."""
 
-    def __init__(self, database: Database, land: Land, kinds: Iterable[ConnectorKind] | None, home: Path | None) -> None:
+    def __init__(
+        self, database: Database, land: Land, kinds: Iterable[ConnectorKind] | None, home: Path | None
+    ) -> None:
         self._database = database
         self._home = home
         self._land = land
@@ -99,7 +101,9 @@ class Coordinator:
         kind = self.kind(source.connector)
         with self._database.read() as conn:
             cursor = store.cursor_of(conn, source.id)
-        pull = Pull(source.id, source.options, cursor, self._database.clock.now(), self._known(source.id), self._home or Path())
+        pull = Pull(
+            source.id, source.options, cursor, self._database.clock.now(), self._known(source.id), self._home or Path()
+        )
         landed: list[Landed] = []
         try:
             for count, pulled in enumerate(kind.pull(pull), start=1):

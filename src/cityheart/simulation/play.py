@@ -43,7 +43,11 @@ class Playable(Protocol):
 
 
 def in_bulk(
-    city: Playable, source: str, groups: Iterable[Sequence[Delivery]], until: datetime, progress: Callable[[datetime], None]
+    city: Playable,
+    source: str,
+    groups: Iterable[Sequence[Delivery]],
+    until: datetime,
+    progress: Callable[[datetime], None],
 ) -> None:
     """Play ``groups`` of deliveries as fast as the city takes them, then on to ``until``."""
     for number, group in enumerate(groups, start=1):

@@ -24,7 +24,9 @@ __all__ = ["PEOPLE", "Staff"]
 _RULES = Path(__file__).parent / "staff.toml"
 
 PEOPLE: Mapping[str, Actor] = {
-    "officer": Actor("user:sim-officer", text("值班长（模拟）", "Duty officer (simulated)"), None, frozenset({"duty_officer"})),
+    "officer": Actor(
+        "user:sim-officer", text("值班长（模拟）", "Duty officer (simulated)"), None, frozenset({"duty_officer"})
+    ),
     "coordinator": Actor(
         "user:sim-coordinator", text("协调员（模拟）", "Coordinator (simulated)"), None, frozenset({"coordinator"})
     ),

@@ -433,10 +433,7 @@ def table(played: Played, used: Sequence[float]) -> list[str]:
     for one in episodes(found):
         reached = colours[one.reached] if one.reached else "none"
         at = f"{one.reached_at:%Y-%m-%dT%H:%M}" if one.reached_at else "—"
-        lines.append(
-            f"| {one.first} … {one.last} | {colours[one.wanted]} | {reached} | {at} "
-            f"| {one.hours_before} h |"
-        )
+        lines.append(f"| {one.first} … {one.last} | {colours[one.wanted]} | {reached} | {at} | {one.hours_before} h |")
     lines += [
         "",
         "| days | heavy | not warned | warned | in vain | of these beside a heavy day |",
@@ -476,7 +473,9 @@ def main() -> None:
     if sys.argv[1:] == ["--table"]:
         sys.stdout.write("\n".join(table(played, used)) + "\n")
     else:
-        sys.stdout.write(json.dumps(judgement(played, used), ensure_ascii=False, indent=1, default=datetime.isoformat) + "\n")
+        sys.stdout.write(
+            json.dumps(judgement(played, used), ensure_ascii=False, indent=1, default=datetime.isoformat) + "\n"
+        )
 
 
 if __name__ == "__main__":
