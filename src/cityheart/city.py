@@ -12,13 +12,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from cityheart.account.service import Account
+from cityheart.command.duty.service import Duty
 from cityheart.command.service import Command
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
 from cityheart.kernel import events, migrate
 from cityheart.kernel.actors import Actor
+from cityheart.kernel.calendar import Calendar
 from cityheart.kernel.clock import Clock, SystemClock, VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid, NotFound
@@ -30,6 +33,7 @@ from cityheart.kernel.text import Text
 from cityheart.sdk.application import App, load
 from cityheart.sdk.pages import Pages
 from cityheart.serve.service import Serve
+from cityheart.share import departments
 from cityheart.share.models import Delivery, Landed
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
@@ -97,6 +101,8 @@ class City:
         self.command = Command(self.database, settings.home / "files")
         self.account = Account(self.database)
         self.serve = Serve(self.database)
+        self.calendar = Calendar.load(settings.home)
+        self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
         self.apps: list[App] = []
         self.participants: list[Participant] = []
         self.playing: dict[str, object] | None = None
@@ -167,7 +173,13 @@ class City:
         self.apps = list(applications(self.settings) if apps is None else apps)
         for app in self.apps:
             self.share.register(app.departments, app.datasets, app.sources)
-        titles = self.share.department_titles()
+        listed = self.settings.home / departments.FILE
+        if listed.is_file():
+            self.share.register(departments.read(listed), (), ())
+        titles, below = self.share.department_titles(), self.share.departments_below()
+        self.serve.register_departments(below)
+        self.serve.register_deputies(self.duty.standing_in)
+        self.duty.register_departments(titles, below)
         self.command.register_units(titles)
         for app in self.apps:
             self.watch.register(app.detectors, app.alert_kinds)

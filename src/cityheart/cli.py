@@ -270,6 +270,7 @@ def add_user(
     role: Annotated[list[str], typer.Option(help="role; repeatable")],
     department: Annotated[str | None, typer.Option(help="code of the person's department")] = None,
     name: Annotated[str | None, typer.Option(help="the person's name")] = None,
+    email: Annotated[str | None, typer.Option(help="where orders are sent when the person is on duty")] = None,
 ) -> None:
     """Create an account; its password is printed once."""
     from cityheart.kernel.actors import Actor
@@ -284,7 +285,7 @@ def add_user(
             raise Invalid(
                 f"there is no department {department}", remedy=f"there are: {', '.join(sorted(known)) or 'none'}"
             )
-        city.serve.create(actor, username, password, name=text(shown, shown), department=department, roles=role)
+        city.serve.create(actor, username, password, name=text(shown, shown), department=department, roles=role, email=email)
     screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
 
 

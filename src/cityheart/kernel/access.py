@@ -1,6 +1,6 @@
 """Who may do what: permissions by role, default deny.
 
-A role grants a permission for the whole city or for the actor's own department only. Services call :func:`require`
+A role grants a permission for the whole city, or for the actor's own department and those below it only. Services call :func:`require`
 before a verb and put :func:`departments` into the WHERE clause of a list, so counts are trimmed like rows.
 """
 
@@ -137,7 +137,7 @@ def departments(actor: Actor, permission: str) -> frozenset[str] | None:
     if any(scopes):
         return None
     if scopes and actor.department is not None:
-        return frozenset({actor.department})
+        return actor.under | {actor.department}
     return frozenset()
 
 

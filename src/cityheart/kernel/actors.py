@@ -13,13 +13,16 @@ __all__ = ["Actor"]
 class Actor:
     """A person or a part of the system that acts.
 
-    ``department`` is the code of the department the person works for, ``None`` for the city as a whole.
+    ``department`` is the code of the department the person works for, ``None`` for the city as a whole; ``under`` are the
+    departments below it (a county's townships). ``deputy_for`` are the people whose place this one takes at present.
     """
 
     id: str
     name: Text
     department: str | None
     roles: frozenset[str]
+    under: frozenset[str] = frozenset()
+    deputy_for: tuple[str, ...] = ()
 
     @classmethod
     def system(cls, part: str) -> Actor:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock", "VirtualClock", "stopwatch"]
+__all__ = ["Clock", "StoreClock", "SystemClock", "VirtualClock", "stopwatch"]
+
+RENEWED_SECONDS = 5.0  # a store's clock is asked again after this; in between a worker counts on from its answer
 
 
 class Clock(Protocol):
@@ -46,6 +49,30 @@ class VirtualClock:
         """Move on to ``moment``; a moment already past leaves the clock where it is."""
         with self._lock:
             self._now = max(self._now, moment.astimezone(UTC))
+
+
+class StoreClock:
+    """The time of the store that all workers share, so that a machine whose clock is wrong acts at the right moment.
+
+    ``ask`` gives the store's present; every transaction brings it anew (:meth:`learn`). Between two answers the time is
+    counted on by the machine's stopwatch, which nobody can set.
+    """
+
+    def __init__(self, ask: Callable[[], datetime]) -> None:
+        self._ask = ask
+        self._known: tuple[float, datetime] | None = None  # stopwatch when the store said this
+
+    def learn(self, moment: datetime) -> datetime:
+        """Take in what the store has just said; returns it."""
+        self._known = (stopwatch(), moment.astimezone(UTC))
+        return self._known[1]
+
+    def now(self) -> datetime:
+        """The store's present, aware, UTC. Raises :class:`Unavailable` when it must be asked and does not answer."""
+        known, running = self._known, stopwatch()
+        if known is None or running - known[0] > RENEWED_SECONDS:
+            return self.learn(self._ask())
+        return known[1] + timedelta(seconds=running - known[0])
 
 
 def stopwatch() -> float:

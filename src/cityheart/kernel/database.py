@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from cityheart.kernel import events, outbox
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.clock import Clock
+from cityheart.kernel.clock import Clock, StoreClock, SystemClock
 from cityheart.kernel.errors import Conflict, Invalid, Unavailable
 from cityheart.kernel.events import Event
 from cityheart.kernel.ids import Ids
@@ -41,6 +41,10 @@ command_table = sa.Table(
 
 _COMMAND = sa.select(command_table).where(command_table.c.id == sa.bindparam("of"))
 _REMEMBER = command_table.insert()
+_TIME = sa.select(sa.func.clock_timestamp())
+_ALONE = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(sa.bindparam("of"))), sa.func.clock_timestamp())
+_UNDONE = {"40001", "40P01"}  # PostgreSQL undid the transaction for the sake of another; it may be tried again
+_TRIES = 3
 
 
 class Work:
@@ -53,6 +57,7 @@ class Work:
         self.now = now
         self.ids = database.ids
         self.stream_heads: dict[str, tuple[int, str]] = {}
+        self.posted = 0  # messages put into the outbox
 
     def emit(self, stream: str, type: str, data: Mapping[str, object]) -> Event:
         """Append a hash-chained event to ``stream`` in this transaction."""
@@ -65,12 +70,14 @@ class Work:
     def post(self, key: str, topic: str, payload: Mapping[str, object]) -> None:
         """Put a message into the outbox in this transaction; a key already there is not put twice."""
         outbox.post(self, key, topic, payload)
+        self.posted += 1
 
 
 class Database:
     """The operational store behind a SQLAlchemy URL.
 
-    Raises :class:`Invalid` for a URL that is neither SQLite nor PostgreSQL.
+    On PostgreSQL a live city's time is the store's own: a :class:`SystemClock` that is handed over is replaced, see
+    :attr:`clock`. Raises :class:`Invalid` for a URL that is neither SQLite nor PostgreSQL.
     """
 
     def __init__(self, url: str, clock: Clock, ids: Ids) -> None:
@@ -88,6 +95,10 @@ class Database:
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
         )
+        if self.dialect == "postgresql" and isinstance(clock, SystemClock):
+            self.clock = StoreClock(self._time)
+            ids.follow(self.clock)
+        self.bell = threading.Condition()  # rung when messages were posted through this object
         # SQLite has one writer: threads of this process queue here instead of polling the file's lock
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         if self.dialect == "sqlite":
@@ -100,10 +111,32 @@ class Database:
             )
 
     @contextmanager
-    def work(self, actor: Actor) -> Iterator[Work]:
-        """One transaction on behalf of ``actor``: committed on exit, rolled back on an exception."""
-        with self._writer, self.connect() as conn, conn.begin():
-            yield Work(self, conn, actor, self.clock.now())
+    def work(self, actor: Actor, *, alone: str | None = None) -> Iterator[Work]:
+        """One transaction on behalf of ``actor``: committed on exit, rolled back on an exception.
+
+        ``alone`` names what only one transaction at a time may be about. Raises :class:`Unavailable` when the store
+        goes away in the middle.
+        """
+        with self._writer, self.connect() as conn, _still_there(), conn.begin():
+            work = Work(self, conn, actor, self._begun(conn, alone))
+            yield work
+        if work.posted:
+            with self.bell:
+                self.bell.notify_all()
+
+    def _begun(self, conn: sa.Connection, alone: str | None) -> datetime:
+        """The moment the transaction stands for; on PostgreSQL after the lock is held, in one round trip."""
+        clock = self.clock
+        if self.dialect == "postgresql" and alone is not None:
+            moment = conn.execute(_ALONE, {"of": alone}).one()[1]
+        elif isinstance(clock, StoreClock):
+            moment = conn.execute(_TIME).scalar_one()
+        return clock.learn(moment) if isinstance(clock, StoreClock) else clock.now()
+
+    def _time(self) -> datetime:
+        with self.read() as conn:
+            moment: datetime = conn.execute(_TIME).scalar_one()
+        return moment
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -146,9 +179,18 @@ class Database:
         if not 8 <= len(command_id) <= 80:
             raise Invalid("a command id has 8 to 80 characters", remedy="send a fresh UUID with each click")
         digest = hashlib.sha256(canonical([actor.id, verb, payload]).encode()).hexdigest()
-        with self.work(actor) as work:
-            if self.dialect == "postgresql":
-                work.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(command_id))))
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._once(actor, command_id, verb, digest, do)
+            except sa.exc.OperationalError as error:
+                if not left or getattr(error.orig, "sqlstate", None) not in _UNDONE:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _once(
+        self, actor: Actor, command_id: str, verb: str, digest: str, do: Callable[[Work], dict[str, object]]
+    ) -> dict[str, object]:
+        with self.work(actor, alone=command_id) as work:
             row = work.conn.execute(_COMMAND, {"of": command_id}).one_or_none()
             if row is not None:
                 if row.digest != digest:
@@ -167,6 +209,19 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _still_there() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise Unavailable(
+            "the operational store went away in the middle of this; whether it was done is not known",
+            remedy="do the same again: the same click counts once",
+        ) from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -51,6 +51,10 @@ class Ids:
         self.rng = random.Random(seed if seed is not None else secrets.randbits(128))
         self._lock = threading.Lock()
 
+    def follow(self, clock: Clock) -> None:
+        """Take the time of new ids from ``clock`` from now on."""
+        self._clock = clock
+
     def new(self, kind: str) -> str:
         """A new id such as ``alert-01k9z…``: 48 bits of milliseconds, then 80 random bits; sorts by time."""
         milliseconds = int(self._clock.now().timestamp() * 1000)

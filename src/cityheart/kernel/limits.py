@@ -75,6 +75,11 @@ COLUMNS = 2_000  # columns of one delivery
 DOCUMENT_BYTES = 64 * 2**20  # a JSON array, XML file or workbook, which are read whole
 BATCH_CELLS = 4_000_000  # cells of a Parquet file looked at together
 ZIP_MEMBERS = 20_000  # files in one archive
+DUTY_SHIFTS = 100  # shifts of one department
+DUTY_PEOPLE = 200  # people of one shift
+DEPUTY_SPAN = timedelta(days=366)  # the longest time for which somebody stands in for somebody
+ROSTER_SPAN = timedelta(days=62)  # the longest period of a roster shown at once
+DEPARTMENTS_BYTES = 4 * 2**20  # a city's own list of departments
 ZIP_BYTES = 4 * 2**30  # all files of an archive unpacked
 ZIP_RATIO = 200  # unpacked size over packed size of one file; text packs 5 to 20 times
 

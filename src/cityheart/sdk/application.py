@@ -93,7 +93,7 @@ def load(folder: Path) -> App:
         title=manifest.app.title,
         description=manifest.app.description,
         folder=folder,
-        departments=tuple(Department(one.code, one.title, one.kind) for one in manifest.departments),
+        departments=tuple(Department(**one.model_dump()) for one in manifest.departments),
         contracts=contracts,
         sources=tuple(
             Source(one.id, one.department, one.title, one.connector, one.options, one.dataset, one.schedule)

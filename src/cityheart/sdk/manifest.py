@@ -75,6 +75,8 @@ class DepartmentDeclaration(_Declared):
     code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
     title: Words
     kind: str = "bureau"
+    parent: str | None = Field(default=None, description="code of the department it stands below")
+    level: Literal["city", "county", "township"] = "city"
 
 
 class SourceDeclaration(_Declared):

@@ -34,6 +34,7 @@ class NewAccount(BaseModel):
     name: Text
     department: str | None = None
     roles: list[str]
+    email: str | None = Field(default=None, max_length=254)
 
 
 def router(serve: Serve, department_titles: Mapping[str, Text], *, secure: bool) -> APIRouter:
@@ -48,6 +49,8 @@ def router(serve: Serve, department_titles: Mapping[str, Text], *, secure: bool)
                 "department": actor.department,
                 "department_title": department_titles.get(actor.department or ""),
                 "roles": sorted(actor.roles),
+                "under": sorted(actor.under),
+                "deputy_for": list(actor.deputy_for),
                 "permissions": permissions(actor),
             }
         }
@@ -64,7 +67,7 @@ def router(serve: Serve, department_titles: Mapping[str, Text], *, secure: bool)
             secure=secure,
             path="/",
         )
-        return session(opened.account.actor())
+        return session(serve.acting(opened.account))
 
     @routes.get("/session", summary="Who is signed in")
     def who(request: Request) -> dict[str, object]:
@@ -94,6 +97,7 @@ def router(serve: Serve, department_titles: Mapping[str, Text], *, secure: bool)
             name=body.name,
             department=body.department,
             roles=body.roles,
+            email=body.email,
         ).json()
 
     @routes.post("/accounts/{username}/block", summary="Block an account", status_code=204)

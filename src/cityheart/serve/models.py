@@ -22,6 +22,7 @@ class Account:
     roles: frozenset[str]
     created_at: datetime
     blocked_at: datetime | None
+    email: str | None = None
 
     def actor(self) -> Actor:
         """The person as an actor."""
@@ -37,6 +38,7 @@ class Account:
             "roles": sorted(self.roles),
             "created_at": self.created_at,
             "blocked_at": self.blocked_at,
+            "email": self.email,
         }
 
 

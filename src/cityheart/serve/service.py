@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import argon2
@@ -23,6 +24,7 @@ from cityheart.serve.models import Account, Session
 
 __all__ = ["Serve"]
 
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,59}")
 
 
@@ -37,26 +39,48 @@ class Serve:
         self._database = database
         self._wall = wall or SystemClock()
         self._hasher = argon2.PasswordHasher()
+        self._below: Mapping[str, frozenset[str]] = {}
+        self._stands_in: Callable[[str], Iterable[str]] = lambda account_id: ()
+
+    def register_departments(self, below: Mapping[str, frozenset[str]]) -> None:
+        """Make known which departments stand below which: whoever works for one also works for those below it."""
+        self._below = dict(below)
+
+    def register_deputies(self, stands_in: Callable[[str], Iterable[str]]) -> None:
+        """Make known in whose place somebody acts: ``stands_in(account id)`` gives the ids of the absent."""
+        self._stands_in = stands_in
 
     @cached_property
     def _nobody(self) -> str:
         return self._hasher.hash(secrets.token_hex(16))  # checked for unknown names, so that they take as long
 
     def create(
-        self, actor: Actor, username: str, password: str, *, name: Text, department: str | None, roles: Iterable[str]
+        self,
+        actor: Actor,
+        username: str,
+        password: str,
+        *,
+        name: Text,
+        department: str | None,
+        roles: Iterable[str],
+        email: str | None = None,
     ) -> Account:
-        """Create an account. Raises :class:`Invalid` for a bad name, role or password, :class:`Conflict` if taken."""
+        """Create an account. Raises :class:`Invalid` for a bad name, role, address or password, :class:`Conflict` if taken."""
         require(actor, "user.manage")
         roles = frozenset(roles)
         if not _USERNAME.fullmatch(username):
             raise Invalid(f"{username!r} is not a user name", remedy="use 2 to 60 of a-z, 0-9, dot, dash, underscore")
         if unknown := roles - ROLES.keys() | roles & {"system"}:
             raise Invalid(f"no such role: {', '.join(sorted(unknown))}", remedy=f"one of {', '.join(sorted(ROLES))}")
+        if email is not None and _EMAIL.fullmatch(email) is None:
+            raise Invalid(f"{email!r} is not an e-mail address", remedy="write it as name@example.org")
         self._check_password(password)
         with self._database.work(actor) as work:
             if store.by_username(work.conn, username) is not None:
                 raise Conflict(f"{username} is taken", remedy="choose another name")
-            account = Account(derive("user", username), username, name, department, roles, self._wall.now(), None)
+            account = Account(
+                derive("user", username), username, name, department, roles, self._wall.now(), None, email
+            )
             store.write_account(work.conn, account, self._hasher.hash(password))
             work.emit(f"account:{account.id}", "account.created", {"username": username, "roles": roles})
         return account
@@ -106,7 +130,36 @@ class Serve:
         """Whose session the token is, ``None`` when it is unknown, expired, or its account blocked."""
         with self._database.read() as conn:
             account = store.session_account(conn, _digest(token), self._wall.now())
-        return None if account is None else account.actor()
+        return None if account is None else self.acting(account)
+
+    def acting(self, account: Account) -> Actor:
+        """The person as an actor with all that the person may do now, also below the own department and as a deputy.
+
+        A deputy has the roles of those for whom the deputy stands in, as far as they work for the same department or
+        for one above or below it: a role over a department is of no use elsewhere.
+        """
+        actor = account.actor()
+        under = self._below.get(actor.department or "", frozenset())
+        absent: list[Account] = []
+        if ids := list(self._stands_in(account.id)):
+            with self._database.read() as conn:
+                absent = store.accounts_by_id(conn, ids)
+        for other in absent:
+            if other.blocked_at is not None:
+                continue
+            whole = other.department is None
+            kin = other.department == actor.department or other.department in under
+            above = actor.department in self._below.get(other.department or "", frozenset())
+            if whole or kin or above:
+                department = other.department if whole or above else actor.department
+                under |= self._below.get(department or "", frozenset())
+                actor = replace(
+                    actor,
+                    department=department,
+                    roles=actor.roles | other.roles,
+                    deputy_for=(*actor.deputy_for, other.id),
+                )
+        return replace(actor, under=under)
 
     def sign_out(self, token: str) -> None:
         """End the session."""
@@ -118,6 +171,15 @@ class Serve:
         require(actor, "user.manage")
         with self._database.read() as conn:
             return store.list_accounts(conn)
+
+    def people(self, ids: Iterable[str]) -> dict[str, Account]:
+        """The accounts of these ids, for other parts of the system; who is unknown is left out."""
+        with self._database.read() as conn:
+            return {account.id: account for account in store.accounts_by_id(conn, list(ids))}
+
+    def person(self, username: str) -> Account:
+        """The account of this user name, for other parts of the system. Raises :class:`NotFound`."""
+        return self._find(username)[0]
 
     def empty(self) -> bool:
         """Whether nobody has an account yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from cityheart.kernel.schema import Json, UtcDateTime, metadata
 from cityheart.serve.models import Account
 
 __all__ = [
+    "accounts_by_id",
     "block",
     "by_username",
     "close_session",
@@ -34,6 +36,7 @@ account_table = sa.Table(
     sa.Column("password_hash", sa.String(200), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("blocked_at", UtcDateTime, nullable=True),
+    sa.Column("email", sa.String(254), nullable=True),
 )
 
 session_table = sa.Table(
@@ -56,7 +59,9 @@ failure_table = sa.Table(
 
 
 def _account(row: sa.Row[tuple[object, ...]]) -> Account:
-    return Account(row.id, row.username, row.name, row.department, frozenset(row.roles), row.created_at, row.blocked_at)
+    return Account(
+        row.id, row.username, row.name, row.department, frozenset(row.roles), row.created_at, row.blocked_at, row.email
+    )
 
 
 def write_account(conn: sa.Connection, account: Account, password_hash: str) -> None:
@@ -70,6 +75,7 @@ def write_account(conn: sa.Connection, account: Account, password_hash: str) -> 
             roles=sorted(account.roles),
             password_hash=password_hash,
             created_at=account.created_at,
+            email=account.email,
         )
     )
 
@@ -78,6 +84,12 @@ def by_username(conn: sa.Connection, username: str) -> tuple[Account, str] | Non
     """The account with its password hash."""
     row = conn.execute(sa.select(account_table).where(account_table.c.username == username)).one_or_none()
     return None if row is None else (_account(row), row.password_hash)
+
+
+def accounts_by_id(conn: sa.Connection, ids: Sequence[str]) -> list[Account]:
+    """The accounts of these ids, by id."""
+    rows = conn.execute(sa.select(account_table).where(account_table.c.id.in_(ids)).order_by(account_table.c.id))
+    return [_account(row) for row in rows]
 
 
 def list_accounts(conn: sa.Connection) -> list[Account]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -39,7 +40,7 @@ def router(share: Share) -> APIRouter:
     def departments(request: Request) -> dict[str, object]:
         """Every department of the city."""
         _actor(request)
-        items = [{"code": each.code, "title": each.title, "kind": each.kind} for each in share.departments()]
+        items = [asdict(each) for each in share.departments()]
         return {"items": items, "total": len(items), "next": None}
 
     @routes.get("/sources")

@@ -23,16 +23,23 @@ __all__ = [
     "SourceState",
 ]
 
+Level = Literal["city", "county", "township"]
 SourceState = Literal["ok", "late", "failing", "refused", "idle"]
 
 
 @dataclass(frozen=True)
 class Department:
-    """A department of the city by its code; `kind` is what sort it is (bureau, district, service …)."""
+    """A department of the city by its code; `kind` is what sort it is (bureau, district, service …).
+
+    `level` is where it stands: of the city, of a county (district), of a township (street); `parent` the department it
+    stands below.
+    """
 
     code: str
     title: Text
     kind: str = "bureau"
+    parent: str | None = None
+    level: Level = "city"
 
 
 @dataclass(frozen=True)

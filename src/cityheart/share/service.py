@@ -29,6 +29,7 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from cityheart.kernel.text import Text, text
+from cityheart.share import departments as tree
 from cityheart.share import store
 from cityheart.share.check import codes_of
 from cityheart.share.connectors.base import ConnectorKind
@@ -91,6 +92,7 @@ class Share:
         """
         self._load()
         known = self._departments | {each.code: each for each in departments}
+        tree.check(known)
         tables = self._datasets | {each.name: each for each in datasets}
         for dataset in datasets:
             if dataset.owner not in known:
@@ -159,6 +161,10 @@ class Share:
     def department_titles(self) -> dict[str, Text]:
         """The title of every department by its code."""
         return {each.code: each.title for each in self.departments()}
+
+    def departments_below(self) -> dict[str, frozenset[str]]:
+        """For every department those that stand below it, at any depth."""
+        return tree.below(self.departments())
 
     def datasets(self) -> list[Dataset]:
         """Every dataset of the catalogue, by name."""

@@ -53,6 +53,8 @@ department_table = sa.Table(
     sa.Column("code", sa.String(80), primary_key=True),
     sa.Column("title", Json, nullable=False),
     sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("parent", sa.String(80), nullable=True),
+    sa.Column("level", sa.String(16), nullable=False, server_default="city"),
 )
 
 dataset_table = sa.Table(
@@ -219,7 +221,7 @@ class QuarantineRow:
 def catalogue(conn: sa.Connection) -> tuple[list[Department], list[Dataset], list[Source]]:
     """Everything registered, by code, name and id."""
     departments = [
-        Department(row.code, row.title, row.kind)
+        Department(row.code, row.title, row.kind, row.parent, row.level)
         for row in conn.execute(sa.select(department_table).order_by(department_table.c.code))
     ]
     datasets = [
@@ -231,7 +233,9 @@ def catalogue(conn: sa.Connection) -> tuple[list[Department], list[Dataset], lis
 
 def put_department(conn: sa.Connection, department: Department) -> None:
     """Add or change a department."""
-    values = {"title": department.title, "kind": department.kind}
+    values: dict[str, object] = {
+        "title": department.title, "kind": department.kind, "parent": department.parent, "level": department.level,
+    }  # fmt: skip
     _put(conn, department_table, {"code": department.code}, values, {})
 
 
