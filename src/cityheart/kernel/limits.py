@@ -39,7 +39,16 @@ UNITS_ESCALATE = 3  # a step passed on between this many departments goes to the
 EXTENSION = timedelta(days=90)  # furthest a due time may be moved at once
 RECEIPT_FILE_BYTES = 20 * 2**20  # one file of a receipt
 TASK_FILES = 50  # files of one round of a task
+RUN_LEFT_LONGEST = timedelta(minutes=10)  # between two tries of a run that this program cannot carry on
 TIMERS_FIRED = 10_000  # timers fired by one tick; the rest is due at the next
+
+# Plans that are drawn, and drafts
+DRAWING_BYTES = 2 * 2**20  # one BPMN file
+DRAWING_ELEMENTS = 20_000  # XML elements of one BPMN file, those of its picture included
+DRAWING_DEPTH = 40  # elements within elements of a BPMN file
+PROBLEMS_SHOWN = 200  # problems told of one draft; the rest is counted
+DRAFT_REVISIONS = 1_000  # times one draft can be saved
+DRAFTS_OPEN = 500  # drafts not yet published or withdrawn
 
 # Lake
 LAKE_ROW_GROUP = 10_000  # rows of one row group: small enough that a box in space and time reads few rows
