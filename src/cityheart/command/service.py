@@ -19,11 +19,12 @@ from cityheart.command.engine import Act, Transition
 from cityheart.command.expression import Value
 from cityheart.command.files import FileStore
 from cityheart.command.models import File, Incident, Plan, Receipt, Run, Task
+from cityheart.command.worker import Firing, PlanUnknown
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Invalid, NotFound, TooMany
+from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem, TooMany
 from cityheart.kernel.events import Event, Subscription, deliver, read
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
@@ -31,7 +32,6 @@ from cityheart.kernel.text import Text, text
 __all__ = ["Command"]
 
 _SPEC = {"id", "alert_id", "title", "kind", "level", "parameters"}
-_TICK_INSTANTS = 100  # moments of runs handled in one transaction of a tick
 
 
 class Command:
@@ -42,6 +42,7 @@ class Command:
         self._units: dict[str, Text] = {}
         self._plans: dict[str, Plan] = {}
         self._alerts_read = 0
+        self.firing = Firing(database, self._catch_up)
         self.files = FileStore(files)
         self.subscription = Subscription("command", frozenset({"alert.ended"}), self._alert_ended)
 
@@ -251,7 +252,6 @@ class Command:
         incident = store.find_incident(work.conn, alert_id=alert_id)
         if incident is None:
             return
-        store.only_ticker(work.conn, wait=True)
         incident = self._locked(work, incident.id)
         if incident.alert_over_at is None:
             store.save_incident(work.conn, replace(incident, alert_over_at=work.now))
@@ -405,38 +405,31 @@ class Command:
     def next_due(self) -> datetime | None:
         """When the next timer fires; ``None`` when nothing waits."""
         with self._database.read() as conn:
-            return store.next_due(conn)
+            return store.next_due(conn, self.firing.leaving())
 
     def tick(self, now: datetime) -> int:
         """Do all that is due up to and including ``now``, in order of time, each at its own moment; returns how many.
 
-        Level-triggered: what is due is read from the store, so a tick that comes late, twice or from another process
-        does the same. Also hears of alerts that ended.
+        Level-triggered: what is due is read from the store, so a tick that comes late, twice or from several processes
+        at once does the same. Also hears of alerts that ended.
         """
         with self._database.read() as conn:
             ended = store.alert_ended_after(conn, self._alerts_read)
-            due = store.due_run(conn, now) is not None
+            due = store.anything_due(conn, now)
         if ended:
             self._hear()
-        fired = 0
-        while due and fired < limits.TIMERS_FIRED:
-            done = self._fire_due(now)
-            fired, due = fired + done, done > 0
-        return fired
+        return self.firing.fire(now) if due else 0
 
-    def _fire_due(self, now: datetime) -> int:
-        fired = 0
-        with self._database.work(Actor.system("command")) as work:
-            if not store.only_ticker(work.conn):
-                return 0
-            for _ in range(_TICK_INSTANTS):
-                due = store.due_run(work.conn, now)
-                if due is None:
-                    break
-                self._locked(work, self._run(work, due[0]).incident)
-                transition = self._transition(work, self._run(work, due[0]))
-                fired += transition.catch_up(due[1])
-                self._write(work, transition)
+    def _catch_up(self, work: Work, due: store.Due) -> int:
+        """Fire what is due in a run at ``due.at``; its incident is held. Raises :class:`PlanUnknown`."""
+        run = self._run(work, due.run)
+        try:
+            self.plan(run.plan)
+        except Problem as problem:
+            raise PlanUnknown(problem.detail) from problem
+        transition = self._transition(work, run)
+        fired = transition.catch_up(due.at)
+        self._write(work, transition)
         return fired
 
     def _hear(self) -> None:

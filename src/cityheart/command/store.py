@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,14 @@ from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.events import event_table, subscription_table
 
 __all__ = [
+    "NOTHING",
+    "Due",
+    "Leaving",
     "add_file",
     "add_receipt",
     "alert_ended_after",
+    "anything_due",
     "busy_run",
-    "due_run",
     "files_waiting",
     "find_incident",
     "find_run",
@@ -30,8 +33,8 @@ __all__ = [
     "late_by_incident",
     "lock_incident",
     "next_due",
-    "only_ticker",
     "open_incident",
+    "overdue",
     "plan",
     "plan_digest",
     "plans",
@@ -43,6 +46,7 @@ __all__ = [
     "save_run",
     "save_tasks",
     "seal_files",
+    "take_due",
     "task_counts",
     "tasks",
     "tasks_of",
@@ -171,11 +175,19 @@ _RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
 _RUN_LOCKED = _RUN.with_for_update()
 _TASK_BY_ID = sa.select(task_table).where(_TASK.id == sa.bindparam("id"))
 _NEXT_DUE = sa.select(sa.func.min(timer_table.c.fire_at))
-_DUE_RUN = (
-    sa.select(timer_table.c.run, timer_table.c.fire_at)
+_NEXT_DUE_OF = sa.select(sa.func.min(timer_table.c.fire_at)).join(run_table, run_table.c.id == timer_table.c.run)
+_ANY_DUE = sa.select(sa.literal(1)).where(timer_table.c.fire_at <= sa.bindparam("until")).limit(1)
+_TAKE_DUE = (
+    sa.select(timer_table.c.run, timer_table.c.fire_at, run_table.c.incident, run_table.c.plan)
+    .join(run_table, run_table.c.id == timer_table.c.run)
+    .join(incident_table, incident_table.c.id == run_table.c.incident)
     .where(timer_table.c.fire_at <= sa.bindparam("until"))
     .order_by(timer_table.c.fire_at, timer_table.c.run)
     .limit(1)
+    .with_for_update(of=incident_table, skip_locked=True)
+)
+_OVERDUE = sa.select(sa.func.count(), sa.func.min(timer_table.c.fire_at)).where(
+    timer_table.c.fire_at < sa.bindparam("before")
 )
 _ENDED = (
     sa.select(event_table.c.seq)
@@ -191,6 +203,27 @@ _DROP_TIMERS = timer_table.delete().where(
     timer_table.c.step == sa.bindparam("_step"),
     timer_table.c.round == sa.bindparam("_round"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The run whose timer is due first, and when."""
+
+    run: str
+    incident: str
+    plan: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Runs by id and plans by digest that are passed over."""
+
+    runs: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+
+
+NOTHING = Leaving()
 
 
 def _insert_new(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
@@ -413,9 +446,10 @@ def save_tasks(conn: sa.Connection, changed: Iterable[Task], known: Iterable[str
         conn.execute(timer_table.insert(), due)
 
 
-def next_due(conn: sa.Connection) -> datetime | None:
-    """When the next timer fires."""
-    moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
+def next_due(conn: sa.Connection, leaving: Leaving = NOTHING) -> datetime | None:
+    """When the next timer fires, of all but those that are left."""
+    statement = _NEXT_DUE if leaving == NOTHING else _passing(_NEXT_DUE_OF, leaving)
+    moment: datetime | None = conn.execute(statement).scalar()
     return moment
 
 
@@ -429,22 +463,32 @@ def heard(conn: sa.Connection, subscription: str) -> int:
     return conn.execute(_HEARD, {"name": subscription}).scalar() or 0
 
 
-def due_run(conn: sa.Connection, until: datetime) -> tuple[str, datetime] | None:
-    """The run whose timer is due first, up to and including ``until``, and when."""
-    row = conn.execute(_DUE_RUN, {"until": until}).one_or_none()
-    return None if row is None else (row.run, row.fire_at)
+def anything_due(conn: sa.Connection, until: datetime) -> bool:
+    """Whether any timer is due up to and including ``until``."""
+    return conn.execute(_ANY_DUE, {"until": until}).first() is not None
 
 
-def only_ticker(conn: sa.Connection, *, wait: bool = False) -> bool:
-    """Whether this transaction is the only one that may hold several incidents; with ``wait`` it will be.
+def take_due(conn: sa.Connection, until: datetime, leaving: Leaving = NOTHING) -> Due | None:
+    """The run that is due first and whose incident nobody else holds; the incident is held until the transaction ends.
 
-    Everybody else holds one incident at a time, so nobody can wait for somebody who waits for them.
+    A transaction that takes several incidents in this way waits for none of them, so nobody can wait for it in a circle.
     """
-    if conn.dialect.name == "sqlite":
-        return True
-    take = sa.func.pg_advisory_xact_lock if wait else sa.func.pg_try_advisory_xact_lock
-    answer = conn.execute(sa.select(take(sa.func.hashtext("command.tick")))).scalar()
-    return wait or bool(answer)
+    row = conn.execute(_passing(_TAKE_DUE, leaving), {"until": until}).first()
+    return None if row is None else Due(row.run, row.incident, row.plan, row.fire_at)
+
+
+def overdue(conn: sa.Connection, before: datetime) -> tuple[int, datetime | None]:
+    """How many timers should have fired before ``before``, and the oldest of them."""
+    row = conn.execute(_OVERDUE, {"before": before}).one()
+    return row[0], row[1]
+
+
+def _passing(statement: sa.Select[Any], leaving: Leaving) -> sa.Select[Any]:
+    if leaving.runs:
+        statement = statement.where(timer_table.c.run.not_in(leaving.runs))
+    if leaving.plans:
+        statement = statement.where(run_table.c.plan.not_in(leaving.plans))
+    return statement
 
 
 def _values(task: Task) -> dict[str, Any]:

@@ -25,7 +25,9 @@ from cityheart.kernel.events import Event
 from cityheart.kernel.ids import Ids
 from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
 
-__all__ = ["Database", "Json", "UtcDateTime", "Work", "metadata"]
+__all__ = ["Database", "Json", "StoreFailure", "UtcDateTime", "Work", "metadata"]
+
+StoreFailure = sa.exc.OperationalError  # the store itself cannot go on (disk, locks), whoever asks
 
 command_table = sa.Table(
     "command",
@@ -89,7 +91,7 @@ class Database:
             raise Invalid("the database URL cannot be read", remedy="give sqlite:///FILE or postgresql://…") from None
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise Invalid(f"{parsed.get_backend_name()} is not supported", remedy="use SQLite or PostgreSQL")
-        self.clock = clock
+        self.clock: Clock = clock
         self.ids = ids
         self.appended = 0  # events appended through this object: unchanged means that nothing happened through it
         self.dialect: Literal["sqlite", "postgresql"] = (
