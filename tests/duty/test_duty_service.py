@@ -194,6 +194,13 @@ def test_a_shift_that_is_wrong_says_why(office: Office, more: dict[str, object],
         office.shift(unit, *people, **given)  # type: ignore[misc]
 
 
+def test_only_people_of_the_same_line_are_offered(office: Office) -> None:
+    offered = [row["username"] for row in office.duty.staff(office.who("li"), "rugao-baipu")]
+    assert offered == ["boss", "li", "sun", "vice", "wu"]
+    with pytest.raises(Forbidden):
+        office.duty.staff(office.who("li"), "ecology")
+
+
 def test_a_roster_is_shown_for_a_while_only(office: Office) -> None:
     now = office.clock.now()
     for until in (now, now - DAY, now + limits.ROSTER_SPAN + DAY):

@@ -177,6 +177,17 @@ class Serve:
         with self._database.read() as conn:
             return {account.id: account for account in store.accounts_by_id(conn, list(ids))}
 
+    def staff(self, departments: Iterable[str] | None) -> list[Account]:
+        """Who works for these departments (``None``: for any, or for the city) and is not blocked, for other parts."""
+        wanted = None if departments is None else set(departments)
+        with self._database.read() as conn:
+            accounts = store.list_accounts(conn)
+        return [
+            account
+            for account in accounts
+            if account.blocked_at is None and (wanted is None or account.department in wanted)
+        ]
+
     def person(self, username: str) -> Account:
         """The account of this user name, for other parts of the system. Raises :class:`NotFound`."""
         return self._find(username)[0]

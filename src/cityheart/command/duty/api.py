@@ -79,6 +79,11 @@ def router(duty: Duty) -> APIRouter:
     ) -> dict[str, object]:
         return duty.roster(request.state.actor, unit, since, until)
 
+    @routes.get("/staff", summary="Who may be put on the roster of a department")
+    def staff(request: Request, unit: str) -> dict[str, object]:
+        items = duty.staff(request.state.actor, unit)
+        return {"items": items, "total": len(items), "next": None}
+
     @routes.post("/shifts", summary="Set a shift")
     def set_shift(request: Request, order: ShiftOrder) -> dict[str, object]:
         given = order.model_dump(mode="json", exclude={"command_id"}, exclude_none=True)

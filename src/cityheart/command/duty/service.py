@@ -31,6 +31,11 @@ class Person(Protocol):
         ...
 
     @property
+    def username(self) -> str:
+        """What the person signs in as."""
+        ...
+
+    @property
     def name(self) -> Text:
         """What the person is called."""
         ...
@@ -53,6 +58,10 @@ class Person(Protocol):
 
 class People(Protocol):
     """Who there is; the accounts have it."""
+
+    def staff(self, departments: Iterable[str] | None) -> Sequence[Person]:
+        """Who works for these departments, or for any."""
+        ...
 
     def people(self, ids: Iterable[str]) -> Mapping[str, Person]:
         """The accounts of these ids."""
@@ -290,6 +299,22 @@ class Duty:
                 "to": row.until, "reason": row.reason,
             }
             for row in rows
+        ]  # fmt: skip
+
+    def staff(self, actor: Actor, unit: str) -> list[dict[str, object]]:
+        """Who may be put on the roster of ``unit``: those who work for it, below it, or in the same line above it."""
+        require(actor, "duty.manage", unit)
+        above = {each for each, below in self._below.items() if unit in below}
+        line = {unit, *above, *self._below.get(unit, ())}
+        found = [
+            person for person in self._people.staff(None) if person.department is None or person.department in line
+        ]
+        return [
+            {
+                "id": person.id, "username": person.username, "name": person.name, "department": person.department,
+                "reachable": person.email is not None,
+            }
+            for person in found
         ]  # fmt: skip
 
     def shown(self, rows: Sequence[OnDuty]) -> list[dict[str, object]]:
