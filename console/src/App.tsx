@@ -16,6 +16,7 @@ const Tasks = lazy(() => import("./pages/Tasks"));
 const TaskPage = lazy(() => import("./pages/TaskPage"));
 const Scores = lazy(() => import("./pages/Scores"));
 const Sources = lazy(() => import("./pages/Sources"));
+const DutyPage = lazy(() => import("./duty/DutyPage"));
 const SourcePage = lazy(() => import("./pages/SourcePage"));
 
 export function App() {
@@ -67,6 +68,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/scores" component={Scores} />
               <Route path="/sources" component={Sources} />
               <Route path="/sources/:id" component={SourcePage} />
+              <Route path="/duty" component={DutyPage} />
               <Route path="/">
                 <Redirect to={home(session)} replace />
               </Route>

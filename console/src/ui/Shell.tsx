@@ -25,6 +25,7 @@ const PLACES: Place[] = [
   { path: "/tasks", also: "/tasks", title: "nav.tasks", permission: "task.read", icon: TaskIcon },
   { path: "/scores", also: "/scores", title: "nav.scores", permission: "score.read", icon: ScoreIcon },
   { path: "/sources", also: "/sources", title: "nav.sources", permission: "source.read", icon: SourceIcon },
+  { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];
 
 const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
@@ -163,7 +164,18 @@ function User({ session }: { session: Session }) {
   );
 }
 
-const ROLES = ["duty_officer", "coordinator", "clerk", "steward", "analyst", "mayor", "admin", "system"] as const;
+const ROLES = [
+  "duty_officer",
+  "coordinator",
+  "clerk",
+  "steward",
+  "analyst",
+  "mayor",
+  "inspector",
+  "operator",
+  "admin",
+  "system",
+] as const;
 const isRole = (role: string): role is (typeof ROLES)[number] => (ROLES as readonly string[]).includes(role);
 
 function LinkBanner() {
