@@ -24,14 +24,43 @@ LIVE_CLIENTS = 500  # WebSocket connections at once
 
 # Outbox
 OUTBOX_LEASE = timedelta(seconds=60)  # how long a relay may hold a claimed message
-OUTBOX_ATTEMPTS = 12  # then the message waits for a person
+OUTBOX_SENDING = timedelta(seconds=30)  # of one relay's turn; what is not begun by then waits for the next
+OUTBOX_FIRST = timedelta(seconds=5)  # wait after a message's first failure; doubles with each further one
+OUTBOX_LONGEST = timedelta(hours=1)  # between two tries of a message, however often it failed
+OUTBOX_ATTEMPTS = 24  # about fifteen hours; then the message waits for a person
+OUTBOX_REASON_CHARS = 500  # kept of the reason why a message did not leave
+CHANNELS = 50  # channels of one city
+CHANNEL_SECONDS = 10.0  # one answer of a mail server or a webhook's receiver
+CHANNEL_LETTERS = 10  # letters or calls of one turn of a mail or webhook channel
+WEBHOOK_ANSWER_BYTES = 64 * 2**10  # read of the answer of a webhook's receiver
 
 # Command
 PLAN_BYTES = 512 * 1024  # one plan as YAML or JSON
 PLAN_STEPS = 200  # steps of one plan
+PLAN_ITEMS = 200  # items of a list: of a parameter, of a step that is done for each
+RUN_STEPS = 1_000  # steps of one run, once for each item of their lists
+RUN_PATCHES = 200  # changes of one run by its commander
+VARIABLE_CHARS = 1_000  # of a text that a form or a decision leaves in a run
 PLAN_RUNGS = 10  # rungs of one step's escalation ladder
 CONDITION_CHARS = 500  # one `when` of a step
 CONDITION_DEPTH = 20  # brackets within brackets of a `when`
+CONDITION_CASES = 5_000  # combinations of values tried to prove that a `when` can never hold
+FORM_BYTES = 64 * 2**10  # one form of a receipt as JSON
+FORM_SCHEMA_BYTES = 16 * 2**10  # what a plan says of one form
+FORM_SCHEMA_DEPTH = 8  # parts within parts of a form
+FORM_PATTERN_CHARS = 200  # one pattern of a form's text
+FORM_ERRORS = 50  # mistakes of one form told at once
+PLACE_METRES = 100_000  # accuracy of a place; worse is no place
+ACTS_TOGETHER = 200  # acts of one queue that a phone sends
+DECISION_BYTES = 2**20  # one model of decision tables as DMN or YAML
+DECISION_TABLES = 100  # decisions of one model
+DECISION_RULES = 1_000  # rules of one table
+DECISION_COLUMNS = 50  # inputs or outputs of one table
+DECISION_CELLS = 20_000  # cells of one model
+DECISION_CELL_CHARS = 2_000  # one cell or expression
+DECISION_DEPTH = 40  # elements within elements of a DMN file
+DECISION_PROBLEMS = 50  # problems of one model that are told at once
+DECISION_PIECES = 50_000  # pieces of a table looked at in the search for inputs that no rule covers
 TASK_ROUNDS = 20  # rounds of one step: rework, returns and reassignments together
 REWORK_ROUNDS = 5  # rounds of rework when a plan names no loop_guard
 REWORK_ESCALATES = 3  # a step redone this often goes to the coordinator's desk by itself
@@ -120,3 +149,12 @@ CIRCUIT_FAILURES = 5  # failures in a row after which only one trial is made eac
 LAYER_FEATURES = 20_000  # points of a layer handed out at once
 SERIES_HOURS = 24 * 366  # of one series
 SERIES_POINTS = 50_000  # points of a series or rows of a panel
+
+# Account
+FORMULA_TERMS = 50  # terms of a formula, deductions of a term
+APPEAL_WITHIN = timedelta(days=366)  # longest time for appeals that a formula may give
+SCORES_TAIL_EVENTS = 50_000  # events of tasks read since the columns were last sorted and kept
+FLAG_TASKS = 50  # tasks shown with a flag
+HISTORY_BYTES = 64 * 2**20  # a file of closed cases of another system, unpacked
+HISTORY_ROWS = 500_000  # its rows
+HISTORY_CASES = 200  # cases taken in by one transaction
