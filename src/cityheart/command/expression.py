@@ -11,17 +11,20 @@ Grammar::
 
 from __future__ import annotations
 
+import itertools
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+from cityheart.command.models import Value
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid
 
-__all__ = ["Expression", "Value", "parse"]
+__all__ = ["Expression", "Value", "parse", "renamed"]
 
-Value = bool | int | float | str | list["Value"]
 Evaluate = Callable[[Mapping[str, Value]], Value]
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|'([^']*)'|([A-Za-z_][A-Za-z0-9_]*)|(==|!=|<=|>=|<|>|\(|\)|\[|\]|,|-))")
@@ -34,16 +37,22 @@ _COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
     ">=": lambda a, b: _number(a) >= _number(b),
     "in": lambda a, b: a in _list(b),
 }
+_WORD = re.compile(r"('[^']*')|[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed condition: its source, the names it reads, and how to evaluate it."""
+    """A parsed condition: its source, the names it reads, the values it compares with, and how to evaluate it.
+
+    ``simple`` says that every comparison is of a name with written values.
+    """
 
     source: str
     names: frozenset[str]
     evaluate: Evaluate
+    literals: tuple[Value, ...] = ()
+    simple: bool = True
 
     def holds(self, context: Mapping[str, Value]) -> bool:
         """Whether the condition is true in ``context``. Raises :class:`Invalid` when it is not true or false."""
@@ -52,7 +61,48 @@ class Expression:
             raise Invalid(f"the condition {self.source!r} is neither true nor false", remedy="compare with ==, <, in …")
         return value
 
+    def never(self, kinds: Mapping[str, object]) -> bool:
+        """Whether the condition is proven to hold for no values of its names.
 
+        ``kinds`` gives for a name a list of all its values, or ``bool``, ``float``, ``str``, or nothing when any value
+        may come. ``False`` means only that there is no proof.
+        """
+        domains = {name: _domain(kinds.get(name), self.literals) for name in sorted(self.names)}
+        if not self.simple or math.prod(map(len, domains.values())) > limits.CONDITION_CASES:
+            return False
+        for values in itertools.product(*domains.values()):
+            try:
+                if self.holds(dict(zip(domains, values, strict=True))):
+                    return False
+            except Invalid:
+                continue  # values that cannot be compared
+        return True
+
+
+def _domain(kind: object, literals: tuple[Value, ...]) -> list[Value]:
+    """One value for every way in which a name of this kind can stand to the literals."""
+    if isinstance(kind, list):
+        return kind
+    numbers = sorted({each for each in literals if isinstance(each, (int, float)) and not isinstance(each, bool)})
+    texts = [each for each in literals if isinstance(each, str)]
+    found: list[Value] = []
+    if kind in (None, float):
+        between: list[Value] = [(a + b) / 2 for a, b in itertools.pairwise(numbers)]
+        outside: list[Value] = [numbers[0] - 1, numbers[-1] + 1] if numbers else [0]
+        found += [*numbers, *between, *outside]
+    if kind in (None, str):
+        found += [*dict.fromkeys(texts), "".join(texts) + "x"]
+    if kind in (None, bool):
+        found += [False, True]
+    return found
+
+
+def renamed(source: str, names: Mapping[str, str]) -> str:
+    """The condition with other names in place of those given; texts in quotes stay."""
+    return _WORD.sub(lambda match: match[1] or names.get(match[0], match[0]), source)
+
+
+@lru_cache(maxsize=4096)
 def parse(source: str) -> Expression:
     """Read a condition. Raises :class:`Invalid` naming the place that cannot be read."""
     if len(source) > limits.CONDITION_CHARS:
@@ -61,7 +111,7 @@ def parse(source: str) -> Expression:
     evaluate = reading.either(0)
     if reading.peek() is not None:
         raise reading.error(f"{reading.peek()!r} is not expected")
-    return Expression(source, frozenset(reading.names), evaluate)
+    return Expression(source, frozenset(reading.names), evaluate, tuple(reading.literals), reading.simple)
 
 
 class _Reading:
@@ -70,6 +120,9 @@ class _Reading:
         self.tokens = list(self._tokens())
         self.position = 0
         self.names: set[str] = set()
+        self.literals: list[Value] = []
+        self.read: list[str] = []  # names, in the order they are read
+        self.simple = True
 
     def _tokens(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -122,16 +175,25 @@ class _Reading:
         return self.comparison(depth)
 
     def comparison(self, depth: int) -> Evaluate:
+        before = len(self.read)
         left = self.operand(depth)
+        reads = len(self.read) > before
         if self.peek() == "not" and self.peek(1) == "in":
             self.position += 2
-            outside = self.operand(depth)
+            outside = self.right(depth, reads)
             return lambda context: left(context) not in _list(outside(context))
         sign = self.take(*_COMPARE)
         if sign is None:
             return left
-        compare, right = _COMPARE[sign], self.operand(depth)
+        compare, right = _COMPARE[sign], self.right(depth, reads or sign == "in")
         return lambda context: compare(left(context), right(context))
+
+    def right(self, depth: int, plain: bool) -> Evaluate:
+        """The operand on the right; where ``plain``, one that reads a name makes the condition hard to prove."""
+        before = len(self.read)
+        found = self.operand(depth)
+        self.simple = self.simple and not (plain and len(self.read) > before)
+        return found
 
     def operand(self, depth: int) -> Evaluate:
         if self.position >= len(self.tokens):
@@ -155,10 +217,12 @@ class _Reading:
         self.position += 1
         if kind == "number":
             number: Value = sign * (float(found) if "." in found else int(found))
+            self.literals.append(number)
             return lambda context: number
         if sign == -1:
             raise self.error("a minus sign stands before a number only")
         if kind == "string":
+            self.literals.append(found)
             return lambda context: found
         if kind == "sign" or (found in _WORDS and found not in ("true", "false")):
             raise self.error(f"{found!r} is not expected")
@@ -166,6 +230,7 @@ class _Reading:
             truth = found == "true"
             return lambda context: truth
         self.names.add(found)
+        self.read.append(found)
         return lambda context: _named(context, found)
 
     def close(self, bracket: str) -> None:

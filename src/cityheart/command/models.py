@@ -14,10 +14,15 @@ __all__ = [
     "OPEN",
     "ROLE_TITLES",
     "STATES",
+    "During",
+    "Each",
     "Evidence",
     "File",
     "Happened",
     "Incident",
+    "Item",
+    "Patch",
+    "Place",
     "Plan",
     "Receipt",
     "Run",
@@ -26,7 +31,10 @@ __all__ = [
     "Step",
     "Task",
     "Timer",
+    "Value",
 ]
+
+Value = bool | int | float | str | list["Value"]  # what parameters and variables of a run hold
 
 STATES = (
     "scheduled",
@@ -61,17 +69,51 @@ class RungRule:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a receipt must hold: at least ``min`` of ``kind`` (note, photo, form)."""
+    """What a receipt must hold: at least ``min`` of ``kind`` (note, photo, form, place).
+
+    ``schema`` says what a form holds, as JSON Schema (draft 2020-12, the part :mod:`cityheart.command.forms` knows).
+    """
 
     kind: str
     min: int
+    schema: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a list a step is done for: its value, the ending of its step's id, and a title where it has one."""
+
+    value: str
+    id: str
+    title: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A step that is done once for each item of ``items``, or of the parameter ``of``; in the step ``name`` is the item."""
+
+    name: str
+    items: tuple[Item, ...] = ()
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """A boundary timer: ``steps`` have been open for ``after``. With ``interrupt`` what is open of them is cancelled."""
+
+    steps: tuple[str, ...]
+    after: timedelta
+    interrupt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a plan. ``due`` and ``accept_within`` count from the task's dispatch.
 
-    ``verify_by`` is a department, or ``None``: the coordinator verifies.
+    ``does`` is ``task``, done by a department, or message, decide, wait, which the engine does by itself when the step
+    is released; these have no unit and no times. ``unit`` that begins with ``$`` names a parameter or a variable.
+    ``verify_by`` is a department, or ``None``: the coordinator verifies. In an effective plan ``origin_id`` is the step
+    of the plan it was made of, and ``bound`` what its ``each`` stands for.
     """
 
     id: str
@@ -87,11 +129,34 @@ class Step:
     verify_by: str | None
     when: str | None
     loop_guard: int
+    does: str = "task"
+    each: Each | None = None
+    during: During | None = None
+    clock: str = "elapsed"  # elapsed, working
+    sets: Mapping[str, str] = field(default_factory=dict)  # variable -> field of the form
+    clauses: tuple[str, ...] = ()
+    topic: str | None = None  # of a message
+    payload: Mapping[str, object] = field(default_factory=dict)  # of a message
+    table: str | None = None  # of a decision
+    decision: str | None = None  # the table's digest
+    inputs: Mapping[str, Value] = field(default_factory=dict)  # the table's input -> $name or a literal
+    outputs: tuple[str, ...] = ()  # variables the decision sets
+    bound: Mapping[str, Value] = field(default_factory=dict)
+    origin_id: str = ""
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the engine does it, not a department."""
+        return self.does != "task"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An immutable plan version; ``digest`` is the SHA-256 of ``canonical``, its one JSON spelling."""
+    """An immutable plan version; ``digest`` is the SHA-256 of ``canonical``, its one JSON spelling.
+
+    ``variables`` are set while a run goes on: by decisions, by forms, by interruptions. ``calls`` pins the plans whose
+    steps were taken in, by the id of the step that called them.
+    """
 
     name: str
     version: str
@@ -101,15 +166,33 @@ class Plan:
     levels: tuple[int, ...]
     valid_from: date | None
     valid_until: date | None
-    parameters: Mapping[str, bool | int | float | str]
+    parameters: Mapping[str, Value]
     steps: tuple[Step, ...]
     canonical: str
     digest: str
     by_id: Mapping[str, Step] = field(repr=False, compare=False)
+    variables: frozenset[str] = frozenset()
+    calls: Mapping[str, str] = field(default_factory=dict)
+    drawn: bool = False
 
     def step(self, id: str) -> Step:
         """The step ``id``; KeyError when there is none."""
         return self.by_id[id]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A commander's change of one run, never of its plan. ``op``: add (``spec``), skip, reassign (``unit``), extend (``due``)."""
+
+    number: int
+    op: str
+    step: str
+    reason: str
+    by: Mapping[str, object]
+    at: datetime
+    spec: Mapping[str, object] | None = None
+    unit: str | None = None
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +213,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One plan being carried out for one incident. ``moved_at`` is the moment of its newest event."""
+    """One plan being carried out for one incident. ``moved_at`` is the moment of its newest event.
+
+    ``context`` holds parameters, level and kind as they were at the start, ``variables`` what was set since. Runs begun
+    before there were variables have no context.
+    """
 
     id: str
     incident: str
@@ -140,6 +227,9 @@ class Run:
     closed_at: datetime | None = None
     superseded_by: str | None = None
     moved_at: datetime | None = None
+    context: Mapping[str, Value] = field(default_factory=dict)
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +248,9 @@ class Task:
 
     ``verify_by`` is the department that verifies the work, ``None`` for the coordinator. ``planned_at`` is ``None`` while
     it depends on predecessors that are not finished (``waits``). ``outcome`` says how a finished round ended: done, rework,
-    returned, reassigned, superseded, lifted, cancelled.
+    returned, reassigned, superseded, lifted, cancelled, not_needed, skipped, interrupted. ``does`` other than ``task`` is
+    the place of an automatic step. ``unit`` is empty until a decision names it. ``done_at`` is when the field officer says
+    that the work was done, by a phone's clock that was set right. ``satisfied``: yes, no, no_answer.
     """
 
     id: str
@@ -188,6 +280,10 @@ class Task:
     held_state: str | None = None
     held_at: datetime | None = None
     rungs: tuple[RungDue, ...] = ()
+    does: str = "task"
+    submitter: Mapping[str, object] | None = None
+    done_at: datetime | None = None
+    satisfied: str | None = None
 
     @property
     def over(self) -> bool:
@@ -226,8 +322,21 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was done: WGS84 degrees, and how many metres it may be off."""
+
+    lon: float
+    lat: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a department reported: by whom, when, a note, a form, files."""
+    """What a department reported: by whom, when, a note, a form, files, a place.
+
+    ``done_at`` is when the work was done by the phone's clock set right by ``clock_off``: the seconds it was behind the
+    city's when it sent (negative: ahead).
+    """
 
     id: str
     task: str
@@ -236,3 +345,6 @@ class Receipt:
     note: str
     form: Mapping[str, object] | None
     files: tuple[File, ...]
+    place: Place | None = None
+    done_at: datetime | None = None
+    clock_off: float | None = None
