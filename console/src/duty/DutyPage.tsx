@@ -74,7 +74,7 @@ export default function DutyPage() {
         </Shown>
       </Panel>
       <Panel title={t("duty.roster")}>
-        <div className="line" style={{ marginBottom: 8 }}>
+        <div className="body">
           <NativeSelect
             aria-label={t("duty.department")}
             data-testid="duty-unit"
@@ -130,8 +130,8 @@ function Deputies({ deputies }: { deputies: Deputy[] }) {
   const tell = useTell();
   const end = useCommand({ done: () => tell.done(t("act.done")), failed: (error) => tell.failed(error) });
   return (
-    <>
-      <h3 style={{ fontSize: 14, margin: "16px 0 4px" }}>{t("duty.deputies")}</h3>
+    <div className="body">
+      <h3 style={{ fontSize: 14, margin: "0 0 4px" }}>{t("duty.deputies")}</h3>
       <ul style={{ margin: 0, paddingLeft: 18 }} data-testid="duty-deputies">
         {deputies.map((row) => (
           <li key={row.id}>
@@ -150,7 +150,7 @@ function Deputies({ deputies }: { deputies: Deputy[] }) {
           </li>
         ))}
       </ul>
-    </>
+    </div>
   );
 }
 
@@ -176,7 +176,7 @@ function RosterOf({ unit, may, open }: { unit: string; may: boolean; open: (what
         <Grid roster={roster.data} days={days} open={open} />
       )}
       {gaps.length > 0 && (
-        <div role="status" data-testid="duty-gaps" style={{ marginTop: 12 }}>
+        <div role="status" data-testid="duty-gaps" className="body">
           <strong style={{ color: "var(--late)" }}>{t("duty.gaps", { n: gaps.length })}</strong>{" "}
           {gaps.slice(0, 6).map((gap, n) => (
             <Fragment key={gap.from}>
@@ -189,7 +189,7 @@ function RosterOf({ unit, may, open }: { unit: string; may: boolean; open: (what
         </div>
       )}
       {may && may_change && (
-        <div className="line" style={{ marginTop: 12 }}>
+        <div className="body">
           <Button variant="default" data-testid="duty-add" onClick={() => open({ kind: "shift", shift: null })}>
             {t("duty.addShift")}
           </Button>
