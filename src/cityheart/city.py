@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from cityheart.account.service import Account
 from cityheart.command.duty.service import Duty
 from cityheart.command.service import Command
@@ -22,16 +24,19 @@ from cityheart.engine.lake import Lake
 from cityheart.kernel import events, migrate
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.calendar import Calendar
-from cityheart.kernel.clock import Clock, SystemClock, VirtualClock
+from cityheart.kernel.clock import Clock, StoreClock, SystemClock, VirtualClock
 from cityheart.kernel.database import Database
+from cityheart.kernel.deliveries.channel import open_channels
+from cityheart.kernel.deliveries.relays import Relays
 from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.hooks import plugins
 from cityheart.kernel.ids import Ids
-from cityheart.kernel.outbox import relay
+from cityheart.kernel.outbox import Sending
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text
 from cityheart.sdk.application import App, load
 from cityheart.sdk.pages import Pages
+from cityheart.serve.inbox.service import Inbox
 from cityheart.serve.service import Serve
 from cityheart.share import departments
 from cityheart.share.models import Delivery, Landed
@@ -41,6 +46,9 @@ from cityheart.watch.service import Watch
 __all__ = ["City", "Participant", "applications", "available_apps"]
 
 SYSTEM = Actor.system("city")
+WORK_SECONDS = 1.0  # longest time between two looks of a worker for what is due
+
+log = structlog.get_logger("cityheart")
 
 
 class Participant(Protocol):
@@ -91,16 +99,18 @@ class City:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
-        self.clock = clock
         self.ids = Ids(clock, settings.seed)
         self.database = Database(settings.store_url, clock, self.ids)
+        self.clock = self.database.clock  # on PostgreSQL a live city has the store's time
+        self.schema = migrate.Schema(self.database)
         self.lake = Lake(settings.home / "lake")
         self.compactor = Compactor(self.lake)
         self.share = Share(self.database, self.lake, home=settings.home)
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
         self.command = Command(self.database, settings.home / "files")
         self.account = Account(self.database)
-        self.serve = Serve(self.database)
+        self.serve = Serve(self.database, wall=self.clock if isinstance(self.clock, StoreClock) else None)
+        self.inbox = Inbox(self.database)
         self.calendar = Calendar.load(settings.home)
         self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
         self.apps: list[App] = []
@@ -109,7 +119,7 @@ class City:
         self._beat = threading.Lock()
         self._looked = -1  # how many events there were at the last look
         self._timer: datetime | None = None
-        self._relays = plugins().deliveries()
+        self._relays: Relays | None = None
 
     # ── making and opening ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,6 +228,7 @@ class City:
     def beat(self) -> None:
         """One turn on the system's clock: pull what is due, detect, act."""
         with self._beat:
+            self.schema.check()
             now = self.clock.now()
             self.share.tick(now)
             self._act(now, everything=True)
@@ -251,9 +262,59 @@ class City:
             events.seal(work)
 
     def _send(self) -> None:
-        for delivery in self._relays:
-            while relay(self.database, self.settings.home, delivery):
-                pass
+        if not self.relays.running:
+            self.relays.carry()
+
+    @property
+    def relays(self) -> Relays:
+        """What carries messages out, by the drop folder, the inbox, and the channels that the settings name.
+
+        Raises :class:`Invalid` naming the channel that is wrong. A city on a virtual clock plays history: its messages
+        go no further than the drop folder and the inbox.
+        """
+        if self._relays is None:
+            live = not isinstance(self.clock, VirtualClock)
+            opened = open_channels(self.settings.channels, plugins().channels()) if live else []
+            sending = Sending(
+                self.settings.home, self.database, self.settings.name, self.settings.title,
+                ZoneInfo(self.settings.zone), self.settings.url, self.duty.addresses, self.share.department_titles,
+            )  # fmt: skip
+            self._relays = Relays(self.database, sending, [*plugins().deliveries(), *opened])
+        return self._relays
+
+    def work(self, stop: threading.Event) -> None:
+        """Work beside others until ``stop``: fire what is due when it is due, carry messages out.
+
+        Raises :class:`Outdated` when a newer program has upgraded the store, :class:`Invalid` for a wrong channel.
+        """
+        self.relays.start()
+        try:
+            while not stop.is_set():
+                wait = WORK_SECONDS
+                try:
+                    self.schema.check()
+                    now = self.clock.now()
+                    fired = self.command.tick(now)
+                    due = self.command.next_due()
+                    if due is not None and (fired or due > now):  # what is overdue is in other hands
+                        wait = min(wait, max(0.0, (due - now).total_seconds()))
+                except migrate.Outdated:
+                    raise
+                except Exception:  # the store is away for a moment: what is due stays due
+                    log.exception("work.failed")
+                    self._still_ours()
+                stop.wait(wait)
+        finally:
+            self.relays.stop()
+
+    def _still_ours(self) -> None:
+        """After a failure: was the store upgraded under this program?"""
+        try:
+            self.schema.check(now=True)
+        except migrate.Outdated:
+            raise
+        except Exception:
+            log.warning("store.away")
 
     # ── what the console asks of the city as a whole ────────────────────────────────────────────────────────────
 

@@ -143,6 +143,26 @@ def run(
 
 
 @app.command()
+def work(home: Home) -> None:
+    """Work for the city in DIR beside its other processes: fire what is due, carry messages out. Stop it with Ctrl-C.
+
+    Any number may work at once, on PostgreSQL also on other machines that share the city's folder. `cityheart run` works
+    too: this is for more hands, or for going on while the console is down.
+    """
+    import signal
+    import threading
+
+    with _opened(home) as city:
+        if city.settings.clock == "virtual":
+            raise Invalid(f"the city in {home} plays history", remedy=f"start it with: cityheart run {home}")
+        stop = threading.Event()
+        for end in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(end, lambda *_: stop.set())
+        screen.print(f"working for the city in {home} (Ctrl-C stops it)", highlight=False)
+        city.work(stop)
+
+
+@app.command()
 def demo(
     application: Annotated[str, typer.Argument(metavar="[air]", help="which application to show")] = "air",
     headless: Annotated[bool, typer.Option("--headless", help="no console: play, report, end")] = False,

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -19,11 +19,13 @@ from rich.table import Table
 from cityheart import console
 from cityheart.city import City, applications
 from cityheart.engine.lake import TableSpec
-from cityheart.kernel import events, limits, migrate
+from cityheart.kernel import events, limits, migrate, outbox
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import SystemClock
 from cityheart.kernel.database import Database
+from cityheart.kernel.deliveries.channel import open_channels
 from cityheart.kernel.errors import Invalid, Problem
+from cityheart.kernel.hooks import plugins
 from cityheart.kernel.ids import Ids
 from cityheart.kernel.settings import Settings
 from cityheart.watch.models import QueryDetector
@@ -33,6 +35,7 @@ __all__ = ["Finding", "Proof", "doctor", "parameters", "show_backtest", "verify"
 
 SYSTEM = Actor.system("examine")
 LEAST_FREE = 2 * 2**30  # bytes of disk below which a city is warned
+HANGING = timedelta(minutes=5)  # what should have left or fired so long ago hangs
 TINY = 200 * 2**20  # bytes below which it must not go on
 
 
@@ -69,6 +72,7 @@ def doctor(home: Path) -> list[Finding]:
     except Invalid as problem:
         return [_bad("settings", problem)]
     found = [Finding("ok", "settings", f"{settings.name}, {settings.zone}"), _disk(home), _console()]
+    found += _channels(settings)
     store = _store(settings)
     found.append(store)
     if not (home / "lake").is_dir():
@@ -123,12 +127,56 @@ def _inside(home: Path) -> list[Finding]:
     city = City.look(home)
     try:
         lake = _lake(city)
-        found = [_people(city), lake, *(_source(source) for source in city.share.sources(SYSTEM))]
+        found = [_people(city), lake, *_hanging(city), *(_source(source) for source in city.share.sources(SYSTEM))]
         if lake.state == "ok":
             found += _applications(city)
     finally:
         city.close()
     return found
+
+
+def _channels(settings: Settings) -> list[Finding]:
+    if not settings.channels:
+        return []
+    if settings.clock == "virtual":
+        return [Finding("ok", "channels", "a city that plays history sends nothing outside")]
+    try:
+        opened = open_channels(settings.channels, plugins().channels())
+    except Invalid as problem:
+        return [_bad("channels", problem)]
+    return [Finding("ok", "channels", ", ".join(way.name for way in opened))]
+
+
+def _hanging(city: City) -> list[Finding]:
+    """What should have happened by now: messages that did not leave, timers that did not fire."""
+    now, found = city.clock.now(), []
+    with city.database.read() as conn:
+        hanging = outbox.hanging(conn)
+    for one in hanging:
+        what = f"outbox {one.channel}".strip()
+        since = "" if one.oldest is None else f", the oldest for {_span(now - one.oldest)}"
+        if one.given_up:
+            told = f"{one.given_up} message(s) given up, {one.waiting} waiting{since}"
+            found.append(
+                Finding("bad", what, told, "see why under /api/outbox?state=given_up, mend it, send them again")
+            )
+        elif one.oldest is not None and now - one.oldest > HANGING:
+            told = f"{one.waiting} message(s) waiting{since}"
+            found.append(Finding("warning", what, told, "is the city running? does the receiver answer?"))
+    if not found:
+        found.append(Finding("ok", "outbox", f"{sum(one.waiting for one in hanging)} message(s) on their way"))
+    count, oldest = city.command.overdue(now - HANGING)
+    if count and oldest is not None:
+        told = f"{count} timer(s) overdue, the oldest for {_span(now - oldest)}"
+        found.append(Finding("bad", "timers", told, "start the city; when it runs, look for run.left in its log"))
+    else:
+        found.append(Finding("ok", "timers", "nothing is overdue"))
+    return found
+
+
+def _span(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _applications(city: City) -> list[Finding]:

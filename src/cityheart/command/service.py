@@ -18,7 +18,7 @@ from cityheart.command import engine, knowledge, store
 from cityheart.command.engine import Act, Transition
 from cityheart.command.expression import Value
 from cityheart.command.files import FileStore
-from cityheart.command.models import File, Incident, Plan, Receipt, Run, Task
+from cityheart.command.models import File, Happened, Incident, Plan, Receipt, Run, Task
 from cityheart.command.worker import Firing, PlanUnknown
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, departments, require
@@ -392,11 +392,13 @@ class Command:
         orders = [happened for happened in transition.events if happened.type == "task.dispatched"]
         if orders:
             key = f"orders:{orders[0].data['task']}:{len(orders)}"
-            work.post(key, "orders", {"orders": [{**order.data, "at": order.at} for order in orders]})
+            told = [{**one.data, "at": one.at, "title": _step_title(transition, one)} for one in orders]
+            work.post(key, "orders", {"orders": told})
         for happened in transition.events:
             if happened.type == "task.escalated":
                 key = f"escalation:{happened.data['task']}:{happened.data['rung']}:{happened.data['reason']}"
-                work.post(key, "escalations", {**happened.data, "at": happened.at})
+                title = _step_title(transition, happened)
+                work.post(key, "escalations", {**happened.data, "at": happened.at, "title": title})
         if run.state == "closed" and transition.before.state != "closed":
             self._settle(work, run.incident)
 
@@ -406,6 +408,11 @@ class Command:
         """When the next timer fires; ``None`` when nothing waits."""
         with self._database.read() as conn:
             return store.next_due(conn, self.firing.leaving())
+
+    def overdue(self, before: datetime) -> tuple[int, datetime | None]:
+        """How many timers should have fired before ``before`` and have not, and since when the oldest."""
+        with self._database.read() as conn:
+            return store.overdue(conn, before)
 
     def tick(self, now: datetime) -> int:
         """Do all that is due up to and including ``now``, in order of time, each at its own moment; returns how many.
@@ -539,6 +546,11 @@ class Command:
         ids = list(tasks)
         with self._database.read() as conn:
             return store.receipts(conn, ids) if ids else {}
+
+
+def _step_title(transition: Transition, happened: Happened) -> Text:
+    """What the task is called, for those who read of it outside the console."""
+    return transition.plan.step(str(happened.data["step"])).title
 
 
 def _concerned(task: Task) -> set[str]:

@@ -46,6 +46,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "report.read": "see what residents reported",
         "report.file": "take in reports",
         "report.decide": "merge and split reports, name the department, open an incident",
+        "outbox.manage": "see what did not leave the city, and have it sent again",
         "detector.backtest": "run backtests",
         "layer.read": "see map layers and panels",
     }

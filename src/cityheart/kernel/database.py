@@ -100,7 +100,8 @@ class Database:
         if self.dialect == "postgresql" and isinstance(clock, SystemClock):
             self.clock = StoreClock(self._time)
             ids.follow(self.clock)
-        self.bell = threading.Condition()  # rung when messages were posted through this object
+        self._bell = threading.Condition()
+        self.rung = 0  # how often messages were posted through this object
         # SQLite has one writer: threads of this process queue here instead of polling the file's lock
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         if self.dialect == "sqlite":
@@ -123,8 +124,19 @@ class Database:
             work = Work(self, conn, actor, self._begun(conn, alone))
             yield work
         if work.posted:
-            with self.bell:
-                self.bell.notify_all()
+            self.ring()
+
+    def ring(self) -> None:
+        """Wake whoever waits for messages in this process; elsewhere they are found within a second."""
+        with self._bell:
+            self.rung += 1
+            self._bell.notify_all()
+
+    def listen(self, heard: int, seconds: float) -> int:
+        """Wait until the bell was rung more often than ``heard``, at most ``seconds``; how often it was."""
+        with self._bell:
+            self._bell.wait_for(lambda: self.rung != heard, seconds)
+            return self.rung
 
     def _begun(self, conn: sa.Connection, alone: str | None) -> datetime:
         """The moment the transaction stands for; on PostgreSQL after the lock is held, in one round trip."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import pluggy
 
 if TYPE_CHECKING:
+    from cityheart.kernel.deliveries.channel import ChannelKind
     from cityheart.kernel.outbox import Delivery as OutboxDelivery
     from cityheart.share.connectors.base import ConnectorKind
 
@@ -22,7 +23,13 @@ __all__ = ["CORE_PLUGINS", "hookimpl", "hookspec", "plugins"]
 hookspec = pluggy.HookspecMarker("cityheart")
 hookimpl = pluggy.HookimplMarker("cityheart")
 
-CORE_PLUGINS = ("cityheart.share.connectors", "cityheart.apps", "cityheart.kernel.outbox")
+CORE_PLUGINS = (
+    "cityheart.share.connectors",
+    "cityheart.apps",
+    "cityheart.kernel.outbox",
+    "cityheart.serve.inbox.service",
+    "cityheart.kernel.deliveries",
+)
 
 
 class Hooks:
@@ -38,7 +45,11 @@ class Hooks:
 
     @hookspec
     def deliveries(self) -> Iterable[OutboxDelivery]:  # type: ignore[empty-body]
-        """Ways in which messages of the outbox leave the city's database."""
+        """Ways in which messages of the outbox leave the city's database, in every city."""
+
+    @hookspec
+    def channels(self) -> Iterable[ChannelKind]:  # type: ignore[empty-body]
+        """Kinds of channel that a city's settings can open under ``[[channels]]`` (email, webhook, …)."""
 
 
 class Plugins:
@@ -69,8 +80,12 @@ class Plugins:
         return cast("list[Path]", self._gather("apps"))
 
     def deliveries(self) -> list[OutboxDelivery]:
-        """Every way out of the outbox."""
+        """Every way out of the outbox that needs no settings."""
         return cast("list[OutboxDelivery]", self._gather("deliveries"))
+
+    def channels(self) -> list[ChannelKind]:
+        """Every kind of channel."""
+        return cast("list[ChannelKind]", self._gather("channels"))
 
 
 _plugins: Plugins | None = None

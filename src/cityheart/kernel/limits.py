@@ -29,6 +29,8 @@ OUTBOX_FIRST = timedelta(seconds=5)  # wait after a message's first failure; dou
 OUTBOX_LONGEST = timedelta(hours=1)  # between two tries of a message, however often it failed
 OUTBOX_ATTEMPTS = 24  # about fifteen hours; then the message waits for a person
 OUTBOX_REASON_CHARS = 500  # kept of the reason why a message did not leave
+INBOX_AGE = timedelta(days=90)  # older messages leave the inbox of the console; the tasks they are about stay
+INBOX_COUNTED = 1_000  # unread messages are counted up to this
 CHANNELS = 50  # channels of one city
 CHANNEL_SECONDS = 10.0  # one answer of a mail server or a webhook's receiver
 CHANNEL_LETTERS = 10  # letters or calls of one turn of a mail or webhook channel
@@ -78,6 +80,15 @@ DRAWING_DEPTH = 40  # elements within elements of a BPMN file
 PROBLEMS_SHOWN = 200  # problems told of one draft; the rest is counted
 DRAFT_REVISIONS = 1_000  # times one draft can be saved
 DRAFTS_OPEN = 500  # drafts not yet published or withdrawn
+
+# Knowledge
+CLAUSE_BYTES = 2 * 2**20  # one file or import of clauses
+CLAUSES_TOGETHER = 500  # clauses of one file or import
+CASE_CHARS = 4_000  # the words of one imported case
+CASE_IMPORT_BYTES = 6 * 2**20  # one import of closed cases
+CASE_IMPORT_ROWS = 20_000  # cases of one import
+CASE_REFUSALS = 100  # refused rows of one import that are named; the rest is counted
+CASES_LOADED = 20_000  # cases read at once when the index is made
 
 # Lake
 LAKE_ROW_GROUP = 10_000  # rows of one row group: small enough that a box in space and time reads few rows

@@ -10,12 +10,45 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.database import Database
+from cityheart.kernel.errors import Unavailable
 from cityheart.kernel.schema import metadata
 
-__all__ = ["differences", "pending", "revise", "upgrade"]
+__all__ = ["Outdated", "Schema", "differences", "pending", "revise", "upgrade"]
 
 FOLDER = Path(__file__).parent / "migrations"
+
+
+class Outdated(Unavailable):
+    """The store was upgraded by a newer program: this one must not write to it."""
+
+
+class Schema:
+    """Watches that the store is not newer than this program: several versions may run beside each other for a while."""
+
+    SECONDS = 5.0  # between two looks
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known = frozenset(step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions())
+        self._looked: float | None = None
+
+    def check(self, *, now: bool = False) -> None:
+        """Raise :class:`Outdated` when the store is newer. Looks every few seconds; with ``now`` at once."""
+        if now or self._looked is None or stopwatch() - self._looked > self.SECONDS:
+            revision = _revision(self._database)
+            if revision is not None and revision not in self._known:
+                raise Outdated(
+                    f"the store is of schema {revision}, which this program does not know: it writes nothing",
+                    remedy="install the version of CityHeart that the others run, and start again",
+                )
+            self._looked = stopwatch()
+
+
+def _revision(database: Database) -> str | None:
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config() -> Config:
@@ -26,7 +59,11 @@ def _config() -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the store to the newest schema; does nothing when it is there. Raises Unavailable when it does not answer."""
+    """Bring the store to the newest schema; does nothing when it is there.
+
+    Raises :class:`Unavailable` when it does not answer, :class:`Outdated` when it is newer than this program.
+    """
+    Schema(database).check(now=True)
     config = _config()
     with database.connect() as connection, connection.begin():
         config.attributes["connection"] = connection
@@ -34,7 +71,8 @@ def upgrade(database: Database) -> None:
 
 
 def pending(database: Database) -> list[str]:
-    """The migrations that have not run yet."""
+    """The migrations that have not run yet. Raises :class:`Outdated` for a store that is newer than this program."""
+    Schema(database).check(now=True)
     script = ScriptDirectory.from_config(_config())
     with database.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()

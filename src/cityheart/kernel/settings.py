@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -10,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cityheart.kernel import limits
+from cityheart.kernel.deliveries.channel import Channel
 from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.text import Text
 
@@ -44,6 +47,18 @@ class Settings(BaseModel):
     port: int = Field(default=8460, ge=0, le=65535, description="port the console listens on; 0 picks a free one")
     secure_cookies: bool = Field(
         default=False, description="set when served over HTTPS: cookies then refuse plain HTTP"
+    )
+
+    url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="the address under which people reach the console; links in letters begin with it",
+    )
+    channels: tuple[Channel, ...] = Field(
+        default=(),
+        max_length=limits.CHANNELS,
+        description="ways out of the city besides the drop folder and the inbox: `[[channels]]`, see how-to/send-orders-out.md; "
+        "in the environment as JSON",
     )
 
     @field_validator("zone")
@@ -81,7 +96,7 @@ class Settings(BaseModel):
         for name in cls.model_fields:
             variable = os.environ.get(f"CITYHEART_{name.upper()}")
             if variable is not None and name != "home":
-                values[name] = tuple(variable.split(",")) if name in ("apps", "bounds") else variable
+                values[name] = _from_environment(name, variable)
         try:
             return cls(home=home, **values)
         except ValidationError as error:
@@ -105,6 +120,15 @@ class Settings(BaseModel):
         (self.home / FILE).write_text("".join(lines), "utf-8")
 
 
+def _from_environment(name: str, value: str) -> object:
+    if name == "channels":
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise Invalid("CITYHEART_CHANNELS is not JSON", remedy='write it as [{"name": …}]') from None
+    return tuple(value.split(",")) if name in ("apps", "bounds") else value
+
+
 def _first(error: ValidationError) -> str:
     """The first of the mistakes as one line."""
     first = error.errors()[0]
@@ -113,6 +137,8 @@ def _first(error: ValidationError) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return _toml(value.model_dump(exclude_defaults=True))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

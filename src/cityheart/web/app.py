@@ -21,6 +21,7 @@ from cityheart.kernel.access import require
 from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
 from cityheart.sdk import api as sdk_api
 from cityheart.serve import api as serve_api
+from cityheart.serve.inbox import api as inbox_api
 from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
 from cityheart.web.guard import Guard, problem_response
@@ -47,6 +48,7 @@ def create_app(city: City) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     titles = city.share.department_titles()
     app.include_router(serve_api.router(city.serve, titles, secure=city.settings.secure_cookies))
+    app.include_router(inbox_api.router(city.inbox, city.database))
     app.include_router(share_api.router(city.share))
     app.include_router(watch_api.router(city.watch, city.command))
     app.include_router(command_api.router(city.command, city.account))

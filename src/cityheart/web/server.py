@@ -76,10 +76,12 @@ class Running:
         )
         self._server = Server(config)
         self._compactor = city.compactor
+        self._relays = city.relays
 
     def run(self) -> None:
         """Serve until :meth:`stop` or an interrupt."""
         self._compactor.start()
+        self._relays.start()
         try:
             self._server.run(sockets=[self._listener])
         except KeyboardInterrupt:
@@ -87,6 +89,7 @@ class Running:
         finally:
             self._stop.set()
             self._compactor.stop()
+            self._relays.stop()
             if self._thread.is_alive():
                 self._thread.join(10)
 
