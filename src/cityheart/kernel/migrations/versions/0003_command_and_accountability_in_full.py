@@ -51,6 +51,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_duty_shift_unit"), ["unit"], unique=False)
 
     op.create_table(
+        "inbox_message",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("recipient", sa.String(length=120), nullable=False),
+        sa.Column("key", sa.String(length=160), nullable=False),
+        sa.Column("topic", sa.String(length=80), nullable=False),
+        sa.Column("subject", Json, nullable=False),
+        sa.Column("lines", Json, nullable=False),
+        sa.Column("path", sa.String(length=200), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox_message")),
+    )
+    with op.batch_alter_table("inbox_message", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_message_recipient_at", ["recipient", "at"], unique=False)
+
+    op.create_table(
         "duty_exchange",
         sa.Column("shift", sa.String(length=60), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -60,6 +75,30 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["shift"], ["duty_shift.id"], name=op.f("fk_duty_exchange_shift_duty_shift")),
         sa.PrimaryKeyConstraint("shift", "day", name=op.f("pk_duty_exchange")),
     )
+    op.create_table(
+        "inbox_read",
+        sa.Column("message", sa.String(length=60), nullable=False),
+        sa.Column("account", sa.String(length=120), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["message"], ["inbox_message.id"], name=op.f("fk_inbox_read_message_inbox_message")),
+        sa.PrimaryKeyConstraint("message", "account", name=op.f("pk_inbox_read")),
+    )
+    op.create_table(
+        "outbox_delivery",
+        sa.Column("key", sa.String(length=160), nullable=False),
+        sa.Column("channel", sa.String(length=40), nullable=False),
+        sa.Column("recipient", sa.String(length=120), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", UtcDateTime(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("sent_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["key"], ["outbox.key"], name=op.f("fk_outbox_delivery_key_outbox")),
+        sa.PrimaryKeyConstraint("key", "channel", "recipient", name=op.f("pk_outbox_delivery")),
+    )
+    with op.batch_alter_table("outbox_delivery", schema=None) as batch_op:
+        batch_op.create_index("ix_outbox_delivery_channel_state_next_at", ["channel", "state", "next_at"], unique=False)
+
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.add_column(sa.Column("email", sa.String(length=254), nullable=True))
 
@@ -85,7 +124,16 @@ def downgrade() -> None:
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_column("email")
 
+    with op.batch_alter_table("outbox_delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_outbox_delivery_channel_state_next_at")
+
+    op.drop_table("outbox_delivery")
+    op.drop_table("inbox_read")
     op.drop_table("duty_exchange")
+    with op.batch_alter_table("inbox_message", schema=None) as batch_op:
+        batch_op.drop_index("ix_inbox_message_recipient_at")
+
+    op.drop_table("inbox_message")
     with op.batch_alter_table("duty_shift", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_duty_shift_unit"))
 
