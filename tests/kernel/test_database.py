@@ -1,11 +1,9 @@
-"""The unit of work, commands by id, events and their chain, subscriptions, the outbox: on both databases."""
+"""The unit of work, commands by id, events and their chain, subscriptions: on both databases."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -141,42 +139,6 @@ def test_a_subscription_goes_on_after_a_restart_and_handles_once(
     again.close()
     with database.read() as conn:
         assert [event.data["n"] for event in events.read(conn, types={"copy.made"})] == [0, 1, 2, 3, 4]
-
-
-def test_the_outbox_sends_each_message_once_and_retries_with_back_off(
-    database: Database, clock: VirtualClock, tmp_path: Path
-) -> None:
-    class Flaky:
-        name = "flaky"
-
-        def __init__(self) -> None:
-            self.sent: list[str] = []
-            self.down = True
-
-        def send(self, home: Path, messages: Sequence[outbox.Message]) -> None:
-            if self.down:
-                raise OSError("no route")
-            self.sent += [message.key for message in messages]
-
-    with database.work(ALICE) as work:
-        work.post("k1", "topic", {"a": 1})
-        work.post("k1", "topic", {"a": 1})
-        work.post("k2", "topic", {"a": 2})
-    delivery = Flaky()
-    assert outbox.relay(database, tmp_path, delivery) == 0
-    delivery.down = False
-    assert outbox.relay(database, tmp_path, delivery) == 0, "not before the back-off is over"
-    clock.advance_to(clock.now() + timedelta(seconds=6))
-    assert outbox.relay(database, tmp_path, delivery) == 2
-    assert sorted(delivery.sent) == ["k1", "k2"]
-    assert outbox.relay(database, tmp_path, delivery) == 0
-
-
-def test_the_file_delivery_appends_json_lines(database: Database, tmp_path: Path) -> None:
-    with database.work(ALICE) as work:
-        work.post("k1", "task", {"标题": "停工"})
-    assert outbox.relay(database, tmp_path, outbox.FileDelivery()) == 1
-    assert (tmp_path / "outbox" / "task.jsonl").read_text("utf-8") == '{"key": "k1", "payload": {"标题": "停工"}}\n'
 
 
 def test_ids_sort_by_time_repeat_with_a_seed_and_derive_from_content(clock: VirtualClock) -> None:
