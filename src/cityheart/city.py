@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from cityheart.account.service import Account
+from cityheart.account.supply import Supplier
 from cityheart.command.duty.service import Duty
 from cityheart.command.service import Command
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
-from cityheart.kernel import events, migrate
+from cityheart.kernel import duration, events, migrate
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.calendar import Calendar
 from cityheart.kernel.clock import Clock, StoreClock, SystemClock, VirtualClock
@@ -108,7 +109,14 @@ class City:
         self.share = Share(self.database, self.lake, home=settings.home)
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
         self.command = Command(self.database, settings.home / "files")
-        self.account = Account(self.database)
+        self.account = Account(
+            self.database,
+            zone=settings.zone,
+            folder=settings.home / "cache",
+            calendar=Calendar.load(settings.home),
+        )
+        self.account.register_steps(lambda run, step: self.command.plan_of(run).step(step).title)
+        self.account.register_suppliers(self._suppliers)
         self.serve = Serve(self.database, wall=self.clock if isinstance(self.clock, StoreClock) else None)
         self.inbox = Inbox(self.database)
         self.calendar = Calendar.load(settings.home)
@@ -198,6 +206,19 @@ class City:
         self.account.register_units(titles)
         self.watch.follow_incidents()
         self.pages = Pages(self.lake, self.apps, self.clock)
+
+    def _suppliers(self) -> list[Supplier]:
+        """The sources of the applications: whose they are, and how often something new is promised."""
+        cycles = {dataset.name: dataset.update_cycle for app in self.apps for dataset in app.datasets}
+        return [
+            Supplier(
+                source.id,
+                source.department,
+                cycles.get(source.dataset) or (duration.parse(source.schedule) if source.schedule else None),
+            )
+            for app in self.apps
+            for source in app.sources
+        ]
 
     def last_moment(self) -> datetime:
         """The time of the newest event, or the present for a city in which nothing has happened."""
