@@ -1,0 +1,1 @@
+"""Intake: what residents report, merged into matters, with the right department proposed. The verbs are in service.py."""
