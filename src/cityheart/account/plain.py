@@ -115,7 +115,7 @@ def stories(events: Iterable[Told], until: datetime | None = None) -> dict[str, 
                     opened["task"], opened.get("unit") or "plan", at, urgent=urgent[data["run"]], sender=actor
                 )
             continue
-        task, branch = data["task"], (data["run"], data["step"])
+        task, branch = data["task"], (data["run"], data.get("step", ""))
         if task not in told:
             opened_at = datetime.fromisoformat(data.get("opened_at") or data["at"])
             sender = sent_by.get(branch) or starters.get(data["run"], "")
