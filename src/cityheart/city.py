@@ -18,6 +18,7 @@ import structlog
 
 from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
+from cityheart.command.decisions.service import Decisions
 from cityheart.command.duty.service import Duty
 from cityheart.command.service import Command
 from cityheart.engine.compaction import Compactor
@@ -109,6 +110,7 @@ class City:
         self.share = Share(self.database, self.lake, home=settings.home)
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
         self.command = Command(self.database, settings.home / "files")
+        self.decisions = Decisions(self.database)
         self.account = Account(
             self.database,
             zone=settings.zone,
@@ -201,6 +203,8 @@ class City:
         self.command.register_units(titles)
         for app in self.apps:
             self.watch.register(app.detectors, app.alert_kinds)
+            for decision in app.decisions:
+                self.decisions.publish(SYSTEM, decision)
             for plan in app.plans:
                 self.command.publish(SYSTEM, plan)
         self.account.register_units(titles)

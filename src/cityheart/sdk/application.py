@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import cast
 
 from cityheart.command import plan as plan_language
+from cityheart.command.decisions.compile import compile_decision
+from cityheart.command.decisions.models import Decision
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
 from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest
@@ -48,7 +50,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class App:
-    """A whole application, checked. ``plans`` holds the text (YAML) of each plan."""
+    """A whole application, checked. ``plans`` holds the text (YAML) of each plan, ``decisions`` the file of each table."""
 
     id: str
     version: str
@@ -61,6 +63,7 @@ class App:
     detectors: tuple[Detector, ...]
     alert_kinds: tuple[AlertKind, ...]
     plans: tuple[str, ...]
+    decisions: tuple[bytes, ...]
     layers: tuple[Layer, ...]
     panels: tuple[Panel, ...]
     functions: Mapping[str, Callable[..., object]] = field(repr=False)
@@ -102,6 +105,7 @@ def load(folder: Path) -> App:
         detectors=_detectors(package, manifest.app.detectors),
         alert_kinds=tuple(_alert_kind(one) for one in alerts),
         plans=_plans(folder, manifest.app.plans),
+        decisions=_decisions(folder, manifest.app.decisions),
         layers=manifest.layers,
         panels=manifest.panels,
         functions={one.entry: package.function(one.entry) for one in manifest.panels if one.entry is not None},
@@ -135,6 +139,15 @@ def _plans(folder: Path, name: str | None) -> tuple[str, ...]:
     if not files:
         raise NotFound(f"{folder / name} holds no plan", remedy="add *.yaml files, or leave `plans` out")
     return tuple(file.read_text("utf-8") for file in files)
+
+
+def _decisions(folder: Path, name: str | None) -> tuple[bytes, ...]:
+    if name is None:
+        return ()
+    files = sorted(file for file in _file(folder, name).iterdir() if file.suffix in (".yaml", ".dmn"))
+    if not files:
+        raise NotFound(f"{folder / name} holds no decision table", remedy="add *.yaml or *.dmn, or leave it out")
+    return tuple(file.read_bytes() for file in files)
 
 
 def _detectors(package: _Package, entry: str | None) -> tuple[Detector, ...]:
@@ -240,10 +253,32 @@ class _Check:
         else:
             _file(self._app.folder, layer.points)
 
+    def _tables(self) -> dict[str, Decision]:
+        found: dict[str, Decision] = {}
+        for source in self._app.decisions:
+            try:
+                decision = compile_decision(source)
+            except Problem as error:
+                opening = source.strip().partition(b"\n")[0].decode("utf-8", "replace")
+                raise Invalid(
+                    f"{self._app.id}, the decision that begins {opening!r}: {error.detail}", remedy=error.remedy
+                ) from None
+            found[decision.name] = decision
+        return found
+
     def _plans(self) -> None:
+        decisions = self._tables()
+
+        def table(name: str, digest: str | None) -> plan_language.Table | None:
+            found = decisions.get(name)
+            if found is None or digest not in (None, found.digest):
+                return None
+            inputs, outputs = (tuple(each.name for each in part) for part in (found.inputs, found.outputs))
+            return plan_language.Table(found.digest, inputs, outputs)
+
         for source in self._app.plans:
             try:
-                compiled = plan_language.compile(source, self._codes)
+                compiled = plan_language.compile(source, self._codes, tables=table)
             except Problem as error:
                 opening = source.strip().partition("\n")[0]
                 raise Invalid(

@@ -15,6 +15,7 @@ from cityheart import __version__, console
 from cityheart.account import api as account_api
 from cityheart.city import City
 from cityheart.command import api as command_api
+from cityheart.command.decisions import api as decisions_api
 from cityheart.command.duty import api as duty_api
 from cityheart.kernel import events, limits
 from cityheart.kernel.access import require
@@ -52,6 +53,7 @@ def create_app(city: City) -> FastAPI:
     app.include_router(share_api.router(city.share))
     app.include_router(watch_api.router(city.watch, city.command))
     app.include_router(command_api.router(city.command, city.account))
+    app.include_router(decisions_api.router(city.decisions))
     app.include_router(duty_api.router(city.duty))
     app.include_router(account_api.router(city.account))
     app.include_router(sdk_api.router(city.pages))
