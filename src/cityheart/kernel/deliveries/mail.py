@@ -12,6 +12,7 @@ import html
 import smtplib
 import ssl
 from collections.abc import Sequence
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -164,9 +165,9 @@ def is_address(value: str) -> bool:
         return False
     try:
         parsed = Address(addr_spec=value)
-    except (ValueError, IndexError):
+    except (MessageError, ValueError, IndexError):  # the parser of the library raises whichever it comes upon
         return False
-    return parsed.addr_spec == value and "." in parsed.domain + "." and bool(parsed.username) and bool(parsed.domain)
+    return parsed.addr_spec == value and bool(parsed.username) and bool(parsed.domain)
 
 
 def _line(value: str) -> str:
