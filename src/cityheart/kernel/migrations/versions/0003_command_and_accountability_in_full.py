@@ -127,6 +127,48 @@ def upgrade() -> None:
         batch_op.create_index("ix_inbox_message_recipient_at", ["recipient", "at"], unique=False)
 
     op.create_table(
+        "knowledge_case",
+        sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("origin", sa.String(length=80), nullable=False),
+        sa.Column("incident", sa.String(length=60), nullable=True),
+        sa.Column("kind", sa.String(length=80), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("stage", sa.String(length=60), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("place", sa.String(length=80), nullable=True),
+        sa.Column("lon", sa.Float(), nullable=True),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.Column("closed_at", UtcDateTime(), nullable=False),
+        sa.Column("known_at", UtcDateTime(), nullable=False),
+        sa.Column("plan", sa.String(length=60), nullable=False),
+        sa.Column("version", sa.String(length=40), nullable=True),
+        sa.Column("plan_digest", sa.String(length=64), nullable=True),
+        sa.Column("outcome", sa.Float(), nullable=False),
+        sa.Column("steps", Json, nullable=False),
+        sa.Column("changes", Json, nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("n", name=op.f("pk_knowledge_case")),
+        sa.UniqueConstraint("id", name=op.f("uq_knowledge_case_id")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("knowledge_case", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_knowledge_case_incident"), ["incident"], unique=False)
+        batch_op.create_index("ix_knowledge_case_kind_n", ["kind", "n"], unique=False)
+
+    op.create_table(
+        "knowledge_clause",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("origin", sa.String(length=80), nullable=False),
+        sa.Column("body", Json, nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("by", sa.String(length=120), nullable=False),
+        sa.PrimaryKeyConstraint("id", "revision", name=op.f("pk_knowledge_clause")),
+    )
+    op.create_table(
         "score_formula",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("version", sa.String(length=40), nullable=False),
@@ -252,6 +294,12 @@ def downgrade() -> None:
     op.drop_table("duty_exchange")
     op.drop_table("draft_revision")
     op.drop_table("score_formula")
+    op.drop_table("knowledge_clause")
+    with op.batch_alter_table("knowledge_case", schema=None) as batch_op:
+        batch_op.drop_index("ix_knowledge_case_kind_n")
+        batch_op.drop_index(batch_op.f("ix_knowledge_case_incident"))
+
+    op.drop_table("knowledge_case")
     with op.batch_alter_table("inbox_message", schema=None) as batch_op:
         batch_op.drop_index("ix_inbox_message_recipient_at")
 
