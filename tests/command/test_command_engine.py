@@ -183,7 +183,7 @@ def test_every_microsecond_has_one_holder(drawn: Plan, acts: list[Any]) -> None:
         code = log.codes[task.id]
         assert opened[code] == to_us(task.opened_at)
         assert ended[code] == to_us(task.closed_at or now)
-    by_hand = plain.stories(scene.events())
+    by_hand = plain.stories((type, data, "") for type, data in scene.events())
     for task_id, story in by_hand.items():
         mine = pieces.task == log.codes[task_id]
         codes = zip(pieces.holder[mine], pieces.start[mine], pieces.end[mine], pieces.charged[mine], strict=True)

@@ -310,7 +310,7 @@ def test_departments_act_for_themselves_only(
     for call in (
         lambda: desk.command.dispatch(clerk("health"), "click-xyz", {}, desk.command.publish(SYSTEM, CHAIN)),
         lambda: desk.command.lift(clerk("health"), "click-xyz", incident, "so"),
-        lambda: desk.command.publish(coordinator, CHAIN),
+        lambda: desk.command.publish(clerk("health"), CHAIN),
         lambda: desk.command.incident(nobody, incident),
         lambda: desk.command.task(clerk("health"), desk.task(incident, "stop").id),
         lambda: desk.command.attach(clerk("health"), desk.task(incident, "stop").id, "a.png", [PNG]),

@@ -10,27 +10,66 @@ Decisions a reader may look for:
 * A verified task is closed in the same act; there is no separate closing.
 * Rejected work, an upheld return and a reassignment end the round and open the next, dispatched at once with new times.
 * While a return is decided and while a task is suspended its clock stands still: all its times move by that long.
-* A cancelled step counts as finished for those that wait for it.
+* A cancelled step counts as finished for those that wait for it, and so does one whose condition does not hold.
+* What the engine does by itself (messages, decisions, waiting) is done in the transition that releases it.
+* A boundary timer counts from the first dispatch of what it watches; while that rests (returned, suspended), so does it.
+* A decision that cannot be made sets nothing: conditions on it do not hold, a department it should have named is not
+  known, and the coordinator gets the task to pass it on. A run never stands still for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from cityheart.command import expression
-from cityheart.command.models import Happened, Plan, Run, RungDue, Step, Task, Timer
+from cityheart.command import expression, forms
+from cityheart.command.effective import unroll
+from cityheart.command.models import Happened, Patch, Place, Plan, Run, RungDue, Step, Task, Timer, Value
+from cityheart.command.plan import check, interrupted, spelled
 from cityheart.kernel import limits
-from cityheart.kernel.errors import Conflict, Invalid
+from cityheart.kernel.errors import Conflict, Invalid, Problem
 from cityheart.kernel.ids import derive
+from cityheart.kernel.text import Text
 
-__all__ = ["VERBS", "Act", "Transition", "available", "start", "timers"]
+__all__ = ["VERBS", "Act", "Bearings", "Decided", "Transition", "available", "start", "timers"]
+
+COORDINATOR = "coordinator"  # who holds a task that no department could be named for
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a decision table said: its outputs, and the rules that matched."""
+
+    outputs: Mapping[str, Value]
+    matched: tuple[str, ...] = ()
+
+
+def _no_tables(digest: str, inputs: Mapping[str, Value | None]) -> Decided:
+    raise Invalid("there are no decision tables here", remedy="publish the table")
+
+
+@dataclass(frozen=True, slots=True)
+class Bearings:
+    """What the engine asks of its surroundings. Equal questions get equal answers, so that a transition stays pure.
+
+    ``later`` and ``spent`` count working time; ``units`` are the departments there are, ``None`` for any.
+    """
+
+    decide: Callable[[str, Mapping[str, Value | None]], Decided] = _no_tables
+    later: Callable[[datetime, timedelta], datetime] = lambda at, span: at + span
+    spent: Callable[[datetime, datetime], timedelta] = lambda start, end: end - start
+    units: Collection[str] | None = None
+    titles: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a person does to a task, with the facts the rules need. ``evidence`` counts what a receipt holds by kind."""
+    """What a person does to a task, with the facts the rules need. ``evidence`` counts what a receipt holds by kind.
+
+    ``done_at`` is when the work was done, by a clock that was set right; ``count_offline`` is the verifier's word that
+    it counts instead of the moment the receipt came.
+    """
 
     verb: str
     by: Mapping[str, object]
@@ -40,6 +79,12 @@ class Act:
     approve: bool = True
     receipt: str | None = None
     evidence: Mapping[str, int] = field(default_factory=dict)
+    form: Mapping[str, object] | None = None
+    place: Place | None = None
+    clause: str | None = None
+    done_at: datetime | None = None
+    count_offline: bool = False
+    satisfied: bool | None = None
 
 
 def timers(task: Task) -> list[Timer]:
@@ -64,9 +109,11 @@ def timers(task: Task) -> list[Timer]:
 def available(task: Task, step: Step) -> list[str]:
     """The verbs the rules allow now, whoever asks, in the order of :data:`VERBS`."""
     if task.over:
-        return []
+        return ["evaluate"] if task.state == "closed" and task.satisfied in (None, "no_answer") else []
     allowed = [verb for verb, (states, _) in VERBS.items() if task.state in states]
-    closed_to: set[str] = set()
+    closed_to: set[str] = {"evaluate"}
+    if step.automatic:
+        return []
     if task.extension_until is None:
         closed_to.add("decide_extension")
     if task.extension_until is not None or task.late:
@@ -78,43 +125,52 @@ def available(task: Task, step: Step) -> list[str]:
     return [verb for verb in allowed if verb not in closed_to]
 
 
-def start(plan: Plan, run: Run, context: Mapping[str, expression.Value], supersedes: Iterable[str] = ()) -> Transition:
-    """Set a plan going at ``run.started_at``: one task a step whose ``when`` holds, those that are due dispatched."""
-    transition = Transition(plan, run, ())
+def start(
+    plan: Plan,
+    run: Run,
+    context: Mapping[str, Value],
+    supersedes: Iterable[str] = (),
+    bearings: Bearings | None = None,
+) -> Transition:
+    """Set a plan going at ``run.started_at``: one task a step whose ``when`` holds, those that are due dispatched.
+
+    A condition on what is learnt meanwhile is left open until its step is released.
+    """
+    bearings = bearings or Bearings()
+    plan = unroll(plan, context, (), bearings.titles)
+    transition = Transition(plan, replace(run, context=dict(context)), (), bearings)
     at = run.started_at
-    chosen = [step for step in plan.steps if step.when is None or expression.parse(step.when).holds(context)]
+    chosen = [step for step in plan.steps if transition.dynamic(step) or transition.holds(step)]
     ids = {step.id for step in chosen}
     if not chosen:
         raise Conflict(
             "no step of the plan applies", remedy="choose another plan, or look at the conditions of its steps"
         )
-    for step in chosen:
-        waits = any(before in ids for before in step.after)
-        planned = None if waits and step.origin == "predecessors" else at + step.delay
-        task = Task(
-            id=derive("task", run.id, step.id, "1"), run=run.id, incident=run.incident, step=step.id, round=1,
-            unit=step.unit, verify_by=step.verify_by, state="scheduled", opened_at=at, waits=waits, planned_at=planned,
-        )  # fmt: skip
-        transition.put(task)
-    tasks = [
-        {"task": task.id, "step": task.step, "round": 1, "unit": task.unit, "planned_at": task.planned_at}
-        for task in transition.tasks.values()
-    ]
+    opened = transition.open(chosen, at)
     transition.say("run.started", at, {
-        "incident": run.incident, "run": run.id, "supersedes": list(supersedes), "tasks": tasks,
+        "incident": run.incident, "run": run.id, "supersedes": list(supersedes),
+        "tasks": [
+            {"task": task.id, "step": task.step, "round": 1, "unit": task.unit, "planned_at": task.planned_at}
+            for task in opened if task.does == "task" and task.unit
+        ],
         "plan": {"id": plan.name, "version": plan.version, "digest": plan.digest},
         "skipped": [step.id for step in plan.steps if step.id not in ids],
+        **transition.told_beside(opened),
     })  # fmt: skip
     transition.catch_up(at)
     return transition
 
 
 class Transition:
-    """One transition of one run: from ``before`` and the ``known`` tasks to ``run``, ``changed`` and ``events``."""
+    """One transition of one run: from ``before`` and the ``known`` tasks to ``run``, ``changed`` and ``events``.
 
-    def __init__(self, plan: Plan, run: Run, tasks: Iterable[Task]) -> None:
+    ``plan`` is the run's effective plan.
+    """
+
+    def __init__(self, plan: Plan, run: Run, tasks: Iterable[Task], bearings: Bearings | None = None) -> None:
         self.plan = plan
         self.before = self.run = run
+        self.bearings = bearings or Bearings()
         self.tasks: dict[str, Task] = {}
         self.latest: dict[str, Task] = {}
         self.changed: dict[str, Task] = {}
@@ -122,6 +178,8 @@ class Transition:
         for task in sorted(tasks, key=lambda task: task.round):
             self.tasks[task.id] = self.latest[task.step] = task
         self.known = frozenset(self.tasks)
+        self._stirred = False  # whether something ended or began, so that others may go on
+        self._watches = any(step.during for step in plan.steps)
 
     def put(self, task: Task) -> Task:
         """Take ``task`` as it is now."""
@@ -141,26 +199,98 @@ class Transition:
             "unit": task.unit, **more,
         })  # fmt: skip
 
+    def open(self, steps: Iterable[Step], at: datetime) -> list[Task]:
+        """A first round for each of these steps, opened at ``at``."""
+        chosen = list(steps)
+        ids = {step.id for step in chosen} | self.latest.keys()
+        opened = []
+        for step in chosen:
+            ahead = [id for id in step.after if id in ids and (id not in self.latest or not self.latest[id].over)]
+            waits = bool(ahead) or step.during is not None
+            planned = None if waits and step.origin == "predecessors" else at + step.delay
+            opened.append(Task(
+                id=derive("task", self.run.id, step.id, "1"), run=self.run.id, incident=self.run.incident, step=step.id,
+                round=1, unit="" if step.unit.startswith("$") else step.unit, verify_by=step.verify_by,
+                state="scheduled", opened_at=at, waits=waits, planned_at=None if step.during else planned, does=step.does,
+            ))  # fmt: skip
+        for task in opened:
+            self.put(task)
+        self._stirred = True
+        return opened
+
+    @staticmethod
+    def told_beside(opened: Iterable[Task]) -> dict[str, object]:
+        """Of opened tasks those that are nobody's yet: automatic steps, and tasks whose department is decided later."""
+        automatic = [{"step": task.step, "does": task.does} for task in opened if task.does != "task"]
+        later = [{"step": task.step, "task": task.id} for task in opened if task.does == "task" and not task.unit]
+        return {**({"automatic": automatic} if automatic else {}), **({"later": later} if later else {})}
+
+    # ── what the run knows ─────────────────────────────────────────────────────────────────────────────────────
+
+    def dynamic(self, step: Step) -> bool:
+        """Whether the step's condition reads what is learnt while the run goes on."""
+        if step.when is None or not self.plan.variables:
+            return False
+        return not self.plan.variables.isdisjoint(expression.parse(step.when).names)
+
+    def context(self, step: Step) -> dict[str, Value]:
+        """Everything the step may read now: how the run began, what was learnt since, its own item."""
+        never: dict[str, Value] = {name: False for name in self.plan.variables if name.startswith("interrupted_")}
+        return {**never, **self.run.context, **self.run.variables, **step.bound}
+
+    def holds(self, step: Step) -> bool:
+        """Whether the step's condition holds now. One that reads what nobody has set does not."""
+        if step.when is None:
+            return True
+        condition, context = expression.parse(step.when), self.context(step)
+        if not self.dynamic(step):
+            return condition.holds(context)
+        try:
+            return condition.names <= context.keys() and condition.holds(context)
+        except Invalid:
+            return False  # what was learnt cannot be compared like that
+
+    def learn(self, values: Mapping[str, Value]) -> None:
+        """Set variables of the run."""
+        if values:
+            self.run = replace(self.run, variables={**self.run.variables, **values})
+
+    def _named(self, values: Mapping[str, object], step: Step) -> dict[str, Value | None]:
+        """The values, with names that begin with ``$`` looked up; ``None`` for what nobody has set."""
+        context = self.context(step)
+
+        def found(value: object) -> Value | None:
+            if isinstance(value, str) and value.startswith("$"):
+                return context.get(value[1:])
+            return value  # type: ignore[return-value]  # the plan's compiler let plain values through only
+
+        return {name: found(value) for name, value in values.items()}
+
     # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def catch_up(self, now: datetime) -> int:
         """Fire all that is due up to and including ``now``, in order, each at its own moment; returns how many."""
         fired = 0
+        self._ready(self._not_back(self.run.started_at))
         while True:
             due = [
                 timer for task in self.tasks.values() if not task.over for timer in timers(task) if timer.fire_at <= now
             ]
             if not due:
-                return fired
+                break
             first = min(timer.fire_at for timer in due)
             for timer in sorted((t for t in due if t.fire_at == first), key=lambda t: (t.step, t.round, t.kind)):
-                self._fire(timer)
-                fired += 1
+                if timer in timers(self.latest[timer.step]):  # unless one before it at this moment has changed that
+                    self._fire(timer)
+                    fired += 1
+            self._ready(first)
+            self._close(first)
+        return fired
 
     def _fire(self, timer: Timer) -> None:
         task, at = self.latest[timer.step], timer.fire_at
         if timer.kind == "dispatch":
-            self._dispatch(task, at)
+            self._release(task, at)
         elif timer.kind == "accept":
             self.put(replace(task, late_accept=True))
             self.about(task, "task.late_accept", at, accept_due=task.accept_due)
@@ -174,9 +304,75 @@ class Transition:
             self.put(replace(task, rungs=ladder))
             self.about(task, "task.escalated", at, to=rung.to, rung=number, reason=rung.rule)
 
+    def _release(self, task: Task, at: datetime) -> None:
+        """Whoever this step waited for is done: it begins, unless it is not needed."""
+        step = self.plan.step(task.step)
+        if self.dynamic(step) and not self.holds(step):
+            self._drop(task, "not_needed", at)
+            return
+        if step.during is not None and step.during.interrupt:
+            for watched in step.during.steps:
+                other = self.latest.get(watched)
+                if other is not None and not other.over:
+                    self.learn({interrupted(self.plan.step(watched).origin_id or watched): True})
+                    self._drop(other, "interrupted", at)
+        if step.automatic:
+            self._do(task, step, at)
+        else:
+            self._dispatch(self._with_unit(task, step), at)
+
+    def _with_unit(self, task: Task, step: Step) -> Task:
+        """The task with the department that the run has meanwhile found for it."""
+        if task.unit:
+            return task
+        unit = self.context(step).get(step.unit[1:]) if step.unit.startswith("$") else step.unit
+        known = self.bearings.units
+        if not isinstance(unit, str) or not unit or (known is not None and unit not in known):
+            return replace(task, unit=COORDINATOR)
+        return replace(task, unit=unit)
+
+    def _do(self, task: Task, step: Step, at: datetime) -> None:
+        """Do what needs no department."""
+        told: dict[str, object] = {}
+        if step.does == "message":
+            told = {"topic": step.topic, "payload": self._named(step.payload, step)}
+        elif step.does == "decide":
+            assert step.decision is not None
+            inputs = self._named(step.inputs, step)
+            told = {"table": step.table, "decision": step.decision, "inputs": inputs}
+            try:
+                decided = self.bearings.decide(step.decision, inputs)
+            except Problem as problem:
+                self.about_step(task, "step.failed", at, **told, reason=problem.detail)
+                self._end(task, "cancelled", "failed", at)
+                return
+            outputs = {name: decided.outputs[name] for name in step.outputs if decided.outputs.get(name) is not None}
+            self.learn(outputs)
+            told |= {"outputs": outputs, "matched": list(decided.matched)}
+        self._end(task, "closed", "done", at)
+        self.about_step(task, "step.done", at, **told)
+
+    def about_step(self, task: Task, type: str, at: datetime, **more: object) -> None:
+        """Record what became of a step that is no department's task."""
+        self.say(type, at, {"incident": task.incident, "run": task.run, "step": task.step, "does": task.does, **more})
+
+    def _drop(self, task: Task, outcome: str, at: datetime) -> None:
+        """The step is not done any more, for this reason."""
+        self._end(task, "cancelled", outcome, at)
+        if task.does != "task" or not task.unit:
+            self.about_step(task, "step.skipped", at, reason=outcome)
+        else:
+            self.about(task, "task.cancelled", at, reason=outcome, opened_at=task.opened_at)
+
+    def _span(self, step: Step, at: datetime, span: timedelta) -> datetime:
+        return self.bearings.later(at, span) if step.clock == "working" else at + span
+
     def _dispatch(self, task: Task, at: datetime) -> None:
         step = self.plan.step(task.step)
-        accept_due, due = at + step.accept_within, at + step.due
+        accept_due, due = self._span(step, at, step.accept_within), self._span(step, at, step.due)
+        for patch in self.run.patches:
+            if patch.op == "extend" and patch.step in (step.id, step.origin_id) and patch.due is not None:
+                due = max(due, patch.due)
         moments = {"accept": accept_due, "due": due}
         ladder = tuple(
             RungDue(rule.at, moments[rule.at], rule.to)
@@ -190,6 +386,9 @@ class Transition:
             )
         )
         self.about(task, "task.dispatched", at, accept_due=accept_due, due=due, opened_at=task.opened_at)
+        self._stirred = self._stirred or self._watches
+        if task.unit == COORDINATOR and task.round == 1:
+            self.about(task, "task.escalated", at, to=COORDINATOR, rung=None, reason="no-department")
 
     def _not_back(self, at: datetime) -> datetime:
         """``at``, or the newest moment of the run when a clock was set back: time in a run only goes on."""
@@ -208,11 +407,7 @@ class Transition:
             raise Invalid(f"nothing is known of {act.verb!r}", remedy=f"verbs: {', '.join(VERBS)}")
         allowed = available(task, step)
         if act.verb not in allowed:
-            raise Conflict(
-                f"a task that is {task.state}{' and over' if task.over else ''} cannot be told to {act.verb}",
-                remedy=f"possible now: {', '.join(allowed) or 'nothing'}",
-                state=task.state,
-            )
+            raise _refused(task, act.verb, allowed, self.latest[task.step])
         verb[1](self, task, act, at)
         self._go_on(at)
         return self.tasks[task_id]
@@ -223,8 +418,7 @@ class Transition:
         self.catch_up(at)
         waiting = [task for task in self.tasks.values() if task.state == "scheduled"]
         for task in waiting:
-            self._end(task, "cancelled", outcome, at)
-            self.about(task, "task.cancelled", at, reason=outcome)
+            self._drop(task, outcome, at)
         self._go_on(at)
         return len(waiting)
 
@@ -237,6 +431,7 @@ class Transition:
         self.drop_undispatched("superseded", at)
 
     def _end(self, task: Task, state: str, outcome: str, at: datetime) -> None:
+        self._stirred = True
         self.put(
             replace(
                 task,
@@ -268,28 +463,241 @@ class Transition:
 
     def _go_on(self, at: datetime) -> None:
         """Release the steps whose predecessors are finished, dispatch those due, close the run when all is done."""
-        for task in list(self.latest.values()):
-            step = self.plan.step(task.step)
-            if task.state != "scheduled" or not task.waits:
-                continue
-            if all(self.latest[before].over for before in step.after if before in self.latest):
-                from_start = max(self.run.started_at + step.delay, at)
-                self.put(
-                    replace(task, waits=False, planned_at=from_start if step.origin == "start" else at + step.delay)
-                )
+        self._stirred = True
+        self._ready(at)
         self.catch_up(at)
+        self._close(at)
+
+    def _ready(self, at: datetime) -> None:
+        """Plan what need not wait any more; boundary timers whose steps are over are not needed."""
+        while self._stirred:
+            self._stirred = False
+            for step in self.plan.steps:
+                task = self.latest.get(step.id)
+                if task is None or task.state != "scheduled":
+                    continue
+                if step.during is not None:
+                    self._watch(task, step, at)
+                elif task.waits and all(self.latest[id].over for id in step.after if id in self.latest):
+                    planned = at + step.delay
+                    if step.origin == "start":
+                        planned = max(task.planned_at or at, at)
+                    self.put(replace(task, waits=False, planned_at=planned))
+
+    def _watch(self, task: Task, step: Step, at: datetime) -> None:
+        """Set a boundary timer by what it watches."""
+        assert step.during is not None
+        watched = [self.latest[id] for id in step.during.steps if id in self.latest]
+        if all(other.over for other in watched):
+            self._drop(task, "not_needed", at)
+            return
+        begun = [
+            other.dispatched_at
+            for other in self.tasks.values()
+            if other.step in step.during.steps and other.dispatched_at
+        ]
+        if not begun:
+            return
+        resting = all(other.over or other.state in ("returned", "suspended") for other in watched)
+        if resting and task.held_at is None:
+            self.put(replace(task, waits=True, held_at=at))
+        elif not resting and task.held_at is not None and task.planned_at is not None:
+            self.put(replace(task, waits=False, held_at=None, planned_at=task.planned_at + (at - task.held_at)))
+        elif not resting and task.waits:
+            self.put(replace(task, waits=False, planned_at=max(min(begun) + step.during.after, at)))
+
+    def _close(self, at: datetime) -> None:
         if self.run.state == "active" and all(task.over for task in self.tasks.values()):
             self.run = replace(self.run, state="closed", closed_at=at)
             self.say("run.closed", at, {"incident": self.run.incident, "run": self.run.id})
 
+    # ── the commander ──────────────────────────────────────────────────────────────────────────────────────────
 
-def _moved(task: Task, by: timedelta) -> Task:
-    """The task with its clock set on by ``by``, for the time it stood still."""
+    def change(self, template: Plan, patch: Patch, at: datetime) -> Patch:
+        """A commander changes this run, and only it: ``template`` stays as it is. Returns the change as it is kept.
+
+        Raises :class:`Conflict` when the run or the step is past it, :class:`Invalid` for a step that fits nowhere.
+        """
+        at = self._not_back(at)
+        self.catch_up(at)
+        if self.run.state != "active":
+            raise Conflict("the run is over", remedy="dispatch another plan for the incident")
+        if self.run.superseded_by is not None:
+            raise Conflict("another run has taken over", remedy="change that one")
+        if len(self.run.patches) >= limits.RUN_PATCHES:
+            raise Conflict(f"a run is changed at most {limits.RUN_PATCHES} times", remedy="dispatch another plan")
+        if not patch.reason.strip():
+            raise Invalid("a change of a run needs a reason", remedy="say why in one sentence")
+        patch = replace(patch, number=len(self.run.patches) + 1, at=at)
+        changed = unroll(template, self.run.context, (*self.run.patches, patch), self.bearings.titles)
+        before = self.plan
+        self.plan, self.run = changed, replace(self.run, patches=(*self.run.patches, patch))
+        self._watches = any(step.during for step in changed.steps)
+        _PATCHES[patch.op](self, patch, before, at)
+        self._go_on(at)
+        return patch
+
+    def told_patch(self, patch: Patch, at: datetime, **more: object) -> None:
+        """Record the change itself."""
+        self.say("run.patched", at, {
+            "incident": self.run.incident, "run": self.run.id, "patch": patch.number, "op": patch.op, "step": patch.step,
+            "reason": patch.reason, **more,
+        })  # fmt: skip
+
+    def steps_named(self, id: str) -> list[Task]:
+        """The newest rounds of a step, or of all steps made of it. Raises :class:`Invalid` when there are none."""
+        found = [self.latest[s.id] for s in self.plan.steps if id in (s.id, s.origin_id) and s.id in self.latest]
+        if not found:
+            raise Invalid(f"the run has no step {id}", remedy="look at the steps of the run", step=id)
+        return found
+
+
+def _add(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
+    assert patch.spec is not None
+    plan = run.plan
+    new = [step for step in plan.steps if step.id not in before.by_id]
+    check(plan.steps, run.bearings.units, _parameters(run.run.context), plan.variables)
+    for step in new:
+        if not run.dynamic(step) and not run.holds(step):
+            raise Conflict(f"the condition of step {step.id} does not hold", remedy="leave it out", step=step.id)
+    for step in plan.steps:
+        task = run.latest.get(step.id)
+        if task is None or step.id not in before.by_id or step.after == before.step(step.id).after:
+            continue
+        if task.state != "scheduled" or step.during is not None:
+            raise Conflict(
+                f"step {step.id} is {task.state} already: nothing can be put before it",
+                remedy="name steps that nobody has been told to do",
+                step=step.id,
+            )
+        run.put(replace(task, waits=True, planned_at=None if step.origin == "predecessors" else task.planned_at))
+    opened = run.open(new, at)
+    run.told_patch(
+        patch, at, spec={"step": [spelled(step) for step in new], "before": patch.spec.get("before")},
+        tasks=[{"task": task.id, "step": task.step, "unit": task.unit} for task in opened if task.does == "task"],
+        **run.told_beside(opened),
+    )  # fmt: skip
+
+
+def _parameters(context: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in context.items() if name not in ("level", "kind")}
+
+
+def _skip(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
+    open_ = [task for task in run.steps_named(patch.step) if not task.over]
+    if not open_:
+        raise Conflict(f"step {patch.step} is over", remedy="nothing needs to be skipped", step=patch.step)
+    run.told_patch(patch, at)
+    for task in open_:
+        run._drop(task, "skipped", at)
+
+
+def _give(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
+    assert patch.unit is not None
+    tasks = [task for task in run.steps_named(patch.step) if not task.over]
+    if any(task.does != "task" for task in tasks):
+        raise Invalid(f"step {patch.step} is done by the system", remedy="skip it, or add another", step=patch.step)
+    waiting = [task for task in tasks if task.state in ("scheduled", "dispatched", "accepted", "suspended")]
+    moving = [task for task in waiting if task.unit != patch.unit]
+    if not moving:
+        states = ", ".join(sorted({task.state for task in tasks})) or "over"
+        raise Conflict(
+            f"step {patch.step} is {states}, or with {patch.unit} already",
+            remedy="only work that is not submitted can be given to another department",
+            step=patch.step,
+        )
+    if any(task.round >= limits.TASK_ROUNDS for task in moving):
+        raise Conflict(f"the step has had {limits.TASK_ROUNDS} rounds", remedy="skip it, and add another")
+    run.told_patch(patch, at, unit=patch.unit)
+    for task in moving:
+        if task.state != "scheduled":
+            _reassign(run, task, Act("reassign", patch.by, reason=patch.reason, to=patch.unit), at)
+        elif not task.unit:
+            run.put(replace(task, unit=patch.unit))
+        else:
+            run._drop(task, "reassigned", at)
+            number = task.round + 1
+            id = derive("task", task.run, task.step, str(number))
+            run.put(replace(task, id=id, round=number, unit=patch.unit, opened_at=at))
+
+
+def _extend(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
+    assert patch.due is not None
+    tasks = [task for task in run.steps_named(patch.step) if not task.over and task.does == "task"]
+    running = [task for task in tasks if task.state in ("dispatched", "accepted")]
+    if not any(task.state == "scheduled" for task in tasks) and not running:
+        raise Conflict(
+            f"step {patch.step} is neither waiting nor being worked on", remedy="more time is for work not yet submitted",
+            step=patch.step,
+        )  # fmt: skip
+    if patch.due <= at or patch.due - at > limits.EXTENSION:
+        raise Invalid(f"the new due time is not within {limits.EXTENSION.days} days", remedy="name another moment")
+    for task in running:
+        _until(task, patch.due, at)
+    run.told_patch(patch, at, due=patch.due)
+    for task in running:
+        _grant(run, task, patch.due, patch.reason, at)
+
+
+_PATCHES: Mapping[str, Callable[[Transition, Patch, Plan, datetime], None]] = {
+    "add": _add,
+    "skip": _skip,
+    "reassign": _give,
+    "extend": _extend,
+}
+
+
+def _refused(task: Task, verb: str, allowed: list[str], latest: Task) -> Conflict:
+    """Why not, in words that tell a field officer what became of the work."""
+    possible = f"possible now: {', '.join(allowed) or 'nothing'}"
+    who, when = task.submitter if verb == "submit" else task.person, task.submitted_at if verb == "submit" else None
+    when = when or task.accepted_at
+    if (
+        verb in ("submit", "accept")
+        and who is not None
+        and when is not None
+        and not (verb == "submit" and not task.submitted_at)
+    ):
+        name = who.get("name")
+        shown = name.get("zh-CN", who.get("id")) if isinstance(name, Mapping) else who.get("id")
+        done = "submitted" if verb == "submit" else "accepted"
+        remedy = {
+            "submit": "look at the receipt; what it lacks, tell the verifier, who can send the work back",
+            "accept": "go on from there, or ask your colleague",
+        }[verb]
+        if latest.round > task.round:
+            remedy = f"it goes on in round {latest.round}: open that one"
+        return Conflict(
+            f"{shown} {done} this task at {when.isoformat(timespec='seconds')}", remedy=remedy, state=task.state,
+            by=dict(who), at=when.isoformat(), next=latest.id if latest.round > task.round else None,
+        )  # fmt: skip
+    if latest.round > task.round:
+        possible = f"it goes on in round {latest.round}: open that one"
+    return Conflict(
+        f"a task that is {task.state}{' and over' if task.over else ''} cannot be told to {verb}",
+        remedy=possible,
+        state=task.state,
+    )
+
+
+def _moved(run: Transition, task: Task, at: datetime) -> Task:
+    """The task with its clock set on for the time it stood still until ``at``."""
+    held_at = task.held_at
+    assert held_at is not None
+    working = run.plan.step(task.step).clock == "working"
+
+    def moved(moment: datetime | None) -> datetime | None:
+        if moment is None:
+            return None
+        if working and moment > held_at:
+            return run.bearings.later(at, run.bearings.spent(held_at, moment))
+        return moment + (at - held_at)
+
     return replace(
         task,
-        accept_due=task.accept_due and task.accept_due + by,
-        due=task.due and task.due + by,
-        rungs=tuple(rung if rung.fired_at else replace(rung, at=rung.at + by) for rung in task.rungs),
+        accept_due=moved(task.accept_due),
+        due=moved(task.due),
+        rungs=tuple(rung if rung.fired_at else replace(rung, at=moved(rung.at) or rung.at) for rung in task.rungs),
         state=task.held_state or "dispatched",
         held_state=None,
         held_at=None,
@@ -320,14 +728,26 @@ def _accept(run: Transition, task: Task, act: Act, at: datetime) -> None:
 
 
 def _submit(run: Transition, task: Task, act: Act, at: datetime) -> None:
-    for asked in run.plan.step(task.step).evidence:
+    step = run.plan.step(task.step)
+    for asked in step.evidence:
         if act.evidence.get(asked.kind, 0) < asked.min:
             raise Conflict(
                 f"the receipt lacks evidence: {asked.min} × {asked.kind}",
                 remedy=f"add the {asked.kind}, then submit",
                 evidence=asked.kind,
             )
-    done = run.put(replace(task, state="submitted", submitted_at=at, extension_until=None))
+        if asked.schema is not None and act.form is not None:
+            wrong = forms.mistakes(asked.schema, act.form)
+            if wrong:
+                fields = ", ".join(str(each["field"]) for each in wrong)
+                raise Invalid(f"the form is not right: {fields}", remedy="mend the fields named", fields=wrong)
+    run.learn(_learnt(step, act.form or {}))
+    done_at = None
+    if act.done_at is not None:
+        done_at = min(max(act.done_at, task.accepted_at or at), at)
+    done = run.put(
+        replace(task, state="submitted", submitted_at=at, extension_until=None, submitter=act.by, done_at=done_at)
+    )
     run.about(
         done,
         "task.submitted",
@@ -335,14 +755,60 @@ def _submit(run: Transition, task: Task, act: Act, at: datetime) -> None:
         late=task.late,
         due=task.due,
         receipt=act.receipt,
-        verify_by=run.plan.step(task.step).verify_by,
+        verify_by=step.verify_by,
+        **({"done_at": done_at} if done_at else {}),
     )
 
 
+def _learnt(step: Step, form: Mapping[str, object]) -> dict[str, Value]:
+    """What the form leaves in the run. A field that was left empty leaves nothing."""
+    found: dict[str, Value] = {}
+    for name, field_ in step.sets.items():
+        value = form.get(field_)
+        if value is None:
+            continue
+        listed = value if isinstance(value, list) else [value]
+        plain = all(isinstance(each, (bool, int, float, str)) for each in listed)
+        if (
+            not plain
+            or len(listed) > limits.PLAN_ITEMS
+            or any(len(str(each)) > limits.VARIABLE_CHARS for each in listed)
+        ):
+            raise Invalid(
+                f"the field {field_} cannot be used by later steps",
+                remedy=f"a number, yes or no, or a text of at most {limits.VARIABLE_CHARS} characters",
+                fields=[{"field": field_}],
+            )
+        found[name] = value  # type: ignore[assignment]  # checked above
+    return found
+
+
 def _verify(run: Transition, task: Task, act: Act, at: datetime) -> None:
+    if act.count_offline:
+        task = _counted_offline(run, task, at)
     run.about(task, "task.verified", at, note=act.reason)
     run._end(task, "closed", "done", at)
     run.about(task, "task.closed", at, late=task.late, due=task.due)
+
+
+def _counted_offline(run: Transition, task: Task, at: datetime) -> Task:
+    """The verifier says that the work was done in time, though its receipt came late."""
+    if task.done_at is None or task.due is None or task.done_at >= task.due:
+        raise Conflict(
+            "the receipt does not say that the work was done in time",
+            remedy="verify it without counting the offline time",
+        )
+    if not task.late:
+        raise Conflict("the receipt came in time", remedy="verify it without counting the offline time")
+    task = run.put(replace(task, late=False))
+    run.about(task, "task.offline_counted", at, done_at=task.done_at, submitted_at=task.submitted_at, due=task.due)
+    return task
+
+
+def _evaluate(run: Transition, task: Task, act: Act, at: datetime) -> None:
+    answer = {True: "yes", False: "no", None: "no_answer"}[act.satisfied]
+    run.put(replace(task, satisfied=answer))
+    run.about(task, "task.evaluated", at, satisfied=act.satisfied, note=act.reason)
 
 
 def _reject(run: Transition, task: Task, act: Act, at: datetime) -> None:
@@ -355,11 +821,10 @@ def _reject(run: Transition, task: Task, act: Act, at: datetime) -> None:
 def _return(run: Transition, task: Task, act: Act, at: datetime) -> None:
     reason = _reason(act)
     held = run.put(replace(task, state="returned", held_state=task.state, held_at=at, extension_until=None))
-    run.about(held, "task.returned", at, reason=reason)
+    run.about(held, "task.returned", at, reason=reason, clause=act.clause)
 
 
 def _decide_return(run: Transition, task: Task, act: Act, at: datetime) -> None:
-    assert task.held_at is not None
     if act.approve:
         unit = _other_unit(task, act)
         if task.round >= limits.TASK_ROUNDS:
@@ -369,7 +834,7 @@ def _decide_return(run: Transition, task: Task, act: Act, at: datetime) -> None:
         run._again(task, unit, at, rework=task.rework, passed=task.passed + 1)
     else:
         reason = _reason(act)
-        back = run.put(_moved(task, at - task.held_at))
+        back = run.put(_moved(run, task, at))
         run.about(back, "task.sent_back", at, reason=reason, state=back.state, accept_due=back.accept_due, due=back.due)
 
 
@@ -397,15 +862,19 @@ def _decide_extension(run: Transition, task: Task, act: Act, at: datetime) -> No
     asked = replace(task, extension_until=None)
     if act.approve:
         until = _until(task, act.until or task.extension_until, at)
-        assert task.due is not None
-        ladder = tuple(rung if rung.fired_at or rung.rule != "due" else replace(rung, at=until) for rung in task.rungs)
-        granted = run.put(replace(asked, due=until, late=False, rungs=ladder))
-        run.about(granted, "task.extension_decided", at, approved=True, due=until, before=task.due, reason=act.reason)
+        _grant(run, asked, until, act.reason, at)
     else:
         reason = _reason(act)
         run.about(
             run.put(asked), "task.extension_decided", at, approved=False, due=task.due, before=task.due, reason=reason
         )
+
+
+def _grant(run: Transition, task: Task, until: datetime, reason: str, at: datetime) -> None:
+    """Give a task more time."""
+    ladder = tuple(rung if rung.fired_at or rung.rule != "due" else replace(rung, at=until) for rung in task.rungs)
+    granted = run.put(replace(task, due=until, late=False, extension_until=None, rungs=ladder))
+    run.about(granted, "task.extension_decided", at, approved=True, due=until, before=task.due, reason=reason)
 
 
 def _until(task: Task, until: datetime | None, at: datetime) -> datetime:
@@ -431,15 +900,17 @@ def _suspend(run: Transition, task: Task, act: Act, at: datetime) -> None:
 
 
 def _resume(run: Transition, task: Task, act: Act, at: datetime) -> None:
-    assert task.held_at is not None
-    back = run.put(_moved(task, at - task.held_at))
+    back = run.put(_moved(run, task, at))
     run.about(back, "task.resumed", at, state=back.state, accept_due=back.accept_due, due=back.due)
 
 
 def _cancel(run: Transition, task: Task, act: Act, at: datetime) -> None:
     reason = _reason(act)
     run._end(task, "cancelled", "cancelled", at)
-    run.about(task, "task.cancelled", at, reason=reason)
+    if task.unit:
+        run.about(task, "task.cancelled", at, reason=reason, opened_at=task.opened_at)
+    else:
+        run.about_step(task, "step.skipped", at, reason=reason)
 
 
 # verb -> the states it is for, and what it does
@@ -456,4 +927,5 @@ VERBS: Mapping[str, tuple[frozenset[str], Callable[[Transition, Task, Act, datet
     "suspend": (frozenset({"dispatched", "accepted"}), _suspend),
     "resume": (frozenset({"suspended"}), _resume),
     "cancel": (frozenset({"scheduled", "dispatched", "accepted", "submitted", "returned", "suspended"}), _cancel),
+    "evaluate": (frozenset({"closed"}), _evaluate),
 }

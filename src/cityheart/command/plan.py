@@ -378,7 +378,12 @@ def _message(step: Step, raw: Mapping[str, object], where: str) -> Step:
         raise Invalid(
             f"{where}: payload is not a mapping", remedy="e.g. payload: {text: …, level: $level}", step=step.id
         )
-    return replace(step, topic=topic, payload=_values(payload, f"{where}, payload", step.id))
+    texts = {name: dict(value) for name, value in payload.items() if isinstance(value, Mapping)}
+    for name, value in texts.items():
+        _text(value, f"{where}, payload, {name}", step=step.id)
+    plain = {name: value for name, value in payload.items() if name not in texts}
+    values: dict[str, object] = {**_values(plain, f"{where}, payload", step.id), **texts}
+    return replace(step, topic=topic, payload=dict(sorted(values.items())))
 
 
 def _decide(step: Step, raw: Mapping[str, object], where: str, tables: Tables | None) -> Step:
@@ -394,8 +399,8 @@ def _decide(step: Step, raw: Mapping[str, object], where: str, tables: Tables | 
     outputs = [
         _variable(name, f"{where}, outputs", id) for name in _list(raw.get("outputs"), f"{where}, outputs", step=id)
     ]
-    if digest is None or tables is not None:
-        found = None if tables is None else tables(table, None if digest is None else str(digest))
+    if digest is None:
+        found = None if tables is None else tables(table, None)
         if found is None:
             raise Invalid(f"{where}: there is no decision table {table}", remedy="publish the table first", step=id)
         strange = sorted(set(inputs) - set(found.inputs))
@@ -407,7 +412,13 @@ def _decide(step: Step, raw: Mapping[str, object], where: str, tables: Tables | 
             )
         for name in found.inputs:
             if name not in inputs:
-                inputs[name] = "$" + _variable(name, f"{where}, input of the table", id)
+                if _VARIABLE.fullmatch(name) is None:
+                    raise Invalid(
+                        f"{where}: nothing is said of the table's input {name}",
+                        remedy=f"e.g. inputs: {{{name}: $wind_speed}}",
+                        step=id,
+                    )
+                inputs[name] = f"${name}"
         digest, outputs = found.digest, [_variable(name, f"{where}, output of the table", id) for name in found.outputs]
     if not isinstance(digest, str) or re.fullmatch(r"[0-9a-f]{64}", digest) is None:
         raise Invalid(f"{where}: decision is {digest!r}", remedy="leave it out: it is filled in", step=id)

@@ -7,38 +7,86 @@ Everything that belongs to one incident is written under that incident's lock, s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import isfinite
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
+from zoneinfo import ZoneInfo
 
 import cityheart.command.plan as plan_language
 from cityheart.command import engine, knowledge, store
-from cityheart.command.engine import Act, Transition
-from cityheart.command.expression import Value
+from cityheart.command.effective import unroll
+from cityheart.command.engine import Act, Bearings, Decided, Transition
 from cityheart.command.files import FileStore
-from cityheart.command.models import File, Happened, Incident, Plan, Receipt, Run, Task
+from cityheart.command.models import (
+    ROLE_TITLES,
+    File,
+    Happened,
+    Incident,
+    Patch,
+    Place,
+    Plan,
+    Receipt,
+    Run,
+    Task,
+    Value,
+)
 from cityheart.command.worker import Firing, PlanUnknown
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
+from cityheart.kernel.calendar import Calendar
 from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem, TooMany
-from cityheart.kernel.events import Event, Subscription, deliver, read
+from cityheart.kernel.events import Event, Subscription, deliver, last, read
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
 
-__all__ = ["Command"]
+if TYPE_CHECKING:
+    from cityheart.command.decisions.models import Decision, Outcome
+
+__all__ = ["Changes", "Command"]
 
 _SPEC = {"id", "alert_id", "title", "kind", "level", "parameters"}
 
 
-class Command:
-    """Incidents, plans, runs and tasks of one city. ``files`` is the folder in which files of receipts are kept."""
+_MOVES = frozenset(  # events after which a department's list of tasks looks different
+    "task." + what
+    for what in (
+        "dispatched", "accepted", "late_accept", "overdue", "escalated", "submitted", "rejected", "closed", "returned",
+        "return_upheld", "sent_back", "reassigned", "extension_requested", "extension_decided", "suspended", "resumed",
+        "cancelled", "offline_counted", "evaluated", "file_added",
+    )
+)  # fmt: skip
+_PLANS_KEPT = 1_000  # effective plans of runs kept in memory
 
-    def __init__(self, database: Database, files: Path) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Tasks that changed, up to event ``cursor``; ``more`` when there is more to ask for from there."""
+
+    tasks: list[Task]
+    cursor: int
+    more: bool
+
+
+class Command:
+    """Incidents, plans, runs and tasks of one city. ``files`` is the folder in which files of receipts are kept.
+
+    ``calendar`` says what working time is, by default mainland China's; ``zone`` is the city's time zone.
+    """
+
+    def __init__(
+        self, database: Database, files: Path, *, calendar: Calendar | None = None, zone: str = "Asia/Shanghai"
+    ) -> None:
         self._database = database
+        self._calendar = calendar
+        self._zone = ZoneInfo(zone)
+        self._find_decision: Callable[[str, datetime], Decision | None] | None = None
+        self._make_decision: Callable[[str, Mapping[str, object]], Outcome] | None = None
+        self._effective: dict[str, tuple[int, Plan]] = {}
         self._units: dict[str, Text] = {}
         self._plans: dict[str, Plan] = {}
         self._alerts_read = 0
@@ -52,20 +100,58 @@ class Command:
 
     def unit_title(self, code: str) -> Text:
         """The title of a department, or the code where it has none."""
-        return self._units.get(code) or text(code, code)
+        if not code:
+            return text("待定", "not yet decided")
+        return self._units.get(code) or ROLE_TITLES.get(code) or text(code, code)
+
+    def register_decisions(
+        self,
+        find: Callable[[str, datetime], Decision | None],
+        decide: Callable[[str, Mapping[str, object]], Outcome],
+    ) -> None:
+        """Let plans decide by tables: ``find`` gives the one in force by name, ``decide`` asks one by digest."""
+        self._find_decision, self._make_decision = find, decide
+
+    def _bearings(self) -> Bearings:
+        return Bearings(self._decided, self._later, self._spent, self._units.keys(), self._units)
+
+    def _decided(self, digest: str, inputs: Mapping[str, Value | None]) -> Decided:
+        if self._make_decision is None:
+            raise Invalid("there are no decision tables here", remedy="publish the table")
+        outcome = self._make_decision(digest, inputs)
+        found = {name: plain for name, value in outcome.outputs.items() if (plain := _plain(value)) is not None}
+        if not found:
+            why = outcome.problems[0].detail["en"] if outcome.problems else "no rule matches"
+            raise Invalid(f"nothing was decided: {why}", remedy="look at the table and at what it was asked")
+        return Decided(found, tuple(outcome.matched))
+
+    def _later(self, at: datetime, span: timedelta) -> datetime:
+        return self._working().add(at, span, self._zone)
+
+    def _spent(self, start: datetime, end: datetime) -> timedelta:
+        return self._working().between(start, end, self._zone)
+
+    def _working(self) -> Calendar:
+        if self._calendar is None:
+            self._calendar = Calendar.load()
+        return self._calendar
 
     # ── plans ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def publish(self, actor: Actor, source: str | Mapping[str, object]) -> str:
         """Compile and store a plan (YAML text or a mapping); returns its digest. The same plan again changes nothing.
 
+        What its steps decide by or call is pinned as it is now; the same text published again keeps what was pinned.
         Raises :class:`Invalid` naming the step that is wrong, :class:`Conflict` for another content under the same name
         and version.
         """
         require(actor, "plan.publish")
-        plan = plan_language.compile(source, self._units.keys())
+        plan = self.compiled(source)
         if self._find_plan(plan.digest) is not None:
             return plan.digest
+        known = self._version(plan.name, plan.version)
+        if known is not None and self._compile_like(source, known).digest == known.digest:
+            return known.digest
         with self._database.work(actor) as work:
             new = store.publish_plan(
                 work.conn, plan.digest, plan.name, plan.version, plan.canonical, work.now, actor.id
@@ -82,6 +168,39 @@ class Command:
                     {"id": plan.name, "version": plan.version, "digest": plan.digest},
                 )
         return plan.digest
+
+    def compiled(self, source: str | Mapping[str, object]) -> Plan:
+        """The plan as it would be published now; nothing is stored. Raises :class:`Invalid` naming what is wrong."""
+        return plan_language.compile(source, self._units.keys(), tables=self._table, plans=self._version)
+
+    def _compile_like(self, source: str | Mapping[str, object], known: Plan) -> Plan:
+        """The plan with what ``known`` has pinned."""
+        tables = {
+            step.table: plan_language.Table(step.decision, tuple(step.inputs), step.outputs)
+            for step in known.steps
+            if step.table is not None and step.decision is not None
+        }
+        called = {plan.name: plan for plan in map(self.plan, known.calls.values())}
+        return plan_language.compile(
+            source,
+            self._units.keys(),
+            tables=lambda name, digest: tables.get(name),
+            plans=lambda name, version: called.get(name),
+        )
+
+    def _table(self, name: str, digest: str | None) -> plan_language.Table | None:
+        found = self._find_decision and self._find_decision(name, self._database.clock.now())
+        if not found or digest not in (None, found.digest):
+            return None
+        return plan_language.Table(
+            found.digest, tuple(each.name for each in found.inputs), tuple(each.name for each in found.outputs)
+        )
+
+    def _version(self, name: str, version: str | None) -> Plan | None:
+        """The published plan of this name and version; without a version the newest."""
+        with self._database.read() as conn:
+            digest = store.plan_digest(conn, name, version)
+        return None if digest is None else self.plan(digest)
 
     def plan(self, digest: str) -> Plan:
         """The plan of this digest. Raises :class:`NotFound`."""
@@ -144,8 +263,10 @@ class Command:
             found = self._open(work, command_id, incident, compiled)
             run = Run(derive("run", found.id, command_id), found.id, plan, "active", work.now)
             old = self._superseded(work, found, plan, supersedes)
-            started = engine.start(compiled, run, _context(compiled, incident, found), [each.id for each in old])
-            store.save_run(work.conn, run, new=True)
+            context = self._context(compiled, incident, found)
+            started = engine.start(compiled, run, context, [each.id for each in old], self._bearings())
+            started.before = started.run  # stored here, before its tasks
+            store.save_run(work.conn, started.run)
             for each in old:
                 before = self._transition(work, each)
                 before.supersede(run.id, work.now)
@@ -180,6 +301,34 @@ class Command:
             return {"incident_id": incident.id}
 
         return self._database.once(actor, command_id, "incident.lift", {"incident": incident_id, "reason": reason}, do)
+
+    def _context(self, plan: Plan, spec: Mapping[str, object], incident: Incident) -> dict[str, Value]:
+        """What a run begins with. Raises :class:`Invalid` for parameters that the plan cannot use."""
+        given = cast("Mapping[str, Value]", spec.get("parameters") or {})
+        strange = sorted(given.keys() - plan.parameters.keys())
+        if strange:
+            raise Invalid(
+                f"the plan has no parameter {', '.join(strange)}",
+                remedy=f"it has {', '.join(sorted(plan.parameters)) or 'none'}",
+            )
+        for name, value in given.items():
+            if _kind(value) != _kind(plan.parameters[name]):
+                raise Invalid(
+                    f"the parameter {name} is {value!r}", remedy=f"give it a value like {plan.parameters[name]!r}"
+                )
+        known: dict[str, Value] = {**plan.parameters, **given}
+        for step in plan.steps:
+            named = known.get(step.unit[1:]) if step.unit.startswith("$") else None
+            listed = known.get(step.each.of or "", []) if step.each and step.unit == f"${step.each.name}" else []
+            for unit in [named, *(listed if isinstance(listed, list) else [])]:
+                if unit is not None and unit not in self._units:
+                    raise Invalid(
+                        f"step {step.id}: there is no department {unit}",
+                        remedy=f"departments: {', '.join(sorted(self._units))}",
+                        step=step.id,
+                    )
+        level = incident.level if incident.level is not None else 4
+        return {**known, "level": level, "kind": incident.kind}
 
     def _open(self, work: Work, command_id: str, spec: Mapping[str, object], plan: Plan | None) -> Incident:
         strange = sorted(spec.keys() - _SPEC)
@@ -274,13 +423,22 @@ class Command:
         until: datetime | None = None,
         approve: bool = True,
         form: Mapping[str, object] | None = None,
+        place: Place | None = None,
+        clause: str | None = None,
+        done_at: datetime | None = None,
+        sent_at: datetime | None = None,
+        count_offline: bool = False,
+        satisfied: bool | None = None,
     ) -> dict[str, object]:
         """A person acts on a task; returns ``{"task_id", "state", "run_id", "next"}``, ``next`` the round that follows.
 
-        Verbs: accept, submit (``note``, ``form``, files attached before), verify, reject and return (``reason``),
-        decide_return (``approve``, ``to``), reassign (``to``, ``reason``), request_extension (``until``, ``reason``),
-        decide_extension (``approve``, ``until``), suspend, resume, cancel. Raises :class:`Conflict` when the task's
-        state does not allow it, :class:`Forbidden` when the actor may not.
+        Verbs: accept, submit (``note``, ``form``, ``place``, files attached before; ``done_at`` when the work was done
+        by the sender's clock, which says ``sent_at`` now), verify (``count_offline``: the work was done in time though
+        its receipt came late), reject and return (``reason``, a return with the ``clause`` it stands on), decide_return
+        (``approve``, ``to``), reassign (``to``, ``reason``), request_extension (``until``, ``reason``), decide_extension
+        (``approve``, ``until``), suspend, resume, cancel; of a closed task evaluate (``satisfied``: what the person says
+        it was done for, ``None`` for no answer). Raises :class:`Conflict` when the task's state does not allow it,
+        :class:`Forbidden` when the actor may not, :class:`Invalid` with ``fields`` when the form is not right.
         """
         if verb not in engine.VERBS:
             raise Invalid(f"nothing is known of {verb!r}", remedy=f"verbs: {', '.join(engine.VERBS)}")
@@ -288,9 +446,19 @@ class Command:
             raise Invalid(f"there is no department {to}", remedy=f"departments: {', '.join(sorted(self._units))}")
         if max(len(reason), len(note)) > limits.TEXT_CHARS:
             raise Invalid(f"a text has at most {limits.TEXT_CHARS} characters", remedy="attach a file instead")
-        if until is not None and until.tzinfo is None:
-            raise Invalid("the new due time has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
-        payload = {
+        for moment in (until, done_at, sent_at):
+            if moment is not None and moment.tzinfo is None:
+                raise Invalid(f"{moment.isoformat()} has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
+        if done_at is not None and sent_at is None:
+            raise Invalid(
+                "when the work was done is said by a clock nobody knows",
+                remedy="send sent_at, the phone's present, too",
+            )
+        if place is not None:
+            _check_place(place)
+        if clause is not None and not 1 <= len(clause) <= 80:
+            raise Invalid("a clause is named by its id", remedy="at most 80 characters")
+        payload: dict[str, object] = {
             "task": task_id,
             "reason": reason,
             "note": note,
@@ -299,17 +467,37 @@ class Command:
             "approve": approve,
             "form": form,
         }
+        # a phone that sends again says another sent_at: it is the same act
+        payload |= {"place": [place.lon, place.lat, place.accuracy]} if place else {}
+        payload |= {"clause": clause} if clause else {}
+        payload |= {"done_at": done_at} if done_at else {}
+        payload |= {"count_offline": True} if count_offline else {}
+        payload |= {"satisfied": satisfied} if verb == "evaluate" else {}
 
         def do(work: Work) -> dict[str, object]:
             task = self._task(work, task_id)
             self._locked(work, task.incident)
             transition = self._transition(work, self._run(work, task.run))
             require(actor, *_permission(verb, task, transition.plan))
-            given = Act(verb, {"id": actor.id, "name": actor.name}, reason or note, to, until, approve)
+            off = work.now - sent_at if done_at and sent_at else None
+            given = Act(
+                verb, {"id": actor.id, "name": actor.name}, reason or note, to, until, approve, form=form, place=place,
+                clause=clause, done_at=done_at + off if done_at and off is not None else None,
+                count_offline=count_offline, satisfied=satisfied,
+            )  # fmt: skip
+            files = store.files_waiting(work.conn, task_id) if verb == "submit" else []
             if verb == "submit":
-                given = self._receive(work, task, command_id, given, note, form)
+                given = _receipt_of(task, command_id, given, note, files)
             after = transition.act(task_id, given, work.now)
             self._write(work, transition)
+            if given.receipt is not None and after.submitted_at is not None:
+                receipt = Receipt(
+                    given.receipt, task_id, after.submitted_at, given.by, note, form, tuple(files), place, after.done_at,
+                    off.total_seconds() if off is not None else None,
+                )  # fmt: skip
+                store.add_receipt(work.conn, receipt)
+                if files:
+                    store.seal_files(work.conn, task_id, receipt.id)
             following = transition.latest[task.step]
             return {
                 "task_id": task_id,
@@ -347,26 +535,107 @@ class Command:
                 })  # fmt: skip
         return file
 
-    def _receive(
-        self, work: Work, task: Task, command_id: str, act: Act, note: str, form: Mapping[str, object] | None
-    ) -> Act:
-        files = store.files_waiting(work.conn, task.id)
-        receipt = Receipt(derive("receipt", task.id, command_id), task.id, work.now, act.by, note, form, tuple(files))
-        store.add_receipt(work.conn, receipt)
-        if files:
-            store.seal_files(work.conn, task.id, receipt.id)
-        photos = sum(file.media.startswith("image/") for file in files)
-        return replace(
-            act,
-            receipt=receipt.id,
-            evidence={"note": int(bool(note.strip())), "form": int(bool(form)), "photo": photos},
-        )
+    def play(
+        self, actor: Actor, acts: Sequence[Mapping[str, object]], sent_at: datetime | None = None
+    ) -> list[dict[str, object]]:
+        """Acts that a phone kept while it had no connection, in their order; each is a verb of its own.
+
+        Each is ``{"command_id", "task_id", "verb"}`` with what :meth:`act` takes, and ``at``, when it was done by the
+        phone's clock. Gives for each ``{"command_id", "ok": True, "result"}``, or ``ok`` false with its ``problem``: what
+        is refused does not hold up the rest. Sent again it changes nothing.
+        """
+        if len(acts) > limits.ACTS_TOGETHER:
+            raise TooMany(f"{len(acts)} acts at once", remedy=f"send at most {limits.ACTS_TOGETHER}, then the rest")
+        played: list[dict[str, object]] = []
+        for each in acts:
+            given = dict(each)
+            id, task, verb = (str(given.pop(name, "")) for name in ("command_id", "task_id", "verb"))
+            at = cast("datetime | None", given.pop("at", None))
+            more = {"done_at": at, "sent_at": sent_at} if verb == "submit" and at is not None else {}
+            try:
+                result = self.act(actor, id, task, verb, **given, **more)  # type: ignore[arg-type]
+                played.append({"command_id": id, "ok": True, "result": result})
+            except Problem as problem:
+                played.append({"command_id": id, "ok": False, "problem": problem.json()})
+        return played
+
+    # ── changing a run ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def patch(
+        self,
+        actor: Actor,
+        command_id: str,
+        run_id: str,
+        op: str,
+        *,
+        reason: str,
+        step: str | Mapping[str, object] | None = None,
+        before: Sequence[str] = (),
+        unit: str | None = None,
+        due: datetime | None = None,
+    ) -> dict[str, object]:
+        """The commander changes one run, never its plan; returns ``{"run_id", "patch_no"}``.
+
+        ``op`` is add (``step`` as in a plan, ``before`` the steps that shall wait for it), skip (``step``), reassign
+        (``step``, ``unit``) or extend (``step``, ``due``). A step that is done for each of a list is meant as a whole by
+        its own id, one by one by the ids of its parts. Raises :class:`Conflict` when it comes too late.
+        """
+        require(actor, "run.patch")
+        reason = _words(reason, "a reason")
+        needed = {"add": ("step",), "skip": ("step",), "reassign": ("step", "unit"), "extend": ("step", "due")}.get(op)
+        if needed is None:
+            raise Invalid(f"a run cannot be told to {op!r}", remedy="add, skip, reassign or extend")
+        given = {"step": step, "unit": unit, "due": due, "before": list(before) or None}
+        for name in needed:
+            if given[name] is None:
+                raise Invalid(f"{op} needs {name}", remedy=f"{op} takes {', '.join(needed)} and a reason")
+        strange = [
+            name for name in given if given[name] is not None and name not in (*needed, "before" * (op == "add"))
+        ]
+        if strange:
+            raise Invalid(f"{op} has no {', '.join(strange)}", remedy=f"{op} takes {', '.join(needed)} and a reason")
+        if unit is not None and unit not in self._units:
+            raise Invalid(f"there is no department {unit}", remedy=f"departments: {', '.join(sorted(self._units))}")
+        if due is not None and due.tzinfo is None:
+            raise Invalid("the new due time has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
+        spec: dict[str, object] | None = None
+        if op == "add":
+            added = plan_language.added_step(step, self._table)
+            id, spec = added.id, {"step": plan_language.spelled(added), "before": list(before)}
+        elif not isinstance(step, str):
+            raise Invalid("the step is named by its id", remedy="give the id of a step of the run")
+        else:
+            id = step
+        payload = {"run": run_id, "op": op, "reason": reason, "step": id, "spec": spec, "unit": unit, "due": due}
+
+        def do(work: Work) -> dict[str, object]:
+            run = store.find_run(work.conn, run_id)
+            if run is None:
+                raise NotFound(f"there is no run {run_id}", remedy="look at the incident's runs")
+            self._locked(work, run.incident)
+            run = self._run(work, run_id)
+            transition = self._transition(work, run)
+            by = {"id": actor.id, "name": actor.name}
+            patch = Patch(0, op, id, reason, by, work.now, spec, unit, due)
+            kept = transition.change(self.plan(run.plan), patch, work.now)
+            self._write(work, transition)
+            return {"run_id": run_id, "patch_no": kept.number}
+
+        return self._database.once(actor, command_id, "run.patch", payload, do)
 
     def actions(self, actor: Actor, task: Task, plan: Plan) -> list[str]:
-        """The verbs this actor may use on the task now."""
+        """The verbs this actor may use on the task now; of a closed one see :meth:`evaluable`."""
         return [
-            verb for verb in engine.available(task, plan.step(task.step)) if can(actor, *_permission(verb, task, plan))
+            verb
+            for verb in engine.available(task, plan.step(task.step))
+            if verb != "evaluate" and can(actor, *_permission(verb, task, plan))
         ]
+
+    def evaluable(self, actor: Actor, task: Task, plan: Plan) -> bool:
+        """Whether this actor may now note what the person says for whom the task was done."""
+        return "evaluate" in engine.available(task, plan.step(task.step)) and can(
+            actor, *_permission("evaluate", task, plan)
+        )
 
     def _task(self, work: Work, task_id: str) -> Task:
         task = store.find_task(work.conn, task_id)
@@ -380,14 +649,24 @@ class Command:
         return run
 
     def _transition(self, work: Work, run: Run) -> Transition:
-        return Transition(self.plan(run.plan), run, store.tasks_of(work.conn, run.id))
+        return Transition(self.effective(run), run, store.tasks_of(work.conn, run.id), self._bearings())
+
+    def effective(self, run: Run) -> Plan:
+        """The plan as it is for this run: its lists unrolled, its changes made. Its digest is the plan's."""
+        kept = self._effective.get(run.id)
+        if kept is None or kept[0] != len(run.patches):
+            if len(self._effective) >= _PLANS_KEPT:
+                self._effective.clear()
+            kept = len(run.patches), unroll(self.plan(run.plan), run.context, run.patches, self._units)
+            self._effective[run.id] = kept
+        return kept[1]
 
     def _write(self, work: Work, transition: Transition) -> None:
         """State, events and messages of one transition, in the caller's transaction."""
         run = transition.run
-        store.save_tasks(work.conn, transition.changed.values(), transition.known)
+        store.save_tasks(work.conn, transition.changed.values(), transition.known, _searched(work, transition))
         if run != transition.before:
-            store.save_run(work.conn, run)
+            store.save_run(work.conn, run, transition.before)
         work.emit_all(f"run:{run.id}", ((one.type, {**one.data, "at": one.at}) for one in transition.events))
         orders = [happened for happened in transition.events if happened.type == "task.dispatched"]
         if orders:
@@ -399,8 +678,30 @@ class Command:
                 key = f"escalation:{happened.data['task']}:{happened.data['rung']}:{happened.data['reason']}"
                 title = _step_title(transition, happened)
                 work.post(key, "escalations", {**happened.data, "at": happened.at, "title": title})
+            elif happened.type == "step.done" and happened.data["does"] == "message":
+                self._send(work, transition, happened)
+            elif happened.type == "step.failed":
+                key = f"escalation:{run.id}:{happened.data['step']}:failed"
+                failed = {
+                    **happened.data,
+                    "unit": "",
+                    "to": engine.COORDINATOR,
+                    "reason": "undecided",
+                    "at": happened.at,
+                }
+                work.post(key, "escalations", failed | {"title": _step_title(transition, happened)})
         if run.state == "closed" and transition.before.state != "closed":
             self._settle(work, run.incident)
+
+    def _send(self, work: Work, transition: Transition, happened: Happened) -> None:
+        """A step's own message: what it is about and what the plan says, the plan's words first."""
+        run = transition.run
+        told = {
+            "title": _step_title(transition, happened), "incident": run.incident, "run": run.id,
+            "step": happened.data["step"], "at": happened.at,
+        }  # fmt: skip
+        payload = cast("Mapping[str, object]", happened.data["payload"])
+        work.post(f"message:{run.id}:{happened.data['step']}", str(happened.data["topic"]), told | dict(payload))
 
     # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -487,10 +788,18 @@ class Command:
         units = departments(actor, "task.read")
         with self._database.read() as conn:
             runs = [(run, store.tasks_of(conn, run.id)) for run in store.runs_of(conn, incident_id)]
-        return [
-            (run, [task for task in tasks if units is None or not units.isdisjoint(_concerned(task))])
-            for run, tasks in runs
-        ]
+        return [(run, _seen(tasks, units)) for run, tasks in runs]
+
+    def run(self, actor: Actor, run_id: str) -> tuple[Run, list[Task], list[Task]]:
+        """A run, its tasks that the actor may see, and its automatic steps. Raises :class:`NotFound`."""
+        require(actor, "incident.read")
+        units = departments(actor, "task.read")
+        with self._database.read() as conn:
+            run = store.find_run(conn, run_id)
+            if run is None:
+                raise NotFound(f"there is no run {run_id}", remedy="look at the incident's runs")
+            tasks = store.tasks_of(conn, run_id)
+        return run, _seen(tasks, units), [task for task in tasks if task.does != "task"]
 
     def tasks(
         self,
@@ -499,22 +808,49 @@ class Command:
         unit: str | None = None,
         state: str | None = None,
         over: bool | None = None,
+        due_before: datetime | None = None,
+        words: str | None = None,
         after: tuple[datetime, str] | None = None,
         limit: int = limits.PAGE_ROWS,
     ) -> tuple[list[Task], int]:
-        """One page of tasks the actor may see, oldest first, and how many there are in all."""
+        """One page of tasks the actor may see, oldest first, and how many there are in all.
+
+        ``words`` are looked for in the titles of step and incident.
+        """
         require(actor, "task.read")
         units = departments(actor, "task.read")
         if unit is not None:
             units = frozenset({unit}) if units is None or unit in units else frozenset()
         with self._database.read() as conn:
-            return store.tasks(conn, units=units, state=state, over=over, after=after, limit=limit)
+            return store.tasks(
+                conn, units=units, state=state, over=over, due_before=due_before, words=words, after=after, limit=limit
+            )
+
+    def changes(self, actor: Actor, after: int | None = None) -> Changes:
+        """What a phone must take in: tasks of the actor's departments that changed after event ``after``.
+
+        Without ``after`` all open tasks that the actor may see, at most a page, oldest first. Some may be told twice,
+        none is left out.
+        """
+        require(actor, "task.read")
+        units = departments(actor, "task.read")
+        with self._database.read() as conn:
+            if after is None:
+                cursor = last(conn)
+                tasks, total = store.tasks(conn, units=units, over=False, limit=limits.PAGE_ROWS)
+                return Changes([task for task in tasks if task.dispatched_at], cursor, total > len(tasks))
+            found = read(conn, after=after, types=_MOVES)
+            ids = list(dict.fromkeys(str(event.data["task"]) for event in found))
+            by_id = {task.id: task for task in store.tasks_by_id(conn, ids)}
+            more = len(found) == limits.EVENTS_READ
+            cursor = found[-1].seq if more else max(after, last(conn))
+        return Changes(_seen([by_id[id] for id in ids if id in by_id], units), cursor, more)
 
     def task(self, actor: Actor, task_id: str) -> Task:
         """One task. Raises :class:`NotFound`, :class:`Forbidden`."""
         with self._database.read() as conn:
             task = store.find_task(conn, task_id)
-        if task is None:
+        if task is None or task.does != "task":
             raise NotFound(f"there is no task {task_id}", remedy="look at the list of tasks")
         if not any(can(actor, "task.read", unit) for unit in _concerned(task)):
             require(actor, "task.read", task.unit)
@@ -530,16 +866,25 @@ class Command:
         with self._database.read() as conn:
             streams = [f"incident:{incident_id}", *(f"run:{run.id}" for run in store.runs_of(conn, incident_id))]
             found = [event for stream in streams for event in read(conn, stream=stream)]
-        seen = [event for event in found if units is None or event.data.get("unit", "") in {"", *units}]
+        seen = [
+            event
+            for event in found
+            if units is None
+            or (event.data.get("unit", "") in {"", *units} and not event.type.startswith(("step.", "run.patched")))
+        ]
         return sorted(seen, key=lambda event: event.seq)
 
     def plan_of(self, run_id: str) -> Plan:
-        """The plan of a run. Raises :class:`NotFound`."""
-        with self._database.read() as conn:
-            run = store.find_run(conn, run_id)
-        if run is None:
+        """The plan of a run, as it is for this run. Raises :class:`NotFound`."""
+        found = self.plans_of([run_id])
+        if not found:
             raise NotFound(f"there is no run {run_id}", remedy="look at the incident's runs")
-        return self.plan(run.plan)
+        return found[run_id]
+
+    def plans_of(self, runs: Iterable[str]) -> dict[str, Plan]:
+        """For each of these runs its plan, as it is for this run."""
+        with self._database.read() as conn:
+            return {run.id: self.effective(run) for run in store.find_runs(conn, sorted(set(runs)))}
 
     def receipts(self, tasks: Iterable[str]) -> dict[str, list[Receipt]]:
         """The receipts of each of these tasks."""
@@ -553,6 +898,55 @@ def _step_title(transition: Transition, happened: Happened) -> Text:
     return transition.plan.step(str(happened.data["step"])).title
 
 
+def _searched(work: Work, transition: Transition) -> Callable[[Task], str]:
+    """By which words a new task is found: the titles of its step and its incident."""
+    titles: list[Text] = []
+
+    def words(task: Task) -> str:
+        if not titles:
+            incident = store.find_incident(work.conn, id=task.incident)
+            titles.append(incident.title if incident else {})
+        both = [*transition.plan.step(task.step).title.values(), *titles[0].values()]
+        return " ".join(both).lower()
+
+    return words
+
+
+def _receipt_of(task: Task, command_id: str, act: Act, note: str, files: Sequence[File]) -> Act:
+    """The act with the id of its receipt and what the receipt holds."""
+    photos = sum(file.media.startswith("image/") for file in files)
+    holds = {"note": bool(note.strip()), "form": bool(act.form), "photo": photos, "place": act.place is not None}
+    return replace(
+        act,
+        receipt=derive("receipt", task.id, command_id),
+        evidence={kind: int(count) for kind, count in holds.items()},
+    )
+
+
+def _check_place(place: Place) -> None:
+    sound = all(isfinite(each) for each in (place.lon, place.lat, place.accuracy))
+    if not sound or abs(place.lon) > 180 or abs(place.lat) > 90:
+        raise Invalid("the place is not on earth", remedy="WGS84 degrees: lon -180 to 180, lat -90 to 90")
+    if not 0 <= place.accuracy <= limits.PLACE_METRES:
+        raise Invalid("the place is too vague", remedy=f"accuracy in metres, at most {limits.PLACE_METRES}")
+
+
+def _plain(value: object) -> Value | None:
+    """A decided value as a variable of a run; ``None`` for nothing."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [plain for each in value if (plain := _plain(each)) is not None]
+    return str(value)
+
+
+def _seen(tasks: Iterable[Task], units: Collection[str] | None) -> list[Task]:
+    """The tasks, of these departments only."""
+    return [task for task in tasks if task.does == "task" and (units is None or not _concerned(task).isdisjoint(units))]
+
+
 def _concerned(task: Task) -> set[str]:
     """The departments that may know of a task: the one that has it, and the one that verifies it."""
     return {task.unit} if task.verify_by is None else {task.unit, task.verify_by}
@@ -564,19 +958,16 @@ def _permission(verb: str, task: Task, plan: Plan) -> tuple[str, str]:
         return "task.act", task.unit
     if verb in ("verify", "reject"):
         return "task.verify", plan.step(task.step).verify_by or ""
+    if verb == "evaluate":
+        return "report.file", ""  # who calls back the person the work was done for
     return "task.decide", ""
 
 
-def _context(plan: Plan, spec: Mapping[str, object], incident: Incident) -> dict[str, Value]:
-    given = cast("Mapping[str, Value]", spec.get("parameters") or {})
-    strange = sorted(given.keys() - plan.parameters.keys())
-    if strange:
-        raise Invalid(
-            f"the plan has no parameter {', '.join(strange)}",
-            remedy=f"it has {', '.join(sorted(plan.parameters)) or 'none'}",
-        )
-    level = incident.level if incident.level is not None else 4
-    return {**plan.parameters, **given, "level": level, "kind": incident.kind}
+def _kind(value: Value) -> str:
+    """Which values may stand for each other as a parameter."""
+    if isinstance(value, bool):
+        return "truth"
+    return "number" if isinstance(value, (int, float)) else "list" if isinstance(value, list) else "text"
 
 
 def _words(words: str, what: str) -> str:

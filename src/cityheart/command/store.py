@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.command.engine import timers
-from cityheart.command.models import File, Incident, Receipt, Run, RungDue, Task
+from cityheart.command.models import File, Incident, Patch, Place, Receipt, Run, RungDue, Task
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.events import event_table, subscription_table
 
@@ -27,6 +27,7 @@ __all__ = [
     "files_waiting",
     "find_incident",
     "find_run",
+    "find_runs",
     "find_task",
     "heard",
     "incidents",
@@ -49,6 +50,7 @@ __all__ = [
     "take_due",
     "task_counts",
     "tasks",
+    "tasks_by_id",
     "tasks_of",
 ]
 
@@ -91,6 +93,9 @@ run_table = sa.Table(
     sa.Column("closed_at", UtcDateTime, nullable=True),
     sa.Column("superseded_by", sa.String(60), nullable=True),
     sa.Column("moved_at", UtcDateTime, nullable=True),
+    sa.Column("context", Json, nullable=True),
+    sa.Column("variables", Json, nullable=True),
+    sa.Column("patches", Json, nullable=True),
 )
 
 task_table = sa.Table(
@@ -123,6 +128,11 @@ task_table = sa.Table(
     sa.Column("held_state", sa.String(16), nullable=True),
     sa.Column("held_at", UtcDateTime, nullable=True),
     sa.Column("rungs", Json, nullable=False),
+    sa.Column("does", sa.String(8), nullable=False, server_default="task"),
+    sa.Column("submitter", Json, nullable=True),
+    sa.Column("done_at", UtcDateTime, nullable=True),
+    sa.Column("satisfied", sa.String(12), nullable=True),
+    sa.Column("words", sa.Text, nullable=True),  # what a person may look for: titles of step and incident, lower case
     sa.UniqueConstraint("run", "step", "round"),
     sa.Index("ix_task_unit_state_due", "unit", "state", "due"),
     sa.Index("ix_task_state_due", "state", "due"),
@@ -148,6 +158,9 @@ receipt_table = sa.Table(
     sa.Column("by", Json, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("form", Json, nullable=True),
+    sa.Column("place", Json, nullable=True),
+    sa.Column("done_at", UtcDateTime, nullable=True),
+    sa.Column("clock_off", sa.Float, nullable=True),
 )
 
 file_table = sa.Table(
@@ -164,16 +177,18 @@ file_table = sa.Table(
 )
 
 _TASK = task_table.c
-_FIXED = ("id", "run", "incident", "step", "round", "opened_at", "verify_by")  # what a task never changes
-_CHANGING = [column.name for column in task_table.columns if column.name not in _FIXED]
+_FIXED = ("id", "run", "incident", "step", "round", "opened_at", "verify_by", "does", "words")  # what never changes
+_COLUMNS = tuple(column.name for column in task_table.columns if column.name != "words")
+_CHANGING = [name for name in _COLUMNS if name not in _FIXED]
+_READ_TASK = sa.select(*(_TASK[name] for name in _COLUMNS))
 _UPDATE_TASK = (
     task_table.update().where(_TASK.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in _CHANGING})
 )
-_TASKS_OF_RUN = sa.select(task_table).where(_TASK.run == sa.bindparam("run")).order_by(_TASK.step, _TASK.round)
+_TASKS_OF_RUN = _READ_TASK.where(_TASK.run == sa.bindparam("run")).order_by(_TASK.step, _TASK.round)
 _INCIDENT_LOCKED = sa.select(incident_table).where(incident_table.c.id == sa.bindparam("of")).with_for_update()
 _RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
 _RUN_LOCKED = _RUN.with_for_update()
-_TASK_BY_ID = sa.select(task_table).where(_TASK.id == sa.bindparam("id"))
+_TASK_BY_ID = _READ_TASK.where(_TASK.id == sa.bindparam("id"))
 _NEXT_DUE = sa.select(sa.func.min(timer_table.c.fire_at))
 _NEXT_DUE_OF = sa.select(sa.func.min(timer_table.c.fire_at)).join(run_table, run_table.c.id == timer_table.c.run)
 _ANY_DUE = sa.select(sa.literal(1)).where(timer_table.c.fire_at <= sa.bindparam("until")).limit(1)
@@ -251,10 +266,13 @@ def publish_plan(
     return _insert_new(conn, plan_table, values)
 
 
-def plan_digest(conn: sa.Connection, name: str, version: str) -> str | None:
-    """The digest under which ``name`` and ``version`` were published."""
-    found = plan_table.c.name == name, plan_table.c.version == version
-    digest: str | None = conn.execute(sa.select(plan_table.c.digest).where(*found)).scalar()
+def plan_digest(conn: sa.Connection, name: str, version: str | None) -> str | None:
+    """The digest under which ``name`` and ``version`` were published; without a version that of the newest."""
+    found = sa.select(plan_table.c.digest).where(plan_table.c.name == name)
+    if version is not None:
+        found = found.where(plan_table.c.version == version)
+    newest = found.order_by(plan_table.c.published_at.desc(), plan_table.c.version.desc()).limit(1)
+    digest: str | None = conn.execute(newest).scalar()
     return digest
 
 
@@ -322,14 +340,19 @@ def incidents(
 def find_run(conn: sa.Connection, id: str, *, lock: bool = False) -> Run | None:
     """The run; with ``lock`` held against other writers until the transaction ends."""
     row = conn.execute(_RUN_LOCKED if lock else _RUN, {"id": id}).one_or_none()
-    return None if row is None else Run(**row._mapping)
+    return None if row is None else _run(row)
+
+
+def find_runs(conn: sa.Connection, ids: Sequence[str]) -> list[Run]:
+    """These runs, in no order; those that are not there are left out."""
+    return [_run(row) for row in conn.execute(sa.select(run_table).where(run_table.c.id.in_(ids)))] if ids else []
 
 
 def runs_of(conn: sa.Connection, incident: str) -> list[Run]:
     """The incident's runs in the order they were started."""
     table = run_table
     rows = conn.execute(sa.select(table).where(table.c.incident == incident).order_by(table.c.started_at, table.c.id))
-    return [Run(**row._mapping) for row in rows]
+    return [_run(row) for row in rows]
 
 
 def busy_run(conn: sa.Connection, incident: str) -> bool:
@@ -345,17 +368,37 @@ def run_counts(conn: sa.Connection) -> dict[str, tuple[int, int]]:
     return {row[0]: (row[1], int(row[2])) for row in rows}
 
 
-def save_run(conn: sa.Connection, run: Run, *, new: bool = False) -> None:
-    """Write the run as it is now."""
-    values = {
+def save_run(conn: sa.Connection, run: Run, before: Run | None = None) -> None:
+    """Write the run as it is now; ``before`` is how it is stored, ``None`` for a new one."""
+    values: dict[str, Any] = {
         "id": run.id, "incident": run.incident, "plan": run.plan, "state": run.state, "started_at": run.started_at,
-        "closed_at": run.closed_at, "superseded_by": run.superseded_by,
-        "moved_at": run.moved_at,
+        "closed_at": run.closed_at, "superseded_by": run.superseded_by, "moved_at": run.moved_at,
     }  # fmt: skip
-    if new:
-        conn.execute(run_table.insert(), values)
+    if before is None or run.variables != before.variables:
+        values["variables"] = dict(run.variables) or None
+    if before is None or run.patches != before.patches:
+        values["patches"] = [_patch_json(patch) for patch in run.patches] or None
+    if before is None:
+        conn.execute(run_table.insert(), values | {"context": dict(run.context)})
     else:
         conn.execute(run_table.update().where(run_table.c.id == run.id), values)
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    values = dict(row._mapping)
+    patches = tuple(_patch(each) for each in values["patches"] or ())
+    return Run(
+        **values | {"context": values["context"] or {}, "variables": values["variables"] or {}, "patches": patches}
+    )
+
+
+def _patch_json(patch: Patch) -> dict[str, Any]:
+    return asdict(patch) | {"at": _iso(patch.at), "due": patch.due and _iso(patch.due)}
+
+
+def _patch(raw: dict[str, Any]) -> Patch:
+    due = raw["due"] and datetime.fromisoformat(raw["due"])
+    return Patch(**raw | {"at": datetime.fromisoformat(raw["at"]), "due": due})
 
 
 # ── tasks and timers ───────────────────────────────────────────────────────────────────────────────────────────
@@ -378,14 +421,18 @@ def tasks(
     units: Iterable[str] | None = None,
     state: str | None = None,
     over: bool | None = None,
+    due_before: datetime | None = None,
+    words: str | None = None,
     after: tuple[datetime, str] | None = None,
     limit: int,
 ) -> tuple[list[Task], int]:
     """One page of tasks, oldest opened first, and how many there are. ``units=None`` means all departments.
 
+    ``words`` are looked for in the titles of step and incident, all of them.
+
     A task belongs to a department that has it, and while it is submitted also to the one that verifies it.
     """
-    where: list[sa.ColumnElement[bool]] = []
+    where: list[sa.ColumnElement[bool]] = [_TASK.does == "task"]
     if units is not None:
         codes = sorted(units)
         verifying = sa.and_(_TASK.verify_by.in_(codes), _TASK.state == "submitted")
@@ -394,18 +441,26 @@ def tasks(
         where.append(_TASK.state == state)
     if over is not None:
         where.append(_TASK.closed_at.is_not(None) if over else _TASK.closed_at.is_(None))
+    if due_before is not None:
+        where.append(_TASK.due < due_before)
+    where += [_TASK.words.contains(word, autoescape=True) for word in (words or "").lower().split()]
     total = conn.execute(sa.select(sa.func.count()).select_from(task_table).where(*where)).scalar() or 0
     if after is not None:
         where.append(sa.or_(_TASK.opened_at > after[0], sa.and_(_TASK.opened_at == after[0], _TASK.id > after[1])))
-    rows = conn.execute(sa.select(task_table).where(*where).order_by(_TASK.opened_at, _TASK.id).limit(limit))
+    rows = conn.execute(_READ_TASK.where(*where).order_by(_TASK.opened_at, _TASK.id).limit(limit))
     return [_task(row) for row in rows], total
+
+
+def tasks_by_id(conn: sa.Connection, ids: Sequence[str]) -> list[Task]:
+    """These tasks, in no order; those that are not there are left out."""
+    return [_task(row) for row in conn.execute(_READ_TASK.where(_TASK.id.in_(ids)))] if ids else []
 
 
 def task_counts(conn: sa.Connection, incidents: Sequence[str]) -> dict[str, dict[str, int]]:
     """For every incident: how many tasks are in which state."""
     statement = (
         sa.select(_TASK.incident, _TASK.state, sa.func.count())
-        .where(_TASK.incident.in_(incidents))
+        .where(_TASK.incident.in_(incidents), _TASK.does == "task")
         .group_by(_TASK.incident, _TASK.state)
     )
     counts: dict[str, dict[str, int]] = {id: {} for id in incidents}
@@ -424,11 +479,16 @@ def late_by_incident(conn: sa.Connection, incidents: Sequence[str]) -> dict[str,
     return {row[0]: row[1] for row in conn.execute(statement)}
 
 
-def save_tasks(conn: sa.Connection, changed: Iterable[Task], known: Iterable[str]) -> None:
-    """Write the tasks as they are now, and what becomes due for them. ``known`` are ids already stored."""
+def save_tasks(
+    conn: sa.Connection, changed: Iterable[Task], known: Iterable[str], words: Callable[[Task], str]
+) -> None:
+    """Write the tasks as they are now, and what becomes due for them. ``known`` are ids already stored.
+
+    ``words`` says by which words a new task is found.
+    """
     stored = set(known)
     rows = [(task, _values(task)) for task in changed]
-    new = [values for task, values in rows if task.id not in stored]
+    new = [values | {"words": words(task)} for task, values in rows if task.id not in stored]
     old = [(task, values) for task, values in rows if task.id in stored]
     if new:
         conn.execute(task_table.insert(), new)
@@ -499,9 +559,6 @@ def _values(task: Task) -> dict[str, Any]:
     return values
 
 
-_COLUMNS = tuple(column.name for column in task_table.columns)
-
-
 def _task(row: sa.Row[Any]) -> Task:
     values = dict(row._mapping)
     ladder = tuple(
@@ -542,6 +599,9 @@ def add_receipt(conn: sa.Connection, receipt: Receipt) -> None:
         "by": receipt.by,
         "note": receipt.note,
         "form": receipt.form,
+        "place": receipt.place and asdict(receipt.place),
+        "done_at": receipt.done_at,
+        "clock_off": receipt.clock_off,
     }
     conn.execute(receipt_table.insert(), values)
 
@@ -557,7 +617,11 @@ def receipts(conn: sa.Connection, tasks: Sequence[str]) -> dict[str, list[Receip
     for row in conn.execute(
         sa.select(receipt_table).where(receipt_table.c.task.in_(tasks)).order_by(receipt_table.c.at)
     ):
-        receipt = Receipt(row.id, row.task, row.at, row.by, row.note, row.form, tuple(files.get(row.id, ())))
+        place = row.place and Place(**row.place)
+        receipt = Receipt(
+            row.id, row.task, row.at, row.by, row.note, row.form, tuple(files.get(row.id, ())), place, row.done_at,
+            row.clock_off,
+        )  # fmt: skip
         found.setdefault(row.task, []).append(receipt)
     return found
 

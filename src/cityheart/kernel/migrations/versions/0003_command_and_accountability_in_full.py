@@ -42,6 +42,16 @@ def upgrade() -> None:
         batch_op.create_index("ix_appeal_state_filed_at", ["state", "filed_at"], unique=False)
 
     op.create_table(
+        "caller_key",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("issued_at", UtcDateTime(), nullable=False),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_caller_key")),
+        sa.UniqueConstraint("hash", name=op.f("uq_caller_key_hash")),
+    )
+    op.create_table(
         "decision_version",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
@@ -127,6 +137,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_inbox_message_recipient_at", ["recipient", "at"], unique=False)
 
     op.create_table(
+        "intake_known",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("learned_at", UtcDateTime(), nullable=False),
+        sa.Column("read", Json, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_intake_known")),
+    )
+    op.create_table(
         "knowledge_case",
         sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=60), nullable=False),
@@ -168,6 +186,101 @@ def upgrade() -> None:
         sa.Column("by", sa.String(length=120), nullable=False),
         sa.PrimaryKeyConstraint("id", "revision", name=op.f("pk_knowledge_clause")),
     )
+    op.create_table(
+        "matter",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("service", sa.String(length=60), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("lon", sa.Float(), nullable=True),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("reports", sa.Integer(), nullable=False),
+        sa.Column("first_at", UtcDateTime(), nullable=False),
+        sa.Column("last_at", UtcDateTime(), nullable=False),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.Column("proposal", Json, nullable=False),
+        sa.Column("unit", sa.String(length=80), nullable=True),
+        sa.Column("handler", sa.String(length=80), nullable=True),
+        sa.Column("incident", sa.String(length=60), nullable=True),
+        sa.Column("closed_at", UtcDateTime(), nullable=True),
+        sa.Column("merged_into", sa.String(length=60), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("order", Json, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_matter")),
+    )
+    with op.batch_alter_table("matter", schema=None) as batch_op:
+        batch_op.create_index("ix_matter_closed_at_id", ["closed_at", "id"], unique=False)
+        batch_op.create_index("ix_matter_handler", ["handler"], unique=False)
+        batch_op.create_index("ix_matter_incident", ["incident"], unique=False)
+        batch_op.create_index("ix_matter_state_updated_at_id", ["state", "updated_at", "id"], unique=False)
+        batch_op.create_index("ix_matter_unit", ["unit"], unique=False)
+
+    op.create_table(
+        "matter_apart",
+        sa.Column("one", sa.String(length=60), nullable=False),
+        sa.Column("two", sa.String(length=60), nullable=False),
+        sa.Column("by", sa.String(length=120), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("one", "two", name=op.f("pk_matter_apart")),
+    )
+    op.create_table(
+        "matter_mark",
+        sa.Column("key", sa.String(length=80), nullable=False),
+        sa.Column("matter", sa.String(length=60), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "matter", name=op.f("pk_matter_mark")),
+    )
+    with op.batch_alter_table("matter_mark", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_matter_mark_matter"), ["matter"], unique=False)
+
+    op.create_table(
+        "report",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("source", sa.String(length=80), nullable=False),
+        sa.Column("external", sa.String(length=120), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("service", sa.String(length=60), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("lon", sa.Float(), nullable=True),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("caller", sa.String(length=64), nullable=True),
+        sa.Column("attributes", Json, nullable=False),
+        sa.Column("media", sa.Text(), nullable=True),
+        sa.Column("received_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.Column("matter", sa.String(length=60), nullable=False),
+        sa.Column("represents", sa.SmallInteger(), nullable=True),
+        sa.Column("joined_by", sa.String(length=120), nullable=False),
+        sa.Column("joined_at", UtcDateTime(), nullable=False),
+        sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("reasons", Json, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
+        sa.UniqueConstraint("source", "external", name=op.f("uq_report_source_external")),
+    )
+    with op.batch_alter_table("report", schema=None) as batch_op:
+        batch_op.create_index("ix_report_matter_represents", ["matter", "represents"], unique=False)
+        batch_op.create_index("ix_report_received_at_id", ["received_at", "id"], unique=False)
+        batch_op.create_index("ix_report_source_received_at", ["source", "received_at"], unique=False)
+
+    op.create_table(
+        "report_refused",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("file", sa.String(length=200), nullable=False),
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("message", Json, nullable=False),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_refused")),
+    )
+    with op.batch_alter_table("report_refused", schema=None) as batch_op:
+        batch_op.create_index("ix_report_refused_state_at_id", ["state", "at", "id"], unique=False)
+
     op.create_table(
         "score_formula",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -230,6 +343,19 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["draft"], ["draft.id"], name=op.f("fk_plan_drawing_draft_draft")),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_plan_drawing")),
     )
+    op.create_table(
+        "report_version",
+        sa.Column("report", sa.String(length=60), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("lon", sa.Float(), nullable=True),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("service", sa.String(length=60), nullable=True),
+        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["report"], ["report.id"], name=op.f("fk_report_version_report_report")),
+        sa.PrimaryKeyConstraint("report", "version", name=op.f("pk_report_version")),
+    )
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.add_column(sa.Column("email", sa.String(length=254), nullable=True))
 
@@ -285,6 +411,7 @@ def downgrade() -> None:
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_column("email")
 
+    op.drop_table("report_version")
     op.drop_table("plan_drawing")
     with op.batch_alter_table("outbox_delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_delivery_channel_state_next_at")
@@ -294,12 +421,36 @@ def downgrade() -> None:
     op.drop_table("duty_exchange")
     op.drop_table("draft_revision")
     op.drop_table("score_formula")
+    with op.batch_alter_table("report_refused", schema=None) as batch_op:
+        batch_op.drop_index("ix_report_refused_state_at_id")
+
+    op.drop_table("report_refused")
+    with op.batch_alter_table("report", schema=None) as batch_op:
+        batch_op.drop_index("ix_report_source_received_at")
+        batch_op.drop_index("ix_report_received_at_id")
+        batch_op.drop_index("ix_report_matter_represents")
+
+    op.drop_table("report")
+    with op.batch_alter_table("matter_mark", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_matter_mark_matter"))
+
+    op.drop_table("matter_mark")
+    op.drop_table("matter_apart")
+    with op.batch_alter_table("matter", schema=None) as batch_op:
+        batch_op.drop_index("ix_matter_unit")
+        batch_op.drop_index("ix_matter_state_updated_at_id")
+        batch_op.drop_index("ix_matter_incident")
+        batch_op.drop_index("ix_matter_handler")
+        batch_op.drop_index("ix_matter_closed_at_id")
+
+    op.drop_table("matter")
     op.drop_table("knowledge_clause")
     with op.batch_alter_table("knowledge_case", schema=None) as batch_op:
         batch_op.drop_index("ix_knowledge_case_kind_n")
         batch_op.drop_index(batch_op.f("ix_knowledge_case_incident"))
 
     op.drop_table("knowledge_case")
+    op.drop_table("intake_known")
     with op.batch_alter_table("inbox_message", schema=None) as batch_op:
         batch_op.drop_index("ix_inbox_message_recipient_at")
 
@@ -318,6 +469,7 @@ def downgrade() -> None:
 
     op.drop_table("draft")
     op.drop_table("decision_version")
+    op.drop_table("caller_key")
     with op.batch_alter_table("appeal", schema=None) as batch_op:
         batch_op.drop_index("ix_appeal_state_filed_at")
         batch_op.drop_index("ix_appeal_department_filed_at")
