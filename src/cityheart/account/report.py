@@ -65,7 +65,7 @@ def _total(scores: Scores, rate: str) -> Rate:
 def _headline(rate: str, now: Scores, before: Scores) -> dict[str, object]:
     mine, theirs = _total(now, rate), _total(before, rate)
     return {
-        "rate": rate,
+        "id": rate,
         "title": RATE_TITLES[rate],
         "less_is_better": rate in LESS_IS_BETTER,
         **mine.json(),
@@ -82,7 +82,7 @@ def _accuracy(now: Scores, before: Scores) -> dict[str, object]:
         for scores in (now, before)
     )
     return {
-        "rate": "dispatch_accuracy",
+        "id": "dispatch_accuracy",
         "title": text("派遣准确率", "sent to the right department"),
         "less_is_better": False,
         **mine.json(),
