@@ -20,6 +20,7 @@ from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
 from cityheart.command.decisions.service import Decisions
 from cityheart.command.duty.service import Duty
+from cityheart.command.library.service import Library
 from cityheart.command.service import Command
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
@@ -109,19 +110,21 @@ class City:
         self.compactor = Compactor(self.lake)
         self.share = Share(self.database, self.lake, home=settings.home)
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
-        self.command = Command(self.database, settings.home / "files")
+        self.calendar = Calendar.load(settings.home)
+        self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)
         self.decisions = Decisions(self.database)
+        self.command.register_decisions(self.decisions.table, self.decisions.resolve)
+        self.library = Library(self.database, self.command, self.share.department_titles, self.decisions)
         self.account = Account(
             self.database,
             zone=settings.zone,
             folder=settings.home / "cache",
-            calendar=Calendar.load(settings.home),
+            calendar=self.calendar,
         )
         self.account.register_steps(lambda run, step: self.command.plan_of(run).step(step).title)
         self.account.register_suppliers(self._suppliers)
         self.serve = Serve(self.database, wall=self.clock if isinstance(self.clock, StoreClock) else None)
         self.inbox = Inbox(self.database)
-        self.calendar = Calendar.load(settings.home)
         self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
         self.apps: list[App] = []
         self.participants: list[Participant] = []

@@ -17,6 +17,7 @@ from cityheart.city import City
 from cityheart.command import api as command_api
 from cityheart.command.decisions import api as decisions_api
 from cityheart.command.duty import api as duty_api
+from cityheart.command.library import api as library_api
 from cityheart.kernel import events, limits
 from cityheart.kernel.access import require
 from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
@@ -54,6 +55,7 @@ def create_app(city: City) -> FastAPI:
     app.include_router(watch_api.router(city.watch, city.command))
     app.include_router(command_api.router(city.command, city.account))
     app.include_router(decisions_api.router(city.decisions))
+    app.include_router(library_api.router(city.library))
     app.include_router(duty_api.router(city.duty))
     app.include_router(account_api.router(city.account))
     app.include_router(sdk_api.router(city.pages))

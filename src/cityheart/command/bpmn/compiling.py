@@ -54,7 +54,7 @@ class Drawing:
 
 
 def compile_bpmn(
-    xml: bytes, *, units: Units | None = None, outputs: Callable[[str], Collection[str]] | None = None
+    xml: bytes | str, *, units: Units | None = None, outputs: Callable[[str], Collection[str]] | None = None
 ) -> Drawing:
     """Compile a BPMN file to the mapping that the plan language compiles.
 

@@ -135,18 +135,20 @@ class _TooMuch(Exception):  # noqa: N818  (it ends as a refusal)
         self.remedy = remedy
 
 
-def read(xml: bytes) -> Element:
-    """The root of a BPMN file.
+def read(xml: bytes | str) -> Element:
+    """The root of a BPMN file, given as its bytes or as text.
 
     Raises :class:`TooLarge` past ``limits.DRAWING_BYTES``; :class:`Refused` when it is not XML, of an unknown
     encoding, has a document type or entities, more than ``limits.DRAWING_ELEMENTS`` elements or
     ``limits.DRAWING_DEPTH`` levels, or when its root is not BPMN's ``definitions``.
     """
-    if len(xml) > limits.DRAWING_BYTES:
+    size = len(xml) if isinstance(xml, bytes) else len(xml.encode("utf-8", "replace"))
+    if size > limits.DRAWING_BYTES:
         raise TooLarge(f"the drawing is larger than {limits.DRAWING_BYTES} bytes", remedy="split it into plans")
-    if not xml.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
+    document = xml if isinstance(xml, str) else _decoded(xml)
+    document = _DECLARATION.sub("", document.lstrip("\ufeff"), count=1).strip(" \t\r\n\0\ufeff")
+    if not document:
         raise _refused(text("文件是空的", "the file is empty"), text("选择一个 BPMN 文件", "choose a BPMN file"))
-    document = _decoded(xml)
     parser = DefusedXMLParser(target=_Bounded(), forbid_dtd=True, forbid_entities=True, forbid_external=True)
     try:
         for start in range(0, len(document), 65536):
@@ -188,13 +190,12 @@ def _decoded(xml: bytes) -> str:
             text("存为 UTF-8", "save it as UTF-8"),
         )
     try:
-        document = xml.decode(encoding)
+        return xml.decode(encoding)
     except (LookupError, UnicodeError) as error:
         raise _refused(
             text(f"文件不是 {encoding} 编码", f"the file is not {encoding}: {str(error)[:120]}"),
             text("存为 UTF-8，并在首行声明", "save it as UTF-8 and say so in the first line"),
         ) from None
-    return _DECLARATION.sub("", document, count=1).lstrip()
 
 
 def _refused(detail: Text, remedy: Text) -> Refused:
