@@ -32,7 +32,7 @@ from cityheart.kernel.errors import Conflict, Invalid, Problem
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text
 
-__all__ = ["VERBS", "Act", "Bearings", "Decided", "Transition", "available", "start", "timers"]
+__all__ = ["VERBS", "Act", "Bearings", "Decided", "Transition", "available", "no_tables", "start", "timers"]
 
 COORDINATOR = "coordinator"  # who holds a task that no department could be named for
 
@@ -45,7 +45,8 @@ class Decided:
     matched: tuple[str, ...] = ()
 
 
-def _no_tables(digest: str, inputs: Mapping[str, Value | None]) -> Decided:
+def no_tables(digest: str, inputs: Mapping[str, Value | None]) -> Decided:
+    """What is decided where no tables are registered. Raises :class:`Invalid`."""
     raise Invalid("there are no decision tables here", remedy="publish the table")
 
 
@@ -56,7 +57,7 @@ class Bearings:
     ``later`` and ``spent`` count working time; ``units`` are the departments there are, ``None`` for any.
     """
 
-    decide: Callable[[str, Mapping[str, Value | None]], Decided] = _no_tables
+    decide: Callable[[str, Mapping[str, Value | None]], Decided] = no_tables
     later: Callable[[datetime, timedelta], datetime] = lambda at, span: at + span
     spent: Callable[[datetime, datetime], timedelta] = lambda start, end: end - start
     units: Collection[str] | None = None

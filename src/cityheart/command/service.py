@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import cityheart.command.plan as plan_language
@@ -43,9 +43,6 @@ from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem, TooMan
 from cityheart.kernel.events import Event, Subscription, deliver, last, read
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
-
-if TYPE_CHECKING:
-    from cityheart.command.decisions.models import Decision, Outcome
 
 __all__ = ["Changes", "Command"]
 
@@ -84,8 +81,8 @@ class Command:
         self._database = database
         self._calendar = calendar
         self._zone = ZoneInfo(zone)
-        self._find_decision: Callable[[str, datetime], Decision | None] | None = None
-        self._make_decision: Callable[[str, Mapping[str, object]], Outcome] | None = None
+        self._table: Callable[[str, str | None], plan_language.Table | None] | None = None
+        self._resolve: Callable[[str, Mapping[str, Value | None]], Decided] = engine.no_tables
         self._effective: dict[str, tuple[int, Plan]] = {}
         self._units: dict[str, Text] = {}
         self._plans: dict[str, Plan] = {}
@@ -106,24 +103,14 @@ class Command:
 
     def register_decisions(
         self,
-        find: Callable[[str, datetime], Decision | None],
-        decide: Callable[[str, Mapping[str, object]], Outcome],
+        table: Callable[[str, str | None], plan_language.Table | None],
+        resolve: Callable[[str, Mapping[str, Value | None]], Decided],
     ) -> None:
-        """Let plans decide by tables: ``find`` gives the one in force by name, ``decide`` asks one by digest."""
-        self._find_decision, self._make_decision = find, decide
+        """Let plans decide by tables: ``table`` says what a plan pins of one by name, ``resolve`` asks it by digest."""
+        self._table, self._resolve = table, resolve
 
     def _bearings(self) -> Bearings:
-        return Bearings(self._decided, self._later, self._spent, self._units.keys(), self._units)
-
-    def _decided(self, digest: str, inputs: Mapping[str, Value | None]) -> Decided:
-        if self._make_decision is None:
-            raise Invalid("there are no decision tables here", remedy="publish the table")
-        outcome = self._make_decision(digest, inputs)
-        found = {name: plain for name, value in outcome.outputs.items() if (plain := _plain(value)) is not None}
-        if not found:
-            why = outcome.problems[0].detail["en"] if outcome.problems else "no rule matches"
-            raise Invalid(f"nothing was decided: {why}", remedy="look at the table and at what it was asked")
-        return Decided(found, tuple(outcome.matched))
+        return Bearings(self._resolve, self._later, self._spent, self._units.keys(), self._units)
 
     def _later(self, at: datetime, span: timedelta) -> datetime:
         return self._working().add(at, span, self._zone)
@@ -186,14 +173,6 @@ class Command:
             self._units.keys(),
             tables=lambda name, digest: tables.get(name),
             plans=lambda name, version: called.get(name),
-        )
-
-    def _table(self, name: str, digest: str | None) -> plan_language.Table | None:
-        found = self._find_decision and self._find_decision(name, self._database.clock.now())
-        if not found or digest not in (None, found.digest):
-            return None
-        return plan_language.Table(
-            found.digest, tuple(each.name for each in found.inputs), tuple(each.name for each in found.outputs)
         )
 
     def _version(self, name: str, version: str | None) -> Plan | None:
@@ -929,17 +908,6 @@ def _check_place(place: Place) -> None:
         raise Invalid("the place is not on earth", remedy="WGS84 degrees: lon -180 to 180, lat -90 to 90")
     if not 0 <= place.accuracy <= limits.PLACE_METRES:
         raise Invalid("the place is too vague", remedy=f"accuracy in metres, at most {limits.PLACE_METRES}")
-
-
-def _plain(value: object) -> Value | None:
-    """A decided value as a variable of a run; ``None`` for nothing."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [plain for each in value if (plain := _plain(each)) is not None]
-    return str(value)
 
 
 def _seen(tasks: Iterable[Task], units: Collection[str] | None) -> list[Task]:
