@@ -20,7 +20,11 @@ from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
 from cityheart.command.decisions.service import Decisions
 from cityheart.command.duty.service import Duty
+from cityheart.command.knowledge.models import Described
+from cityheart.command.knowledge.service import Knowledge
+from cityheart.command.knowledge.views import described
 from cityheart.command.library.service import Library
+from cityheart.command.models import Incident
 from cityheart.command.service import Command
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
@@ -35,6 +39,7 @@ from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.hooks import plugins
 from cityheart.kernel.ids import Ids
 from cityheart.kernel.outbox import Sending
+from cityheart.kernel.secret import city_key
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text
 from cityheart.sdk.application import App, load
@@ -115,6 +120,14 @@ class City:
         self.decisions = Decisions(self.database)
         self.command.register_decisions(self.decisions.table, self.decisions.resolve)
         self.library = Library(self.database, self.command, self.share.department_titles, self.decisions)
+        self.knowledge = Knowledge(
+            self.database,
+            self.command,
+            key=lambda: city_key(settings.home, settings.seed),
+            zone=settings.zone,
+            decisions=self.decisions,
+        )
+        self.knowledge.register_describer(self._described)
         self.account = Account(
             self.database,
             zone=settings.zone,
@@ -210,9 +223,21 @@ class City:
                 self.decisions.publish(SYSTEM, decision)
             for plan in app.plans:
                 self.command.publish(SYSTEM, plan)
+        self.knowledge.register_units(titles)
+        for app in self.apps:
+            self.knowledge.register_clauses(SYSTEM, f"app:{app.id}", app.clauses)
         self.account.register_units(titles)
         self.watch.follow_incidents()
         self.pages = Pages(self.lake, self.apps, self.clock)
+
+    def _described(self, incident: Incident) -> Described | None:
+        """What the alert of an incident says of it."""
+        if incident.alert_id is None:
+            return None
+        try:
+            return described(self.watch.alert(SYSTEM, incident.alert_id))
+        except NotFound:
+            return None
 
     def _suppliers(self) -> list[Supplier]:
         """The sources of the applications: whose they are, and how often something new is promised."""
@@ -261,6 +286,7 @@ class City:
             self.share.tick(now)
             self._act(now, everything=True)
             self.watch.follow_incidents()
+            self.knowledge.follow()
             self._send()
 
     def _next_due(self) -> datetime | None:
@@ -284,8 +310,12 @@ class City:
             participant.act(now)
 
     def housekeeping(self) -> None:
-        """What is done now and then: messages leave, the log is sealed. The lake is compacted in its own thread."""
+        """What is done now and then: messages leave, closed incidents become cases, the log is sealed.
+
+        The lake is compacted in its own thread.
+        """
         self._send()
+        self.knowledge.follow()
         with self.database.work(SYSTEM) as work:
             events.seal(work)
 

@@ -12,7 +12,7 @@ import threading
 
 from cityheart.kernel.clock import Clock
 
-__all__ = ["Ids", "derive", "dice"]
+__all__ = ["Ids", "derive", "dice", "unguessable"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
@@ -38,6 +38,11 @@ def derive(kind: str, *parts: str) -> str:
 def dice(*parts: str) -> random.Random:
     """A random generator of its own for what ``parts`` name: equal parts draw equal numbers, whenever asked."""
     return random.Random(hashlib.sha256("\x1f".join(parts).encode()).digest())
+
+
+def unguessable(count: int) -> bytes:
+    """So many bytes that nobody can guess or repeat: for keys, never for what is shown or compared."""
+    return secrets.token_bytes(count)
 
 
 class Ids:

@@ -19,6 +19,8 @@ from typing import cast
 from cityheart.command import plan as plan_language
 from cityheart.command.decisions.compile import compile_decision
 from cityheart.command.decisions.models import Decision
+from cityheart.command.knowledge.clauses import read_clauses
+from cityheart.command.knowledge.models import Clause
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
 from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest
@@ -64,6 +66,7 @@ class App:
     alert_kinds: tuple[AlertKind, ...]
     plans: tuple[str, ...]
     decisions: tuple[bytes, ...]
+    clauses: tuple[Clause, ...]
     layers: tuple[Layer, ...]
     panels: tuple[Panel, ...]
     functions: Mapping[str, Callable[..., object]] = field(repr=False)
@@ -106,6 +109,7 @@ def load(folder: Path) -> App:
         alert_kinds=tuple(_alert_kind(one) for one in alerts),
         plans=_plans(folder, manifest.app.plans),
         decisions=_decisions(folder, manifest.app.decisions),
+        clauses=_clauses(folder, manifest.app.knowledge),
         layers=manifest.layers,
         panels=manifest.panels,
         functions={one.entry: package.function(one.entry) for one in manifest.panels if one.entry is not None},
@@ -148,6 +152,15 @@ def _decisions(folder: Path, name: str | None) -> tuple[bytes, ...]:
     if not files:
         raise NotFound(f"{folder / name} holds no decision table", remedy="add *.yaml or *.dmn, or leave it out")
     return tuple(file.read_bytes() for file in files)
+
+
+def _clauses(folder: Path, name: str | None) -> tuple[Clause, ...]:
+    if name is None:
+        return ()
+    files = sorted(_file(folder, name).glob("*.toml"))
+    if not files:
+        raise NotFound(f"{folder / name} holds no clauses", remedy="add *.toml files, or leave `knowledge` out")
+    return tuple(clause for file in files for clause in read_clauses(file.read_text("utf-8"), str(file)))
 
 
 def _detectors(package: _Package, entry: str | None) -> tuple[Detector, ...]:
@@ -215,6 +228,7 @@ class _Check:
             ("alert kind", [one.kind for one in app.alert_kinds]),
             ("layer", [one.id for one in app.layers]),
             ("panel", [one.id for one in app.panels]),
+            ("clause", [one.id for one in app.clauses]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             self._need(not twice, f"{what} {', '.join(twice)} is declared twice")
@@ -229,6 +243,9 @@ class _Check:
             self._detector(detector)
         for layer in app.layers:
             self._layer(layer)
+        for clause in app.clauses:
+            for unit in sorted({mandate.unit for mandate in clause.mandates if mandate.unit is not None}):
+                self._department(unit, f"clause {clause.id}")
         if app.feed is not None:
             known = {one.id for one in app.sources}
             self._need(app.feed.source in known, f"the feed's source {app.feed.source} is not declared")

@@ -65,6 +65,7 @@ class AppSection(_Declared):
     alerts: str | None = Field(default=None, description="file of alert kinds")
     plans: str | None = Field(default=None, description="folder of plans (*.yaml)")
     decisions: str | None = Field(default=None, description="folder of decision tables (*.yaml, *.dmn)")
+    knowledge: str | None = Field(default=None, description="folder of regulation clauses (*.toml)")
     judge: Entry | None = Field(default=None, description="module:function that judges its warnings by what happened")
     simulated: bool = Field(default=False, description="departments' answers are simulated in demonstrations")
     notice: Words | None = Field(default=None, description="what the console says about that")

@@ -62,6 +62,14 @@ class Commanding(Protocol):
         ...
 
 
+class Advising(Protocol):
+    """What watch asks of knowledge: which plans suit an alert, with similar cases, clauses and reasons."""
+
+    def for_alert(self, actor: Actor, alert: Mapping[str, object]) -> dict[str, object]:
+        """The suggestion for an alert as :meth:`Watch.alert` shows it."""
+        ...
+
+
 class Acknowledgement(BaseModel):
     """A click on "acknowledge"."""
 
@@ -84,8 +92,8 @@ class Backtest(BaseModel):
     parameters: dict[str, object] = {}
 
 
-def router(watch: Watch, command: Commanding) -> APIRouter:
-    """Routes below ``/api/alerts`` and ``/api/detectors``."""
+def router(watch: Watch, command: Commanding, knowledge: Advising | None = None) -> APIRouter:
+    """Routes below ``/api/alerts`` and ``/api/detectors``. Without ``knowledge`` plans are suggested as declared."""
     routes = APIRouter(prefix="/api", tags=["watch"])
 
     @routes.get("/alerts")
@@ -113,8 +121,11 @@ def router(watch: Watch, command: Commanding) -> APIRouter:
 
     @routes.get("/alerts/{alert_id}/suggestion")
     def suggestion(request: Request, alert_id: str) -> dict[str, object]:
-        """Plans that suit the alert at its present level, the best first."""
-        shown = watch.alert(_actor(request), alert_id)
+        """Plans that suit the alert at its present level, the best first, with similar cases, clauses and reasons."""
+        actor = _actor(request)
+        shown = watch.alert(actor, alert_id)
+        if knowledge is not None:
+            return knowledge.for_alert(actor, shown)
         kind, level, at = cast(str, shown["kind"]), cast(int, shown["level"]), cast(datetime, shown["updated_at"])
         return {"plans": [_suggested(one, command) for one in command.suggest(kind, level, at)]}
 

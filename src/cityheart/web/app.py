@@ -17,6 +17,7 @@ from cityheart.city import City
 from cityheart.command import api as command_api
 from cityheart.command.decisions import api as decisions_api
 from cityheart.command.duty import api as duty_api
+from cityheart.command.knowledge import api as knowledge_api
 from cityheart.command.library import api as library_api
 from cityheart.kernel import events, limits
 from cityheart.kernel.access import require
@@ -52,7 +53,8 @@ def create_app(city: City) -> FastAPI:
     app.include_router(serve_api.router(city.serve, titles, secure=city.settings.secure_cookies))
     app.include_router(inbox_api.router(city.inbox, city.database))
     app.include_router(share_api.router(city.share))
-    app.include_router(watch_api.router(city.watch, city.command))
+    app.include_router(watch_api.router(city.watch, city.command, city.knowledge))
+    app.include_router(knowledge_api.router(city.knowledge))
     app.include_router(command_api.router(city.command, city.account))
     app.include_router(decisions_api.router(city.decisions))
     app.include_router(library_api.router(city.library))

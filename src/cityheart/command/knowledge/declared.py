@@ -13,7 +13,7 @@ from datetime import datetime
 from cityheart.command.models import Plan
 from cityheart.kernel.text import Text, text
 
-__all__ = ["LEVEL_NAMES", "Suggestion", "suggest"]
+__all__ = ["LEVEL_NAMES", "Suggestion", "declared_for", "in_force", "suggest"]
 
 LEVEL_NAMES: Mapping[int, Text] = {
     1: text("红色", "red"),
@@ -41,18 +41,31 @@ def suggest(
     ``plans`` come with their publication; of one name only the newest version in force at ``at`` (aware; its UTC date
     counts) is taken. ``counts`` gives (runs, closed runs) by digest.
     """
+    newest = declared_for(in_force(plans, at), kind, level)
+    found = [_suggestion(plan, level, *counts.get(plan.digest, (0, 0))) for plan in newest]
+    return sorted(found, key=lambda s: (not s.exact, -counts.get(s.plan.digest, (0, 0))[1], s.plan.name))[:SHOWN]
+
+
+def in_force(plans: Iterable[tuple[Plan, datetime]], at: datetime) -> dict[str, Plan]:
+    """Of each name the version published last that is in force at ``at`` (aware; its UTC date counts)."""
     newest: dict[str, tuple[Plan, datetime]] = {}
     for plan, published in plans:
-        in_force = (plan.valid_from is None or plan.valid_from <= at.date()) and (
+        holds = (plan.valid_from is None or plan.valid_from <= at.date()) and (
             plan.valid_until is None or at.date() < plan.valid_until
         )
-        if plan.kind != kind or not in_force or min(abs(level - declared) for declared in plan.levels) > 1:
-            continue
         known = newest.get(plan.name)
-        if known is None or (known[1], known[0].version) < (published, plan.version):
+        if holds and (known is None or (known[1], known[0].version) < (published, plan.version)):
             newest[plan.name] = (plan, published)
-    found = [_suggestion(plan, level, *counts.get(plan.digest, (0, 0))) for plan, _ in newest.values()]
-    return sorted(found, key=lambda s: (not s.exact, -counts.get(s.plan.digest, (0, 0))[1], s.plan.name))[:SHOWN]
+    return {name: plan for name, (plan, _) in newest.items()}
+
+
+def declared_for(plans: Mapping[str, Plan], kind: str, level: int | None) -> list[Plan]:
+    """Of these plans those declared for the kind and for this level or one next to it; without a level all of the kind."""
+    return [
+        plan
+        for plan in plans.values()
+        if plan.kind == kind and (level is None or min(abs(level - declared) for declared in plan.levels) <= 1)
+    ]
 
 
 def _suggestion(plan: Plan, level: int, runs: int, closed: int) -> Suggestion:

@@ -1,0 +1,313 @@
+"""Similar cases, quickly: an inverted index over the words of cases and columns of their circumstances, by kind.
+
+Cases of one kind lie on one :class:`Shelf`: postings of their terms in compressed rows, and a column for each
+circumstance. New cases go into a small part of their own, which is merged into the large one when it has grown, so that
+adding is cheap and asking touches two parts at most. Words are weighed by BM25; the rest is a weighted mean of how near
+level, place, hour and season are. Everything is arrays; there is no loop over cases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cityheart.command.knowledge import words
+from cityheart.command.knowledge.models import Case, Matter, Neighbour
+from cityheart.command.knowledge.parameters import Parameters
+
+__all__ = ["Archive", "Entry", "entry", "seconds"]
+
+F32 = npt.NDArray[np.float32]
+_TAIL = 2_000  # cases of the small part before it is merged
+_DOUBT = 5.0  # cases of the usual kind that are added to those of a term
+_SEEN = 3  # cases that must have a term before it tells anything
+_PLANS = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_DAY, _YEAR = 86_400, 365.2425 * 86_400
+_EARTH = 6_371_008.8
+
+
+class Entry(NamedTuple):
+    """What of a case is looked through. Moments are seconds since 1970-01-01 UTC; ``n`` numbers the cases."""
+
+    n: int
+    kind: str
+    level: int | None
+    stage: str | None
+    place: str | None
+    lon: float | None
+    lat: float | None
+    opened: int
+    known: int
+    outcome: float
+    plan: str
+    text: str
+
+
+def seconds(moment: datetime) -> int:
+    """Seconds since 1970-01-01 UTC."""
+    return (moment - _EPOCH) // _SECOND
+
+
+def entry(n: int, case: Case) -> Entry:
+    """The case with its number, to be looked through."""
+    opened, known = seconds(case.opened_at), seconds(case.known_at)
+    where, how = (case.place, case.lon, case.lat), (case.outcome, case.plan, case.text)
+    return Entry(n, case.kind, case.level, case.stage, *where, opened, known, *how)
+
+
+class Archive:
+    """Every closed case, ready to be asked. Not safe for several threads at once."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[str, Shelf] = {}
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Take cases in."""
+        by_kind: dict[str, list[Entry]] = {}
+        for one in entries:
+            by_kind.setdefault(one.kind, []).append(one)
+        for kind, found in by_kind.items():
+            if kind not in self._shelves:
+                self._shelves[kind] = Shelf()
+            self._shelves[kind].add(found)
+
+    def similar(self, matter: Matter, parameters: Parameters, limit: int) -> list[Neighbour]:
+        """The cases of the matter's kind, stage and level ±1 that count most, best first, at most ``limit``."""
+        shelf = self._shelves.get(matter.kind)
+        return [] if shelf is None else shelf.similar(matter, parameters, limit)
+
+
+class _Part:
+    """Postings of some cases: for each term which cases have it, and how often."""
+
+    def __init__(self, keys: words.U64, counts: F32, offset: int, cases: int) -> None:
+        self.keys, self.counts, self.offset, self.cases = keys, counts, offset, cases
+        found = (keys >> np.uint64(32)).astype(np.uint32)
+        self._first = np.flatnonzero(np.concatenate([np.ones(min(1, len(found)), bool), found[1:] != found[:-1]]))
+        self._terms = found[self._first]
+        self._ends = np.append(self._first[1:], len(found))
+        self._cases = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
+        self._telling = np.zeros(len(self._terms), np.float32)
+
+    def learn(self, plans: npt.NDArray[np.int32], doubt: float) -> None:
+        """How much each term tells of the plan: the divergence of the plans of the cases that have it from all plans.
+
+        ``plans`` are the numbers of the cases' plans; beyond ``_PLANS`` of one kind some count as one. ``doubt`` is how
+        many cases of the usual sort are added to a term's own, so that a term that is seen a few times tells little.
+        """
+        having = np.diff(np.append(self._first, len(self.keys)))
+        often = np.flatnonzero(having >= _SEEN)
+        if not len(often):
+            return
+        plans = plans % _PLANS
+        usual = np.bincount(plans, minlength=_PLANS) / len(plans)
+        row = np.full(len(self._terms), -1, np.int64)
+        row[often] = np.arange(len(often))
+        term = np.repeat(row, having)
+        seen = np.bincount((term * _PLANS + plans[self._cases])[term >= 0], minlength=len(often) * _PLANS)
+        shares = (seen.reshape(-1, _PLANS) + doubt * usual) / (having[often] + doubt)[:, None]
+        ratio = np.divide(shares, usual, out=np.ones_like(shares), where=usual > 0)
+        self._telling[often] = (shares * np.log(np.maximum(ratio, 1e-12))).sum(axis=1)
+
+    def telling(self, terms: npt.NDArray[np.uint32]) -> F32:
+        """How much each of these terms tells, 0 for one that is nowhere."""
+        if not len(self._terms):
+            return np.zeros(len(terms), np.float32)
+        at = np.minimum(np.searchsorted(self._terms, terms), len(self._terms) - 1)
+        return np.where(self._terms[at] == terms, self._telling[at], np.float32(0))
+
+    def find(self, terms: npt.NDArray[np.uint32]) -> list[slice]:
+        """Where the postings of each term lie; an empty slice for one that is nowhere."""
+        if not len(self._terms):
+            return [slice(0, 0)] * len(terms)
+        at = np.minimum(np.searchsorted(self._terms, terms), len(self._terms) - 1)
+        there = self._terms[at] == terms
+        return [
+            slice(first, end) if found else slice(0, 0)
+            for first, end, found in zip(self._first[at], self._ends[at], there, strict=True)
+        ]
+
+    def weigh(self, where: slice, by: float, saturation: float, norm: F32, into: F32) -> None:
+        """Add the weight of one term to every case that has it."""
+        cases = self._cases[where]
+        counts = self.counts[where]
+        part = slice(self.offset, self.offset + self.cases)
+        into[part][cases] += np.float32(by * (saturation + 1)) * counts / (counts + norm[part][cases])
+
+    def merged(self, other: _Part) -> _Part:
+        """Both parts as one, this one's cases first."""
+        keys = other.keys + np.uint64(self.cases)
+        at = np.searchsorted(self.keys, keys)
+        return _Part(
+            np.insert(self.keys, at, keys),
+            np.insert(self.counts, at, other.counts),
+            self.offset,
+            self.cases + other.cases,
+        )
+
+
+class Shelf:
+    """The cases of one kind."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Entry] = []
+        nothing = np.zeros(0, np.uint64), np.zeros(0, np.float32)
+        self._parts = [_Part(*nothing, 0, 0)]
+        self._codes: tuple[dict[str, int], ...] = ({}, {}, {})  # of stages, places, plans
+        self._columns = _columns((), self._codes, np.zeros(0, np.float32))
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take cases in; they are put in order when somebody asks."""
+        self._waiting += entries
+
+    def _settle(self) -> None:
+        if not self._waiting:
+            return
+        entries, self._waiting = self._waiting, []
+        keys, counts, lengths = words.keys([one.text for one in entries])
+        first, *rest = self._parts
+        added = _Part(keys, counts, 0, len(entries))
+        tail = rest[0].merged(added) if rest else added
+        tail.offset = first.cases
+        self._parts = [first, tail] if first.cases and tail.cases < _TAIL else [first.merged(tail)]
+        columns = _columns(entries, self._codes, lengths)
+        self._columns = {name: np.concatenate([values, columns[name]]) for name, values in self._columns.items()}
+        if len(self._parts) == 1:
+            self._parts[0].learn(self._columns["plan"], _DOUBT)
+
+    def similar(self, matter: Matter, parameters: Parameters, limit: int) -> list[Neighbour]:
+        """The cases that count most for the matter, best first."""
+        self._settle()
+        allowed = np.flatnonzero(self._allowed(matter))
+        if not len(allowed):
+            return []
+        spoken = self._words(matter.text, parameters)
+        near = np.zeros(len(allowed), np.float32)
+        total = np.zeros(len(allowed), np.float32)
+        for share, values in self._circumstances(matter, parameters, allowed):
+            known = ~np.isnan(values)
+            near += np.where(known, np.float32(share) * values, 0)
+            total += np.where(known, np.float32(share), 0)
+        if spoken is not None:
+            said = spoken[allowed]
+            near += np.float32(parameters.similarity_words) * said
+            total += np.float32(parameters.similarity_words)
+        else:
+            said = np.zeros(len(allowed), np.float32)
+        similarity = near / np.maximum(total, np.float32(1e-6))
+        column = self._columns
+        age = (seconds(matter.at) - column["known"][allowed]) / _DAY
+        recency = np.exp2(-age / parameters.vote_half_life_days)
+        least = parameters.vote_outcome_least
+        outcome = least + (1 - least) * column["outcome"][allowed]
+        weight = similarity.astype(np.float64) ** parameters.vote_power * outcome * recency
+        best = np.argpartition(-weight, limit)[:limit] if len(weight) > limit else np.arange(len(weight))
+        best = best[np.lexsort((column["n"][allowed[best]], -weight[best]))]
+        return [
+            Neighbour(int(column["n"][allowed[i]]), float(similarity[i]), float(said[i]), float(weight[i]))
+            for i in best
+        ]
+
+    def _allowed(self, matter: Matter) -> npt.NDArray[np.bool_]:
+        column = self._columns
+        allowed = column["known"] <= seconds(matter.at)
+        if matter.level is not None:
+            level = column["level"]
+            allowed &= (level == 0) | (np.abs(level - matter.level) <= 1)
+        if matter.stage is not None:
+            stage = column["stage"]
+            allowed &= (stage == 0) | (stage == self._codes[0].get(matter.stage, -1))
+        return np.asarray(allowed, bool)
+
+    def _words(self, text: str, parameters: Parameters) -> F32 | None:
+        """BM25 of every case, as a share of what the text itself would get; ``None`` for a text without terms."""
+        wanted, counts = words.terms(text)
+        if not len(wanted):
+            return None
+        lengths = self._columns["length"]
+        n = len(lengths)
+        mean = max(1.0, float(lengths.mean()))
+        k, b = parameters.words_saturation, parameters.words_length
+        norm = np.float32(k) * (np.float32(1 - b) + np.float32(b / mean) * lengths)
+        own = k * (1 - b + b * float(counts.sum()) / mean)
+        wanted32 = wanted.astype(np.uint32)
+        telling = (parameters.words_floor + self._parts[0].telling(wanted32)).tolist()
+        found = [part.find(wanted32) for part in self._parts]
+        score, most = np.zeros(n, np.float32), 0.0
+        for i, count in enumerate(counts.tolist()):
+            having = sum(where[i].stop - where[i].start for where in found)
+            rarity = math.log1p((n - having + 0.5) / (having + 0.5)) * telling[i]
+            most += rarity * (k + 1) * count / (count + own)
+            for part, where in zip(self._parts, found, strict=True):
+                if where[i].stop > where[i].start:
+                    part.weigh(where[i], rarity, k, norm, score)
+        share: F32 = np.minimum(score / np.float32(max(most, 1e-6)), np.float32(1))
+        return share
+
+    def _circumstances(
+        self, matter: Matter, parameters: Parameters, rows: npt.NDArray[np.intp]
+    ) -> Iterable[tuple[float, F32]]:
+        """Shares and nearness (0 to 1, NaN where unknown) of the cases in each circumstance that the matter has."""
+        column = self._columns
+        if matter.level is not None:
+            level = column["level"][rows]
+            apart = np.where(level == matter.level, 1.0, parameters.similarity_level_apart)
+            yield parameters.similarity_level, np.where(level == 0, np.nan, apart).astype(np.float32)
+        near = np.full(len(rows), np.nan, np.float32)
+        if matter.place is not None:
+            code, place = self._codes[1].get(matter.place, -1), column["place"][rows]
+            near = np.where(place == 0, np.nan, place == code).astype(np.float32)
+        if matter.lon is not None and matter.lat is not None:
+            metres = _metres(matter.lon, matter.lat, column["lon"][rows], column["lat"][rows])
+            by_distance = np.exp(-metres / parameters.similarity_place_metres).astype(np.float32)
+            near = np.where(np.isnan(near), by_distance, np.fmax(near, by_distance))
+        yield parameters.similarity_place, near
+        opened, now = column["opened"][rows], seconds(matter.at)
+        yield parameters.similarity_hour, _circular(opened, now, _DAY)
+        yield parameters.similarity_season, _circular(opened, now, _YEAR)
+
+
+def _columns(entries: Sequence[Entry], codes: Sequence[dict[str, int]], lengths: F32) -> dict[str, npt.NDArray[Any]]:
+    stages, places, plans = codes
+
+    def code(known: dict[str, int], value: str | None) -> int:
+        return 0 if value is None else known.setdefault(value, len(known) + 1)
+
+    def number(value: float | None) -> float:
+        return math.nan if value is None else value
+
+    return {
+        "n": np.array([one.n for one in entries], np.int64),
+        "level": np.array([one.level or 0 for one in entries], np.int8),
+        "stage": np.array([code(stages, one.stage) for one in entries], np.int32),
+        "place": np.array([code(places, one.place) for one in entries], np.int32),
+        "lon": np.array([number(one.lon) for one in entries], np.float32),
+        "lat": np.array([number(one.lat) for one in entries], np.float32),
+        "opened": np.array([one.opened for one in entries], np.int64),
+        "known": np.array([one.known for one in entries], np.int64),
+        "plan": np.array([code(plans, one.plan) for one in entries], np.int32),
+        "outcome": np.array([one.outcome for one in entries], np.float32),
+        "length": lengths,
+    }
+
+
+def _metres(lon: float, lat: float, lons: F32, lats: F32) -> F32:
+    """Distances on the sphere, near enough for some tens of kilometres."""
+    east = np.radians(lons - np.float32(lon)) * np.float32(math.cos(math.radians(lat)))
+    north = np.radians(lats - np.float32(lat))
+    metres: F32 = np.hypot(east, north) * np.float32(_EARTH)
+    return metres
+
+
+def _circular(moments: npt.NDArray[np.int64], now: int, period: float) -> F32:
+    """How near moments lie within the period (a day, a year): 1 the same, 0 opposite."""
+    apart = np.mod(moments - now, period) / period
+    nearness: F32 = (1 - 2 * np.minimum(apart, 1 - apart)).astype(np.float32)
+    return nearness
