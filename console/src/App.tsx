@@ -18,6 +18,10 @@ const Scores = lazy(() => import("./pages/Scores"));
 const Sources = lazy(() => import("./pages/Sources"));
 const DutyPage = lazy(() => import("./duty/DutyPage"));
 const SourcePage = lazy(() => import("./pages/SourcePage"));
+const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
+const PlanPage = lazy(() => import("./pages/PlanPage"));
+const PlanDraft = lazy(() => import("./pages/PlanDraft"));
+const PlanDecisions = lazy(() => import("./pages/PlanDecisions"));
 
 export function App() {
   const session = useSession();
@@ -68,6 +72,11 @@ function Inside({ session }: { session: Session }) {
               <Route path="/scores" component={Scores} />
               <Route path="/sources" component={Sources} />
               <Route path="/sources/:id" component={SourcePage} />
+              <Route path="/plans" component={PlanLibrary} />
+              <Route path="/plans/drafts/:id" component={PlanDraft} />
+              <Route path="/plans/decisions" component={PlanDecisions} />
+              <Route path="/plans/decisions/:digest" component={PlanDecisions} />
+              <Route path="/plans/:digest" component={PlanPage} />
               <Route path="/duty" component={DutyPage} />
               <Route path="/">
                 <Redirect to={home(session)} replace />

@@ -2,7 +2,7 @@
 
 import { Button, Textarea } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
 import { useIncident, useMay, usePanels } from "../api/queries";
 import type { CityEvent, IncidentDetail, Run } from "../api/types";
@@ -18,6 +18,9 @@ import { Timeline } from "../ui/Timeline";
 import { useTell } from "../ui/Toast";
 import { eventWord } from "./eventWord";
 import { TaskCounts } from "./Incidents";
+
+const ChangeRun = lazy(() => import("../plans/ChangeRun"));
+const RunDrawing = lazy(() => import("../plans/RunDrawing"));
 
 export default function IncidentPage() {
   const { id = "" } = useParams<{ id: string }>();
@@ -121,6 +124,9 @@ function RunPanel({
 }) {
   const { t, say } = useWords();
   const [unfolded, setUnfolded] = useState(!folded || run.tasks.some(({ id }) => id === open));
+  const [drawn, setDrawn] = useState(false);
+  const [changing, setChanging] = useState(false);
+  const mayChange = useMay("run.patch") && run.closed_at === null;
   return (
     <Panel
       title={
@@ -143,8 +149,42 @@ function RunPanel({
     >
       {unfolded && (
         <>
-          <Timeline run={run} open={open} select={select} />
-          <Legend />
+          <div className="line" style={{ justifyContent: "space-between", padding: "0 12px 8px" }}>
+            <Button.Group>
+              {([false, true] as const).map((one) => (
+                <Button
+                  key={String(one)}
+                  size="xs"
+                  variant={drawn === one ? "filled" : "default"}
+                  aria-pressed={drawn === one}
+                  data-testid={one ? "run-drawing" : "run-timeline"}
+                  onClick={() => setDrawn(one)}
+                >
+                  {t(one ? "run.drawing" : "run.timeline")}
+                </Button>
+              ))}
+            </Button.Group>
+            {mayChange && (
+              <Button size="xs" variant="default" data-testid="run-change" onClick={() => setChanging(true)}>
+                {t("run.change")}
+              </Button>
+            )}
+          </div>
+          {drawn ? (
+            <Suspense fallback={<Loading lines={8} />}>
+              <RunDrawing run={run} open={open} select={select} />
+            </Suspense>
+          ) : (
+            <>
+              <Timeline run={run} open={open} select={select} />
+              <Legend />
+            </>
+          )}
+          {changing && (
+            <Suspense fallback={null}>
+              <ChangeRun run={run} close={() => setChanging(false)} />
+            </Suspense>
+          )}
         </>
       )}
     </Panel>
@@ -227,7 +267,18 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
   );
 }
 
-const CAUSES = ["accept", "due", "rework", "passed-on", "superseded", "lifted"] as const;
+const CAUSES = [
+  "accept",
+  "due",
+  "rework",
+  "passed-on",
+  "superseded",
+  "lifted",
+  "add",
+  "skip",
+  "reassign",
+  "extend",
+] as const;
 
 /** What the log's codes are called: steps, departments and the persons seen on tasks and receipts. */
 function namesIn(incident: IncidentDetail, { t, say }: Words): Map<string, string> {
@@ -305,7 +356,7 @@ function Log({ incident }: { incident: IncidentDetail }) {
 }
 
 function describe({ data }: CityEvent, names: ReadonlyMap<string, string>, say: Words["say"]): string {
-  const parts = [data.title, data.step, data.unit_title, data.unit, data.to, data.reason, data.note];
+  const parts = [data.op, data.title, data.step, data.unit_title, data.unit, data.to, data.reason, data.note];
   const words = parts.flatMap((part) =>
     typeof part === "string"
       ? [names.get(part) ?? part]

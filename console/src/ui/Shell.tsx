@@ -9,7 +9,18 @@ import type { City, Session } from "../api/types";
 import { type Key, useWords } from "../i18n";
 import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
-import { CommandIcon, IncidentIcon, Mark, MoonIcon, ScoreIcon, SourceIcon, SunIcon, TaskIcon, UserIcon } from "./icons";
+import {
+  CommandIcon,
+  IncidentIcon,
+  Mark,
+  MoonIcon,
+  PlanIcon,
+  ScoreIcon,
+  SourceIcon,
+  SunIcon,
+  TaskIcon,
+  UserIcon,
+} from "./icons";
 
 interface Place {
   path: string;
@@ -24,6 +35,7 @@ const PLACES: Place[] = [
   { path: "/incidents", also: "/incidents", title: "nav.incidents", permission: "incident.read", icon: IncidentIcon },
   { path: "/tasks", also: "/tasks", title: "nav.tasks", permission: "task.read", icon: TaskIcon },
   { path: "/scores", also: "/scores", title: "nav.scores", permission: "score.read", icon: ScoreIcon },
+  { path: "/plans", also: "/plans", title: "nav.plans", permission: "plan.read", icon: PlanIcon },
   { path: "/sources", also: "/sources", title: "nav.sources", permission: "source.read", icon: SourceIcon },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];

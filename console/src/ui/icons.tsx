@@ -54,6 +54,13 @@ export const SourceIcon = () => (
     <path d="M5 6v12c0 1.7 3.1 3 7 3s7-1.3 7-3V6M5 12c0 1.7 3.1 3 7 3s7-1.3 7-3" />
   </Icon>
 );
+export const PlanIcon = () => (
+  <Icon>
+    <rect x="3" y="4" width="7" height="5" rx="1" />
+    <rect x="14" y="15" width="7" height="5" rx="1" />
+    <path d="M10 6.5h4a3.5 3.5 0 0 1 3.5 3.5v5M6.5 9v8.5H14" />
+  </Icon>
+);
 export const SunIcon = () => (
   <Icon>
     <circle cx="12" cy="12" r="4" />

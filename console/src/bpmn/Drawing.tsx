@@ -1,0 +1,147 @@
+/**
+ * A plan as it is drawn, to look at. What stands in it also stands in a table beside it: the drawing itself cannot be
+ * read aloud. Steps may be marked (changed, late, done …) with a word at their corner.
+ */
+
+import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
+import { useEffect, useRef, useState } from "react";
+import "bpmn-js/dist/assets/diagram-js.css";
+import "bpmn-js/dist/assets/bpmn-js.css";
+import "./bpmn.css";
+import { usePlanWords } from "../plans/words";
+import { Empty } from "../ui/states";
+import { type Diagram, type Element, is } from "./diagram";
+import { stepOf } from "./fields";
+import { PAINT } from "./paint";
+import { Zoom } from "./Zoom";
+
+export type Tone = "added" | "removed" | "changed" | "done" | "open" | "late" | "waiting" | "skipped" | "wrong";
+
+export interface Mark {
+  tone: Tone;
+  /** Shown at the corner of the step. */
+  word: string;
+}
+
+export interface DrawingProps {
+  xml: string;
+  /** What the drawing is of, for who cannot see it. */
+  label: string;
+  marks?: ReadonlyMap<string, Mark>;
+  chosen?: string | null;
+  choose?: (step: string | null) => void;
+  height?: number | string;
+}
+
+export default function Drawing({ xml, label, marks, chosen = null, choose, height }: DrawingProps) {
+  const { p } = usePlanWords();
+  const box = useRef<HTMLDivElement>(null);
+  const [diagram, setDiagram] = useState<Diagram | null>(null);
+  const [steps, setSteps] = useState<ReadonlyMap<string, string[]>>(new Map());
+  const [failed, setFailed] = useState<string | null>(null);
+  const choosing = useRef(choose);
+  choosing.current = choose;
+
+  useEffect(() => {
+    if (box.current === null) return;
+    let gone = false;
+    const viewer = new NavigatedViewer({ container: box.current, ...PAINT } as never) as unknown as Diagram;
+    const canvas = viewer.get("canvas");
+    setFailed(null);
+    viewer
+      .importXML(xml)
+      .then(() => {
+        if (gone) return;
+        const found = new Map<string, string[]>();
+        for (const element of viewer.get("elementRegistry").getAll()) {
+          const step = element.labelTarget === undefined ? stepOf(element) : null;
+          if (step !== null) found.set(step, [...(found.get(step) ?? []), element.id]);
+        }
+        showAll(viewer);
+        setSteps(found);
+        setDiagram(viewer);
+      })
+      .catch((error: unknown) => {
+        if (!gone) setFailed(error instanceof Error ? error.message : String(error));
+      });
+    viewer.get("eventBus").on("element.click", ((event: { element: Element }) => {
+      choosing.current?.(stepOf(event.element.labelTarget ?? event.element));
+    }) as (event: never) => void);
+    const sized = new ResizeObserver(() => canvas.resized());
+    sized.observe(box.current);
+    return () => {
+      gone = true;
+      sized.disconnect();
+      setDiagram(null);
+      viewer.destroy();
+    };
+  }, [xml]);
+
+  useEffect(() => {
+    if (diagram === null || marks === undefined) return;
+    const canvas = diagram.get("canvas");
+    const overlays = diagram.get("overlays");
+    const set: [string, string][] = [];
+    for (const [step, { tone, word }] of marks)
+      for (const element of steps.get(step) ?? []) {
+        canvas.addMarker(element, `at-${tone}`);
+        set.push([element, `at-${tone}`]);
+        const html = document.createElement("div");
+        html.className = "corner";
+        html.dataset.tone = tone;
+        html.textContent = word;
+        overlays.add(element, "mark", { html, position: { top: -9, left: 6 } });
+      }
+    return () => {
+      overlays.remove({ type: "mark" });
+      for (const [element, marker] of set) canvas.removeMarker(element, marker);
+    };
+  }, [diagram, marks, steps]);
+
+  useEffect(() => {
+    if (diagram === null || chosen === null) return;
+    const elements = steps.get(chosen) ?? [];
+    const canvas = diagram.get("canvas");
+    for (const element of elements) canvas.addMarker(element, "at-chosen");
+    return () => {
+      for (const element of elements) canvas.removeMarker(element, "at-chosen");
+    };
+  }, [diagram, chosen, steps]);
+
+  return (
+    <section
+      className="drawing"
+      aria-label={label}
+      data-testid="drawing"
+      data-ready={diagram !== null}
+      style={height === undefined ? undefined : { height }}
+    >
+      {diagram !== null && <Zoom diagram={diagram} />}
+      <div ref={box} className="canvas" />
+      {failed !== null && (
+        <Empty title={p("drawing.failed")}>
+          <span>{p("drawing.failedRemedy")}</span>
+          <span className="mono">{failed}</span>
+        </Empty>
+      )}
+    </section>
+  );
+}
+
+/** The whole drawing, never larger than it is drawn; a very wide one begins at its left so that it can be read. */
+export function showAll(diagram: Diagram) {
+  const canvas = diagram.get("canvas");
+  canvas.resized();
+  const { inner, outer } = canvas.viewbox();
+  if (outer.width === 0 || outer.height === 0) return;
+  const whole = Math.min(outer.width / (inner.width + 40), outer.height / (inner.height + 56));
+  const scale = Math.min(1, Math.max(whole, 0.55));
+  const room = { width: outer.width / scale, height: outer.height / scale };
+  canvas.viewbox({
+    x: room.width > inner.width + 40 ? inner.x - (room.width - inner.width) / 2 : inner.x - 20,
+    y: room.height > inner.height + 56 ? inner.y - (room.height - inner.height) / 2 : inner.y - 44,
+    ...room,
+  });
+}
+
+export const drawn = (element: Element) => is(element, "bpmn:FlowNode");

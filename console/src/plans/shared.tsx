@@ -1,0 +1,75 @@
+/** What several plan pages show: what a plan answers, how long it is valid, who published it, what a draft waits for. */
+
+import { Link } from "wouter";
+import type { Level, Person } from "../api/types";
+import type { Words } from "../i18n";
+import { Severity } from "../ui/Severity";
+import { Moment } from "../ui/Time";
+import type { Draft, PlanVersion } from "./types";
+import { usePlanWords } from "./words";
+
+export function PlanTabs({ at }: { at: "plans" | "decisions" }) {
+  const { p } = usePlanWords();
+  return (
+    <nav className="tabs line" aria-label={p("library.tabs")}>
+      <Link href="/plans" aria-current={at === "plans" ? "page" : undefined}>
+        {p("library.title")}
+      </Link>
+      <Link href="/plans/decisions" aria-current={at === "decisions" ? "page" : undefined}>
+        {p("tables.title")}
+      </Link>
+    </nav>
+  );
+}
+
+export function personWords(person: Person | string | null, say: Words["say"]): string {
+  if (person === null) return "";
+  return typeof person === "string" ? person : say(person.name) || person.id;
+}
+
+export function AppliesTo({ kind, levels }: { kind: string | null; levels: readonly Level[] }) {
+  const { p } = usePlanWords();
+  if (kind === null) return <span className="quiet">{p("library.byHand")}</span>;
+  return (
+    <span className="line">
+      {levels.map((level) => (
+        <Severity key={level} level={level} />
+      ))}
+      <span className="quiet">{kind}</span>
+    </span>
+  );
+}
+
+export function Validity({ from, until }: { from: string | null; until: string | null }) {
+  const { p } = usePlanWords();
+  if (from === null && until === null) return <span className="quiet">{p("valid.always")}</span>;
+  if (until === null) return <>{p("valid.from", { from: from ?? "" })}</>;
+  if (from === null) return <>{p("valid.until", { until })}</>;
+  return <>{p("valid.between", { from, until })}</>;
+}
+
+export function Published({ version }: { version: PlanVersion }) {
+  const { p, say } = usePlanWords();
+  const by = version.published_by === null ? "" : personWords(version.published_by, say);
+  return (
+    <>
+      <Moment at={version.published_at} />
+      {by !== "" && <div className="quiet">{by.startsWith("system:") ? p("published.withCity") : by}</div>}
+    </>
+  );
+}
+
+/** The state, and for whoever looks what they can do about it. */
+export function DraftStateWord({ draft, me }: { draft: Draft; me: string | undefined }) {
+  const { p } = usePlanWords();
+  const mine = draft.authors.some((one) => (typeof one === "string" ? one : one.id) === me);
+  return (
+    <span
+      className="tag"
+      data-tone={draft.state === "submitted" ? "accent" : draft.state === "rejected" ? "late" : undefined}
+    >
+      {p(`draftState.${draft.state}`)}
+      {draft.state === "submitted" && ` · ${p(mine ? "draft.needsOther" : "draft.needsYou")}`}
+    </span>
+  );
+}
