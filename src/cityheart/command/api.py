@@ -7,18 +7,19 @@ import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse
 
+from cityheart.command import models
 from cityheart.command.models import Incident, Task
 from cityheart.command.service import Command
-from cityheart.command.views import incident_json, plan_json, run_json, task_json
+from cityheart.command.views import incident_json, patch_json, plan_json, progress_json, run_json, task_json
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.errors import BadRequest, NotFound
+from cityheart.kernel.errors import BadRequest, Forbidden, NotFound
 
 __all__ = ["Ledger", "router"]
 
@@ -41,7 +42,7 @@ class DispatchOrder(BaseModel):
     title: dict[str, str] | None = None
     kind: str | None = None
     level: Annotated[int, Field(ge=1, le=4)] | None = None
-    parameters: dict[str, bool | int | float | str] | None = None
+    parameters: dict[str, bool | int | float | str | list[bool | int | float | str]] | None = None
     supersedes: str | None = None
 
 
@@ -54,7 +55,17 @@ class LiftOrder(BaseModel):
     reason: str
 
 
-class ActOrder(BaseModel):
+class Place(BaseModel):
+    """Where something was done: WGS84 degrees, accuracy in metres."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lon: float
+    lat: float
+    accuracy: float = 0.0
+
+
+class ActPayload(BaseModel):
     """What a person does to a task."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,12 +77,61 @@ class ActOrder(BaseModel):
     until: datetime | None = None
     form: dict[str, object] | None = None
     approve: bool = True
+    place: Place | None = None
+    clause: str | None = None
+    count_offline: bool = False
+    satisfied: bool | None = None
+
+    def told(self) -> dict[str, object]:
+        """As the verb takes it, without the command id."""
+        given = {name: getattr(self, name) for name in ActPayload.model_fields if name not in ("command_id", "place")}
+        place = self.place
+        return {**given, "place": place and models.Place(place.lon, place.lat, place.accuracy)}
+
+
+class ActOrder(ActPayload):
+    """What a person does to a task now. ``done_at`` and ``sent_at`` are by the clock of the sender."""
+
+    done_at: datetime | None = None
+    sent_at: datetime | None = None
+
+
+class QueuedAct(ActPayload):
+    """What a person did to a task without a connection, ``at`` by the phone's clock."""
+
+    task_id: str
+    verb: str
+    at: datetime | None = None
+
+
+class Queue(BaseModel):
+    """Acts that a phone kept, in their order; ``sent_at`` is the phone's present."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    acts: Annotated[list[QueuedAct], Field(max_length=limits.ACTS_TOGETHER)]
+    sent_at: datetime | None = None
+
+
+class PatchOrder(BaseModel):
+    """A commander's change of one run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command_id: str
+    op: str
+    reason: str
+    step: str | dict[str, object] | None = None
+    before: list[str] = []
+    unit: str | None = None
+    due: datetime | None = None
 
 
 def router(command: Command, account: Ledger) -> APIRouter:
     """The routes. ``account`` tells who held a task when."""
     routes = APIRouter(prefix="/api", tags=["command"])
     _incident_routes(routes, command, account)
+    _run_routes(routes, command, account)
     _task_routes(routes, command, account)
     _plan_routes(routes, command)
     return routes
@@ -121,39 +181,95 @@ def _incident_routes(routes: APIRouter, command: Command, account: Ledger) -> No
         return _shown(command, [command.incident(actor, incident_id)])[incident_id]
 
 
+def _run_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
+    @routes.get("/runs/{run_id}", summary="One run: its steps as they are for it, its changes, what it has learnt")
+    def run(request: Request, run_id: str) -> dict[str, object]:
+        actor = _actor(request)
+        found, tasks, automatic = command.run(actor, run_id)
+        receipts = command.receipts(task.id for task in tasks)
+        shown = run_json(command, actor, found, tasks, receipts, account.custody_of([run_id]))
+        everything = command.sees_all(actor)
+        return {
+            **shown,
+            "incident_id": found.incident,
+            "steps": progress_json(command, command.effective(found), tasks, automatic),
+            "context": dict(found.context) if everything else {},
+            "variables": dict(found.variables) if everything else {},
+        }
+
+    @routes.post("/runs/{run_id}/patches", summary="Change this run: add, skip, reassign or extend a step")
+    def patch(request: Request, run_id: str, order: PatchOrder) -> dict[str, object]:
+        return command.patch(
+            _actor(request), order.command_id, run_id, order.op, reason=order.reason, step=order.step,
+            before=order.before, unit=order.unit, due=order.due,
+        )  # fmt: skip
+
+    @routes.get("/runs/{run_id}/patches", summary="The changes of a run, oldest first")
+    def patches(request: Request, run_id: str) -> dict[str, object]:
+        actor = _actor(request)
+        found, _, _ = command.run(actor, run_id)
+        rows = [patch_json(command, each) for each in found.patches] if command.sees_all(actor) else []
+        return {"items": rows, "total": len(rows), "next": None}
+
+
 def _task_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
+    def rows(actor: Actor, items: Sequence[Task]) -> list[dict[str, object]]:
+        runs = sorted({task.run for task in items})
+        receipts, plans = command.receipts(task.id for task in items), command.plans_of(runs)
+        custody = account.custody_of(runs)
+        return [
+            task_json(command, actor, task, plans[task.run], receipts.get(task.id, ()), custody.get(task.id, ()))
+            for task in items
+        ]
+
     def shown(actor: Actor, task_id: str) -> dict[str, object]:
-        task = command.task(actor, task_id)
-        custody = account.custody_of([task.run]).get(task.id, ())
-        return task_json(
-            command, actor, task, command.plan_of(task.run), command.receipts([task.id]).get(task.id, ()), custody
-        )
+        return rows(actor, [command.task(actor, task_id)])[0]
 
     @routes.get("/tasks", summary="Tasks, oldest first")
     def tasks(
         request: Request,
         unit: str | None = None,
         state: str | None = None,
+        over: bool | None = None,
+        due_before: datetime | None = None,
+        text: str | None = None,
         mine: bool = False,
         limit: int = 50,
         after: str | None = None,
     ) -> dict[str, object]:
         actor, limit = _actor(request), _limit(limit)
+        if due_before is not None and due_before.tzinfo is None:
+            raise BadRequest("due_before has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
+        if text is not None and len(text) > limits.CONDITION_CHARS:
+            raise BadRequest("text is too long", remedy="look for fewer words")
         if mine:
-            unit = actor.department or unit
-        open_only = True if mine and state is None else None
+            unit = unit or actor.department
+            over = False if state is None and over is None else over
         items, total = command.tasks(
-            actor, unit=unit, state=state, over=None if open_only is None else False, after=_cursor(after), limit=limit
+            actor,
+            unit=unit,
+            state=state,
+            over=over,
+            due_before=due_before,
+            words=text,
+            after=_cursor(after),
+            limit=limit,
         )
-        receipts = command.receipts(task.id for task in items)
-        custody = account.custody_of(sorted({task.run for task in items}))
-        rows = [
-            task_json(
-                command, actor, task, command.plan_of(task.run), receipts.get(task.id, ()), custody.get(task.id, ())
-            )
-            for task in items
+        return _page(rows(actor, items), total, limit, _last(items))
+
+    @routes.get("/tasks/changes", summary="Tasks that changed since: what a phone must take in")
+    def changes(request: Request, after: Annotated[int | None, Query(ge=0, lt=2**62)] = None) -> dict[str, object]:
+        actor = _actor(request)
+        found = command.changes(actor, after)
+        return {"items": rows(actor, found.tasks), "next": found.cursor, "more": found.more}
+
+    @routes.post("/acts", summary="Acts that a phone kept without a connection, played in their order")
+    def play(request: Request, queue: Queue) -> dict[str, object]:
+        acts = [
+            {**each.told(), "command_id": each.command_id, "task_id": each.task_id, "verb": each.verb, "at": each.at}
+            for each in queue.acts
         ]
-        return _page(rows, total, limit, _last(items))
+        return {"items": command.play(_actor(request), acts, queue.sent_at)}
 
     @routes.get("/tasks/{task_id}", summary="One task")
     def task(request: Request, task_id: str) -> dict[str, object]:
@@ -177,11 +293,14 @@ def _task_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
     @routes.post("/tasks/{task_id}/{verb}", summary="Act on a task: accept, submit, verify, reject, return, …")
     def act(request: Request, task_id: str, verb: str, order: ActOrder) -> dict[str, object]:
         actor = _actor(request)
-        command.act(
-            actor, order.command_id, task_id, verb, reason=order.reason, note=order.note,
-            to=order.to, until=order.until, approve=order.approve, form=order.form,
-        )  # fmt: skip
-        return shown(actor, task_id)
+        told: dict[str, Any] = order.told()
+        result = command.act(
+            actor, order.command_id, task_id, verb, done_at=order.done_at, sent_at=order.sent_at, **told
+        )
+        try:
+            return shown(actor, task_id)
+        except Forbidden:  # who calls residents back need not see the task
+            return result
 
 
 def _plan_routes(routes: APIRouter, command: Command) -> None:

@@ -39,7 +39,7 @@ from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.calendar import Calendar
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem, TooMany
+from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem, TooLarge, TooMany
 from cityheart.kernel.events import Event, Subscription, deliver, last, read
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
@@ -425,6 +425,7 @@ class Command:
             raise Invalid(f"there is no department {to}", remedy=f"departments: {', '.join(sorted(self._units))}")
         if max(len(reason), len(note)) > limits.TEXT_CHARS:
             raise Invalid(f"a text has at most {limits.TEXT_CHARS} characters", remedy="attach a file instead")
+        _check_texts(reason, note, clause or "", form)
         for moment in (until, done_at, sent_at):
             if moment is not None and moment.tzinfo is None:
                 raise Invalid(f"{moment.isoformat()} has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
@@ -769,6 +770,10 @@ class Command:
             runs = [(run, store.tasks_of(conn, run.id)) for run in store.runs_of(conn, incident_id)]
         return [(run, _seen(tasks, units)) for run, tasks in runs]
 
+    def sees_all(self, actor: Actor) -> bool:
+        """Whether the actor sees the tasks of every department, and so what a run has learnt from them."""
+        return departments(actor, "task.read") is None
+
     def run(self, actor: Actor, run_id: str) -> tuple[Run, list[Task], list[Task]]:
         """A run, its tasks that the actor may see, and its automatic steps. Raises :class:`NotFound`."""
         require(actor, "incident.read")
@@ -900,6 +905,18 @@ def _receipt_of(task: Task, command_id: str, act: Act, note: str, files: Sequenc
         receipt=derive("receipt", task.id, command_id),
         evidence={kind: int(count) for kind, count in holds.items()},
     )
+
+
+def _check_texts(*texts: object) -> None:
+    """Refuse what no database keeps: numbers that are none, characters that are none, and forms past their limit."""
+    try:
+        written = [json.dumps(each, ensure_ascii=False, allow_nan=False) for each in texts]
+    except (TypeError, ValueError, RecursionError):
+        raise Invalid("the form is not JSON", remedy="numbers, texts, lists, not nested too deep") from None
+    if any("\\u0000" in each for each in written) or any("\ud800" <= char <= "\udfff" for char in "".join(written)):
+        raise Invalid("the text has characters that cannot be kept", remedy="type it again")
+    if len(written[-1].encode()) > limits.FORM_BYTES:
+        raise TooLarge(f"a form has at most {limits.FORM_BYTES} bytes", remedy="attach a file instead")
 
 
 def _check_place(place: Place) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cityheart.command.models import ROLE_TITLES, Incident, Plan, Receipt, Run, Step, Task
+from cityheart.command.models import ROLE_TITLES, Evidence, Incident, Patch, Plan, Receipt, Run, Step, Task
 from cityheart.kernel import duration
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import Text, text
@@ -14,28 +14,64 @@ if TYPE_CHECKING:
     from cityheart.command.service import Command
 
 
-__all__ = ["incident_json", "plan_json", "run_json", "step_json", "task_json"]
+__all__ = ["incident_json", "patch_json", "plan_json", "progress_json", "run_json", "step_json", "task_json"]
 
 Custody = Sequence[Mapping[str, object]]
 _PLAN = text("预案计时", "the plan's own time")
 
 
 def step_json(command: Command, step: Step) -> dict[str, object]:
-    """A step as a plan shows it; durations as ISO 8601."""
+    """A step as a plan shows it; durations as ISO 8601. What only some kinds of step have is ``None`` for the others."""
+    during = step.during
     return {
         "id": step.id,
+        "does": step.does,
         "title": step.title,
         "unit": step.unit,
-        "unit_title": command.unit_title(step.unit),
+        "unit_title": _unit_title(command, step.unit),
         "after": list(step.after),
         "delay": duration.iso(step.delay),
         "from": step.origin,
         "accept_within": duration.iso(step.accept_within),
         "due": duration.iso(step.due),
-        "evidence": [{"kind": asked.kind, "min": asked.min} for asked in step.evidence],
+        "evidence": [_asked(asked) for asked in step.evidence],
         "verify_by": step.verify_by or "coordinator",
         "when": step.when,
+        "clock": step.clock,
+        "loop_guard": step.loop_guard,
+        "escalate": [
+            {"at": rule.at if isinstance(rule.at, str) else duration.iso(rule.at), "to": rule.to}
+            for rule in step.escalate
+        ],
+        "clauses": list(step.clauses),
+        "sets": dict(step.sets),
+        "each": step.each
+        and {
+            "as": step.each.name,
+            "in": [{"id": item.value, "title": item.title} for item in step.each.items] or step.each.of,
+        },
+        "during": during
+        and {"steps": list(during.steps), "after": duration.iso(during.after), "interrupt": during.interrupt},
+        "message": {"topic": step.topic, "payload": dict(step.payload)} if step.does == "message" else None,
+        "decide": {
+            "table": step.table,
+            "decision": step.decision,
+            "inputs": dict(step.inputs),
+            "outputs": list(step.outputs),
+        }
+        if step.does == "decide"
+        else None,
     }
+
+
+def _asked(asked: Evidence) -> dict[str, object]:
+    return {"kind": asked.kind, "min": asked.min, **({"schema": asked.schema} if asked.schema else {})}
+
+
+def _unit_title(command: Command, unit: str) -> Text:
+    if unit.startswith("$"):
+        return text(f"由 {unit[1:]} 决定", f"decided by {unit[1:]}")
+    return command.unit_title(unit)
 
 
 def plan_json(command: Command, plan: Plan, reason: Text | None = None) -> dict[str, object]:
@@ -48,6 +84,9 @@ def plan_json(command: Command, plan: Plan, reason: Text | None = None) -> dict[
         "source": plan.source,
         "kind": plan.kind,
         "levels": list(plan.levels),
+        "parameters": dict(plan.parameters),
+        "calls": dict(plan.calls),
+        "drawn": plan.drawn,
         "steps": [step_json(command, step) for step in plan.steps],
     }
     return shown if reason is None else {**shown, "reason": reason}
@@ -80,7 +119,7 @@ def run_json(
     custody: Mapping[str, Custody],
 ) -> dict[str, object]:
     """A run with its plan and tasks, in the order of the plan's steps and their rounds."""
-    plan = command.plan(run.plan)
+    plan = command.effective(run)
     order = {step.id: number for number, step in enumerate(plan.steps)}
     rows = sorted(tasks, key=lambda task: (order[task.step], task.round))
     return {
@@ -90,10 +129,51 @@ def run_json(
         "started_at": run.started_at,
         "closed_at": run.closed_at,
         "superseded_by": run.superseded_by,
+        "patches": [patch_json(command, patch) for patch in run.patches] if command.sees_all(actor) else [],
         "tasks": [
             task_json(command, actor, task, plan, receipts.get(task.id, ()), custody.get(task.id, ())) for task in rows
         ],
     }
+
+
+def patch_json(command: Command, patch: Patch) -> dict[str, object]:
+    """A commander's change of a run."""
+    return {
+        "n": patch.number,
+        "op": patch.op,
+        "step": patch.step,
+        "reason": patch.reason,
+        "by": patch.by,
+        "at": patch.at,
+        "unit": patch.unit,
+        "unit_title": patch.unit and command.unit_title(patch.unit),
+        "due": patch.due,
+        "spec": patch.spec,
+    }
+
+
+def progress_json(command: Command, plan: Plan, tasks: Sequence[Task], automatic: Sequence[Task]) -> list[object]:
+    """The steps of a run as they are for it, each with how far it is; ``state`` is ``left_out`` where it was not begun."""
+    latest: dict[str, Task] = {}
+    for task in sorted([*tasks, *automatic], key=lambda task: task.round):
+        latest[task.step] = task
+    return [
+        {
+            **step_json(command, step),
+            "of": step.origin_id or step.id,
+            "task_id": found.id if found and found.does == "task" else None,
+            "state": found.state if found else "left_out",
+            "outcome": found.outcome if found else None,
+            "round": found.round if found else 0,
+            "late": found.late if found else False,
+            "planned_at": found.planned_at if found else None,
+            "dispatched_at": found.dispatched_at if found else None,
+            "due": found.due if found else None,
+            "closed_at": found.closed_at if found else None,
+        }
+        for step in plan.steps
+        for found in [latest.get(step.id)]
+    ]
 
 
 def task_json(
@@ -127,8 +207,19 @@ def task_json(
         "due": task.due,
         "late": task.late,
         "late_accept": task.late_accept,
+        "submitter": task.submitter,
+        "done_at": task.done_at,
+        "can_count_offline": task.state == "submitted"
+        and task.late
+        and task.done_at is not None
+        and task.due is not None
+        and task.done_at < task.due,
+        "satisfied": task.satisfied,
+        "can_evaluate": command.evaluable(actor, task, plan),
+        "clauses": list(step.clauses),
+        "clock": step.clock,
         "after": list(step.after),
-        "evidence": [{"kind": asked.kind, "min": asked.min} for asked in step.evidence],
+        "evidence": [_asked(asked) for asked in step.evidence],
         "verify_by": step.verify_by or "coordinator",
         "extension_until": task.extension_until,
         "escalations": [
@@ -145,6 +236,10 @@ def task_json(
                     for file in receipt.files
                 ],
                 "form": receipt.form,
+                "place": receipt.place
+                and {"lon": receipt.place.lon, "lat": receipt.place.lat, "accuracy": receipt.place.accuracy},
+                "done_at": receipt.done_at,
+                "clock_off_seconds": receipt.clock_off,
             }
             for receipt in receipts
         ],
