@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +24,8 @@ from cityheart.kernel.text import text
 
 from .. import postgres
 from ..command.scene import SYSTEM, centre, plan, step
+
+Answer = TypeVar("Answer")
 
 CLERKS = 3
 CLICKS = 8  # of each clerk, at least, before and after each stop
@@ -41,38 +46,36 @@ class Clerk:
 
     def _work(self) -> None:
         try:
-            clicks = 0
-            while not self.enough.is_set():
-                clicks += 1
-                id = f"clerk-{self.number}-click-{clicks}"
-                answer = self._insist(id, lambda id=id: self.command.dispatch(
-                    SYSTEM, id, {"title": text(id, id), "level": 2}, self.digest
-                ))  # fmt: skip
-                task = next(
-                    task for _, tasks in self.command.runs(SYSTEM, str(answer["incident_id"])) for task in tasks
-                )
-                if task.step == "a":
-                    self._insist(
-                        f"{id}-accept",
-                        lambda id=id, task=task: self.command.act(SYSTEM, f"{id}-accept", task.id, "accept"),
-                    )
+            for click in itertools.count(1):
+                if self.enough.is_set():
+                    return
+                self._click(f"clerk-{self.number}-click-{click}")
         except BaseException as error:
             self.failure = error
             with self.progress:
                 self.progress.notify_all()
 
-    def _insist(self, id: str, act) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    def _click(self, id: str) -> None:
+        spec = {"title": text(id, id), "level": 2}
+        answer = self._insist(lambda: self.command.dispatch(SYSTEM, id, spec, self.digest))
+        self._note(id, answer)
+        ((_, tasks),) = self._insist(lambda: self.command.runs(SYSTEM, str(answer["incident_id"])))
+        first = next(task for task in tasks if task.step == "a")
+        accept = f"{id}-accept"
+        self._note(accept, self._insist(lambda: self.command.act(SYSTEM, accept, first.id, "accept")))
+
+    def _note(self, id: str, answer: dict[str, object]) -> None:
+        with self.progress:
+            self.answered[id] = answer
+            self.progress.notify_all()
+
+    def _insist(self, do: Callable[[], Answer]) -> Answer:
         while True:
             try:
-                answer: dict[str, object] = act()
+                return do()
             except Unavailable:
                 self.interrupted += 1
                 self.enough.wait(0.02)
-            else:
-                with self.progress:
-                    self.answered[id] = answer
-                    self.progress.notify_all()
-                return answer
 
     def more(self, count: int) -> None:
         """Wait until so many more clicks were answered."""

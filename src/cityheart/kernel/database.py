@@ -154,9 +154,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A consistent read-only view."""
+        """A consistent read-only view. Raises :class:`Unavailable` when the store goes away in the middle."""
         option = {"cityheart_read": True} if self.dialect == "sqlite" else {"postgresql_readonly": True}
-        with self.connect() as conn:
+        with self.connect() as conn, _still_there():
             conn = conn.execution_options(**option)
             with conn.begin():
                 yield conn
@@ -233,8 +233,8 @@ def _still_there() -> Iterator[None]:
         if not error.connection_invalidated:
             raise
         raise Unavailable(
-            "the operational store went away in the middle of this; whether it was done is not known",
-            remedy="do the same again: the same click counts once",
+            "the operational store went away in the middle of this",
+            remedy="do the same again: a click that was counted is not counted twice",
         ) from error
 
 
