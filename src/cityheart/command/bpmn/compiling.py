@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -66,6 +67,14 @@ def compile_bpmn(
     drawn = graph(read(xml), found)
     if drawn is None:
         raise Refused(found.listed())
+    count = sum(node.kind in ACTIVITIES for node in drawn.nodes.values())
+    if count > limits.PLAN_STEPS:
+        raise Refused([Problem(
+            drawn.process.id,
+            text(f"预案有 {count} 个步骤，超过 {limits.PLAN_STEPS} 个",
+                 f"the plan has {count} steps, more than {limits.PLAN_STEPS}"),
+            text("拆成几个预案，用调用活动连接", "split it into plans and connect them by call activities"),
+        )])  # fmt: skip
     compiling = _Compiling(drawn, units, outputs, found)
     plan = compiling.plan()
     if found.errors:
@@ -123,9 +132,11 @@ class _Compiling:
         self.reads: dict[str, tuple[Node, set[str]]] = {}
         self.sets: dict[str, set[str]] = {}  # variable -> steps that set it
         self.tokens: dict[str, _Token] = {}
+        self.came: dict[str, tuple[str, ...]] = {}  # what came before an inclusive gateway that may take no branch
         self.before: dict[str, set[str]] = {}  # node -> steps that come before it
         self.at: dict[str, Ways] = {}
         self.steps: dict[str, _Step] = {}
+        self.known: set[str] = {"level", "kind"}  # names whose values stand when a run begins
         self.lanes: dict[int, str | None] = {}
         self.delays = {id: node for id, node in self.nodes.items() if _folds(self.nodes, node)}
         self.boundaries: dict[str, _Boundary] = {}
@@ -135,21 +146,16 @@ class _Compiling:
     def plan(self) -> dict[str, object]:
         """The plan's mapping; problems go to ``found``."""
         self._shape()
-        if len(self.names) > limits.PLAN_STEPS:
-            self.found.error(
-                None,
-                text(f"预案有 {len(self.names)} 个步骤，超过 {limits.PLAN_STEPS} 个",
-                     f"the plan has {len(self.names)} steps, more than {limits.PLAN_STEPS}"),
-                text("拆成几个预案，用调用活动连接", "split it into plans and connect them by call activities"),
-            )  # fmt: skip
-            return {}
+        head = self._head()
+        given = head.get("parameters")
+        self.known |= set(given) if isinstance(given, dict) else set()
         for id, node in self.nodes.items():
             if node.kind == "boundary" and node.on is not None:
                 self._boundary(id, node)
         for id in self.graph.order:
             self._visit(self.nodes[id])
         self._check_variables()
-        return {**self._head(), "steps": [step.fields for step in self._in_order()]}
+        return {**head, "steps": [step.fields for step in self._in_order()]}
 
     def _in_order(self) -> list[_Step]:
         steps = list(self.steps.values())
@@ -289,9 +295,16 @@ class _Compiling:
                 text("让每个分支在自己的网关合拢", "let each branching join at a gateway of its own"),
             )
             ways = ALWAYS
-        sources = list(dict.fromkeys(source for token in tokens for source in token.sources))
-        covered = {one for source in sources for one in self._ancestors(source)}
-        return _Token(ways, tuple(source for source in sources if source not in covered), _one_timer(tokens))
+        # All sources stay, also those that others wait for: a step that is not needed stands for nothing that came
+        # before it. Where none of the branches may be taken, what came before them is waited for.
+        open_ended = [
+            split
+            for split, came in self.came.items()
+            if split in _named(tokens) and split not in _named([_Token(ways, ())])
+        ]
+        sources = [source for token in tokens for source in token.sources]
+        sources += [source for split in open_ended for source in self.came[split]]
+        return _Token(ways, tuple(dict.fromkeys(sources)), _one_timer(tokens))
 
     def _all_of(self, node: Node, tokens: list[_Token]) -> _Token:
         for flow, token in zip(node.incoming[1:], tokens[1:], strict=False):
@@ -348,6 +361,8 @@ class _Compiling:
                      "it has no default flow: when no condition holds, none of its branches is done and it goes on"),
                 text("如非本意，把一条连线设为默认", "if that is not meant, make one of the flows the default"),
             )  # fmt: skip
+        if node.kind == "inclusive" and not complete(conditions):
+            self.came[node.id] = token.sources
         self.splits[node.id] = Split(node.id, node.kind == "exclusive", tuple(conditions))
         self.places[node.id] = len(self.places)
         self.reads[node.id] = (node, names)
@@ -490,12 +505,25 @@ class _Compiling:
             watched = during["step"]
             sources += watched if isinstance(watched, list) else [str(watched)]
         ancestors = {one for source in sources for one in (source, *self._ancestors(source))}
+        self._hint_delay(node, step)
         self.steps[str(step["id"])] = _Step(step, node.element.ch("order"), ancestors)
         variables = set(step["sets"]) if isinstance(step.get("sets"), dict) else set()  # type: ignore[call-overload]
         if step.get("does") == "decide" and self.outputs is not None and isinstance(step.get("table"), str):
             variables |= set(self.outputs(str(step["table"])))
         for variable in variables:
             self.sets.setdefault(str(variable), set()).add(str(step["id"]))
+
+    def _hint_delay(self, node: Node, step: dict[str, object]) -> None:
+        late = str(step.get("delay") or "PT0S") != "PT0S" and isinstance(step.get("when"), str)
+        if late and not expression.parse(str(step["when"])).names <= self.known:
+            self.found.warning(
+                node.id,
+                text("这里的等待在办理中才能判断是否需要：即使不走此分支，其后的汇合也要等满这段时间",
+                     "whether this is needed is only learnt on the way: what joins behind it waits for this time even when "
+                     "this branch is not taken"),
+                text("如不希望，把定时放到汇合之后", "if that is not wanted, put the timer behind the join"),
+                "delay",
+            )  # fmt: skip
 
     def _wait(self, node: Node, more: dict[str, object], title: Text, token: _Token | None = None) -> None:
         named = titles(node.element, node.name, self.found) if node.name or node.element.ch("en") else title
@@ -711,7 +739,8 @@ class _Compiling:
         """A gateway asks once; a step asks when it is released. Both are the same only when nothing changes between."""
         for node, names in self.reads.values():
             for name in sorted(names):
-                for setter in sorted(self.sets.get(name, ())):
+                setters = sorted(self.sets.get(name, ()))
+                for setter in setters:
                     if setter not in self.before[node.id]:
                         self.found.error(
                             node.id,
@@ -719,6 +748,30 @@ class _Compiling:
                                  f"it asks for {name}, which step {setter} sets, and that does not come before it"),
                             text("把该步骤移到网关之前，或另用一个变量", "move the step before it, or use another variable"),
                         )  # fmt: skip
+                if setters and name not in self.known and not any(self._surely(name, setter) for setter in setters):
+                    self.found.warning(
+                        node.id,
+                        text(f"{name} 可能无人填写：那时各分支（包括默认分支）都不执行",
+                             f"{name} may stay empty: then no branch is taken, not even the default one"),
+                        text("在表单中把该字段设为必填", "make the field of the form a required one"),
+                        "when",
+                    )  # fmt: skip
+
+    def _surely(self, name: str, setter: str) -> bool:
+        """Whether the variable has a value once the step is over."""
+        step = self.steps[setter].fields
+        if "when" in step:
+            return False
+        evidence, sets = step.get("evidence"), step.get("sets")
+        if step.get("does") == "decide" or not isinstance(evidence, list) or not isinstance(sets, dict):
+            return step.get("does") == "decide"
+        asked = [one.get("schema") for one in evidence if isinstance(one, dict)]
+        return any(isinstance(schema, dict) and sets.get(name) in (schema.get("required") or ()) for schema in asked)
+
+
+def _named(tokens: list[_Token]) -> set[str]:
+    """The gateways whose choices these ways name."""
+    return {split for token in tokens for way in token.ways for split, _ in way}
 
 
 def _one_timer(tokens: list[_Token]) -> str | None:
@@ -788,9 +841,10 @@ def _names(drawn: Graph, found: Found) -> dict[str, str]:
             owners[node.id] = node.id
     rest = [node for node in rest if node.id not in names]
     slugs = [_slug(node.id) for node in rest]
+    alike = Counter(slugs)
     for node, slug in zip(rest, slugs, strict=True):
         name, length = slug, 0
-        while name in owners or (length == 0 and slugs.count(slug) > 1):
+        while name in owners or (length == 0 and alike[slug] > 1):
             length += 6
             name = f"{slug[: 59 - length]}-{hashlib.sha256(node.id.encode()).hexdigest()[:length]}"
         names[node.id] = name

@@ -330,7 +330,10 @@ def _lanes(process: Element, nodes: dict[str, Node], found: Found) -> None:
 def _ordered(nodes: dict[str, Node], found: Found) -> list[str]:
     """Every node after what leads to it; where that is open, in the order of the file. What goes round is told."""
     place = {id: number for number, id in enumerate(nodes)}
-    on = {id: [b.id for b in nodes.values() if b.on == id] for id in {b.on for b in nodes.values() if b.on}}
+    on: dict[str, list[str]] = {}
+    for node in nodes.values():
+        if node.on is not None:
+            on.setdefault(node.on, []).append(node.id)
     missing = {
         node.id: len(node.incoming) + (node.kind == "boundary" and node.on is not None) for node in nodes.values()
     }
@@ -351,23 +354,24 @@ def _ordered(nodes: dict[str, Node], found: Found) -> list[str]:
 
 
 def _tell_circle(nodes: dict[str, Node], done: set[str], found: Found) -> None:
-    """Names the flow that closes a circle."""
+    """Names the flow of a circle that leads back furthest, as the file has it."""
     here = next(id for id in nodes if id not in done)
-    trail: dict[str, None] = {}
-    flow: Flow | None = None
+    trail: dict[str, Flow | None] = {}
     while here not in trail:  # whatever is left has a predecessor that is left, so going back comes round
-        trail[here] = None
         node = nodes[here]
-        back = [one for one in node.incoming if one.source not in done]
-        if back:
-            flow, here = back[0], back[0].source
-        else:
-            assert node.on is not None
-            here = node.on
-    round_ = list(trail)[list(trail).index(here) :]
+        back = next((one for one in node.incoming if one.source not in done), None)
+        trail[here] = back
+        before = back.source if back is not None else node.on
+        assert before is not None
+        here = before
+    circle = list(trail)[list(trail).index(here) :]
+    place = {id: number for number, id in enumerate(nodes)}
+    first = min(circle, key=lambda id: place[id])
+    flow = trail[first] or next(flow for id in circle if (flow := trail[id]) is not None)
+    shown = circle[::-1][:10]
     found.error(
-        flow.id if flow else here,
-        text(f"连线绕成了圈：{'、'.join(round_[:10])}", f"the flows go round in a circle: {', '.join(round_[:10])}"),
+        flow.id,
+        text(f"连线绕成了圈：{'、'.join(shown)}", f"the flows go round in a circle: {', '.join(shown)}"),
         text(
             "去掉往回的连线；核查不通过时任务会自动返工，次数由返工上限限定",
             "take out the flow that leads back; work that fails its check is given back by itself, "
