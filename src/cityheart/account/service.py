@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from cityheart.account import books, flags, proof, rates, store
+from cityheart.account import books, flags, history, proof, rates, store
 from cityheart.account import formula as formulas
 from cityheart.account import ledger as columns
 from cityheart.account import supply as supplies
@@ -435,6 +435,10 @@ class Account:
         return [
             each for each in every if each.filed_at < until and (each.decided_at is None or each.decided_at >= since)
         ]
+
+    def take_in(self, actor: Actor, mapping: Path, file: Path) -> history.Taken:
+        """Take closed cases of another system in as history; see :mod:`cityheart.account.history`."""
+        return history.take_in(self._database, actor, history.mapping(mapping), file)
 
     # ── proof ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -66,8 +66,13 @@ def run_events(
     conn: sa.Connection, after: int, types: Collection[str]
 ) -> Iterator[tuple[int, str, dict[str, Any], str]]:
     """``(seq, type, data, actor)`` of every settled event of these types with ``seq > after``, in order."""
-    for event in events_after(conn, after, types):
-        yield event.seq, event.type, event.data, event.actor
+    while True:
+        page = events.scan(conn, after, types, _PAGE)
+        for seq, type, actor, data in page:
+            yield seq, type, data, actor
+        if len(page) < _PAGE:
+            return
+        after = page[-1][0]
 
 
 def events_after(conn: sa.Connection, after: int, types: Collection[str]) -> Iterator[Event]:
