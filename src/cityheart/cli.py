@@ -280,6 +280,45 @@ def backtest(
     examine.show_backtest(screen, told, city.settings.zone)
 
 
+@app.command()
+def scores(
+    home: Home,
+    since: Annotated[str | None, typer.Option("--from", help="first day; by default the first task's")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="day at whose start to stop; by default the present")] = None,
+    html: Annotated[Path | None, typer.Option(help="write the whole report to this HTML file, to be printed")] = None,
+    language: Annotated[str, typer.Option("--lang", help="language of the file: zh-CN or en")] = "zh-CN",
+    formula: Annotated[str | None, typer.Option(help="score by another formula, e.g. jinhua")] = None,
+) -> None:
+    """How departments handled their tasks over a period, with what the figures are made of."""
+    from cityheart import examine
+
+    with _opened(home) as city:
+        zone = city.settings.zone
+        examine.show_scores(
+            screen, city, _day(since, zone, "--from"), _day(until, zone, "--to"), html, language, formula
+        )
+
+
+@app.command()
+def history(
+    home: Home,
+    mapping: Annotated[Path, typer.Argument(help="TOML file that says which column means what")],
+    file: Annotated[Path, typer.Argument(help="CSV file (or .csv.gz) of closed cases")],
+) -> None:
+    """Take closed cases of another system into the city in DIR, for custody and scores. The same file twice is once."""
+    from cityheart.kernel.actors import Actor
+
+    with _opened(home) as city, screen.status("reading…"):
+        taken = city.account.take_in(Actor.system("cli"), mapping, file)
+    screen.print(
+        f"{taken.cases:,} cases were taken in ({taken.tasks:,} tasks, {taken.events:,} events), "
+        f"{taken.late:,} of them ended late.",
+        highlight=False,
+    )
+    for reason, count in sorted(taken.left.items()):
+        screen.print(f"  {count:,} left out: {reason}", markup=False, highlight=False)
+
+
 # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

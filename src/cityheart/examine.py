@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cityheart import console
+from cityheart.account import report as account_report
+from cityheart.account.page import page
 from cityheart.city import City, applications
 from cityheart.engine.lake import TableSpec
 from cityheart.kernel import events, limits, migrate, outbox
@@ -31,7 +33,7 @@ from cityheart.kernel.settings import Settings
 from cityheart.watch.models import QueryDetector
 from cityheart.watch.runs import attempt
 
-__all__ = ["Finding", "Proof", "doctor", "parameters", "show_backtest", "verify"]
+__all__ = ["Finding", "Proof", "doctor", "parameters", "show_backtest", "show_scores", "verify"]
 
 SYSTEM = Actor.system("examine")
 LEAST_FREE = 2 * 2**30  # bytes of disk below which a city is warned
@@ -331,3 +333,43 @@ def show_backtest(screen: Console, told: Mapping[str, Any], zone: str) -> None:
         f"from {told['rows']:,} rows as they were known{asked}.",
         highlight=False,
     )
+
+
+# ── scores ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def show_scores(
+    screen: Console,
+    city: City,
+    since: datetime | None,
+    until: datetime | None,
+    html: Path | None,
+    language: str,
+    formula: str | None,
+) -> None:
+    """Scores of a period for people, and the whole report as a page when ``html`` names a file."""
+    if language not in ("zh-CN", "en"):
+        raise Invalid(f"there is no language {language}", remedy="zh-CN or en")
+    until = until or city.clock.now()
+    since = since or city.account.first() or until - timedelta(days=30)
+    found = city.account.scores(since, until, formula)
+    table = Table("department", "score", "rank", "tasks", "on time", "rework", "charged", title_justify="left")
+    table.title = f"{found.formula.title['en']} ({found.formula.id} {found.formula.version}), out of {found.formula.out_of:g}"
+    for each in found.departments:
+        on_time, rework = each.rates["on_time"], each.rates["rework"]
+        table.add_row(
+            city.account.unit_title(each.department)["en"],
+            "" if each.score is None else f"{each.score:.2f}",
+            str(each.rank or ""),
+            f"{each.n:,}",
+            f"{on_time.num:,}/{on_time.den:,}",
+            f"{rework.num:,}/{rework.den:,}",
+            f"{each.custody_seconds / 3600:,.1f} h",
+        )
+    screen.print(table)
+    if html is not None:
+        told = account_report.report(city.account, SYSTEM, since, until)
+        html.parent.mkdir(parents=True, exist_ok=True)
+        chosen: Literal["zh-CN", "en"] = "en" if language == "en" else "zh-CN"
+        html.write_text(page(told, city.settings.title, city.account.zone, chosen), "utf-8")
+        screen.print(f"The report is in {html}.", highlight=False)
