@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
 from cityheart.command.decisions.service import Decisions
 from cityheart.command.duty.service import Duty
+from cityheart.command.intake.service import Intake
 from cityheart.command.knowledge.models import Described
 from cityheart.command.knowledge.service import Knowledge
 from cityheart.command.knowledge.views import described
@@ -118,6 +119,14 @@ class City:
         self.calendar = Calendar.load(settings.home)
         self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)
         self.decisions = Decisions(self.database)
+        self.intake = Intake(
+            self.database,
+            self.command,
+            settings.home,
+            bounds=settings.bounds,
+            zone=settings.zone,
+            triage=self._triage,
+        )
         self.command.register_decisions(self.decisions.table, self.decisions.resolve)
         self.library = Library(self.database, self.command, self.share.department_titles, self.decisions)
         self.knowledge = Knowledge(
@@ -217,6 +226,7 @@ class City:
         self.serve.register_deputies(self.duty.standing_in)
         self.duty.register_departments(titles, below)
         self.command.register_units(titles)
+        self.intake.register_units(titles)
         for app in self.apps:
             self.watch.register(app.detectors, app.alert_kinds)
             for decision in app.decisions:
@@ -238,6 +248,13 @@ class City:
             return described(self.watch.alert(SYSTEM, incident.alert_id))
         except NotFound:
             return None
+
+    def _triage(
+        self, name: str, inputs: Mapping[str, object], at: datetime
+    ) -> tuple[str, Mapping[str, object]] | None:
+        """What the decision table ``name`` in force says, with its digest; ``None`` where the city has none."""
+        decision = self.decisions.find(name, at)
+        return None if decision is None else (decision.digest, decision.decide(inputs).outputs)
 
     def _suppliers(self) -> list[Supplier]:
         """The sources of the applications: whose they are, and how often something new is promised."""
@@ -286,6 +303,7 @@ class City:
             self.share.tick(now)
             self._act(now, everything=True)
             self.watch.follow_incidents()
+            self.intake.tick(now)
             self.knowledge.follow()
             self._send()
 
@@ -315,6 +333,7 @@ class City:
         The lake is compacted in its own thread.
         """
         self._send()
+        self.intake.tick(self.clock.now())
         self.knowledge.follow()
         with self.database.work(SYSTEM) as work:
             events.seal(work)

@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 users = typer.Typer(help="The people who may sign in.", no_args_is_help=True)
 app.add_typer(users, name="users")
+reports = typer.Typer(help="What residents report, and the programs that hand reports over.", no_args_is_help=True)
+app.add_typer(reports, name="reports")
 
 screen = Console()
 complaints = Console(stderr=True)
@@ -317,6 +319,63 @@ def history(
     )
     for reason, count in sorted(taken.left.items()):
         screen.print(f"  {count:,} left out: {reason}", markup=False, highlight=False)
+
+
+# ── reports of residents ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@reports.command("take")
+def take_reports(
+    home: Home,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, xlsx, JSON, XML, or a zip of these")],
+    source: Annotated[str, typer.Option(help="the system the file comes from")] = "hotline",
+) -> None:
+    """Take in a file of a hotline system; the same file again changes nothing."""
+    from cityheart.kernel.actors import Actor
+
+    if not file.is_file():
+        raise Invalid(f"there is no file {file}", remedy="name the file that the hotline system exported")
+    with _opened(home) as city:
+        counts = city.intake.take_file(Actor.system("cli"), source, file.name, file)
+    shown = ", ".join(f"{count} {what}" for what, count in counts.items())
+    screen.print(f"{shown}.", highlight=False)
+
+
+@reports.command("key")
+def issue_key(
+    home: Home, name: Annotated[str, typer.Argument(metavar="NAME", help="the program, and who runs it")]
+) -> None:
+    """Issue an Open311 api_key for a program; it is printed once."""
+    from cityheart.kernel.actors import Actor
+
+    with _opened(home) as city:
+        caller, key = city.intake.issue_key(Actor.system("cli"), name)
+    screen.print(f"{caller.id} may hand reports over with the api_key [bold]{key}[/] (shown once).", highlight=False)
+
+
+@reports.command("keys")
+def list_keys(home: Home) -> None:
+    """Every program that has or had a key."""
+    from cityheart.kernel.actors import Actor
+
+    table = Table("id", "name", "issued", "revoked")
+    with _opened(home) as city:
+        for caller in city.intake.callers(Actor.system("cli")):
+            revoked = caller.revoked_at.isoformat() if caller.revoked_at else ""
+            table.add_row(caller.id, caller.name, caller.issued_at.isoformat(), revoked)
+    screen.print(table)
+
+
+@reports.command("revoke")
+def revoke_key(
+    home: Home, caller: Annotated[str, typer.Argument(metavar="ID", help="the id that `reports keys` shows")]
+) -> None:
+    """Revoke a program's key."""
+    from cityheart.kernel.actors import Actor
+
+    with _opened(home) as city:
+        city.intake.revoke_key(Actor.system("cli"), caller)
+    screen.print(f"The key of {caller} is revoked.", highlight=False)
 
 
 # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -169,3 +169,24 @@ FLAG_TASKS = 50  # tasks shown with a flag
 HISTORY_BYTES = 64 * 2**20  # a file of closed cases of another system, unpacked
 HISTORY_ROWS = 500_000  # its rows
 HISTORY_CASES = 200  # cases taken in by one transaction
+
+# Intake of reports
+REPORT_CHARS = 4_000  # words of one report
+ADDRESS_CHARS = 300  # one address, and one value of a report's attributes
+REPORT_ATTRIBUTES = 50  # further attributes of one report
+REPORT_AHEAD = timedelta(minutes=5)  # how far the clock of a hotline may be ahead of the city's
+REPORT_AGE = timedelta(days=3660)  # oldest report taken in
+REPORTS_PER_KEY = 3_600  # reports that one key may hand over within an hour
+OPEN311_BYTES = 64 * 2**10  # body of one request to the Open311 endpoint
+OPEN311_ROWS = 1_000  # requests handed out at once, as the standard has it
+OPEN311_SPAN = timedelta(days=90)  # between start_date and end_date, as the standard has it
+IMPORT_ROWS = 200_000  # rows of one file of a hotline system
+IMPORT_BYTES = 20 * 2**20  # one file of a hotline system sent by the console; the command line takes larger ones
+MATTER_TITLE_CHARS = 80  # of the line by which a matter is shown
+MATTER_REPORTS_READ = 5_000  # reports looked at when a matter is split or merged by a person
+MERGE_CANDIDATES = 64  # open matters that a report is compared with
+SKETCHES_KEPT = 50_000  # reports whose marks are kept in memory
+INTAKE_MARKS = 200_000  # words and marks of places of which it is kept how common they are
+AREA_POINTS = 20_000  # corners of the area of one local unit
+LEARN_EVERY = timedelta(days=1)  # between two times at which intake learns from what was decided
+LEARN_REPORTS = 100_000  # reports read at one such time; the rest at the next

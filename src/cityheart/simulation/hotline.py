@@ -248,7 +248,7 @@ def _text(
 ) -> str:
     say = words["say"]
     vague = rng.random() < 0.12
-    said = rng.choice(say["templates"]).format(
+    said: str = rng.choice(say["templates"]).format(
         open=rng.choice(say["open"]),
         close=rng.choice(say["close"]),
         when=rng.choice(say["when"]),
@@ -265,9 +265,8 @@ def _text(
             said = said.replace(right, wrong, 1)
     if rng.random() < 0.06 and len(said) > 12:
         at = rng.randrange(len(said) - 1)
-        said = (
-            said[:at] + said[at + 1] + said[at] + said[at + 2 :] if rng.random() < 0.5 else said[:at] + said[at + 1 :]
-        )
+        swapped = said[at + 1] + said[at] if rng.random() < 0.5 else said[at + 1]
+        said = said[:at] + swapped + said[at + 2 :]
     return said
 
 

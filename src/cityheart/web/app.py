@@ -17,6 +17,8 @@ from cityheart.city import City
 from cityheart.command import api as command_api
 from cityheart.command.decisions import api as decisions_api
 from cityheart.command.duty import api as duty_api
+from cityheart.command.intake import api as intake_api
+from cityheart.command.intake import open311
 from cityheart.command.knowledge import api as knowledge_api
 from cityheart.command.library import api as library_api
 from cityheart.kernel import events, limits
@@ -59,6 +61,10 @@ def create_app(city: City) -> FastAPI:
     app.include_router(decisions_api.router(city.decisions))
     app.include_router(library_api.router(city.library))
     app.include_router(duty_api.router(city.duty))
+    app.include_router(intake_api.router(city.intake))
+    app.include_router(
+        open311.router(city.intake, city.clock, city.ids, city.settings.name, city.settings.title["zh-CN"])
+    )
     app.include_router(account_api.router(city.account))
     app.include_router(sdk_api.router(city.pages))
     _city_routes(app, city)

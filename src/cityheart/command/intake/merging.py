@@ -85,7 +85,7 @@ class Merging:
         said = spelled(f"{given.address} {given.text}")
         marks = place(said)
         words = Words.of(given.text)
-        likely = self._routing.likely(words, given.service)
+        likely = self._routing.likely(words, given.service, soft=True)
         units: dict[str, float] = {}
         for (unit, _), share in likely.items():
             units[unit] = units.get(unit, 0.0) + share

@@ -105,15 +105,19 @@ class Routing:
         self._marks = {of: {part for word in words for part in grams(word)} for of, words in self._duties.items()}
         self._totals = {of: sum(seen.values()) for of, seen in self.known.seen.items()}
 
-    def likely(self, words: Words, chosen: str | None = None) -> dict[tuple[str, str], float]:
-        """The probability of every class, given the words and the kind that an operator ``chosen``; they add up to 1."""
+    def likely(self, words: Words, chosen: str | None = None, *, soft: bool = False) -> dict[tuple[str, str], float]:
+        """The probability of every class, given the words and the kind that an operator ``chosen``; they add up to 1.
+
+        ``soft`` leaves out the sharpening that makes them true as probabilities: two reports are compared by these.
+        """
+        sharpness = 1.0 if soft else self._rules.weights.sharpness
         scores = {}
         history = self._history(words)
         for of in self._classes:
             score = history.get(of, 0.0) + _LEXICON * self._lexicon(of, words)
             if chosen == of[1] and chosen != "other":
                 score += _CHOSEN
-            scores[of] = score * self._rules.weights.sharpness
+            scores[of] = score * sharpness
         best = max(scores.values(), default=0.0)
         powers = {of: math.exp(score - best) for of, score in scores.items()}
         total = sum(powers.values()) or 1.0
@@ -193,7 +197,7 @@ class Routing:
         return found
 
     def _reasons(self, of: tuple[str, str], said: str, area: Area | None) -> tuple[Text, ...]:
-        unit, service = of
+        _, service = of
         reasons = []
         listed = [word for word in self._duties.get(of, ()) if word in said]
         if listed:
