@@ -26,6 +26,7 @@ Body = Mapping[str, object]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _WORDS = re.compile(r"[^\W\d][\w .'/+*-]{0,79}")
 _ID = re.compile(r"[^\W\d][\w.-]{0,99}")
+_NO_LETTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _RESERVED = frozenset({"and", "or", "between", "in", "if", "then", "else", "true", "false", "null", "not"})
 
 
@@ -111,6 +112,7 @@ class _Building:
     def all(self) -> None:
         """Everything about the model is read; what is wrong is in ``problems``."""
         self._head()
+        self._letters()
         self._ids()
         self._sizes()
         if self.problems:
@@ -138,7 +140,7 @@ class _Building:
             example = text("用 a-z、0-9、. 和 -，如 triage.flood", "use a-z, 0-9, . and -, such as triage.flood")
             self.problem("decision", "名称无效", f"the name is {body.get('decision')!r}", example)
         version = body.get("version")
-        if not isinstance(version, str) or not 1 <= len(version) <= 40:
+        if not isinstance(version, str) or not 1 <= len(version) <= 40 or not version.isprintable():
             self.problem("version", "版本无效", f"the version is {version!r}", text('如 "2026.1"', 'e.g. "2026.1"'))
         for part in ("title", "source"):
             words = body.get(part)
@@ -160,6 +162,20 @@ class _Building:
         if since and until and until <= since:
             turn = text("调换两个日期", "turn the dates round")
             self.problem("valid_until", "失效日期不晚于生效日期", "valid_until is not after valid_from", turn)
+
+    def _letters(self) -> None:
+        """Characters that no file can hold: control signs, halves of surrogate pairs."""
+        waiting: list[object] = [self.body]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Mapping):
+                waiting += [*part.keys(), *part.values()]
+            elif isinstance(part, list):
+                waiting += part
+            elif isinstance(part, str) and _NO_LETTER.search(part):
+                out = text("删除控制字符", "take the control characters out")
+                self.problem("document", "文本含有控制字符", "a text holds control characters", out)
+                return
 
     def _ids(self) -> None:
         seen: set[str] = set()
@@ -303,10 +319,11 @@ class _Building:
         if not _rows(raw.get("rules")):
             self.problem(id, "没有规则", "the table has no rules", text("增加一条规则", "add a rule"))
         rules = [self._rule(each, columns, results, names) for each in _rows(raw.get("rules"))]
+        rules = [rule for rule in rules if len(rule.outputs) == len(results)]  # the others are refused
         titles = [result.name for result in results]
         if len(set(titles)) < len(titles):
             self.problem(id, "输出列重名", "two outputs have one name", _RENAME)
-        return Table(id, squeezed(str(raw["name"])), policy, columns, results, rules if results else [])
+        return Table(id, squeezed(str(raw["name"])), policy, columns, results, rules)
 
     def _policy(self, id: str, policy: str, results: list[Result]) -> None:
         known = policy in POLICIES or (policy[:1] == "C" and policy[1:] in AGGREGATIONS)

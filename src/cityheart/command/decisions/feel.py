@@ -166,6 +166,7 @@ class _Reading:
         self.names = names
         self.at = 0
         self.depth = 0
+        self.ending = -1  # the depth at which the end of a range is read: a [ there closes it
         self.kind = self.token = ""
         self.next()
 
@@ -300,11 +301,7 @@ class _Reading:
             self.next()
             first = None if self.is_sign(*_COMPARE) else self.either()
             if first is not None and self.take(".."):
-                high = self.either()
-                closing = self.take("]", ")", "[")
-                if closing is None:
-                    raise self.fault("区间没有结束", "the range does not end")
-                inside = _ranging(self._range(Range(first, False, high, closing == "]")))
+                inside = _ranging(self._range(first, False))
             else:
                 inside = self._several(first)
                 self.need(")")
@@ -368,7 +365,7 @@ class _Reading:
         while self.is_sign("."):
             self._plain(node)
             node = self._of(node)
-        if self.is_sign("["):
+        if self.is_sign("[") and self.ending != self.depth:
             raise self.fault(
                 "不支持按位置或条件取列表元素",
                 "filters of lists are not part of this language",
@@ -481,12 +478,8 @@ class _Reading:
             return _constant([])
         items = [self.either()]
         if self.take(".."):
-            high = self.either()
-            closing = self.take("]", ")", "[")
-            if closing is None:
-                raise self.fault("区间没有结束", "the range does not end")
+            found = self._range(items[0], opening == "[")
             self.depth -= 1
-            found = self._range(Range(items[0], opening == "[", high, closing == "]"))
             return Node(lambda scope: None, found.low.names | found.high.names, range=found)
         if opening == "]":
             raise self.unexpected()
@@ -502,13 +495,19 @@ class _Reading:
         evaluates = [item.evaluate for item in items]
         return _node(lambda scope: [evaluate(scope) for evaluate in evaluates], *items)
 
-    def _range(self, found: Range) -> Range:
-        self._plain(found.low, found.high)
-        if found.low.constant and found.high.constant and less(found.high.value, found.low.value):
-            raise self.fault(
-                "区间的上限小于下限", "the range ends before it begins", remedy=text("调换两端", "turn it round")
-            )
-        return found
+    def _range(self, low: Node, low_in: bool) -> Range:
+        """The rest of a range, after its two dots."""
+        outer, self.ending = self.ending, self.depth
+        high = self.either()
+        self.ending = outer
+        closing = self.take("]", ")", "[")
+        if closing is None:
+            raise self.fault("区间没有结束", "the range does not end")
+        self._plain(low, high)
+        if low.constant and high.constant and less(high.value, low.value):
+            turn = text("调换两端", "turn it round")
+            raise self.fault("区间的上限小于下限", "the range ends before it begins", remedy=turn)
+        return Range(low, low_in, high, closing == "]")
 
     # tests
 
