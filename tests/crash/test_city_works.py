@@ -1,0 +1,98 @@
+"""`cityheart work`: a city's worker on the machine's clock fires on time, carries messages out, and stops when it must."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from cityheart import cli
+from cityheart.city import City
+from cityheart.kernel import events, migrate
+from cityheart.kernel.clock import SystemClock, VirtualClock, stopwatch
+from cityheart.kernel.errors import Invalid
+from cityheart.kernel.settings import Settings
+from cityheart.kernel.text import text
+from cityheart.share.models import Department
+
+from ..command.scene import SYSTEM, plan, step
+
+
+@pytest.fixture
+def home(database_url: str, tmp_path: Path) -> Path:
+    home = tmp_path / "city"
+    city = City.create(Settings(home=home, database_url=database_url), SystemClock())
+    city.share.register([Department("industry", text("经信局", "Industry bureau"))], (), ())
+    city.close()
+    return home
+
+
+def until(true, what: str) -> None:  # type: ignore[no-untyped-def]
+    begun, never = stopwatch(), threading.Event()
+    while not true():
+        assert stopwatch() - begun < 30, f"{what} did not happen"
+        never.wait(0.02)
+
+
+def test_two_workers_fire_on_time_and_carry_out(home: Path) -> None:
+    cities = [City.open(home), City.open(home)]
+    stop = threading.Event()
+    threads = [threading.Thread(target=city.work, args=(stop,)) for city in cities]
+    for thread in threads:
+        thread.start()
+    desk = City.open(home)
+    digest = desk.command.publish(SYSTEM, plan(step("a", "industry"), step("b", "industry", delay="PT2S")))
+    answer = desk.command.dispatch(SYSTEM, "click-0001", {"title": text("事", "x"), "level": 2}, digest)
+    stream = f"run:{answer['run_id']}"
+
+    def dispatched() -> list[events.Event]:
+        with desk.database.read() as conn:
+            return [event for event in events.read(conn, stream=stream) if event.type == "task.dispatched"]
+
+    until(lambda: len(dispatched()) == 2, "the dispatch of b")
+    first, second = dispatched()
+    assert second.at - first.at >= timedelta(seconds=2), "not before its time"
+    assert second.data["at"] == (first.at + timedelta(seconds=2)).isoformat(timespec="microseconds")[:26] + "Z"
+    outbox = home / "outbox" / "orders.jsonl"
+    until(lambda: outbox.exists() and len(outbox.read_text("utf-8").splitlines()) == 2, "the orders leaving")
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    for city in (*cities, desk):
+        assert not city.relays.running
+        city.close()
+
+
+def test_a_worker_ends_when_the_store_is_newer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate.Schema, "SECONDS", 0.0)
+    city = City.open(home)
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            city.work(threading.Event())
+        except migrate.Outdated as error:
+            ended.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    with city.database.work(SYSTEM) as one:
+        one.conn.execute(sa.text("update alembic_version set version_num = '9999'"))
+    worker.join(30)
+    assert not worker.is_alive() and len(ended) == 1
+    with pytest.raises(migrate.Outdated):
+        City.open(home)
+    with pytest.raises(migrate.Outdated):
+        city.beat()
+    city.close()
+
+
+def test_a_city_that_plays_history_has_no_workers(tmp_path: Path, clock: VirtualClock) -> None:
+    home = tmp_path / "city"
+    City.create(Settings(home=home, clock="virtual"), clock).close()
+    with pytest.raises(Invalid, match="plays history"):
+        cli.work(home)
