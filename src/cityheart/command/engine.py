@@ -109,12 +109,12 @@ def timers(task: Task) -> list[Timer]:
 
 def available(task: Task, step: Step) -> list[str]:
     """The verbs the rules allow now, whoever asks, in the order of :data:`VERBS`."""
+    if step.automatic:
+        return ["cancel"] if task.state == "scheduled" else []
     if task.over:
         return ["evaluate"] if task.state == "closed" and task.satisfied in (None, "no_answer") else []
     allowed = [verb for verb, (states, _) in VERBS.items() if task.state in states]
     closed_to: set[str] = {"evaluate"}
-    if step.automatic:
-        return []
     if task.extension_until is None:
         closed_to.add("decide_extension")
     if task.extension_until is not None or task.late:
