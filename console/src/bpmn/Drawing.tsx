@@ -10,9 +10,9 @@ import "bpmn-js/dist/assets/bpmn-js.css";
 import "./bpmn.css";
 import { usePlanWords } from "../plans/words";
 import { Empty } from "../ui/states";
-import { type Diagram, type Element, is } from "./diagram";
+import type { Diagram, Element } from "./diagram";
 import { stepOf } from "./fields";
-import { PAINT } from "./paint";
+import { PAINT, PLAIN } from "./paint";
 import { Zoom } from "./Zoom";
 
 export type Tone = "added" | "removed" | "changed" | "done" | "open" | "late" | "waiting" | "skipped" | "wrong";
@@ -30,10 +30,11 @@ export interface DrawingProps {
   marks?: ReadonlyMap<string, Mark>;
   chosen?: string | null;
   choose?: (step: string | null) => void;
-  height?: number | string;
+  /** At most so many pixels high. */
+  most?: number;
 }
 
-export default function Drawing({ xml, label, marks, chosen = null, choose, height }: DrawingProps) {
+export default function Drawing({ xml, label, marks, chosen = null, choose, most: limit }: DrawingProps) {
   const { p } = usePlanWords();
   const box = useRef<HTMLDivElement>(null);
   const [diagram, setDiagram] = useState<Diagram | null>(null);
@@ -41,11 +42,16 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, heig
   const [failed, setFailed] = useState<string | null>(null);
   const choosing = useRef(choose);
   choosing.current = choose;
+  const most = useRef(limit);
 
   useEffect(() => {
     if (box.current === null) return;
     let gone = false;
-    const viewer = new NavigatedViewer({ container: box.current, ...PAINT } as never) as unknown as Diagram;
+    const viewer = new NavigatedViewer({
+      container: box.current,
+      additionalModules: [PLAIN],
+      ...PAINT,
+    } as never) as unknown as Diagram;
     const canvas = viewer.get("canvas");
     setFailed(null);
     viewer
@@ -57,6 +63,8 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, heig
           const step = element.labelTarget === undefined ? stepOf(element) : null;
           if (step !== null) found.set(step, [...(found.get(step) ?? []), element.id]);
         }
+        if (box.current?.parentElement)
+          box.current.parentElement.style.height = `${wanted(viewer, most.current ?? window.innerHeight * 0.72)}px`;
         showAll(viewer);
         setSteps(found);
         setDiagram(viewer);
@@ -109,13 +117,7 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, heig
   }, [diagram, chosen, steps]);
 
   return (
-    <section
-      className="drawing"
-      aria-label={label}
-      data-testid="drawing"
-      data-ready={diagram !== null}
-      style={height === undefined ? undefined : { height }}
-    >
+    <section className="drawing" aria-label={label} data-testid="drawing" data-ready={diagram !== null}>
       {diagram !== null && <Zoom diagram={diagram} />}
       <div ref={box} className="canvas" />
       {failed !== null && (
@@ -128,20 +130,32 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, heig
   );
 }
 
-/** The whole drawing, never larger than it is drawn; a very wide one begins at its left so that it can be read. */
-export function showAll(diagram: Diagram) {
+/** The smallest scale at which the words of a step can be read without effort. */
+const READABLE = 0.8;
+
+/**
+ * Shows a drawing when it is opened: all of it where that can be read, else from its upper left corner as wide as it
+ * goes. Never larger than it is drawn. With `whole`, all of it however small.
+ */
+export function showAll(diagram: Diagram, whole = false) {
   const canvas = diagram.get("canvas");
   canvas.resized();
   const { inner, outer } = canvas.viewbox();
   if (outer.width === 0 || outer.height === 0) return;
-  const whole = Math.min(outer.width / (inner.width + 40), outer.height / (inner.height + 56));
-  const scale = Math.min(1, Math.max(whole, 0.55));
+  const wide = outer.width / (inner.width + 40);
+  const both = Math.min(wide, outer.height / (inner.height + 72));
+  const scale = Math.min(1, whole || both >= READABLE ? both : Math.max(wide, READABLE));
   const room = { width: outer.width / scale, height: outer.height / scale };
   canvas.viewbox({
     x: room.width > inner.width + 40 ? inner.x - (room.width - inner.width) / 2 : inner.x - 20,
-    y: room.height > inner.height + 56 ? inner.y - (room.height - inner.height) / 2 : inner.y - 44,
+    y: room.height > inner.height + 72 ? inner.y - (room.height - inner.height) / 2 : inner.y - 52,
     ...room,
   });
 }
 
-export const drawn = (element: Element) => is(element, "bpmn:FlowNode");
+/** How high a drawing wants to be in a page: its own height where that is little, most of the window at most. */
+function wanted(diagram: Diagram, most: number): number {
+  const { inner, outer } = diagram.get("canvas").viewbox();
+  const scale = Math.min(1, Math.max(READABLE, outer.width / (inner.width + 40)));
+  return Math.round(Math.min(most, Math.max(220, inner.height * scale + 72)));
+}

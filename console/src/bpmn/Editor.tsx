@@ -35,7 +35,7 @@ import {
   writeUnit,
 } from "./fields";
 import { type Hands, mayAppend, mayTime, modules, PARTS } from "./modules";
-import { PAINT } from "./paint";
+import { PAINT, PLAIN } from "./paint";
 import { Zoom } from "./Zoom";
 
 export interface Found {
@@ -86,7 +86,7 @@ export default function Editor({ xml, handle, changed, problems, known, kinds, l
     let gone = false;
     const modeler = new Modeler({
       container: box.current,
-      additionalModules: modules(made.current),
+      additionalModules: [PLAIN, ...modules(made.current)],
       moddleExtensions: { ch: CH },
       keyboard: { bind: !locked },
       ...PAINT,
@@ -173,8 +173,8 @@ export default function Editor({ xml, handle, changed, problems, known, kinds, l
   }, [diagram, version]);
   const variables = useMemo<Variable[]>(() => {
     void version;
-    return diagram === null || plan === null ? [] : variablesOf(diagram, plan);
-  }, [diagram, plan, version]);
+    return diagram === null || plan === null ? [] : variablesOf(diagram, plan, known.tables);
+  }, [diagram, plan, version, known.tables]);
   const elements = useMemo(() => {
     void version;
     return diagram === null
@@ -451,7 +451,7 @@ function Follow({
   if (fixed) return null;
   const onward = mayAppend(element);
   return (
-    <fieldset className="group">
+    <fieldset className="fields">
       <legend>{p("follow.title")}</legend>
       {onward && (
         <>

@@ -16,7 +16,7 @@ export function Zoom({ diagram }: { diagram: Diagram }) {
       <button type="button" aria-label={p("drawing.farther")} title={p("drawing.farther")} onClick={() => step(0.8)}>
         −
       </button>
-      <button type="button" onClick={() => showAll(diagram)}>
+      <button type="button" onClick={() => showAll(diagram, true)}>
         {p("drawing.whole")}
       </button>
     </div>

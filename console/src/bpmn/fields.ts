@@ -445,7 +445,11 @@ export function writePlan(diagram: Diagram, change: Partial<PlanHead>) {
 }
 
 /** What conditions may ask about: the level, the kind, the parameters, and what is found out on the way. */
-export function variablesOf(diagram: Diagram, plan: PlanHead): Variable[] {
+export function variablesOf(
+  diagram: Diagram,
+  plan: PlanHead,
+  tables: readonly { name: string; outputs?: readonly string[] }[],
+): Variable[] {
   const found: Variable[] = [
     { name: "level", kind: "level" },
     { name: "kind", kind: "text" },
@@ -457,7 +461,11 @@ export function variablesOf(diagram: Diagram, plan: PlanHead): Variable[] {
     if (!Array.isArray(value))
       add(name, typeof value === "boolean" ? "yesno" : typeof value === "number" ? "number" : "text");
   for (const element of diagram.get("elementRegistry").getAll()) {
-    if (isStep(element)) for (const name of Object.keys(readStep(element).sets ?? {})) add(name, "any");
+    if (isStep(element)) {
+      const step = readStep(element);
+      for (const name of Object.keys(step.sets ?? {})) add(name, "any");
+      for (const name of tables.find((one) => one.name === step.table)?.outputs ?? []) add(name, "any");
+    }
     if (
       element.labelTarget === undefined &&
       is(element, "bpmn:BoundaryEvent") &&

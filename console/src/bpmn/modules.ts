@@ -6,7 +6,7 @@
 import chinese from "bpmn-js-i18n/translations/zn";
 import type { Language } from "../api/types";
 import type { PlanKey, PlanWords } from "../plans/words";
-import type { Element, Modeling, Selection } from "./diagram";
+import type { Element, Factory, Modeling, Registry, Selection } from "./diagram";
 import { is } from "./diagram";
 
 /** What a drawing may be made of, in the order of the palette. */
@@ -61,12 +61,27 @@ interface AutoPlace {
 interface Connect {
   start(event: unknown, element: Element): void;
 }
+interface Flow extends Element {
+  waypoints: { x: number; y: number }[];
+}
+interface Space {
+  calculateAdjustments(
+    elements: Element[],
+    axis: "x",
+    delta: number,
+    start: number,
+  ): { movingShapes: Element[]; resizingShapes: Element[] };
+}
 interface Shaping extends Modeling {
+  createSpace(moving: Element[], resizing: Element[], delta: { x: number; y: number }, way: "e", start: number): void;
+  appendShape(source: Element, shape: Element, at: { x: number; y: number }, parent: Element): Element;
+  reconnectStart(flow: Element, source: Element, at: { x: number; y: number }): void;
   createShape(shape: Element, at: { x: number; y: number }, parent: Element, hints?: { attach?: boolean }): Element;
 }
 
 /** What the panel beside the drawing does with it, so that nothing needs a mouse. */
 export interface Hands {
+  make(part: Part): Element;
   append(element: Element, part: Part): Element;
   tooLong(element: Element): Element;
   remove(element: Element): void;
@@ -77,9 +92,48 @@ export const mayAppend = (element: Element) =>
   is(element, "bpmn:FlowNode") && !is(element, "bpmn:EndEvent") && element.labelTarget === undefined;
 export const mayTime = (element: Element) => is(element, "bpmn:UserTask") || is(element, "bpmn:CallActivity");
 
-function HandsOf(this: Hands, shapes: Shapes, autoPlace: AutoPlace, modeling: Shaping, selection: Selection) {
+/** What a new part begins with: a task has times already, which one then changes. */
+const BEGINS: Record<string, Record<string, unknown>> = {
+  "bpmn:UserTask": { "ch:acceptWithin": "PT30M", "ch:due": "PT3H" },
+};
+
+const STEP_WIDE = 150;
+
+function HandsOf(
+  this: Hands,
+  shapes: Shapes,
+  factory: Factory,
+  autoPlace: AutoPlace,
+  modeling: Shaping,
+  selection: Selection,
+  space: Space,
+  registry: Registry,
+) {
+  this.make = (part) =>
+    shapes.createShape({
+      type: part.type,
+      ...part.with,
+      ...(BEGINS[part.type] ? { businessObject: factory.create(part.type, BEGINS[part.type]) } : {}),
+    });
   this.append = (element, part) => {
-    const added = autoPlace.append(element, shapes.createShape({ type: part.type, ...part.with }));
+    const [onward, ...more] = (element.outgoing ?? []).filter((flow) => is(flow, "bpmn:SequenceFlow"));
+    // Where one way leads on from a step, the new part goes between; a fork and a timer get one more way.
+    const between = onward !== undefined && more.length === 0 && part.type !== "bpmn:EndEvent" && !forks(element);
+    const shape = this.make(part);
+    if (!between || element.parent === undefined) {
+      const added = autoPlace.append(element, shape);
+      selection.select(added);
+      return added;
+    }
+    const start = element.x + element.width + 10;
+    const all = registry.filter(
+      (one) => one.parent !== undefined && one.labelTarget === undefined && !("waypoints" in one),
+    );
+    const { movingShapes, resizingShapes } = space.calculateAdjustments(all, "x", STEP_WIDE, start);
+    modeling.createSpace(movingShapes, resizingShapes, { x: STEP_WIDE, y: 0 }, "e", start);
+    const at = { x: element.x + element.width + 50 + shape.width / 2, y: element.y + element.height / 2 };
+    const added = modeling.appendShape(element, shape, at, element.parent);
+    modeling.reconnectStart(onward as Flow, added, { x: added.x + added.width, y: added.y + added.height / 2 });
     selection.select(added);
     return added;
   };
@@ -95,7 +149,17 @@ function HandsOf(this: Hands, shapes: Shapes, autoPlace: AutoPlace, modeling: Sh
     modeling.addLane(element, at);
   };
 }
-HandsOf.$inject = ["elementFactory", "autoPlace", "modeling", "selection"];
+HandsOf.$inject = [
+  "elementFactory",
+  "bpmnFactory",
+  "autoPlace",
+  "modeling",
+  "selection",
+  "spaceTool",
+  "elementRegistry",
+];
+
+const forks = (element: Element) => is(element, "bpmn:Gateway") || is(element, "bpmn:BoundaryEvent");
 
 interface Entry {
   group: string;
@@ -112,7 +176,7 @@ export function modules(words: PlanWords): Record<string, unknown>[] {
     this: { getPaletteEntries: () => Record<string, Entry> },
     palette: { registerProvider(provider: unknown): void },
     create: Create,
-    shapes: Shapes,
+    hands: Hands,
     connect: { start(event: unknown): void },
     lasso: { activateSelection(event: unknown): void },
   ) {
@@ -133,7 +197,7 @@ export function modules(words: PlanWords): Record<string, unknown>[] {
         },
       };
       for (const part of PARTS) {
-        const begin = (event: unknown) => create.start(event, shapes.createShape({ type: part.type, ...part.with }));
+        const begin = (event: unknown) => create.start(event, hands.make(part));
         entries[part.id] = {
           group: part.group,
           className: part.icon,
@@ -144,7 +208,7 @@ export function modules(words: PlanWords): Record<string, unknown>[] {
       return entries;
     };
   }
-  Palette.$inject = ["palette", "create", "elementFactory", "globalConnect", "lassoTool"];
+  Palette.$inject = ["palette", "create", "hands", "globalConnect", "lassoTool"];
 
   function Pad(
     this: { getContextPadEntries: (element: Element) => Record<string, Entry> },

@@ -1,5 +1,21 @@
 /** Drawings in the console's colours: the page's own variables, so that a change of theme repaints them by itself. */
 
+import { FONTS } from "../ui/theme";
+import type { Element } from "./diagram";
+
+function Plain(
+  bus: { on(event: string, listener: (event: { element: Element }) => void): void },
+  canvas: { addMarker(element: Element, marker: string): void },
+) {
+  bus.on("shape.added", ({ element }) => {
+    if (element.type === "bpmn:UserTask") canvas.addMarker(element, "plain-task");
+  });
+}
+Plain.$inject = ["eventBus", "canvas"];
+
+/** Tasks of departments without the little figure that BPMN gives them. */
+export const PLAIN = { __init__: ["plainTasks"], plainTasks: ["type", Plain] };
+
 export const PAINT = {
   bpmnRenderer: {
     defaultFillColor: "var(--surface)",
@@ -7,7 +23,8 @@ export const PAINT = {
     defaultLabelColor: "var(--ink)",
   },
   textRenderer: {
-    defaultStyle: { fontFamily: "inherit", fontSize: "12px", lineHeight: 1.25 },
-    externalStyle: { fontSize: "12px" },
+    // Lines are broken by measuring, which needs the font by name.
+    defaultStyle: { fontFamily: FONTS, fontSize: 12, lineHeight: 1.25 },
+    externalStyle: { fontSize: 12 },
   },
 };

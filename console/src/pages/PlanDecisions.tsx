@@ -8,7 +8,7 @@ import { post } from "../api/client";
 import { useMay } from "../api/queries";
 import { DecisionView } from "../plans/DecisionView";
 import { createDraft, useTable, useTables, words } from "../plans/queries";
-import { PlanTabs, personWords, Validity } from "../plans/shared";
+import { PlanTabs, usePersonWords, Validity } from "../plans/shared";
 import type { DecisionDetail, DecisionInput, Outcome } from "../plans/types";
 import { usePlanWords } from "../plans/words";
 import "../plans/plans.css";
@@ -90,6 +90,7 @@ function OneDecision({ digest }: { digest: string }) {
 
 function Decided({ table }: { table: DecisionDetail }) {
   const { p, say } = usePlanWords();
+  const who = usePersonWords();
   const [matched, setMatched] = useState<readonly string[]>([]);
   return (
     <div className="page plans">
@@ -107,7 +108,7 @@ function Decided({ table }: { table: DecisionDetail }) {
           <div className="quiet line">
             <span>{p("plan.versionIs", { version: table.version })}</span>
             <Validity from={table.valid_from} until={table.valid_until} />
-            {table.published_by && <span>{personWords(table.published_by, say)}</span>}
+            {table.published_by && <span>{who(table.published_by)}</span>}
             <span className="mono" title={table.digest}>
               {p("plan.seal", { digest: table.digest.slice(0, 12) })}
             </span>

@@ -9,10 +9,10 @@ import { useCommand } from "../api/useCommand";
 import type { EditorHandle, Found } from "../bpmn/Editor";
 import { useDraft, useFamilies, useTables } from "../plans/queries";
 import { StepTable } from "../plans/StepTable";
-import { DraftStateWord, personWords } from "../plans/shared";
+import { DraftStateWord, usePersonWords } from "../plans/shared";
 import type { Checked, DraftDetail, PlanProblem } from "../plans/types";
 import { useDraftText, useLeaving, type Work } from "../plans/useDraftText";
-import { usePlanWords } from "../plans/words";
+import { titled, usePlanWords } from "../plans/words";
 import "../plans/plans.css";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
@@ -42,6 +42,7 @@ function DraftView({ draft }: { draft: DraftDetail }) {
   const { p, say, t } = words;
   const mayDraft = useMay("plan.draft");
   const me = useSession().data?.actor.id;
+  const who = usePersonWords();
   const open = draft.state === "draft" || draft.state === "rejected";
   const locked = !mayDraft || !open;
   const handle = useRef<EditorHandle>(null);
@@ -51,7 +52,11 @@ function DraftView({ draft }: { draft: DraftDetail }) {
   // A text that came from elsewhere (restored, or somebody else's) is opened anew in the drawing tools.
   const [opened, reopen] = useState(0);
   useLeaving(work.dirty, p("draft.leave"));
-  const title = work.checked?.plan?.title ?? work.checked?.decision?.title ?? draft.title;
+  const title =
+    work.checked?.plan?.title ??
+    work.checked?.decision?.title ??
+    (drawn ? drawingTitle(work.source) : null) ??
+    draft.title;
   const name = title ? say(title) : (draft.name ?? p("draft.untitled"));
   return (
     <div className="page plans">
@@ -65,9 +70,7 @@ function DraftView({ draft }: { draft: DraftDetail }) {
           </h1>
           <div className="quiet line">
             <span>{p(`draftKind.${draft.kind}`)}</span>
-            <span>
-              {p("draft.by", { authors: draft.authors.map((one) => personWords(one, say)).join(t("listComma")) })}
-            </span>
+            <span>{p("draft.by", { authors: draft.authors.map((one) => who(one)).join(t("listComma")) })}</span>
             <span>
               {p("draft.updated")} <Moment at={draft.updated_at} />
             </span>
@@ -125,8 +128,25 @@ function DraftView({ draft }: { draft: DraftDetail }) {
   );
 }
 
+/** The title that a drawing gives its process, also while it cannot be published yet. */
+function drawingTitle(xml: string): Text | null {
+  const process = new DOMParser()
+    .parseFromString(xml, "application/xml")
+    .getElementsByTagNameNS("http://www.omg.org/spec/BPMN/20100524/MODEL", "process")[0];
+  const chinese = process?.getAttribute("name") ?? "";
+  const english = process?.getAttributeNS("https://cityheart.org/bpmn/1", "en") ?? "";
+  return chinese === "" && english === "" ? null : { "zh-CN": chinese || english, en: english || chinese };
+}
+
+/** In the reader's language, without the names that only the file knows. */
 const both = (value: Text | string | null, say: (text: Text | string | null) => string) =>
-  value === null ? "" : say(value);
+  value === null ? "" : say(value).replace(/\s*[（(]ch:\w+[）)]/g, "");
+
+/** What the elements of a drawing are called, for who knows them by their names and not by their ids. */
+function drawnNames(xml: string): ReadonlyMap<string, string> {
+  const all = new DOMParser().parseFromString(xml, "application/xml").querySelectorAll("[id][name]");
+  return new Map([...all].map((one) => [one.getAttribute("id") ?? "", one.getAttribute("name") ?? ""]));
+}
 
 function Body({
   draft,
@@ -176,7 +196,14 @@ function Body({
     if (draft.kind === "bpmn") handle.current?.jump(problem.element);
     else jumpText(text.current, problem.element);
   };
-  const list = <Problems checked={work.checked} checking={work.checking} jump={jump} />;
+  const names = useMemo(
+    () =>
+      draft.kind === "bpmn"
+        ? drawnNames(work.source)
+        : new Map((work.checked?.plan?.steps ?? []).map((step) => [step.id, say(titled(step.title, step.id))])),
+    [draft.kind, work.source, work.checked, say],
+  );
+  const list = <Problems checked={work.checked} checking={work.checking} jump={jump} names={names} />;
   if (draft.kind === "bpmn")
     return (
       <>
@@ -257,9 +284,11 @@ function Problems({
   checked,
   checking,
   jump,
+  names,
 }: {
   checked: Checked | null;
   checking: boolean;
+  names: ReadonlyMap<string, string>;
   jump: (problem: PlanProblem) => void;
 }) {
   const { p, say } = usePlanWords();
@@ -301,7 +330,9 @@ function Problems({
                     <span className="quiet"> {p("check.remedy", { what: both(problem.remedy, say) })}</span>
                   )}
                 </span>
-                {problem.element !== null && <span className="quiet mono">{problem.element}</span>}
+                {problem.element !== null && (
+                  <span className="quiet">{names.get(problem.element) || problem.element}</span>
+                )}
               </button>
             </li>
           ))}

@@ -8,7 +8,7 @@ import { useMay, useSession } from "../api/queries";
 import type { Level } from "../api/types";
 import { blankDrawing, blankTable, blankText } from "../plans/blank";
 import { createDraft, useDrafts, useFamilies, useTables } from "../plans/queries";
-import { AppliesTo, DraftStateWord, PlanTabs, Published, personWords, Validity } from "../plans/shared";
+import { AppliesTo, DraftStateWord, PlanTabs, Published, usePersonWords, Validity } from "../plans/shared";
 import type { Draft, DraftKind, PlanFamily } from "../plans/types";
 import { usePlanWords } from "../plans/words";
 import "../plans/plans.css";
@@ -176,6 +176,7 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
 function Drafts({ drafts }: { drafts: readonly Draft[] }) {
   const { p, say, t } = usePlanWords();
   const me = useSession().data?.actor.id;
+  const who = usePersonWords();
   return (
     <section className="flush" tabIndex={0} aria-label={p("library.drafts")}>
       <table className="table">
@@ -203,7 +204,7 @@ function Drafts({ drafts }: { drafts: readonly Draft[] }) {
               <td>
                 <DraftStateWord draft={draft} me={me} />
               </td>
-              <td>{draft.authors.map((one) => personWords(one, say)).join(t("listComma"))}</td>
+              <td>{draft.authors.map((one) => who(one)).join(t("listComma"))}</td>
               <td>
                 <Moment at={draft.updated_at} ago />
               </td>

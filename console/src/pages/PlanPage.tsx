@@ -177,7 +177,7 @@ function PlanDrawing({
             chosen={chosen}
             choose={choose}
             marks={marks}
-            height={diff ? 340 : undefined}
+            most={diff ? 420 : undefined}
           />
         </Suspense>
       )}

@@ -22,7 +22,7 @@ export interface Known {
   /** Parameters of the plan that are lists. */
   lists: readonly string[];
   /** Published decision tables and plans by name, with their titles. */
-  tables: readonly { name: string; title: string }[];
+  tables: readonly { name: string; title: string; outputs?: readonly string[] }[];
   plans: readonly { name: string; title: string }[];
 }
 
@@ -75,6 +75,7 @@ export function StepForm({ step, change, known, disabled = false }: FormProps) {
               hint={p("field.acceptHint")}
               required
               testid="step-accept"
+              begin="minutes"
               disabled={disabled}
               value={step.accept_within}
               change={(accept_within) => change({ accept_within })}

@@ -12,7 +12,7 @@ import { usePlanWords } from "./words";
 
 export function Group({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
   return (
-    <fieldset className="group">
+    <fieldset className="fields">
       <legend>{title}</legend>
       {hint && <span className="quiet">{hint}</span>}
       {children}
@@ -69,6 +69,7 @@ export function LengthField({
   hint,
   testid,
   disabled = false,
+  begin = "hours",
 }: {
   label: string;
   value: string | null | undefined;
@@ -77,11 +78,13 @@ export function LengthField({
   hint?: string;
   testid?: string;
   disabled?: boolean;
+  /** The unit while nothing is filled in. */
+  begin?: Unit;
 }) {
   const { p, length } = usePlanWords();
   const id = useId();
   const parts = split(value);
-  const [unit, setUnit] = useState<Unit>(parts?.unit ?? "hours");
+  const [unit, setUnit] = useState<Unit>(parts?.unit ?? begin);
   const shown = parts?.unit ?? unit;
   const odd = value && value !== "PT0S" && parts === null ? length(value) : null;
   return (

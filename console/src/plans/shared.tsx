@@ -1,8 +1,8 @@
 /** What several plan pages show: what a plan answers, how long it is valid, who published it, what a draft waits for. */
 
 import { Link } from "wouter";
+import { useSession } from "../api/queries";
 import type { Level, Person } from "../api/types";
-import type { Words } from "../i18n";
 import { Severity } from "../ui/Severity";
 import { Moment } from "../ui/Time";
 import type { Draft, PlanVersion } from "./types";
@@ -22,9 +22,17 @@ export function PlanTabs({ at }: { at: "plans" | "decisions" }) {
   );
 }
 
-export function personWords(person: Person | string | null, say: Words["say"]): string {
-  if (person === null) return "";
-  return typeof person === "string" ? person : say(person.name) || person.id;
+/** Who it was: a name where the city gives one, oneself as oneself. */
+export function usePersonWords(): (person: Person | string | null) => string {
+  const { p, say } = usePlanWords();
+  const me = useSession().data?.actor.id;
+  return (person) => {
+    if (person === null) return "";
+    const id = typeof person === "string" ? person : person.id;
+    if (id === me) return p("person.me");
+    if (id.startsWith("system:")) return p("published.withCity");
+    return typeof person === "string" ? person : say(person.name) || id;
+  };
 }
 
 export function AppliesTo({ kind, levels }: { kind: string | null; levels: readonly Level[] }) {
@@ -49,12 +57,11 @@ export function Validity({ from, until }: { from: string | null; until: string |
 }
 
 export function Published({ version }: { version: PlanVersion }) {
-  const { p, say } = usePlanWords();
-  const by = version.published_by === null ? "" : personWords(version.published_by, say);
+  const by = usePersonWords()(version.published_by);
   return (
     <>
       <Moment at={version.published_at} />
-      {by !== "" && <div className="quiet">{by.startsWith("system:") ? p("published.withCity") : by}</div>}
+      {by !== "" && <div className="quiet">{by}</div>}
     </>
   );
 }

@@ -453,4 +453,5 @@ export const en: Record<keyof typeof zh, string> = {
   "change.done": "Changed",
   "draft.withdrawMeans":
     "Handed in, it comes back to be changed; while being written, it ends here and is never published.",
+  "person.me": "me",
 };

@@ -452,4 +452,5 @@ export const zh = {
   "change.lacking": "请填写部门、签收时限和办结时限。",
   "change.done": "已调整",
   "draft.withdrawMeans": "已提交的，收回来继续修改；起草中的，就此作废，不会发布。",
+  "person.me": "我",
 };
