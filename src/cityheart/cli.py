@@ -35,6 +35,8 @@ users = typer.Typer(help="The people who may sign in.", no_args_is_help=True)
 app.add_typer(users, name="users")
 reports = typer.Typer(help="What residents report, and the programs that hand reports over.", no_args_is_help=True)
 app.add_typer(reports, name="reports")
+plans = typer.Typer(help="Plans and decision tables as files.", no_args_is_help=True)
+app.add_typer(plans, name="plans")
 
 screen = Console()
 complaints = Console(stderr=True)
@@ -286,7 +288,9 @@ def backtest(
 def scores(
     home: Home,
     since: Annotated[str | None, typer.Option("--from", help="first day; by default the first task's")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="day at whose start to stop; by default the present")] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="day at whose start to stop; by default the present")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="write the whole report to this HTML file, to be printed")] = None,
     language: Annotated[str, typer.Option("--lang", help="language of the file: zh-CN or en")] = "zh-CN",
     formula: Annotated[str | None, typer.Option(help="score by another formula, e.g. jinhua")] = None,
@@ -378,6 +382,59 @@ def revoke_key(
     screen.print(f"The key of {caller} is revoked.", highlight=False)
 
 
+# ── plans ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@plans.command("check")
+def check_plans(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="plans (.yaml, .bpmn), decision tables (.dmn, .yaml)")
+    ],
+    home: Annotated[
+        Path | None,
+        typer.Option("--city", metavar="DIR", help="check against the departments, tables and plans of DIR"),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="print what was found as JSON")] = False,
+) -> None:
+    """Look plans and decision tables over: everything that is wrong, by element, and hints. Ends with 2 when any is wrong."""
+    from cityheart.command.library import files as library_files
+    from cityheart.kernel.schema import canonical
+
+    def look(sources: library_files.Sources) -> list[tuple[Path, library_files.Checked]]:
+        return [(path, library_files.check(path, sources)) for path in files]
+
+    if home is None:
+        checked = look(library_files.among(files))
+    else:
+        with _opened(home) as city:
+            checked = look(city.library.sources())
+    if json_:
+        told = [
+            {"file": str(path), "ok": one.ok, "problems": [problem.json() for problem in one.problems]}
+            for path, one in checked
+        ]
+        sys.stdout.write(canonical(told) + "\n")
+    else:
+        for path, one in checked:
+            screen.print(f"{path}: {'ok' if one.ok else 'cannot be published'}", markup=False, highlight=False)
+            for line in library_files.lines(one):
+                screen.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    if not all(one.ok for _, one in checked):
+        raise typer.Exit(2)
+
+
+@plans.command("draw")
+def draw_plan(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a plan as YAML")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="the BPMN file to write")],
+) -> None:
+    """Draw a plan as BPMN 2.0, with its picture, for any modeler."""
+    from cityheart.command.library import files as library_files
+
+    output.write_bytes(library_files.drawn(file))
+    screen.print(f"{output} was written.", markup=False, highlight=False)
+
+
 # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -403,7 +460,9 @@ def add_user(
             raise Invalid(
                 f"there is no department {department}", remedy=f"there are: {', '.join(sorted(known)) or 'none'}"
             )
-        city.serve.create(actor, username, password, name=text(shown, shown), department=department, roles=role, email=email)
+        city.serve.create(
+            actor, username, password, name=text(shown, shown), department=department, roles=role, email=email
+        )
     screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
 
 

@@ -221,7 +221,9 @@ class _Compiling:
 
     def _boundary(self, id: str, node: Node) -> None:
         assert node.on is not None
-        if node.interrupting and any(b.on == node.on and b.interrupt for b in self.boundaries.values()):
+        explicit = node.element.ch("explicit") == "true"
+        others = [b for b in self.boundaries.values() if b.on == node.on and b.interrupt and not b.explicit]
+        if node.interrupting and not explicit and others:
             self.found.error(
                 id,
                 text("同一任务上已有一个中断定时", "the task has an interrupting timer already"),
@@ -234,7 +236,7 @@ class _Compiling:
             self._timer(node),
             id in self.names,
             node.interrupting,
-            node.element.ch("explicit") == "true",
+            explicit,
         )
 
     def _visit(self, node: Node) -> None:

@@ -70,7 +70,7 @@ class Library:
             return self._save_new(actor, source, kind or "", command_id)
         kept = self.draft(actor, draft_id).kind
         _check_source(kept, source)
-        checked = look_over(kept, source, self._sources())
+        checked = look_over(kept, source, self.sources())
         with self._database.work(actor) as work:
             draft = self._draft(work, draft_id)
             newest = store.revision(work.conn, draft.id, draft.revision)
@@ -100,7 +100,7 @@ class Library:
         if kind not in KINDS:
             raise Invalid(f"there are no drafts of kind {kind[:40]!r}", remedy=f"kinds: {', '.join(KINDS)}")
         _check_source(kind, source)
-        checked = look_over(kind, source, self._sources())
+        checked = look_over(kind, source, self.sources())
 
         def do(work: Work) -> dict[str, object]:
             if store.count_open(work.conn) >= limits.DRAFTS_OPEN:
@@ -236,7 +236,7 @@ class Library:
             work.emit(f"decision:{table.name}", "decision.published", said)
 
     def _compiled(self, work: Work, draft: Draft) -> Checked:
-        checked = look_over(draft.kind, self._source(work, draft), self._sources())
+        checked = look_over(draft.kind, self._source(work, draft), self.sources())
         if not checked.ok:
             raise Refused(checked.problems)
         made = checked.plan or checked.decision
@@ -319,9 +319,10 @@ class Library:
         if kind not in KINDS:
             raise Invalid(f"there are no drafts of kind {kind[:40]!r}", remedy=f"kinds: {', '.join(KINDS)}")
         _check_source(kind, source)
-        return look_over(kind, source, self._sources())
+        return look_over(kind, source, self.sources())
 
-    def _sources(self) -> Sources:
+    def sources(self) -> Sources:
+        """What drafts are checked against now: departments, tables and plans that are published."""
         return Sources(self._units(), None if self._tables is None else self._tables.table, self._plan_named)
 
     def _plan_named(self, name: str, version: str | None) -> Plan | None:
