@@ -69,7 +69,8 @@ def test_which_groups_held_the_cases(permits: Account) -> None:
     before: dict[str, datetime] = {}
     for row in rows:
         at = datetime.fromisoformat(row["at"])
-        begun = before.get(row["case"], min(datetime.fromisoformat(row["started"]), at))
+        named = [datetime.fromisoformat(row[name]) for name in ("started", "ended")]
+        begun = before.get(row["case"], min(*named, at))
         if row["group"] == "Group 1":
             expected += (at - begun).total_seconds()
         before[row["case"]] = max(at, begun)

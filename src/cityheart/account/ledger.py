@@ -169,7 +169,8 @@ class Log:
         at = to_us(data["at"])
         if type == "run.started":
             run = self._run(data["run"], data.get("incident") or "", data["plan"]["id"])
-            self._starters[data["run"]] = self._person(actor)
+            # history of another system was dispatched by nobody here
+            self._starters[data["run"]] = self._person("" if data.get("imported") else actor)
             for opened in data["tasks"]:
                 self._open(run, data["run"], opened)
                 self._event(opened["task"], OPENED, at)

@@ -128,7 +128,7 @@ class _Page:
         for one in self._report["headline"]:
             change = one["change"]
             sign = "" if not change else "good" if (change > 0) != one["less_is_better"] else "bad"
-            shown = "–" if change is None else f"<span class='{sign}'>{change * 100:+.1f}</span>"
+            shown = "–" if change is None else f"<span class='{sign}'>{change * 100:{'+' if change else ''}.1f}</span>"
             rows.append((self._say(one["title"]), self._share(one), self._share(one["before"]), shown))
         return self._table([self._word(name) for name in ("rate", "value", "was", "change")], rows)
 

@@ -106,13 +106,17 @@ def stories(events: Iterable[Told], until: datetime | None = None) -> dict[str, 
             continue
         if type == "run.started":
             level = levels.get(data.get("incident") or "")
-            urgent[data["run"]], starters[data["run"]] = level in (1, 2), actor
+            urgent[data["run"]], starters[data["run"]] = level in (1, 2), "" if data.get("imported") else actor
         if until is not None and at >= until:
             continue
         if type == "run.started":
             for opened in data["tasks"]:
                 told[opened["task"]] = Story(
-                    opened["task"], opened.get("unit") or "plan", at, urgent=urgent[data["run"]], sender=actor
+                    opened["task"],
+                    opened.get("unit") or "plan",
+                    at,
+                    urgent=urgent[data["run"]],
+                    sender=starters[data["run"]],
                 )
             continue
         task, branch = data["task"], (data["run"], data.get("step", ""))

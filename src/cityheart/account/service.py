@@ -488,7 +488,7 @@ def _dispatchers(log: Log, counted: rates.Tally) -> list[Dispatcher]:
     found = []
     for code, person in enumerate(log.people):
         right, upheld = counted.senders[code + 1].tolist()
-        if right + upheld:
+        if person and right + upheld:
             found.append(Dispatcher(person, Rate(right, right + upheld), upheld))
     return sorted(found, key=lambda each: (-each.accuracy.den, each.dispatcher))
 

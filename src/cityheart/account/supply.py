@@ -95,6 +95,8 @@ def _schedule(supplier: Supplier, at: NDArray[np.int64], begin: int, until: int)
     if supplier.every is None or begin >= until:
         return 0, 0
     cycle = supplier.every // timedelta(microseconds=1)
+    if not len(at):
+        return 0, int((until - begin) // cycle)
     gaps = np.diff(np.concatenate([[begin], np.sort(at), [until]]))
     missed = int(np.maximum(0, (gaps[:-1] + cycle // 2) // cycle - 1).sum())
     missed += max(0, int((gaps[-1] - cycle // 2) // cycle))
