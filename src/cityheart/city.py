@@ -304,7 +304,7 @@ class City:
             self._act(now, everything=True)
             self.watch.follow_incidents()
             self.intake.tick(now)
-            self.knowledge.follow()
+            self.knowledge.ready()
             self._send()
 
     def _next_due(self) -> datetime | None:

@@ -78,6 +78,11 @@ class Archive:
                 self._shelves[kind] = Shelf()
             self._shelves[kind].add(found)
 
+    def settle(self) -> None:
+        """Put in order what was added, which asking would do otherwise."""
+        for shelf in self._shelves.values():
+            shelf.settle()
+
     def similar(self, matter: Matter, parameters: Parameters, limit: int) -> list[Neighbour]:
         """The cases of the matter's kind, stage and level ±1 that count most, best first, at most ``limit``."""
         shelf = self._shelves.get(matter.kind)
@@ -167,7 +172,8 @@ class Shelf:
         """Take cases in; they are put in order when somebody asks."""
         self._waiting += entries
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Put in order what was added."""
         if not self._waiting:
             return
         entries, self._waiting = self._waiting, []
@@ -184,7 +190,7 @@ class Shelf:
 
     def similar(self, matter: Matter, parameters: Parameters, limit: int) -> list[Neighbour]:
         """The cases that count most for the matter, best first."""
-        self._settle()
+        self.settle()
         allowed = np.flatnonzero(self._allowed(matter))
         if not len(allowed):
             return []
@@ -275,25 +281,24 @@ class Shelf:
 
 
 def _columns(entries: Sequence[Entry], codes: Sequence[dict[str, int]], lengths: F32) -> dict[str, npt.NDArray[Any]]:
-    stages, places, plans = codes
+    columns = dict(
+        zip(Entry._fields, zip(*entries, strict=True) if entries else ((),) * len(Entry._fields), strict=True)
+    )
 
-    def code(known: dict[str, int], value: str | None) -> int:
-        return 0 if value is None else known.setdefault(value, len(known) + 1)
-
-    def number(value: float | None) -> float:
-        return math.nan if value is None else value
+    def coded(known: dict[str, int], values: Iterable[str | None]) -> list[int]:
+        return [0 if value is None else known.setdefault(value, len(known) + 1) for value in values]
 
     return {
-        "n": np.array([one.n for one in entries], np.int64),
-        "level": np.array([one.level or 0 for one in entries], np.int8),
-        "stage": np.array([code(stages, one.stage) for one in entries], np.int32),
-        "place": np.array([code(places, one.place) for one in entries], np.int32),
-        "lon": np.array([number(one.lon) for one in entries], np.float32),
-        "lat": np.array([number(one.lat) for one in entries], np.float32),
-        "opened": np.array([one.opened for one in entries], np.int64),
-        "known": np.array([one.known for one in entries], np.int64),
-        "plan": np.array([code(plans, one.plan) for one in entries], np.int32),
-        "outcome": np.array([one.outcome for one in entries], np.float32),
+        "n": np.array(columns["n"], np.int64),
+        "level": np.array([level or 0 for level in columns["level"]], np.int8),
+        "stage": np.array(coded(codes[0], columns["stage"]), np.int32),
+        "place": np.array(coded(codes[1], columns["place"]), np.int32),
+        "lon": np.array(columns["lon"], np.float32),  # None becomes NaN
+        "lat": np.array(columns["lat"], np.float32),
+        "opened": np.array(columns["opened"], np.int64),
+        "known": np.array(columns["known"], np.int64),
+        "plan": np.array(coded(codes[2], columns["plan"]), np.int32),
+        "outcome": np.array(columns["outcome"], np.float32),
         "length": lengths,
     }
 

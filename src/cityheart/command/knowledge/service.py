@@ -22,7 +22,7 @@ from cityheart.command.knowledge.cases import case_from, rows_of
 from cityheart.command.knowledge.clauses import clause_from, clause_json, read_clauses, spelled
 from cityheart.command.knowledge.declared import in_force
 from cityheart.command.knowledge.history import OWN, case_of, level_at, what_is_told
-from cityheart.command.knowledge.index import Archive, Entry, seconds
+from cityheart.command.knowledge.index import Archive
 from cityheart.command.knowledge.models import Advice, Case, Clause, Described, Matter, Neighbour
 from cityheart.command.knowledge.parameters import Parameters, parameters
 from cityheart.command.knowledge.scrub import Scrubber
@@ -108,6 +108,12 @@ class Knowledge:
         while done := deliver(self._database, self.subscription):
             taken += done
         return taken
+
+    def ready(self) -> None:
+        """Record what closed and put every case in order, so that the next suggestion need not."""
+        with self._lock:
+            self._catch_up()
+            self._archive.settle()
 
     def _incident_closed(self, work: Work, event: Event) -> None:
         conn = work.conn
@@ -384,14 +390,7 @@ class Knowledge:
         self.follow()
         while True:
             with self._database.read() as conn:
-                rows = store.entries(conn, self._read, limits.CASES_LOADED)
-                found = [
-                    Entry(
-                        row.n, row.kind, row.level, row.stage, row.place, row.lon, row.lat, seconds(row.opened_at),
-                        seconds(row.known_at), row.outcome, row.plan, row.text,
-                    )
-                    for row in rows
-                ]  # fmt: skip
+                found = store.entries(conn, self._read, limits.CASES_LOADED)
             if not found:
                 return
             self._archive.add(found)

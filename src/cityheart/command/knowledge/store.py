@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cityheart.command.knowledge.cases import change_from, change_json, step_from, step_json
+from cityheart.command.knowledge.index import Entry, seconds
 from cityheart.command.knowledge.models import Case
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 
@@ -43,6 +44,8 @@ case_table = sa.Table(
     sa.Column("opened_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime, nullable=False),
     sa.Column("known_at", UtcDateTime, nullable=False),
+    sa.Column("opened_second", sa.BigInteger, nullable=False),  # since 1970: what the index is made of, without parsing
+    sa.Column("known_second", sa.BigInteger, nullable=False),
     sa.Column("plan", sa.String(60), nullable=False),
     sa.Column("version", sa.String(40), nullable=True),
     sa.Column("plan_digest", sa.String(64), nullable=True),
@@ -69,8 +72,8 @@ clause_table = sa.Table(
 _TOGETHER = 500  # ids named in one statement
 _CASE = case_table.c
 _SEARCHED = (
-    _CASE.n, _CASE.kind, _CASE.level, _CASE.stage, _CASE.place, _CASE.lon, _CASE.lat, _CASE.opened_at, _CASE.known_at,
-    _CASE.outcome, _CASE.plan, _CASE.text,
+    _CASE.n, _CASE.kind, _CASE.level, _CASE.stage, _CASE.place, _CASE.lon, _CASE.lat, _CASE.opened_second,
+    _CASE.known_second, _CASE.outcome, _CASE.plan, _CASE.text,
 )  # fmt: skip
 
 _ENTRIES = sa.select(*_SEARCHED).where(_CASE.n > sa.bindparam("after")).order_by(_CASE.n).limit(sa.bindparam("most"))
@@ -91,7 +94,8 @@ def add_cases(conn: sa.Connection, found: Iterable[tuple[Case, str]]) -> None:
         {
             "id": case.id, "origin": case.origin, "incident": case.incident, "kind": case.kind, "level": case.level,
             "stage": case.stage, "text": case.text, "place": case.place, "lon": case.lon, "lat": case.lat,
-            "opened_at": case.opened_at, "closed_at": case.closed_at, "known_at": case.known_at, "plan": case.plan,
+            "opened_at": case.opened_at, "closed_at": case.closed_at, "known_at": case.known_at,
+            "opened_second": seconds(case.opened_at), "known_second": seconds(case.known_at), "plan": case.plan,
             "version": case.version, "plan_digest": case.digest, "outcome": case.outcome,
             "steps": [step_json(step) for step in case.steps],
             "changes": [change_json(one) for one in case.changes], "digest": digest,
@@ -111,10 +115,10 @@ def known(conn: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def entries(conn: sa.Connection, after: int, limit: int) -> Sequence[sa.Row[Any]]:
+def entries(conn: sa.Connection, after: int, limit: int) -> list[Entry]:
     """What is looked through of the cases that follow number ``after``, in their order."""
     statement: sa.Select[Any] = _ENTRIES
-    return conn.execute(statement, {"after": after, "most": limit}).all()
+    return [Entry._make(row) for row in conn.execute(statement, {"after": after, "most": limit})]
 
 
 def cases_by_number(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, Case]:

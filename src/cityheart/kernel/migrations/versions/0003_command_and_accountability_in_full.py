@@ -160,6 +160,8 @@ def upgrade() -> None:
         sa.Column("opened_at", UtcDateTime(), nullable=False),
         sa.Column("closed_at", UtcDateTime(), nullable=False),
         sa.Column("known_at", UtcDateTime(), nullable=False),
+        sa.Column("opened_second", sa.BigInteger(), nullable=False),
+        sa.Column("known_second", sa.BigInteger(), nullable=False),
         sa.Column("plan", sa.String(length=60), nullable=False),
         sa.Column("version", sa.String(length=40), nullable=True),
         sa.Column("plan_digest", sa.String(length=64), nullable=True),
