@@ -245,12 +245,27 @@ export interface CityEvent {
   data: Record<string, unknown>;
 }
 
+/** A commander's change of one run. */
+export interface RunPatch {
+  n: number;
+  op: "add" | "skip" | "reassign" | "extend";
+  step: string;
+  reason: string;
+  by: Person | null;
+  at: Iso;
+  unit: string | null;
+  unit_title: Text | null;
+  due: Iso | null;
+  spec: { step?: { title?: Text; unit?: string } } | null;
+}
+
 export interface Run {
   id: string;
   plan: { id: string; version: string | number; title: Text; digest: string };
   state: string;
   started_at: Iso;
   closed_at: Iso | null;
+  patches?: RunPatch[];
   tasks: Task[];
 }
 

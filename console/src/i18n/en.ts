@@ -265,6 +265,7 @@ export const en: Dictionary = {
   "task.returned": "returned",
   "task.suspended": "suspended",
   "task.cancelled": "cancelled",
+  "task.leftOut": "Not needed",
   "task.reworked": "sent back",
   "task.reassigned": "reassigned",
   "task.late": "late",

@@ -263,6 +263,7 @@ export const zhCN = {
   "task.returned": "已退单",
   "task.suspended": "已挂账",
   "task.cancelled": "已取消",
+  "task.leftOut": "未启用",
   "task.reworked": "打回返工",
   "task.reassigned": "已改派",
   "task.late": "超时",

@@ -20,6 +20,7 @@ import { eventWord } from "./eventWord";
 import { TaskCounts } from "./Incidents";
 
 const ChangeRun = lazy(() => import("../plans/ChangeRun"));
+const RunChanges = lazy(() => import("../plans/RunChanges"));
 const RunDrawing = lazy(() => import("../plans/RunDrawing"));
 
 export default function IncidentPage() {
@@ -179,6 +180,11 @@ function RunPanel({
               <Timeline run={run} open={open} select={select} />
               <Legend />
             </>
+          )}
+          {(run.patches ?? []).length > 0 && (
+            <Suspense fallback={null}>
+              <RunChanges run={run} />
+            </Suspense>
           )}
           {changing && (
             <Suspense fallback={null}>

@@ -13,6 +13,7 @@ import type {
   DraftKind,
   PlanDetail,
   PlanFamily,
+  RunDetail,
 } from "./types";
 
 async function list<T>(path: string, params: Parameters<typeof get>[1] = {}): Promise<T[]> {
@@ -40,6 +41,14 @@ export const usePlan = (digest: string | null) =>
     queryKey: ["plans", "one", digest],
     queryFn: () => get<PlanDetail>(`/api/library/plans/${encodeURIComponent(digest ?? "")}`),
     enabled: digest !== null,
+    placeholderData: undefined,
+  });
+
+/** A run with all of its steps, those that the city does by itself too. */
+export const useRun = (id: string) =>
+  useQuery({
+    queryKey: ["incident", "run", id],
+    queryFn: () => get<RunDetail>(`/api/runs/${encodeURIComponent(id)}`),
     placeholderData: undefined,
   });
 

@@ -1,6 +1,6 @@
 /** The shapes of plans, drafts, decision tables and changes of a run in the city's HTTP API. */
 
-import type { Iso, Level, Person, Text } from "../api/types";
+import type { Iso, Level, Person, Run, TaskState, Text } from "../api/types";
 
 export type Does = "task" | "message" | "decide" | "wait";
 export const EVIDENCE = ["note", "photo", "form", "place"] as const;
@@ -232,4 +232,17 @@ export interface Outcome {
   outputs: Record<string, unknown>;
   matched: string[];
   problems?: PlanProblem[];
+}
+
+/** How far a step of a run is. `of` is the step of the plan that it was made of; `left_out` was never needed. */
+export interface StepProgress {
+  id: string;
+  of: string;
+  task_id: string | null;
+  state: TaskState | "left_out";
+  late: boolean;
+}
+
+export interface RunDetail extends Run {
+  steps: StepProgress[];
 }

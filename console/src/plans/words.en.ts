@@ -454,4 +454,9 @@ export const en: Record<keyof typeof zh, string> = {
   "draft.withdrawMeans":
     "Handed in, it comes back to be changed; while being written, it ends here and is never published.",
   "person.me": "me",
+  "drawing.added": "Steps added to this run are not in the drawing; see the timeline.",
+  "changes.title": "Changes of this run",
+  "changes.to": "now {unit}",
+  "changes.until": "until",
+  "changes.because": "because: {reason}",
 };

@@ -453,4 +453,9 @@ export const zh = {
   "change.done": "已调整",
   "draft.withdrawMeans": "已提交的，收回来继续修改；起草中的，就此作废，不会发布。",
   "person.me": "我",
+  "drawing.added": "执行中增加的步骤不在图上，见时间线。",
+  "changes.title": "本次执行中的调整",
+  "changes.to": "改由{unit}",
+  "changes.until": "延至",
+  "changes.because": "理由：{reason}",
 };
