@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,12 @@ from hypothesis import strategies as st
 
 from cityheart.command.decisions import dmn, proof
 from cityheart.command.decisions.compile import compile_decision, stored
-from cityheart.command.decisions.feel import Names, Node, expression
+from cityheart.command.decisions.feel import FUNCTIONS, Names, Node, expression
 from cityheart.command.decisions.feel import tests as unary
 from cityheart.command.decisions.models import Decision, Refused
 from cityheart.command.decisions.table import Column, Result, Rule, Table
 from cityheart.kernel import limits
+from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import text
 
@@ -399,3 +402,26 @@ def test_deciding_never_raises(inputs: dict[str, object]) -> None:
     outcome = compile_decision(GOOD).decide(inputs)
     json.dumps(outcome.outputs, allow_nan=False)
     assert set(outcome.outputs) == {"level", "unit"}
+
+
+def test_the_tables_of_the_page_are_tables() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/write-a-decision-table.md").read_text("utf-8")
+    first, second, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    flood = compile_decision(first)
+    assert flood.warnings == ()
+    assert flood.decide({"water level": 4, "kind": "gas"}).outputs == {"level": 3, "unit": "gas-gas"}
+    assert flood.decide({"water level": 4}).outputs == {"level": None, "unit": "water"}
+    storm = compile_decision(second)
+    assert [storm.decide({"rain": 60, "schools": n}).outputs["level"] for n in (0, 1)] == [3, 1]
+    listed = re.search(r"the functions (.*?)\. Nothing else", page, re.DOTALL)
+    assert listed and set(re.findall(r"`([a-z ]+)`", listed[1])) == FUNCTIONS.keys() - {"not"}
+
+
+def test_a_table_of_twenty_rules_is_quick() -> None:
+    """A guard against a slow path creeping in, ten times below what one core does."""
+    rules = [row(f"[{n}..{n + 1})", kind, n % 4 + 1, f"u{n}") for n in range(10) for kind in ("flood", "fire, gas")]
+    decide = compile_decision(table(*rules)).decide
+    started = stopwatch()
+    for n in range(2_000):
+        decide({"water level": n % 10, "kind": "gas"})
+    assert stopwatch() - started < 2_000 / 5_000
