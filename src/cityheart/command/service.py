@@ -703,10 +703,10 @@ class Command:
         """
         with self._database.read() as conn:
             ended = store.alert_ended_after(conn, self._alerts_read)
-            due = store.anything_due(conn, now)
+            due = store.next_due(conn, self.firing.leaving())
         if ended:
             self._hear()
-        return self.firing.fire(now) if due else 0
+        return self.firing.fire(now) if due is not None and due <= now else 0
 
     def _catch_up(self, work: Work, due: store.Due) -> int:
         """Fire what is due in a run at ``due.at``; its incident is held. Raises :class:`PlanUnknown`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.command.engine import timers
 from cityheart.command.models import File, Incident, Patch, Place, Receipt, Run, RungDue, Task
+from cityheart.kernel import limits
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.events import event_table, subscription_table
 
@@ -22,7 +24,6 @@ __all__ = [
     "add_file",
     "add_receipt",
     "alert_ended_after",
-    "anything_due",
     "busy_run",
     "files_waiting",
     "find_incident",
@@ -190,17 +191,6 @@ _RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
 _RUN_LOCKED = _RUN.with_for_update()
 _TASK_BY_ID = _READ_TASK.where(_TASK.id == sa.bindparam("id"))
 _NEXT_DUE = sa.select(sa.func.min(timer_table.c.fire_at))
-_NEXT_DUE_OF = sa.select(sa.func.min(timer_table.c.fire_at)).join(run_table, run_table.c.id == timer_table.c.run)
-_ANY_DUE = sa.select(sa.literal(1)).where(timer_table.c.fire_at <= sa.bindparam("until")).limit(1)
-_TAKE_DUE = (
-    sa.select(timer_table.c.run, timer_table.c.fire_at, run_table.c.incident, run_table.c.plan)
-    .join(run_table, run_table.c.id == timer_table.c.run)
-    .join(incident_table, incident_table.c.id == run_table.c.incident)
-    .where(timer_table.c.fire_at <= sa.bindparam("until"))
-    .order_by(timer_table.c.fire_at, timer_table.c.run)
-    .limit(1)
-    .with_for_update(of=incident_table, skip_locked=True)
-)
 _OVERDUE = sa.select(sa.func.count(), sa.func.min(timer_table.c.fire_at)).where(
     timer_table.c.fire_at < sa.bindparam("before")
 )
@@ -508,9 +498,11 @@ def save_tasks(
 
 def next_due(conn: sa.Connection, leaving: Leaving = NOTHING) -> datetime | None:
     """When the next timer fires, of all but those that are left."""
-    statement = _NEXT_DUE if leaving == NOTHING else _passing(_NEXT_DUE_OF, leaving)
-    moment: datetime | None = conn.execute(statement).scalar()
-    return moment
+    if leaving == NOTHING:
+        moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
+        return moment
+    row = conn.execute(_in_order(leaving).limit(1)).first()
+    return None if row is None else row.fire_at
 
 
 def alert_ended_after(conn: sa.Connection, seq: int) -> bool:
@@ -523,32 +515,46 @@ def heard(conn: sa.Connection, subscription: str) -> int:
     return conn.execute(_HEARD, {"name": subscription}).scalar() or 0
 
 
-def anything_due(conn: sa.Connection, until: datetime) -> bool:
-    """Whether any timer is due up to and including ``until``."""
-    return conn.execute(_ANY_DUE, {"until": until}).first() is not None
-
-
 def take_due(conn: sa.Connection, until: datetime, leaving: Leaving = NOTHING) -> Due | None:
     """The run that is due first and whose incident nobody else holds; the incident is held until the transaction ends.
 
     A transaction that takes several incidents in this way waits for none of them, so nobody can wait for it in a circle.
+    Of what is due only the first ``limits.TIMERS_LOOKED_AT`` are looked at: when others hold all of these, others work.
     """
-    row = conn.execute(_passing(_TAKE_DUE, leaving), {"until": until}).first()
+    row = conn.execute(_take_due(leaving), {"until": until}).first()
     return None if row is None else Due(row.run, row.incident, row.plan, row.fire_at)
+
+
+@lru_cache(maxsize=64)
+def _take_due(leaving: Leaving) -> sa.Select[Any]:
+    # the bounded inner query keeps the database on the index of times, whatever it believes about the table's size
+    due = _in_order(leaving).where(timer_table.c.fire_at <= sa.bindparam("until"))
+    first = due.limit(limits.TIMERS_LOOKED_AT).subquery()
+    return (
+        sa.select(first.c.run, first.c.fire_at, run_table.c.incident, run_table.c.plan)
+        .join(run_table, run_table.c.id == first.c.run)
+        .join(incident_table, incident_table.c.id == run_table.c.incident)
+        .order_by(first.c.fire_at, first.c.run)
+        .limit(1)
+        .with_for_update(of=incident_table, skip_locked=True)
+    )
+
+
+def _in_order(leaving: Leaving) -> sa.Select[Any]:
+    """Timers in the order of time, but for those that are left."""
+    statement = sa.select(timer_table.c.run, timer_table.c.fire_at)
+    if leaving.plans:
+        statement = statement.join(run_table, run_table.c.id == timer_table.c.run)
+        statement = statement.where(run_table.c.plan.not_in(leaving.plans))
+    if leaving.runs:
+        statement = statement.where(timer_table.c.run.not_in(leaving.runs))
+    return statement.order_by(timer_table.c.fire_at, timer_table.c.run)
 
 
 def overdue(conn: sa.Connection, before: datetime) -> tuple[int, datetime | None]:
     """How many timers should have fired before ``before``, and the oldest of them."""
     row = conn.execute(_OVERDUE, {"before": before}).one()
     return row[0], row[1]
-
-
-def _passing(statement: sa.Select[Any], leaving: Leaving) -> sa.Select[Any]:
-    if leaving.runs:
-        statement = statement.where(timer_table.c.run.not_in(leaving.runs))
-    if leaving.plans:
-        statement = statement.where(run_table.c.plan.not_in(leaving.plans))
-    return statement
 
 
 def _values(task: Task) -> dict[str, Any]:

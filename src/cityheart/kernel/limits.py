@@ -71,6 +71,7 @@ EXTENSION = timedelta(days=90)  # furthest a due time may be moved at once
 RECEIPT_FILE_BYTES = 20 * 2**20  # one file of a receipt
 TASK_FILES = 50  # files of one round of a task
 RUN_LEFT_LONGEST = timedelta(minutes=10)  # between two tries of a run that this program cannot carry on
+TIMERS_LOOKED_AT = 500  # due timers looked at for one that no other worker is at
 TIMERS_FIRED = 10_000  # timers fired by one tick; the rest is due at the next
 
 # Plans that are drawn, and drafts
