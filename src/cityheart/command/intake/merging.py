@@ -22,7 +22,7 @@ __all__ = ["FACTORS", "Merging", "Sketch", "Verdict", "keys", "likeness", "metre
 
 FACTORS = (
     "start", "words", "road", "house", "far_house", "building", "other_building", "elsewhere", "near", "far", "kind",
-    "duty", "late", "same_place_words", "caller",
+    "other_kind", "late", "same_place_words", "caller",
 )  # fmt: skip
 _CELL = 0.005  # degrees of a cell of the search, about 500 m
 _EARTH = 6_371_008.8
@@ -39,7 +39,6 @@ class Sketch:
     place: Place
     counts: Mapping[str, int]
     kinds: Mapping[str, float]
-    units: Mapping[str, float]
     caller: str | None
 
 
@@ -86,11 +85,8 @@ class Merging:
         marks = place(said)
         words = Words.of(given.text)
         likely = self._routing.likely(words, given.service, soft=True)
-        units: dict[str, float] = {}
-        for (unit, _), share in likely.items():
-            units[unit] = units.get(unit, 0.0) + share
         return Sketch(
-            id, given.at, given.lon, given.lat, marks, words.counts, self._routing.services(likely), units, given.caller
+            id, given.at, given.lon, given.lat, marks, words.counts, self._routing.services(likely), given.caller
         )
 
     def window(self, sketch: Sketch) -> tuple[float, float]:
@@ -171,10 +167,10 @@ def likeness(one: Sketch, two: Sketch, rarity: Rarity, span: tuple[float, float]
         "near": near,
         "far": far,
         "kind": kind,
-        "duty": _agree(one.units, two.units),
+        "other_kind": float(kind < 0.15),
         "late": min(abs((one.at - two.at).total_seconds()) / seconds, 3.0) / 3,
         "same_place_words": known_place * math.sqrt(words),
-        "caller": float(one.caller is not None and one.caller == two.caller),
+        "caller": kind * float(one.caller is not None and one.caller == two.caller),
     }
 
 
