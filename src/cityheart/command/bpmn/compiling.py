@@ -444,7 +444,10 @@ class _Compiling:
         id = self.names[node.id]
         self._check_behind_timer(node, token)
         if node.kind == "timer":
-            self._wait(node, {"delay": self._timer(node)}, text("等待", "Wait"), token)
+            more: dict[str, object] = {"delay": self._timer(node)}
+            if token.timer in self.boundaries:
+                more = {"during": self._during(self.boundaries[token.timer])}
+            self._wait(node, more, text("等待", "Wait"), token)
             return
         fields = step_fields(node.element, node.kind, self.found)
         title = titles(node.element, node.name, self.found)
@@ -490,7 +493,8 @@ class _Compiling:
                      "make them one step, or let the timer interrupt; what waits for it joins the main line by an "
                      "inclusive gateway"),
             )  # fmt: skip
-        if token.timer is not None and node.kind in ("call", "timer"):
+        waiting = node.kind == "timer" and self._timer(node) != "PT0S"
+        if token.timer is not None and (node.kind == "call" or waiting):
             self.found.error(
                 node.id,
                 text("边界定时之后应直接跟任务", "right behind a boundary timer there must be a task"),
@@ -532,10 +536,12 @@ class _Compiling:
         step: dict[str, object] = {"id": self.names[node.id], "title": named or title, "does": "wait"}
         if token is not None and token.sources:
             step["after"] = list(token.sources)
-        if (origin := node.element.ch("from")) is not None:
-            step["from"] = origin
+        fields = step_fields(node.element, "wait", self.found)
+        own = fields.pop("when", None)
         if token is not None:
-            self._when(node, step, token.ways, node.element.ch("when"))
+            ways = token.ways if token.timer is None else ALWAYS
+            self._when(node, step, ways, None if own is None else str(own))
+        step.update(fields)
         step.update(more)
         self._keep(node, step)
 

@@ -180,7 +180,10 @@ def _step(step: Mapping[str, object], before: str, units: list[str], extra: Mapp
     each = step.get("each")
     if isinstance(each, Mapping):
         listed = plain("ch:as", str(each["as"])) + plain("ch:in", properties.spelled(each["in"]))
-        node.inner += f"<bpmn:multiInstanceLoopCharacteristics{listed}/>"
+        if does == "wait":  # an event, which has no such marker
+            node.extensions.append(properties.kept("each", each))
+        else:
+            node.inner += f"<bpmn:multiInstanceLoopCharacteristics{listed}/>"
     node.incoming = [(before, str(step.get("when") or ""))]
     return [*made, node]
 

@@ -23,6 +23,7 @@ __all__ = [
     "TASK",
     "attributes",
     "elements",
+    "kept",
     "plain",
     "plan_elements",
     "plan_fields",
@@ -273,9 +274,9 @@ def elements(step: Mapping[str, object]) -> Iterator[str]:
             yield f"<ch:{tag}{plain(key, name)}{plain(held, shown)}/>"
     handled = _NATIVE | _ATTRIBUTES.keys() | {"escalate", "evidence", "sets", "payload", "inputs"}
     for field, value in step.items():
-        kept = field in _ATTRIBUTES and (value in (None, "", []) or _fits(field, value))
-        if value is not None and not kept and (field in _ATTRIBUTES or field not in handled):
-            yield _field(field, value)
+        said = field in _ATTRIBUTES and (value in (None, "", []) or _fits(field, value))
+        if value is not None and not said and (field in _ATTRIBUTES or field not in handled):
+            yield kept(field, value)
 
 
 def plan_elements(plan: Mapping[str, object]) -> Iterator[str]:
@@ -285,10 +286,11 @@ def plan_elements(plan: Mapping[str, object]) -> Iterator[str]:
     native = {"plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "steps", "drawn"}
     for field, value in plan.items():
         if field not in native and value is not None:
-            yield _field(field, value)
+            yield kept(field, value)
 
 
-def _field(name: str, value: object) -> str:
+def kept(name: str, value: object) -> str:
+    """Any value of the plan language as an element of its own."""
     body = escape(json.dumps(value, ensure_ascii=False, sort_keys=True))
     return f"<ch:field{plain('name', name)}>{body}</ch:field>"
 
