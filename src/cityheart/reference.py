@@ -21,11 +21,13 @@ from typing import Any
 
 import typer.main
 from fastapi import FastAPI
+from pydantic.fields import FieldInfo
 
 from cityheart import cli
 from cityheart.city import City
 from cityheart.kernel import access, limits
 from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.deliveries.channel import Channel
 from cityheart.kernel.hooks import Hooks
 from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import Text
@@ -107,9 +109,16 @@ def settings_page() -> str:
     return (
         "# Settings\n\nWhat `cityheart.toml` in a city's folder may say; the environment overrides the file.\n\n"
         + table(("name", "type", "default", "environment", "meaning"), rows)
+        + "\n## Channels\n\nEach `[[channels]]` is a way out of the city; see [how to](../how-to/send-orders-out.md).\n\n"
+        + table(("name", "type", "default", "meaning"), [_field(*one) for one in Channel.model_fields.items()])
         + "\n## Other variables of the environment\n\n"
         + table(("name", "meaning"), others)
     )
+
+
+def _field(name: str, field: FieldInfo) -> list[str]:
+    default = "" if field.is_required() else f"`{field.default!r}`"
+    return [f"`{name}`", type_name(field.annotation), default, field.description or ""]
 
 
 def limits_named() -> list[Limit]:
