@@ -50,4 +50,17 @@ describe.skipIf(!existsSync(MANIFEST))("bytes of the build (npm run build first)
     expect([...inbox].filter((name) => /CityMap|SeriesChart|worker/.test(name))).toEqual([]);
     expect(zipped(inbox)).toBeLessThanOrEqual(200);
   });
+
+  it("keep the drawing tools away from every page that only looks, and the viewer away from the command page", () => {
+    const editor = /(^|\/)Editor-/;
+    for (const name of ["Command", "IncidentPage", "Tasks", "PlanLibrary", "PlanPage", "PlanDecisions"])
+      expect([name, [...page(name)].filter((file) => editor.test(file))]).toEqual([name, []]);
+    expect([...page("PlanDraft")].filter((file) => editor.test(file))).toHaveLength(1);
+    expect([...page("Command")].filter((file) => /Drawing-/.test(file))).toEqual([]);
+  });
+
+  it("keep a plan's page within 300 kB with its drawing, and the drawing tools within 450 kB", () => {
+    expect(zipped(page("PlanPage"))).toBeLessThanOrEqual(300);
+    expect(zipped(page("PlanDraft"))).toBeLessThanOrEqual(450);
+  });
 });

@@ -10,6 +10,7 @@ import { DecisionView } from "../plans/DecisionView";
 import { createDraft, useTable, useTables, words } from "../plans/queries";
 import { PlanTabs, usePersonWords, Validity } from "../plans/shared";
 import type { DecisionDetail, DecisionInput, Outcome } from "../plans/types";
+import { nextVersion } from "../plans/version";
 import { usePlanWords } from "../plans/words";
 import "../plans/plans.css";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
@@ -133,11 +134,14 @@ function NewVersion({ table }: { table: DecisionDetail }) {
   const mayDraft = useMay("plan.draft");
   const [, go] = useLocation();
   const tell = useTell();
+  const tables = useTables().data;
   const begin = useMutation({
     mutationFn: async () => {
       const { textOf } = await import("../plans/TableEditor");
       const path = `/api/decisions/${encodeURIComponent(table.digest)}/dmn`;
-      return createDraft("dmn", textOf(table.decision) ?? (await words(path)));
+      const taken = (tables ?? []).filter(({ name }) => name === table.name).map(({ version }) => version);
+      const next = { ...table.decision, version: nextVersion(table.version, taken) };
+      return createDraft("dmn", textOf(next) ?? (await words(path)));
     },
     onSuccess: (draft) => go(`/plans/drafts/${draft.id}`),
     onError: tell.failed,

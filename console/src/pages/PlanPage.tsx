@@ -10,6 +10,7 @@ import { createDraft, useDiff, useDrawing, usePlan } from "../plans/queries";
 import { namesOf, StepTable } from "../plans/StepTable";
 import { AppliesTo, Published, Validity } from "../plans/shared";
 import type { Diff, PlanDetail, Step } from "../plans/types";
+import { nextVersion, renumbered } from "../plans/version";
 import { titled, usePlanWords } from "../plans/words";
 import "../plans/plans.css";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
@@ -202,7 +203,16 @@ function Begin({ plan }: { plan: PlanDetail }) {
       disabled={drawing.data === undefined}
       onClick={() => {
         setBusy(true);
-        createDraft("bpmn", drawing.data ?? "")
+        createDraft(
+          "bpmn",
+          renumbered(
+            drawing.data ?? "",
+            nextVersion(
+              plan.version,
+              plan.versions.map(({ version }) => version),
+            ),
+          ),
+        )
           .then((draft) => go(`/plans/drafts/${draft.id}`))
           .catch((error: unknown) => {
             tell.failed(error);

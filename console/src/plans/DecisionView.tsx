@@ -94,7 +94,7 @@ function OneTable({
           {rules.map((rule, at) => (
             <tr key={rule.id} data-matched={matched.includes(rule.id)} data-rule={rule.id}>
               <td className="right">
-                {at + 1}
+                {at + 1}{" "}
                 {matched.includes(rule.id) && (
                   <span className="tag" data-tone="accent">
                     {p("table.matched")}

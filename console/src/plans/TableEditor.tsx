@@ -308,81 +308,6 @@ function Filling({
           />
         </div>
       </Panel>
-      {(["inputs", "outputs"] as const).map((side) => (
-        <Panel key={side} title={p(`table.${side}`)} aside={<span className="quiet">{p(`table.${side}Hint`)}</span>}>
-          <div className="body stack">
-            {flat[side].map((one, at) => (
-              <div key={at} className="rung">
-                <Saved
-                  label={p("table.column")}
-                  locked={locked}
-                  value={one.name}
-                  save={(name) =>
-                    put({
-                      [side]: flat[side].map((old, index) => (index === at ? { ...old, name: name.trim() } : old)),
-                    })
-                  }
-                />
-                <Saved
-                  label={p("table.label")}
-                  locked={locked}
-                  value={one.label ?? ""}
-                  save={(label) =>
-                    put({
-                      [side]: flat[side].map((old, index) => {
-                        if (index !== at) return old;
-                        const { label: _, ...rest } = old;
-                        return label === "" ? rest : { ...rest, label };
-                      }),
-                    })
-                  }
-                />
-                <NativeSelect
-                  label={p("form.kind")}
-                  disabled={locked}
-                  data={KINDS.map((kind) => ({ value: kind, label: p(`kind.${kind}`) }))}
-                  value={typeof one.type === "string" ? one.type : "string"}
-                  onChange={({ currentTarget: { value: type } }) =>
-                    put({ [side]: flat[side].map((old, index) => (index === at ? { ...old, type } : old)) })
-                  }
-                />
-                {!locked && flat[side].length > 1 && (
-                  <ActionIcon
-                    variant="subtle"
-                    color="gray"
-                    size="lg"
-                    aria-label={p("table.removeColumn", { name: one.label ?? one.name })}
-                    onClick={() =>
-                      columns(
-                        side,
-                        flat[side].filter((_, index) => index !== at),
-                        (row) => row.filter((_, index) => index !== at),
-                      )
-                    }
-                  >
-                    <CloseIcon />
-                  </ActionIcon>
-                )}
-              </div>
-            ))}
-            {!locked && (
-              <Button
-                variant="default"
-                size="xs"
-                style={{ alignSelf: "flex-start" }}
-                onClick={() =>
-                  columns(side, [...flat[side], { name: fresh(flat, side), type: "string" }], (row) => [
-                    ...row,
-                    side === "inputs" ? "-" : "",
-                  ])
-                }
-              >
-                {p(`table.${side}Add`)}
-              </Button>
-            )}
-          </div>
-        </Panel>
-      ))}
       <Panel title={p("table.rules")} aside={<span className="quiet">{p("cell.hint")}</span>}>
         <section className="flush" tabIndex={0} aria-label={p("table.rules")}>
           <table className="table decision editing" data-testid="rules">
@@ -499,6 +424,81 @@ function Filling({
           ))}
         </ul>
       </Group>
+      {(["inputs", "outputs"] as const).map((side) => (
+        <Panel key={side} title={p(`table.${side}`)} aside={<span className="quiet">{p(`table.${side}Hint`)}</span>}>
+          <div className="body stack">
+            {flat[side].map((one, at) => (
+              <div key={at} className="rung">
+                <Saved
+                  label={p("table.column")}
+                  locked={locked}
+                  value={one.name}
+                  save={(name) =>
+                    put({
+                      [side]: flat[side].map((old, index) => (index === at ? { ...old, name: name.trim() } : old)),
+                    })
+                  }
+                />
+                <Saved
+                  label={p("table.label")}
+                  locked={locked}
+                  value={one.label ?? ""}
+                  save={(label) =>
+                    put({
+                      [side]: flat[side].map((old, index) => {
+                        if (index !== at) return old;
+                        const { label: _, ...rest } = old;
+                        return label === "" ? rest : { ...rest, label };
+                      }),
+                    })
+                  }
+                />
+                <NativeSelect
+                  label={p("form.kind")}
+                  disabled={locked}
+                  data={KINDS.map((kind) => ({ value: kind, label: p(`kind.${kind}`) }))}
+                  value={typeof one.type === "string" ? one.type : "string"}
+                  onChange={({ currentTarget: { value: type } }) =>
+                    put({ [side]: flat[side].map((old, index) => (index === at ? { ...old, type } : old)) })
+                  }
+                />
+                {!locked && flat[side].length > 1 && (
+                  <ActionIcon
+                    variant="subtle"
+                    color="gray"
+                    size="lg"
+                    aria-label={p("table.removeColumn", { name: one.label ?? one.name })}
+                    onClick={() =>
+                      columns(
+                        side,
+                        flat[side].filter((_, index) => index !== at),
+                        (row) => row.filter((_, index) => index !== at),
+                      )
+                    }
+                  >
+                    <CloseIcon />
+                  </ActionIcon>
+                )}
+              </div>
+            ))}
+            {!locked && (
+              <Button
+                variant="default"
+                size="xs"
+                style={{ alignSelf: "flex-start" }}
+                onClick={() =>
+                  columns(side, [...flat[side], { name: fresh(flat, side), type: "string" }], (row) => [
+                    ...row,
+                    side === "inputs" ? "-" : "",
+                  ])
+                }
+              >
+                {p(`table.${side}Add`)}
+              </Button>
+            )}
+          </div>
+        </Panel>
+      ))}
     </>
   );
 }

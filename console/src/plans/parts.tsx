@@ -9,6 +9,7 @@ import { joined, split, UNITS, type Unit } from "./duration";
 import { ROLE_CODES } from "./StepTable";
 import { type AskedEvidence, EVIDENCE, type EvidenceKind, type FormSchema, type Plain, type Rung } from "./types";
 import { usePlanWords } from "./words";
+import "./plans.css";
 
 export function Group({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
   return (
