@@ -149,7 +149,8 @@ def full_plans(draw: st.DrawFn) -> Plan:
             cuts = draw(st.booleans())
             more["during"] = {"step": before[0], "after": f"PT{draw(st.integers(0, 300))}M", "interrupt": cuts}
             if cuts:
-                sets[id] = sets[before[0]] = sets[before[0]] | {f"interrupted_{before[0]}"}
+                sets[id] = {f"interrupted_{before[0]}"}
+                sets[before[0]] = sets[before[0]] | sets[id]
         else:
             more |= {"after": before, "delay": f"PT{draw(st.integers(0, 90))}M"}
             more["from"] = draw(st.sampled_from(["start", "predecessors"]))
