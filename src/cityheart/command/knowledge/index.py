@@ -2,7 +2,8 @@
 
 Cases of one kind lie on one :class:`Shelf`: postings of their terms in compressed rows, and a column for each
 circumstance. New cases go into a small part of their own, which is merged into the large one when it has grown, so that
-adding is cheap and asking touches two parts at most. Words are weighed by BM25; the rest is a weighted mean of how near
+adding is cheap and asking touches two parts at most. Words are weighed by BM25, each also by how much it tells of the
+plan that was taken: what happened tells much, the name of the street nothing. The rest is a weighted mean of how near
 level, place, hour and season are. Everything is arrays; there is no loop over cases.
 """
 
@@ -24,9 +25,9 @@ __all__ = ["Archive", "Entry", "entry", "seconds"]
 
 F32 = npt.NDArray[np.float32]
 _TAIL = 2_000  # cases of the small part before it is merged
-_DOUBT = 5.0  # cases of the usual kind that are added to those of a term
-_SEEN = 3  # cases that must have a term before it tells anything
-_PLANS = 64
+_DOUBT = 5.0  # cases of the usual sort that are added to those of a term
+_PLANS = 64  # of one kind; with more, some count as one
+_NOBODY = np.zeros(_PLANS, np.int64)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _DAY, _YEAR = 86_400, 365.2425 * 86_400
@@ -99,34 +100,6 @@ class _Part:
         self._terms = found[self._first]
         self._ends = np.append(self._first[1:], len(found))
         self._cases = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
-        self._telling = np.zeros(len(self._terms), np.float32)
-
-    def learn(self, plans: npt.NDArray[np.int32], doubt: float) -> None:
-        """How much each term tells of the plan: the divergence of the plans of the cases that have it from all plans.
-
-        ``plans`` are the numbers of the cases' plans; beyond ``_PLANS`` of one kind some count as one. ``doubt`` is how
-        many cases of the usual sort are added to a term's own, so that a term that is seen a few times tells little.
-        """
-        having = np.diff(np.append(self._first, len(self.keys)))
-        often = np.flatnonzero(having >= _SEEN)
-        if not len(often):
-            return
-        plans = plans % _PLANS
-        usual = np.bincount(plans, minlength=_PLANS) / len(plans)
-        row = np.full(len(self._terms), -1, np.int64)
-        row[often] = np.arange(len(often))
-        term = np.repeat(row, having)
-        seen = np.bincount((term * _PLANS + plans[self._cases])[term >= 0], minlength=len(often) * _PLANS)
-        shares = (seen.reshape(-1, _PLANS) + doubt * usual) / (having[often] + doubt)[:, None]
-        ratio = np.divide(shares, usual, out=np.ones_like(shares), where=usual > 0)
-        self._telling[often] = (shares * np.log(np.maximum(ratio, 1e-12))).sum(axis=1)
-
-    def telling(self, terms: npt.NDArray[np.uint32]) -> F32:
-        """How much each of these terms tells, 0 for one that is nowhere."""
-        if not len(self._terms):
-            return np.zeros(len(terms), np.float32)
-        at = np.minimum(np.searchsorted(self._terms, terms), len(self._terms) - 1)
-        return np.where(self._terms[at] == terms, self._telling[at], np.float32(0))
 
     def find(self, terms: npt.NDArray[np.uint32]) -> list[slice]:
         """Where the postings of each term lie; an empty slice for one that is nowhere."""
@@ -145,6 +118,10 @@ class _Part:
         counts = self.counts[where]
         part = slice(self.offset, self.offset + self.cases)
         into[part][cases] += np.float32(by * (saturation + 1)) * counts / (counts + norm[part][cases])
+
+    def plans(self, where: slice, plans: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """How many cases of each plan have a term."""
+        return np.bincount(plans[self.offset + self._cases[where]], minlength=_PLANS)
 
     def merged(self, other: _Part) -> _Part:
         """Both parts as one, this one's cases first."""
@@ -185,8 +162,6 @@ class Shelf:
         self._parts = [first, tail] if first.cases and tail.cases < _TAIL else [first.merged(tail)]
         columns = _columns(entries, self._codes, lengths)
         self._columns = {name: np.concatenate([values, columns[name]]) for name, values in self._columns.items()}
-        if len(self._parts) == 1:
-            self._parts[0].learn(self._columns["plan"], _DOUBT)
 
     def similar(self, matter: Matter, parameters: Parameters, limit: int) -> list[Neighbour]:
         """The cases that count most for the matter, best first."""
@@ -243,13 +218,15 @@ class Shelf:
         k, b = parameters.words_saturation, parameters.words_length
         norm = np.float32(k) * (np.float32(1 - b) + np.float32(b / mean) * lengths)
         own = k * (1 - b + b * float(counts.sum()) / mean)
-        wanted32 = wanted.astype(np.uint32)
-        telling = (parameters.words_floor + self._parts[0].telling(wanted32)).tolist()
-        found = [part.find(wanted32) for part in self._parts]
+        found = [part.find(wanted.astype(np.uint32)) for part in self._parts]
+        plans = self._columns["plan"] % _PLANS
+        usual = np.bincount(plans, minlength=_PLANS) / n
         score, most = np.zeros(n, np.float32), 0.0
         for i, count in enumerate(counts.tolist()):
             having = sum(where[i].stop - where[i].start for where in found)
-            rarity = math.log1p((n - having + 0.5) / (having + 0.5)) * telling[i]
+            rarity = math.log1p((n - having + 0.5) / (having + 0.5))
+            seen = sum((part.plans(where[i], plans) for part, where in zip(self._parts, found, strict=True)), _NOBODY)
+            rarity *= parameters.words_floor + _telling(seen, usual)
             most += rarity * (k + 1) * count / (count + own)
             for part, where in zip(self._parts, found, strict=True):
                 if where[i].stop > where[i].start:
@@ -278,6 +255,16 @@ class Shelf:
         opened, now = column["opened"][rows], seconds(matter.at)
         yield parameters.similarity_hour, _circular(opened, now, _DAY)
         yield parameters.similarity_season, _circular(opened, now, _YEAR)
+
+
+def _telling(seen: npt.NDArray[np.int64], usual: npt.NDArray[np.float64]) -> float:
+    """How much a term tells of the plan: the divergence of the plans of the cases that have it from those of all.
+
+    A few cases of the usual sort are added to the term's own, so that one that is seen a few times tells little.
+    """
+    shares = (seen + _DOUBT * usual) / (seen.sum() + _DOUBT)
+    there = shares > 0
+    return float((shares[there] * np.log(shares[there] / usual[there])).sum())
 
 
 def _columns(entries: Sequence[Entry], codes: Sequence[dict[str, int]], lengths: F32) -> dict[str, npt.NDArray[Any]]:
