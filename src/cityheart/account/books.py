@@ -29,7 +29,7 @@ from cityheart.kernel.database import Database
 __all__ = ["READ", "Books", "load", "save"]
 
 READ = frozenset({*TYPES, *MATTERS})
-_FORMAT = hashlib.sha256(json.dumps([3, sorted(TYPES.items()), TASK_COLUMNS]).encode()).hexdigest()
+_FORMAT = hashlib.sha256(json.dumps([4, sorted(TYPES.items()), TASK_COLUMNS]).encode()).hexdigest()
 _PREFIX = "scores-"
 
 
@@ -66,9 +66,9 @@ class Books:
             return
         for there in sorted(self._folder.glob(f"{_PREFIX}*"), reverse=True):
             with suppress(OSError, ValueError, KeyError, pa.ArrowException):
-                log, seq, mark = load(there)
+                log, index, seq, mark = load(there)
                 if store.mark(conn, seq) == mark:
-                    self._log, self._read, self._index = log, seq, Index.of(log)
+                    self._log, self._index, self._read = log, index, seq
                     return
 
     def _keep(self, conn: Any) -> None:
@@ -78,10 +78,10 @@ class Books:
             mark = store.mark(conn, self._read)
             with suppress(OSError):  # no room, not ours: the next process reads the log
                 if mark is not None:
-                    save(self._log, self._read, mark, self._folder)
+                    save(self._log, self._index, self._read, mark, self._folder)
 
 
-def save(log: Log, seq: int, mark: str, folder: Path) -> Path:
+def save(log: Log, index: Index, seq: int, mark: str, folder: Path) -> Path:
     """Write a log of which everything is frozen; older files of the folder go."""
     assert log.loose_events == 0, "what is kept is frozen"
     there = folder / f"{_PREFIX}{seq:020d}"
@@ -97,7 +97,10 @@ def save(log: Log, seq: int, mark: str, folder: Path) -> Path:
         **{name: pa.array(getattr(log, name), pa.string()) for name in ("runs", "incidents", "plans")},
         urgent=pa.array(log.urgent, pa.bool_()),
     )
-    head = {"format": _FORMAT, "seq": seq, "mark": mark, "rest": log.rest()}
+    columns = index.columns()
+    for name, column in columns.items():
+        _write(fresh / f"{name}.arrow", column=column)
+    head = {"format": _FORMAT, "seq": seq, "mark": mark, "rest": log.rest(), "index": sorted(columns)}
     (fresh / "head.json").write_text(json.dumps(head), "utf-8")
     older = [each for each in folder.glob(f"{_PREFIX}*") if each != there]
     shutil.rmtree(there, ignore_errors=True)
@@ -107,8 +110,8 @@ def save(log: Log, seq: int, mark: str, folder: Path) -> Path:
     return there
 
 
-def load(there: Path) -> tuple[Log, int, str]:
-    """What :func:`save` wrote: the log, up to which event, and that event's hash. Raises :class:`ValueError`."""
+def load(there: Path) -> tuple[Log, Index, int, str]:
+    """What :func:`save` wrote: the log, its index, up to which event, and that event's hash. Raises :class:`ValueError`."""
     head = json.loads((there / "head.json").read_text("utf-8"))
     if head["format"] != _FORMAT:
         raise ValueError("written by another version")
@@ -125,7 +128,10 @@ def load(there: Path) -> tuple[Log, int, str]:
         {name: runs[name].to_pylist() for name in ("runs", "incidents", "plans", "urgent")},
         head["rest"],
     )
-    return log, head["seq"], head["mark"]
+    index = Index.restored({name: _column(_read(there / f"{name}.arrow"), "column") for name in head["index"]})
+    if index.tasks != log.frozen.tasks or log.frozen.tasks != log.tasks:
+        raise ValueError("the files do not belong together")
+    return log, index, head["seq"], head["mark"]
 
 
 def _write(file: Path, **columns: Any) -> None:
@@ -139,4 +145,6 @@ def _read(file: Path) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> Any:
-    return table[name].combine_chunks().to_numpy(zero_copy_only=False) if table.num_rows else np.zeros(0, np.int64)
+    if not table.num_rows:
+        return np.zeros(0, dtype=table.schema.field(name).type.to_pandas_dtype())
+    return table[name].chunk(0).to_numpy() if table[name].num_chunks == 1 else table[name].to_numpy()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from cityheart.account.rates import CLOCKS, IN_TIME, LINKED, MASKS, UPHELD, Cloc
 
 __all__ = ["Index", "around", "behind", "effects_by_rate", "tally"]
 
+_SUMS = ("begins", "moments", "sums")
 _BLOCK = 1_000_000  # tasks looked at together when an index is made: bounds the memory
 
 
@@ -90,6 +92,48 @@ class Index:
             worked, order, moments, cells,
             _running(holder, start, names), _running(holder[over], end[over], names),
         )  # fmt: skip
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Everything as arrays by name, for :meth:`restored`."""
+        found: dict[str, NDArray[Any]] = {
+            "mask": self.clocks.mask, "opened": self.opened, "last": self.last, "worked": self.worked
+        }  # fmt: skip
+        for clock in CLOCKS:
+            cells = self.cells[clock]
+            found |= {
+                f"{clock}-moment": self.clocks.moments[clock], f"{clock}-order": self.order[clock],
+                f"{clock}-sorted": self.sorted[clock], f"{clock}-masks": cells.masks, f"{clock}-pairs": cells.pairs,
+                f"{clock}-senders": cells.senders, f"{clock}-worked": cells.worked,
+            }  # fmt: skip
+        for name, sums in (("starts", self.starts), ("ends", self.ends)):
+            found |= {f"{name}-{part}": column for part, column in zip(_SUMS, sums, strict=True)}
+        return found
+
+    @classmethod
+    def restored(cls, columns: Mapping[str, NDArray[Any]]) -> Index:
+        """The index whose :meth:`columns` these are. Raises :class:`KeyError` when one is missing."""
+
+        def sums(name: str) -> tuple[I64, I64, I64]:
+            begins, moments, running = (columns[f"{name}-{part}"] for part in _SUMS)
+            return begins, moments, running
+
+        def cells(clock: str) -> Cells:
+            masks, pairs, senders, worked = (
+                columns[f"{clock}-{part}"] for part in ("masks", "pairs", "senders", "worked")
+            )
+            return Cells(masks, pairs, senders, worked)
+
+        return cls(
+            clocks=Clocks({clock: columns[f"{clock}-moment"] for clock in CLOCKS}, columns["mask"]),
+            opened=columns["opened"],
+            last=columns["last"],
+            worked=columns["worked"],
+            order={clock: columns[f"{clock}-order"] for clock in CLOCKS},
+            sorted={clock: columns[f"{clock}-sorted"] for clock in CLOCKS},
+            cells={clock: cells(clock) for clock in CLOCKS},
+            starts=sums("starts"),
+            ends=sums("ends"),
+        )
 
     def charged(self, since: int, until: int, names: int) -> I64:
         """Charged microseconds by holder within a period; a stretch without an end goes on."""
