@@ -379,19 +379,10 @@ class City:
                     raise
                 except Exception:  # the store is away for a moment: what is due stays due
                     log.exception("work.failed")
-                    self._still_ours()
+                    self.schema.doubt()
                 stop.wait(wait)
         finally:
             self.relays.stop()
-
-    def _still_ours(self) -> None:
-        """After a failure: was the store upgraded under this program?"""
-        try:
-            self.schema.check(now=True)
-        except migrate.Outdated:
-            raise
-        except Exception:
-            log.warning("store.away")
 
     # ── what the console asks of the city as a whole ────────────────────────────────────────────────────────────
 

@@ -13,7 +13,7 @@ from cityheart import cli
 from cityheart.city import City
 from cityheart.kernel import events, migrate
 from cityheart.kernel.clock import SystemClock, VirtualClock, stopwatch
-from cityheart.kernel.errors import Invalid
+from cityheart.kernel.errors import Invalid, Unavailable
 from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import text
 from cityheart.share.models import Department
@@ -88,6 +88,8 @@ def test_a_worker_ends_when_the_store_is_newer(home: Path, monkeypatch: pytest.M
         City.open(home)
     with pytest.raises(migrate.Outdated):
         city.beat()
+    with pytest.raises(Unavailable, match="9999"):  # nor does it let people write
+        city.command.open_incident(SYSTEM, "click-0001", {"title": text("事", "x")})
     city.close()
 
 

@@ -102,6 +102,7 @@ class Database:
             ids.follow(self.clock)
         self._bell = threading.Condition()
         self.rung = 0  # how often messages were posted through this object
+        self.closed_to_writing: str | None = None  # why this program may not write, e.g. because it is too old
         # SQLite has one writer: threads of this process queue here instead of polling the file's lock
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         if self.dialect == "sqlite":
@@ -118,8 +119,10 @@ class Database:
         """One transaction on behalf of ``actor``: committed on exit, rolled back on an exception.
 
         ``alone`` names what only one transaction at a time may be about. Raises :class:`Unavailable` when the store
-        goes away in the middle.
+        goes away in the middle, or when this program may not write to it.
         """
+        if self.closed_to_writing is not None:
+            raise Unavailable(self.closed_to_writing, remedy="ask an administrator to install the newer CityHeart here")
         with self._writer, self.connect() as conn, _still_there(), conn.begin():
             work = Work(self, conn, actor, self._begun(conn, alone))
             yield work

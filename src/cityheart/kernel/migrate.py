@@ -25,7 +25,10 @@ class Outdated(Unavailable):
 
 
 class Schema:
-    """Watches that the store is not newer than this program: several versions may run beside each other for a while."""
+    """Watches that the store is not newer than this program: several versions may run beside each other for a while.
+
+    Once it is, nothing of this process writes to the store any more.
+    """
 
     SECONDS = 5.0  # between two looks
 
@@ -39,11 +42,14 @@ class Schema:
         if now or self._looked is None or stopwatch() - self._looked > self.SECONDS:
             revision = _revision(self._database)
             if revision is not None and revision not in self._known:
-                raise Outdated(
-                    f"the store is of schema {revision}, which this program does not know: it writes nothing",
-                    remedy="install the version of CityHeart that the others run, and start again",
-                )
+                detail = f"the store is of schema {revision}, which this program does not know: it writes nothing"
+                self._database.closed_to_writing = detail
+                raise Outdated(detail, remedy="install the version of CityHeart that the others run, and start again")
             self._looked = stopwatch()
+
+    def doubt(self) -> None:
+        """Something failed: look again before the next thing is done."""
+        self._looked = None
 
 
 def _revision(database: Database) -> str | None:

@@ -41,6 +41,7 @@ def beat(city: City) -> Driver:
             except Exception:
                 # one bad turn must not stop the city: what is due stays due and is tried again in a second
                 log.exception("beat.failed")
+                city.schema.doubt()  # was the store upgraded under this program?
 
     return drive
 
