@@ -47,7 +47,9 @@ def units(rules: Rules) -> list[str]:
 class Hotline:
     """An intake with everything around it."""
 
-    def __init__(self, database: Database, home: Path, triage: Triage | None = None, known: Rules | None = None) -> None:
+    def __init__(
+        self, database: Database, home: Path, triage: Triage | None = None, known: Rules | None = None
+    ) -> None:
         self.rules = known or rules()
         self.command = Command(database, home / "files")
         self.database = database

@@ -30,7 +30,7 @@ _PLATE = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"((?:我叫|本人叫|姓名[是为:：\s]{0,2}|联系人[是为:：\s]{0,2}|my name is )\s?)"
+    r"((?:我叫|本人叫|姓名[是为:：\s]{0,2}|联系人[是为:：\s]{0,2}|[Mm]y name is )\s?)"
     r"(?:[\u4e00-\u9fff·]{2,4}|[A-Z][a-z]+(?: [A-Z][a-z]+)?)"
 )
 _PATTERNS = (
