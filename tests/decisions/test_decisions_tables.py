@@ -188,6 +188,55 @@ def test_all_problems_are_told_at_once() -> None:
     ]  # fmt: skip
 
 
+def test_members_of_a_structure_and_lists_are_read_by_their_types() -> None:
+    """After models 0036 and 0039 of level 3 of the DMN kit: cells that read members, and a list that is given."""
+    source = {
+        **{part: GOOD[part] for part in ("decision", "version", "title")},
+        "inputs": [
+            {"name": "complex", "type": {"fields": {"a date": "date", "a number": "number", "days": {"list": "date"}}}},
+            {"name": "another date", "type": "date"},
+            {"name": "symptoms", "type": {"list": "string"}},
+            {"name": "symptom", "type": "string"},
+        ],
+        "tables": [
+            {
+                "name": "compared",
+                "inputs": ["another date"],
+                "outputs": [{"name": "said", "type": "string"}],
+                "rules": [
+                    {"when": "complex.a date", "then": "same"},
+                    {"when": "> complex.a date", "then": "later"},
+                    {"when": "< complex.a date", "then": "earlier"},
+                ],
+            },
+            {
+                "name": "flu",
+                "hit": "C",
+                "inputs": ["symptom"],
+                "outputs": [{"name": "named", "type": "string"}],
+                "rules": [
+                    {"when": ["cough, sore throat"], "then": '=symptom + " is of a cold"'},
+                    {"when": ["= symptoms"], "then": '=symptom + " is of the flu"'},
+                    {"when": ["complex.a number > 3"], "then": "many"},
+                ],
+            },
+        ],
+    }  # fmt: skip
+    decide = compile_decision(source).decide
+    given = {
+        "complex": {"a date": "2026-05-01", "a number": 1, "days": ["2026-05-01"]},
+        "symptoms": ["cough", "fever"],
+        "symptom": "cough",
+    }
+    for day, said in (("2026-05-01", "same"), ("2026-05-02", "later"), ("2025-05-02", "earlier"), (None, None)):
+        assert decide({**given, "another date": day}).outputs["said"] == said
+    assert decide(given).outputs["named"] == ["cough is of a cold", "cough is of the flu"]
+    assert decide({**given, "symptom": "sneeze"}).outputs["named"] == []
+    assert decide({"complex": {"a number": 5}, "symptom": "sneeze"}).outputs["named"] == ["many"]
+    wrong = decide({**given, "complex": {"a date": "May"}})
+    assert [problem.element for problem in wrong.problems] == ["input-1"]
+
+
 def test_decisions_in_a_circle_are_refused() -> None:
     circle = {
         **{part: GOOD[part] for part in ("decision", "version", "title")},

@@ -14,7 +14,7 @@ from cityheart.command.decisions import dmn, proof, written
 from cityheart.command.decisions.feel import Fault, Names, Node, Tests, expression, squeezed, tests
 from cityheart.command.decisions.models import Decision, Input, Outcome, Output, Problem, Refused, Step
 from cityheart.command.decisions.table import AGGREGATIONS, POLICIES, Column, Expression, Result, Rule, Table
-from cityheart.command.decisions.values import KINDS, kind, plain, spelled, typed
+from cityheart.command.decisions.values import KINDS, cast_to, kind, plain, spelled, typed
 from cityheart.kernel import limits
 from cityheart.kernel.errors import TooLarge
 from cityheart.kernel.schema import canonical
@@ -63,6 +63,7 @@ class _Given:
     base: str | None
     allowed: Tests | None
     members: Mapping[str, object] | None
+    type: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ class _Building:
                 self.problem(id, f"名称 {name} 重复", f"the name {name!r} is there twice", _RENAME)
             read = self._type(raw.get("type"), id)
             allowed = None if read.allowed is None else self._values(read.allowed, read.base, id)
-            self.inputs.append(_Given(id, name, read.base, allowed, read.members))
+            self.inputs.append(_Given(id, name, read.base, allowed, read.members, raw.get("type")))
         return self.inputs
 
     def _named(self, id: str, name: str) -> None:
@@ -512,7 +513,7 @@ def _put(outputs: dict[str, object], titles: list[str], value: object) -> None:
 def _given(one: _Given, raw: object, problems: list[Problem]) -> object:
     if raw is None:
         return None
-    value, fits = typed(raw, one.base)
+    value, fits = cast_to(raw, one.type) if one.base in ("structure", "list") else typed(raw, one.base)
     if not fits:
         problems.append(Problem(
             one.id,

@@ -757,7 +757,9 @@ def _comparing(sign: str, node: Node) -> Tests:
 
 
 def _is(value: object, wanted: object) -> bool | None:
-    """Equal, or one of a list."""
+    """Equal, or one of a list; a condition that is true by itself holds for any value."""
+    if isinstance(wanted, bool) and value is not None and not isinstance(value, bool):
+        return wanted
     if isinstance(wanted, list) and not isinstance(value, list):
         return any(equal(value, item) is True for item in wanted)
     return equal(value, wanted)

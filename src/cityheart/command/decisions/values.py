@@ -20,6 +20,7 @@ __all__ = [
     "NUMBERS",
     "ORDERED",
     "Months",
+    "cast_to",
     "equal",
     "kind",
     "less",
@@ -204,6 +205,24 @@ def spelled(value: object) -> str:
 
 
 _READ = {"date": parse_date, "time": parse_time, "date and time": parse_moment}
+
+
+def cast_to(raw: object, kind_: object) -> tuple[object, bool]:
+    """A JSON value as one of a declared type: a kind, or a mapping with ``base``, ``fields`` or ``list``, member by member."""
+    if not isinstance(kind_, Mapping):
+        return typed(raw, kind_ if isinstance(kind_, str) else None)
+    if "list" in kind_:
+        found = [cast_to(item, kind_["list"]) for item in raw] if isinstance(raw, (list, tuple)) else None
+        if found is None:
+            return None, raw is None
+        return [value for value, _ in found], all(fits for _, fits in found)
+    fields = kind_.get("fields")
+    if isinstance(fields, Mapping):
+        if not isinstance(raw, Mapping):
+            return None, raw is None
+        members = {" ".join(str(name).split()): cast_to(raw.get(name), inner) for name, inner in fields.items()}
+        return {name: value for name, (value, _) in members.items()}, all(fits for _, fits in members.values())
+    return cast_to(raw, kind_.get("base"))
 
 
 def typed(raw: object, base: str | None, depth: int = 0) -> tuple[object, bool]:
