@@ -17,8 +17,9 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
+from cityheart.kernel.text import text
 
-from .scene import PNG, START, UNITS, Desk, centre, minutes, plan, step
+from .scene import FORM, PNG, START, UNITS, Desk, centre, minutes, plan, step
 
 TASK = {
     "id", "run_id", "incident_id", "step", "round", "title", "unit", "unit_title", "person", "state", "planned_at",
@@ -196,3 +197,128 @@ def test_an_incident_without_an_alert(console: Console, desk: Desk) -> None:
     console.post(f"/incidents/{made['incident_id']}/dispatch", command_id="click-more", plan=other, level=1)
     shown = console.get(f"/incidents/{made['incident_id']}")
     assert shown["level"] == 1 and len(shown["runs"]) == 2  # type: ignore[arg-type]
+
+
+WHOLE = plan(
+    step(
+        "look",
+        "ecology",
+        evidence=[{"kind": "form", "schema": FORM}, {"kind": "place"}],
+        sets={"n": "n"},
+        clauses=["law-1"],
+    ),
+    {"id": "who", "does": "decide", "title": text("定", "who"), "table": "good", "after": ["look"]},
+    step("clean", "$owner", after=["who"], clock="working"),
+    step("visit", "$area", each={"as": "area", "in": ["health", "industry"]}),
+)
+
+
+def test_a_run_shows_its_steps_and_takes_changes(
+    console: Console, desk: Desk, clerk: Callable[[str], Actor], coordinator: Actor
+) -> None:
+    incident, run = desk.start(WHOLE)
+    shown = console.get(f"/runs/{run}")
+    steps = {each["id"]: each for each in shown["steps"]}  # type: ignore[attr-defined]
+    assert {id: (each["of"], each["does"], each["state"]) for id, each in steps.items()} == {
+        "look": ("look", "task", "dispatched"), "who": ("who", "decide", "scheduled"),
+        "clean": ("clean", "task", "scheduled"), "visit-health": ("visit", "task", "dispatched"),
+        "visit-industry": ("visit", "task", "dispatched"),
+    }  # fmt: skip
+    assert steps["clean"]["unit_title"]["en"] == "decided by owner" and steps["clean"]["clock"] == "working"
+    assert steps["who"]["decide"]["inputs"] == {"n": "$n"} and shown["context"]["level"] == 2  # type: ignore[index]
+    (look,) = [task for task in shown["tasks"] if task["step"] == "look"]  # type: ignore[attr-defined]
+    assert look["evidence"] == [{"kind": "form", "min": 1, "schema": FORM}, {"kind": "place", "min": 1}]
+    assert (look["clauses"], look["clock"], look["can_evaluate"]) == (["law-1"], "elapsed", False)
+    body = {"command_id": "change-001", "op": "add", "step": step("ask", "transport"), "reason": "路被堵"}
+    assert console.post(f"/runs/{run}/patches", **body) == {"run_id": run, "patch_no": 1}
+    assert console.post(f"/runs/{run}/patches", **body) == {"run_id": run, "patch_no": 1}
+    console.post(f"/runs/{run}/patches", command_id="change-002", op="skip", step="visit", reason="不必")
+    (added, skipped) = console.get(f"/runs/{run}/patches")["items"]  # type: ignore[misc]
+    assert (added["op"], added["by"]["id"], skipped["step"], skipped["reason"]) == (
+        "add",
+        coordinator.id,
+        "visit",
+        "不必",
+    )
+    states = {each["id"]: each["outcome"] for each in console.get(f"/runs/{run}")["steps"]}  # type: ignore[attr-defined]
+    assert states["visit-health"] == states["visit-industry"] == "skipped" and states["ask"] is None
+    assert [each["n"] for each in console.get(f"/incidents/{incident}")["runs"][0]["patches"]] == [1, 2]  # type: ignore[index]
+    for status, bad in (
+        (422, {"op": "fly", "step": "look"}), (422, {"op": "skip"}), (409, {"op": "skip", "step": "visit"}),
+        (422, {"op": "add", "step": step("new", "navy")}), (422, {"op": "add", "step": "look"}),
+        (422, {"op": "extend", "step": "look", "due": "2015-11-01T00:00:00"}),
+    ):  # fmt: skip
+        answer = console.post(f"/runs/{run}/patches", status, command_id="change-bad", reason="so", **bad)
+        assert answer["remedy"]
+    console.post("/runs/run-none/patches", 404, command_id="change-none", op="skip", step="look", reason="so")
+    console.actor = clerk("ecology")
+    console.post(f"/runs/{run}/patches", 403, command_id="change-003", op="skip", step="look", reason="so")
+    mine = console.get(f"/runs/{run}")
+    assert (mine["patches"], mine["context"], mine["variables"]) == ([], {}, {}), "what others do is not told"
+    assert [task["step"] for task in mine["tasks"]] == ["look"]  # type: ignore[attr-defined]
+
+
+def test_a_phone_with_and_without_a_connection(
+    console: Console, desk: Desk, clock: VirtualClock, clerk: Callable[[str], Actor], coordinator: Actor
+) -> None:
+    incident, _ = desk.start(WHOLE)
+    task = desk.task(incident, "look").id
+    console.actor = clerk("ecology")
+    began = console.get("/tasks/changes")
+    assert [each["id"] for each in began["items"]] == [task] and began["more"] is False  # type: ignore[attr-defined]
+    place = {"lon": 120.86, "lat": 32.01, "accuracy": 9}
+    clock.advance_to(START + minutes(300))
+    acts = [
+        {"command_id": "phone-0001", "task_id": task, "verb": "accept", "at": "2015-11-01T00:30:00Z"},
+        {"command_id": "phone-0002", "task_id": task, "verb": "submit", "form": {"n": -2}, "place": place},
+        {"command_id": "phone-0003", "task_id": task, "verb": "submit", "form": {"n": 2}, "place": place,
+         "at": "2015-11-01T05:55:00Z"},
+    ]  # fmt: skip
+    queue = {"acts": acts, "sent_at": "2015-11-01T06:00:00Z"}
+    first, second, third = console.post("/acts", **queue)["items"]  # type: ignore[misc]
+    assert (first["ok"], second["ok"], third["ok"]) == (True, False, True)
+    (wrong,) = second["problem"]["fields"]
+    assert wrong == {"field": "n", "message": {"zh-CN": "不得小于 0", "en": "must not be less than 0"}}
+    assert console.post("/acts", acts=acts, sent_at="2015-11-01T09:00:00Z")["items"][2] == third  # type: ignore[index]
+    shown = console.get(f"/tasks/{task}")
+    (receipt,) = shown["receipts"]  # type: ignore[misc]
+    assert (receipt["place"], receipt["done_at"], receipt["clock_off_seconds"]) == (
+        place,
+        "2015-11-01T05:00:00Z",
+        -3600.0,
+    )
+    assert shown["done_at"] == shown["submitted_at"] == "2015-11-01T05:00:00Z" and shown["can_count_offline"] is False
+    since = console.get("/tasks/changes", after=began["next"])
+    assert [each["state"] for each in since["items"]] == ["submitted"]  # type: ignore[attr-defined]
+    console.post("/acts", 422, acts=[{"command_id": "phone-0004", "task_id": task}])
+    console.post("/acts", 422, acts=[acts[0]] * 201)
+    naive = {"command_id": "phone-0005", "task_id": task, "verb": "submit", "at": "2015-11-01T05:55:00"}
+    assert (
+        console.post("/acts", acts=[naive], sent_at="2015-11-01T06:00:00Z")["items"][0]["problem"]["code"] == "invalid"
+    )  # type: ignore[index]
+
+    console.actor = coordinator
+    console.post(f"/tasks/{task}/verify", 409, command_id="click-0001", count_offline=True)
+    closed = console.post(f"/tasks/{task}/verify", command_id="click-0002")
+    assert (closed["state"], closed["can_evaluate"], closed["actions"]) == ("closed", True, [])
+    console.actor = Actor("user:op", text("话务员", "Operator"), None, frozenset({"operator"}))
+    said = console.post(f"/tasks/{task}/evaluate", command_id="click-0003", satisfied=True, note="干净了")
+    assert said["task_id"] == task, "who calls back is told no more than that"
+    console.actor = coordinator
+    assert console.get(f"/tasks/{task}")["satisfied"] == "yes"
+
+
+def test_tasks_by_what_is_looked_for(console: Console, desk: Desk, clock: VirtualClock) -> None:
+    incident, _ = desk.start(WHOLE)
+    desk.act(incident, "visit-health", "accept")
+
+    def found(**query: object) -> list[str]:
+        return sorted(each["step"] for each in console.get("/tasks", **query)["items"])  # type: ignore[attr-defined]
+
+    assert found(text="LOOK") == ["look"] and found(text="look nothing") == []
+    assert found(state="accepted", over="false") == ["visit-health"] and found(unit="industry") == ["visit-industry"]
+    assert found(due_before="2015-11-01T03:00:00Z") == [] and len(found(due_before="2015-11-02T00:00:00Z")) == 3
+    assert found(over="true") == []
+    for bad in ({"due_before": "2015-11-01T03:00:00"}, {"text": "x" * 1000}):
+        assert console.client.get("/api/tasks", params=bad).status_code == 400
+    assert console.client.get("/api/tasks/changes", params={"after": -1}).status_code == 422

@@ -557,7 +557,8 @@ def _add(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
     assert patch.spec is not None
     plan = run.plan
     new = [step for step in plan.steps if step.id not in before.by_id]
-    check(plan.steps, run.bearings.units, _parameters(run.run.context), plan.variables)
+    known = {name: value for name, value in run.run.context.items() if name not in ("level", "kind")}
+    check(plan.steps, run.bearings.units, {**plan.parameters, **known}, plan.variables)
     for step in new:
         if not run.dynamic(step) and not run.holds(step):
             raise Conflict(f"the condition of step {step.id} does not hold", remedy="leave it out", step=step.id)
@@ -578,10 +579,6 @@ def _add(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
         tasks=[{"task": task.id, "step": task.step, "unit": task.unit} for task in opened if task.does == "task"],
         **run.told_beside(opened),
     )  # fmt: skip
-
-
-def _parameters(context: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in context.items() if name not in ("level", "kind")}
 
 
 def _skip(run: Transition, patch: Patch, before: Plan, at: datetime) -> None:
