@@ -97,16 +97,26 @@ def _step(id: str, rounds: Sequence[Task]) -> CaseStep:
 def _patched(patches: Iterable[Patch], rounds: Mapping[str, Sequence[Task]]) -> list[Change]:
     found = []
     for patch in patches:
-        spec: Mapping[str, Any] = patch.spec or {}
-        due = duration.parse(spec["due"]) if "due" in spec else None
-        seconds = None if due is None else int(due.total_seconds())
-        if patch.op == "extend" and patch.due is not None:
+        if patch.op == "add":
+            found += [_added(spec, patch.reason) for spec in _specs(patch)]
+        elif patch.op == "extend":
             begun = next((one.dispatched_at for one in rounds.get(patch.step, ()) if one.dispatched_at), None)
-            seconds = None if begun is None else int((patch.due - begun).total_seconds())
-        unit = patch.unit or spec.get("unit")
-        if patch.op != "extend" or seconds is not None:
-            found.append(Change(patch.op, patch.step, unit, spec.get("title"), seconds, patch.reason))
+            if begun is not None and patch.due is not None:
+                due = int((patch.due - begun).total_seconds())
+                found.append(Change("extend", patch.step, due=due, reason=patch.reason))
+        else:
+            found.append(Change(patch.op, patch.step, patch.unit, reason=patch.reason))
     return found
+
+
+def _specs(patch: Patch) -> list[Mapping[str, Any]]:
+    steps: Any = (patch.spec or {}).get("step")
+    return [step for step in steps if step.get("unit")] if isinstance(steps, list) else []
+
+
+def _added(spec: Mapping[str, Any], reason: str) -> Change:
+    due = int(duration.parse(spec["due"]).total_seconds()) if spec.get("due") else None
+    return Change("add", str(spec["id"]), str(spec["unit"]), dict(spec["title"]), due, reason)
 
 
 def _decided(plan: Plan, rounds: Mapping[str, Sequence[Task]], told: Iterable[Event]) -> list[Change]:
