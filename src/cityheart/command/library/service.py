@@ -90,7 +90,7 @@ class Library:
                     remedy="open that revision, and put your changes into it",
                     revision=draft.revision,
                     saved_by=newest[1],
-                    saved_at=newest[2],
+                    saved_at=newest[2].isoformat(),
                 )
             if draft.revision >= limits.DRAFT_REVISIONS:
                 raise TooMany(f"a draft has at most {limits.DRAFT_REVISIONS} revisions", remedy="begin a new draft")
