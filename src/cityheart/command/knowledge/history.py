@@ -98,7 +98,9 @@ def _patched(patches: Iterable[Patch], rounds: Mapping[str, Sequence[Task]]) -> 
     found = []
     for patch in patches:
         if patch.op == "add":
-            found += [_added(spec, patch.reason) for spec in _specs(patch)]
+            spec: Any = (patch.spec or {}).get("step")
+            if isinstance(spec, Mapping) and str(spec.get("unit") or "$")[0] != "$":  # a unit that is known beforehand
+                found.append(_added(spec, patch.reason))
         elif patch.op == "extend":
             begun = next((one.dispatched_at for one in rounds.get(patch.step, ()) if one.dispatched_at), None)
             if begun is not None and patch.due is not None:
@@ -107,11 +109,6 @@ def _patched(patches: Iterable[Patch], rounds: Mapping[str, Sequence[Task]]) -> 
         else:
             found.append(Change(patch.op, patch.step, patch.unit, reason=patch.reason))
     return found
-
-
-def _specs(patch: Patch) -> list[Mapping[str, Any]]:
-    steps: Any = (patch.spec or {}).get("step")
-    return [step for step in steps if step.get("unit")] if isinstance(steps, list) else []
 
 
 def _added(spec: Mapping[str, Any], reason: str) -> Change:
