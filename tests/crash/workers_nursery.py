@@ -1,14 +1,15 @@
 """Workers that are shot at their benches: ``python -m tests.crash.workers_nursery URL FOLDER KILLS SEED``.
 
-Three processes fire what is due and carry messages out, all in the same database. Now and then one kills itself after the
-receiver has a message and before that is noted; the parent kills others at random moments. In the end one is left until
-nothing waits.
+Three processes fire what is due and carry messages out, all in the same database. Every second one kills itself after the
+receiver has a message and before that is noted; the others are killed by the parent at random moments, and none of them
+carries more than a little, so that there is work for all. In the end one is left until nothing waits.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from cityheart.command import worker
 from cityheart.command.service import Command
 from cityheart.kernel import limits, outbox
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.deliveries.relays import Relays
 from cityheart.kernel.ids import Ids
 from cityheart.kernel.outbox import SENT, Message, Outcome, Sending
 from cityheart.kernel.text import text
@@ -29,7 +30,8 @@ from cityheart.kernel.text import text
 from ..command.scene import START, SYSTEM, centre, plan, step
 
 LANES = 3
-RUNS = 24
+RUNS = 30
+LITTLE = 2  # batches that a worker may carry before its end
 AFTER = START + timedelta(hours=12)  # everything the plan has is due by then
 LADDER = [{"at": "accept", "to": "coordinator"}, {"at": "PT2H", "to": "mayor"}, {"at": "due", "to": "duty_officer"}]
 PLAN = plan(
@@ -40,23 +42,24 @@ PLAN = plan(
 
 
 class Journal:
-    """A receiver that remembers every key it is handed, for good, in one write."""
+    """A receiver that remembers every key it is handed, for good, in one write. ``dies_at``: at which call its caller does."""
 
     name = "journal"
     batch = 5
 
-    def __init__(self, path: Path, dice: random.Random | None) -> None:
-        self.path, self.dice = path, dice
+    def __init__(self, path: Path, dies_at: int | None = None) -> None:
+        self.path, self.dies_at, self.calls = path, dies_at, 0
 
     def recipients(self, message: Message) -> Sequence[str]:
         """Everything."""
         return ("",)
 
     def send(self, sending: Sending, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """Write it down; sometimes die before anybody hears of it."""
+        """Write it down; die before anybody hears of it."""
+        self.calls += 1
         with self.path.open("ab", buffering=0) as file:
             file.write(b"".join(f"{message.key}\n".encode() for message in messages))
-        if self.dice is not None and self.dice.random() < 0.2:
+        if self.calls == self.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
         return [SENT] * len(messages)
 
@@ -71,71 +74,79 @@ def dispatched(database: Database, folder: Path) -> Command:
     return command
 
 
-def work(url: str, folder: Path, life: int, *, mortal: bool) -> None:
-    """One life: fire and carry until nothing is left. A later life has a later clock, past the leases of the dead."""
-    clock = VirtualClock(AFTER + life * limits.OUTBOX_LEASE)
-    database = Database(url, clock, Ids(clock, seed=life))
-    command = centre(database, folder)
-    journal = Journal(folder / "journal", random.Random(life) if mortal else None)
-    relays = Relays(database, Sending(folder, database), [journal])
-    while True:
-        command.tick(clock.now())
-        relays.carry()
-        with database.read() as conn:
-            waiting = sa.select(sa.func.count()).select_from(outbox.delivery_table)
-            left = conn.execute(waiting.where(outbox.delivery_table.c.state == "waiting")).scalar_one()
-        if command.next_due() is None and not left:
-            return
-        if not mortal:
-            clock.advance_to(clock.now() + limits.OUTBOX_LEASE)
+class Worker:
+    """One life. A later life has a later clock, past the leases of the dead."""
+
+    def __init__(self, url: str, folder: Path, life: int, dies_at: int | None = None) -> None:
+        self.clock = VirtualClock(AFTER + life * limits.OUTBOX_LEASE)
+        self.database = Database(url, self.clock, Ids(self.clock, seed=life))
+        self.command = centre(self.database, folder)
+        self.journal = Journal(folder / "journal", dies_at)
+        self.sending = Sending(folder, self.database)
+
+    def turn(self) -> None:
+        """Fire what is due, carry one batch."""
+        self.command.tick(self.clock.now())
+        outbox.route(self.database, [self.journal])
+        outbox.relay(self.database, self.sending, self.journal)
+
+    def finish(self) -> None:
+        """Go on until nothing waits."""
+        while self._left():
+            self.turn()
+            self.clock.advance_to(self.clock.now() + limits.OUTBOX_LEASE)
+
+    def _left(self) -> bool:
+        waiting = sa.select(sa.literal(1)).where(outbox.delivery_table.c.state == "waiting").limit(1)
+        with self.database.read() as conn:
+            return self.command.next_due() is not None or conn.execute(waiting).first() is not None
 
 
 def main(url: str, folder: Path, kills: int, seed: int) -> None:
     """Let them work, see ``kills`` of them die, and let a last one finish."""
+    worker.INSTANTS = 7  # more transactions to be killed in
     dice = random.Random(seed)
     clock = VirtualClock(START)
     database = Database(url, clock, Ids(clock, seed=seed))
     dispatched(database, folder)
     database.close()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    lives, alive, dead, own = 0, set[int](), 0, 0
-    while dead < kills:
-        while len(alive) < LANES:
+    lives, own, alive = 0, 0, dict[int, tuple[int, int]]()  # process: its life, and where it says that it lives
+    for death in range(kills + LANES - 1):
+        while len(alive) < LANES and death < kills:
             lives += 1
-            alive.add(_born(url, folder, lives))
-        signal.sigtimedwait({signal.SIGCHLD}, dice.uniform(0.02, 0.12))
-        for pid in list(alive):  # those that shot themselves between sending and noting
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                alive.remove(pid)
-                if not os.WIFSIGNALED(status):
-                    assert os.WEXITSTATUS(status) == 0, "a worker died of itself"
-                    lives += 1  # it finished; others still hold leases
-                else:
-                    dead, own = dead + 1, own + 1
-        if alive and dice.random() < 0.5:
-            pid = dice.choice(sorted(alive))
-            alive.remove(pid)
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            dead += 1
-    for pid in alive:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    work(url, folder, lives + 1, mortal=False)
-    print(dead, own)
+            alive.update([_born(url, folder, lives)])
+        process = dice.choice(sorted(alive))
+        life, ear = alive.pop(process)
+        if life % 2:
+            assert os.read(ear, 1), "a worker died of itself"
+            select.select([], [], [], dice.uniform(0, 0.15))
+            os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        assert os.WIFSIGNALED(status), "a worker died of itself"
+        os.close(ear)
+        own += 1 - life % 2
+    Worker(url, folder, lives + 1).finish()
+    print(kills + LANES - 1, own)
 
 
-def _born(url: str, folder: Path, life: int) -> int:
+def _born(url: str, folder: Path, life: int) -> tuple[int, tuple[int, int]]:
+    ear, mouth = os.pipe()
     child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work(url, folder, life, mortal=True)
-            code = 0
-        finally:
-            os._exit(code)
-    return child
+    if child:
+        os.close(mouth)
+        return child, (life, ear)
+    try:
+        _live(url, folder, life, mouth)
+    finally:
+        os._exit(1)
+
+
+def _live(url: str, folder: Path, life: int, mouth: int) -> None:
+    one = Worker(url, folder, life, None if life % 2 else 1 + life // 2 % LITTLE)
+    os.write(mouth, b"I")
+    while one.journal.calls < LITTLE:
+        one.turn()
+    signal.pause()  # until the parent comes
 
 
 if __name__ == "__main__":
