@@ -102,7 +102,7 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, most
       }
     return () => {
       overlays.remove({ type: "mark" });
-      for (const [element, marker] of set) canvas.removeMarker(element, marker);
+      for (const [element, marker] of set) unmark(diagram, element, marker);
     };
   }, [diagram, marks, steps]);
 
@@ -112,7 +112,7 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, most
     const canvas = diagram.get("canvas");
     for (const element of elements) canvas.addMarker(element, "at-chosen");
     return () => {
-      for (const element of elements) canvas.removeMarker(element, "at-chosen");
+      for (const element of elements) unmark(diagram, element, "at-chosen");
     };
   }, [diagram, chosen, steps]);
 
@@ -128,6 +128,11 @@ export default function Drawing({ xml, label, marks, chosen = null, choose, most
       )}
     </section>
   );
+}
+
+/** Takes a mark away, unless the drawing has been closed meanwhile. */
+function unmark(diagram: Diagram, element: string, marker: string) {
+  if (diagram.get("elementRegistry").get(element)) diagram.get("canvas").removeMarker(element, marker);
 }
 
 /** The smallest scale at which the words of a step can be read without effort. */

@@ -163,7 +163,8 @@ export default function Editor({ xml, handle, changed, problems, known, kinds, l
     }
     return () => {
       overlays.remove({ type: "problem" });
-      for (const id of set) canvas.removeMarker(id, "at-wrong");
+      // An element may be gone by now.
+      for (const id of set) if (diagram.get("elementRegistry").get(id)) canvas.removeMarker(id, "at-wrong");
     };
   }, [diagram, problems]);
 
