@@ -1,7 +1,7 @@
 """What a drawing says in words of ours: attributes and extension elements of one namespace, read and written here only.
 
 Namespace ``https://cityheart.org/bpmn/1``, prefix ``ch``. Plain values are attributes of the BPMN element; lists and
-mappings are elements below its ``extensionElements``. ``moddle.json`` describes the same to a modeler.
+mappings are elements below its ``extensionElements``. docs/how-to/draw-a-plan.md lists them all.
 """
 
 from __future__ import annotations
