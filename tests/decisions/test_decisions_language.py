@@ -150,6 +150,8 @@ WRONG = {
     "9" * 7000: "at most 2000",
     "1e9999": "too large",
     "(" * 60 + "1" + ")" * 60: "too many brackets",
+    "1" + " in 1" * 350: "too many brackets",
+    "if true then 1 else " * 60 + "1": "too many brackets",
     "not(" * 30 + "true" + ")" * 30: "too many brackets",
 }
 

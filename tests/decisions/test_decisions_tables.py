@@ -168,6 +168,8 @@ WRONG: dict[str, tuple[object, str, str | None, str]] = {
     "broken yaml": ("a: [", "document", None, "not valid YAML"),
     "alias": ("a: &x 1\nb: *x", "document", None, "aliases"),
     "encoding": ("决策".encode("gbk"), "document", None, "UTF-8"),
+    "deep": ("a: " + "{a: " * 50_000, "document", None, "nests deeper"),
+    "deep lists": ("a: " + "[" * 300 + "]" * 300, "document", None, "nests deeper"),
     "empty": ("", "document", None, "neither DMN nor"),
     "control sign": (table(row(5, "fire", 1, "a\x00")), "document", None, "control characters"),
     "half a letter": (table(row(5, "fire", 1, "a"), title=text("\ud800", "a")), "document", None, "control characters"),
@@ -179,6 +181,13 @@ WRONG: dict[str, tuple[object, str, str | None, str]] = {
 def test_what_is_wrong_is_told_at_its_element(source: object, element: str, column: str | None, says: str) -> None:
     found = problems(source)
     assert any((at, of) == (element, column) and says in words for at, of, words in found), found
+
+
+def test_a_mapping_without_an_end_is_refused() -> None:
+    nested: object = "number"
+    for _ in range(5_000):
+        nested = {"fields": {"a": [nested]}}
+    assert problems({**GOOD, "inputs": [{"name": nested, "type": nested}]})[0][2] == "it nests deeper than 40"
 
 
 def test_all_problems_are_told_at_once() -> None:

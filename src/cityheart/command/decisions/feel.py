@@ -296,8 +296,8 @@ class _Reading:
     def _member_of(self, left: Node) -> Node:
         """``x in (tests)``, ``x in [1..5]``, ``x in list``."""
         self._plain(left)
+        self.deeper()
         if self.is_sign("("):
-            self.deeper()
             self.next()
             first = None if self.is_sign(*_COMPARE) else self.either()
             if first is not None and self.take(".."):
@@ -305,9 +305,9 @@ class _Reading:
             else:
                 inside = self._several(first)
                 self.need(")")
-            self.depth -= 1
         else:
             inside = self.element()
+        self.depth -= 1
         check, value = inside.check, left.evaluate
         return _fold(Node(lambda scope: check(value(scope), scope), left.names | inside.names))
 

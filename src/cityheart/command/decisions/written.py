@@ -7,7 +7,7 @@ value as YAML has it; one that begins with ``=`` is an expression.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ import yaml
 
 from cityheart.command.decisions.models import Problem, Refused
 from cityheart.command.decisions.values import spelled
+from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
 
 __all__ = ["load", "read"]
@@ -30,8 +31,13 @@ def load(data: bytes) -> Mapping[str, object]:
     """YAML text as a mapping. Raises :class:`Refused`."""
     try:
         source = data.decode("utf-8-sig")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=_YAML)):
-            raise _refused("document", "使用了 YAML 别名", "the table uses YAML aliases (*name)", _WRITE_OUT)
+        depth = 0
+        for event in yaml.parse(source, Loader=_YAML):  # before anything is built of it
+            if isinstance(event, yaml.AliasEvent):
+                raise _refused("document", "使用了 YAML 别名", "the table uses YAML aliases (*name)", _WRITE_OUT)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > limits.DECISION_DEPTH:
+                raise _refused("document", "嵌套过深", f"it nests deeper than {limits.DECISION_DEPTH}", _NEST_LESS)
         found = yaml.load(source, Loader=_YAML)  # noqa: S506 - a safe loader, in C where it is built in
     except UnicodeDecodeError:
         raise _refused(
@@ -48,6 +54,12 @@ def load(data: bytes) -> Mapping[str, object]:
 
 def read(raw: Mapping[str, object]) -> dict[str, object]:
     """The body of a model written as a mapping. Raises :class:`Refused` for what has no place in it."""
+    level: list[object] = [raw]
+    for _ in range(limits.DECISION_DEPTH):
+        inner = [each.values() if isinstance(each, Mapping) else each for each in level]
+        level = [part for each in inner if not isinstance(each, str) and isinstance(each, Iterable) for part in each]
+    if level:
+        raise _refused("document", "嵌套过深", f"it nests deeper than {limits.DECISION_DEPTH}", _NEST_LESS)
     reading = _Reading()
     body = reading.model(raw)
     if reading.problems:
@@ -297,4 +309,5 @@ def _refused(element: str, chinese: str, english: str, remedy: Text) -> Refused:
     return Refused((Problem(element, text(chinese, english), remedy),))
 
 
+_NEST_LESS = text("减少嵌套", "nest less")
 _WRITE_OUT = text("写出它的值", "write the value out")
