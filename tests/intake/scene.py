@@ -79,9 +79,7 @@ class Hotline:
     ) -> tuple[str, str]:
         """A report: ``(report, matter)``."""
         lon, lat = place or (None, None)
-        filing = Filing(
-            "test", external or f"R{self.click()}", said, at, service, address, lon, lat, name="张三", phone=phone
-        )
+        filing = Filing("test", external or f"R{self.click()}", said, at, service, address, lon, lat, phone=phone)
         done = self.intake.take(SYSTEM, filing)
         return str(done["report_id"]), str(done["matter_id"])
 

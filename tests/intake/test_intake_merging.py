@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def _partition(folder: Path, told: list[hotline.Told], cuts: list[int]) -> set[f
     database.create_all()
     desk = Hotline(database, folder)
     edges = [0, *cuts, len(told)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         lines = ["工单编号,受理时间,诉求类别,诉求内容,地址,经度,纬度"]
         for one in told[first:last]:
             lon, lat = ("", "") if one.lon is None else (one.lon, one.lat)

@@ -154,13 +154,14 @@ def likeness(one: Sketch, two: Sketch, rarity: Rarity, span: tuple[float, float]
     if distance is not None:
         near, far = math.exp(-distance / (radius / 2)), min(distance / radius, 4.0) / 4
     kind = _agree(one.kinds, two.kinds)
+    far_house = 0.0 if house is None else min(house, 40) / 40
     known_place = max(near, road, site)
     return {
         "start": 1.0,
         "words": words,
         "road": road,
         "house": float(house == 0),
-        "far_house": 0.0 if house is None else min(house, 40) / 40,
+        "far_house": far_house,
         "building": float(building == 0),
         "other_building": float(building is not None and building > 0),
         "elsewhere": float(bool(anchored) and bool(anchors) and not anchored & anchors),
@@ -170,7 +171,7 @@ def likeness(one: Sketch, two: Sketch, rarity: Rarity, span: tuple[float, float]
         "other_kind": float(kind < 0.15),
         "late": min(abs((one.at - two.at).total_seconds()) / seconds, 3.0) / 3,
         "same_place_words": known_place * math.sqrt(words),
-        "caller": kind * float(one.caller is not None and one.caller == two.caller),
+        "caller": kind * (1.0 - far_house) * float(one.caller is not None and one.caller == two.caller),
     }
 
 

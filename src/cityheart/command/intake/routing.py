@@ -184,7 +184,7 @@ class Routing:
         found = {}
         everything = sum(self._totals.values())
         usual = {
-            mark: (sum(seen.get(mark, 0) for seen in self.known.seen.values()) + _SMOOTH) / (everything + 1)
+            mark: (sum(seen.get(mark, 0) for seen in self.known.seen.values()) + _SMOOTH) / (everything + 1_000)
             for mark in words.counts
         }
         for of, count in decided.items():

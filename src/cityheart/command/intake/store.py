@@ -192,6 +192,12 @@ def _new(work: Work, table: sa.Table) -> Any:
     return make(table).on_conflict_do_nothing()
 
 
+def _edge(after: tuple[datetime, str]) -> sa.Tuple:
+    """Where a page goes on, as the database compares it."""
+    moment, id = after
+    return sa.tuple_(sa.literal(moment, UtcDateTime()), sa.literal(id))
+
+
 # ── reports ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -241,13 +247,12 @@ def revise_report(conn: sa.Connection, before: Report, given: Given, now: dateti
     )  # fmt: skip
 
 
-def reports_of(conn: sa.Connection, matter: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Report]:
+def reports_of(conn: sa.Connection, matter: str, limit: int) -> list[Report]:
     """The reports of a matter, oldest first."""
     table = report_table.c
-    statement = sa.select(report_table).where(table.matter == matter).order_by(table.received_at, table.id)
-    if after is not None:
-        statement = statement.where(sa.tuple_(table.received_at, table.id) > sa.tuple_(*map(sa.literal, after)))
-    return [_report(row) for row in conn.execute(statement.limit(limit))]
+    statement = sa.select(report_table).where(table.matter == matter)
+    order = (table.received_at, table.at, table.external, table.id)
+    return [_report(row) for row in conn.execute(statement.order_by(*order).limit(limit))]
 
 
 def joined(conn: sa.Connection, ids: Collection[str]) -> dict[str, Joined]:
@@ -301,7 +306,7 @@ def reports_after(conn: sa.Connection, after: tuple[datetime, str] | None, limit
     table = report_table.c
     statement = sa.select(report_table).order_by(table.received_at, table.id).limit(limit)
     if after is not None:
-        statement = statement.where(sa.tuple_(table.received_at, table.id) > sa.tuple_(*map(sa.literal, after)))
+        statement = statement.where(sa.tuple_(table.received_at, table.id) > _edge(after))
     return [_report(row) for row in conn.execute(statement)]
 
 
@@ -398,7 +403,7 @@ def matters(
     statement = _chosen(sa.select(matter_table), units, service, unit)
     statement = statement.where(table.state == state if state else table.state != "merged")
     if after is not None:
-        statement = statement.where(sa.tuple_(table.updated_at, table.id) < sa.tuple_(*map(sa.literal, after)))
+        statement = statement.where(sa.tuple_(table.updated_at, table.id) < _edge(after))
     return [
         _matter(row) for row in conn.execute(statement.order_by(table.updated_at.desc(), table.id.desc()).limit(limit))
     ]
@@ -439,7 +444,7 @@ def decided_after(conn: sa.Connection, after: tuple[datetime, str] | None, limit
         table.state == "closed", table.handler.is_not(None), table.closed_at.is_not(None)
     )
     if after is not None:
-        statement = statement.where(sa.tuple_(table.closed_at, table.id) > sa.tuple_(*map(sa.literal, after)))
+        statement = statement.where(sa.tuple_(table.closed_at, table.id) > _edge(after))
     return [_matter(row) for row in conn.execute(statement.order_by(table.closed_at, table.id).limit(limit))]
 
 
@@ -576,7 +581,7 @@ def refusals(
     table = refusal_table.c
     statement = sa.select(refusal_table).where(table.state == state)
     if after is not None:
-        statement = statement.where(sa.tuple_(table.at, table.id) < sa.tuple_(*map(sa.literal, after)))
+        statement = statement.where(sa.tuple_(table.at, table.id) < _edge(after))
     rows = conn.execute(statement.order_by(table.at.desc(), table.id.desc()).limit(limit))
     found = [Refusal(row.id, row.file, row.row, row.code, row.message, row.raw, row.at, row.state) for row in rows]
     total = conn.execute(sa.select(sa.func.count()).where(table.state == state)).scalar_one()
