@@ -233,18 +233,29 @@ def test_the_western_file_is_not_utf_8() -> None:
 PLAN_PAGE = HOW_TO / "write-a-plan.md"
 
 
-def test_the_plan_of_the_page_compiles_and_shows_every_key() -> None:
-    (block,) = blocks(PLAN_PAGE, "yaml")
-    compiled = plan_language.compile(block.body, {"water", "emergency", "education"})
-    assert [step.id for step in compiled.steps] == ["warn", "close-gates", "close-schools"]
-    written = yaml.safe_load(block.body)
-    steps = {key for step in written["steps"] for key in step}
-    assert set(written) == _known({**written, "nonsense": 1})
-    assert steps == _known({**written, "steps": [{**written["steps"][0], "nonsense": 1}]})
+def test_the_plans_of_the_page_compile_and_show_every_key() -> None:
+    first, second = blocks(PLAN_PAGE, "yaml")
+    plain = plan_language.compile(first.body, {"water", "emergency", "education"})
+    assert [step.id for step in plain.steps] == ["warn", "close-gates", "close-schools"]
+    whole = plan_language.compile(
+        second.body,
+        {"gas", "rescue", "east", "west", "water", "emergency", "education"},
+        tables=lambda name, digest: plan_language.Table("0" * 64, ("reading",), ("danger", "owner")),
+        plans=lambda name, version: plain,
+    )
+    assert whole.variables == {"ppm", "danger", "owner", "closed"} and set(whole.calls) == {"all-clear"}
+    written = [yaml.safe_load(block.body) for block in (first, second)]
+    steps = [step for each in written for step in each["steps"]]
+    known = _known({**written[0], "nonsense": 1})
+    for does in ("task", "message", "decide", "wait"):
+        known |= _known({**written[0], "steps": [{**written[0]["steps"][0], "does": does, "nonsense": 1}]})
+    known |= {"call"}
+    shown = {key for each in written for key in each} | {key for step in steps for key in step}
+    assert shown == known - {"calls", "drawn", "decision", "outputs"}, "all but what is filled in"
     named = set(
         re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", PLAN_PAGE.read_text("utf-8"), re.MULTILINE)))
     )
-    assert named == set(written) | steps
+    assert named == known
 
 
 def _known(plan: Mapping[str, Any]) -> set[str]:
@@ -255,8 +266,7 @@ def _known(plan: Mapping[str, Any]) -> set[str]:
 
 
 def test_the_conditions_of_the_page_can_be_read() -> None:
-    (block,) = blocks(PLAN_PAGE, "yaml")
-    written = yaml.safe_load(block.body)
+    written = yaml.safe_load(blocks(PLAN_PAGE, "yaml")[0].body)
     (conditions,) = blocks(PLAN_PAGE, "text")
     for condition in conditions.body.splitlines():
         plan_language.compile({**written, "steps": [{**written["steps"][0], "when": condition}]})
