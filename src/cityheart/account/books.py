@@ -29,7 +29,7 @@ from cityheart.kernel.database import Database
 __all__ = ["READ", "Books", "load", "save"]
 
 READ = frozenset({*TYPES, *MATTERS})
-_FORMAT = hashlib.sha256(json.dumps([4, sorted(TYPES.items()), TASK_COLUMNS]).encode()).hexdigest()
+_FORMAT = hashlib.sha256(json.dumps([5, sorted(TYPES.items()), TASK_COLUMNS]).encode()).hexdigest()
 _PREFIX = "scores-"
 
 

@@ -53,7 +53,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 (OPENED, DISPATCHED, ACCEPTED, SUBMITTED, RETURNED, TO_ACCEPT, TO_DO, SUSPENDED) = range(8)  # begin a stretch
 (CLOSED, CANCELLED, REJECTED, UPHELD, REASSIGNED) = range(8, 13)  # end the round
-(LATE_ACCEPT, EXTENDED, EVALUATED, ASKED) = range(13, 17)  # change no holder
+(LATE_ACCEPT, EXTENDED, EVALUATED, ASKED, OFFLINE) = range(13, 18)  # change no holder
 
 TYPES: Mapping[str, int] = {
     "run.started": OPENED,
@@ -73,8 +73,9 @@ TYPES: Mapping[str, int] = {
     "task.extension_decided": EXTENDED,
     "task.extension_requested": ASKED,
     "task.evaluated": EVALUATED,
+    "task.offline_counted": OFFLINE,
 }
-MATTERS = ("incident.opened", "incident.level_changed", "appeal.upheld")  # what else the ledger hears of
+MATTERS = ("incident.opened", "incident.level_changed", "run.patched", "appeal.upheld")  # what else the ledger hears of
 URGENT = 2  # an incident of this level (orange) or a graver one is urgent
 
 TASK_COLUMNS = ("round", "unit", "kind", "verifier", "run", "step", "sender", "fails", "pair")
@@ -164,7 +165,7 @@ class Log:
     def feed(self, type: str, data: Mapping[str, Any], actor: str = "") -> None:
         """Take in one event; ``actor`` is the id of who did it."""
         if type not in TYPES:
-            self._about_matters(type, data)
+            self._about_matters(type, data, actor)
             return
         at = to_us(data["at"])
         if type == "run.started":
@@ -194,18 +195,21 @@ class Log:
             value = -1 if satisfied is None else int(satisfied)
         elif code == RETURNED:
             value = int(bool(data.get("clause")))
-        elif code in (REJECTED, UPHELD, REASSIGNED):
+        elif code in (REJECTED, UPHELD, REASSIGNED) or (code == CANCELLED and data.get("reason") == "reassigned"):
             self._next_round(self.codes[task], f"{data['run']}\x1f{data['step']}", code, actor)
         due = data.get("due")
         self._event(task, code, at, NEVER if due is None else to_us(due), value)
 
-    def _about_matters(self, type: str, data: Mapping[str, Any]) -> None:
+    def _about_matters(self, type: str, data: Mapping[str, Any], actor: str) -> None:
         if type == "appeal.upheld":
             self.corrections[data["task"], data["matter"]] = (data["effect"], to_us(data["at"]))
         elif type == "incident.opened":
             self._levels[data["incident"]] = data.get("level")
         elif type == "incident.level_changed":
             self._levels[data["incident"]] = data.get("to")
+        elif type == "run.patched":  # who adds a step answers for where it is sent
+            for added in data.get("tasks", ()):
+                self._sender[f"{data['run']}\x1f{added['step']}"] = self._person(actor)
 
     def _next_round(self, task: int, branch: str, code: int, actor: str) -> None:
         """Who answers for the round that follows, and how often the work was rejected."""
@@ -441,6 +445,7 @@ class Facts:
     evaluated: I64  # when the newest answer of a call-back came
     satisfied: Flags
     bare: Flags  # returned without naming a clause
+    offline: Flags  # the verifier counted the moment it was done offline: in time
     asked: I64  # when more time was last asked for
     asked_due: I64  # the due time at that moment
     opened: I64
@@ -527,6 +532,7 @@ class Ledger:
             evaluated=evaluated,
             satisfied=satisfied,
             bare=self._ever(RETURNED, self.value == 0),
+            offline=self._ever(OFFLINE),
             asked=asked,
             asked_due=asked_due,
             opened=self._first(OPENED),

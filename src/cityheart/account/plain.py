@@ -31,6 +31,7 @@ class Story:
     due: datetime | None = None
     added: timedelta = _NOTHING
     late_accept: bool = False
+    offline: bool = False  # the verifier counted the moment it was done offline
     urgent: bool = False
     sender: str = ""
     failures: int = 0  # how often the work of its step had been rejected when its own was
@@ -100,6 +101,10 @@ def stories(events: Iterable[Told], until: datetime | None = None) -> dict[str, 
     for type, data, actor in events:
         if type == "appeal.upheld":
             continue
+        if type == "run.patched":
+            for added in data.get("tasks", ()):
+                sent_by[data["run"], added["step"]] = actor
+            continue
         at = datetime.fromisoformat(data["at"])
         if type in ("incident.opened", "incident.level_changed"):
             levels[data["incident"]] = data.get("level") if type == "incident.opened" else data["to"]
@@ -131,7 +136,9 @@ def stories(events: Iterable[Told], until: datetime | None = None) -> dict[str, 
         if type == "task.rejected":
             failed[branch] += 1
             story.failures, sent_by[branch] = failed[branch], story.sender
-        elif type in ("task.return_upheld", "task.reassigned"):
+        elif type in ("task.return_upheld", "task.reassigned") or (
+            type == "task.cancelled" and data.get("reason") == "reassigned"
+        ):
             sent_by[branch] = actor
         if type == "task.extension_requested":
             continue
@@ -140,6 +147,8 @@ def stories(events: Iterable[Told], until: datetime | None = None) -> dict[str, 
         if type == "task.evaluated":
             if data.get("satisfied") is not None:
                 story.answer = (at, bool(data["satisfied"]))
+        elif type == "task.offline_counted":
+            story.offline = True
         elif type == "task.late_accept":
             story.late_accept = True
         elif type == "task.extension_decided":
@@ -229,7 +238,7 @@ def _counted(story: Story, since: datetime, until: datetime) -> dict[str, tuple[
         story.ended(),
         story.resting(),
     )
-    in_time = done is not None and story.due is not None and done < story.due
+    in_time = story.offline or (done is not None and story.due is not None and done < story.due)
     closed = story.when("task.closed") is not None
     mine = story.when("task.return_upheld") is None and story.due is not None and sent is not None
     passed = None if rest is not None and story.due is not None and story.due > rest else story.due

@@ -109,7 +109,7 @@ class Clocks:
 
 def clocks(facts: Facts, urgent: Flags, fails: I64) -> Clocks:
     """What each task counts for, and when; ``fails`` is how often the work of its step had been rejected."""
-    in_time, has_due = facts.submitted < facts.due, facts.due != NEVER
+    in_time, has_due = (facts.submitted < facts.due) | facts.offline, facts.due != NEVER
     settled = np.minimum(facts.submitted, np.where(facts.due > facts.held, NEVER, facts.due))
     sent = facts.dispatched != NEVER
     counts = sent & has_due & ~facts.upheld
