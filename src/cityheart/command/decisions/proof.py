@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from cityheart.command.decisions.feel import squeezed
 from cityheart.command.decisions.models import Problem
@@ -112,13 +114,16 @@ class _Search:
 
     def _rules_by_piece(self, axis: Axis, masks: list[int | None]) -> list[tuple[int, int]]:
         """For every piece of the domain the rules that hold in it; neighbours with the same rules are one."""
-        rules = [0] * axis.count
+        turns = [0] * (axis.count + 1)  # where rules begin to hold or cease to
         for rule, mask in enumerate(masks):
             bits = axis.everything if mask is None else mask & axis.everything
-            while bits:
+            while bits:  # run by run
                 low = bits & -bits
-                rules[low.bit_length() - 1] |= 1 << rule
-                bits ^= low
+                end = (bits + low) & -(bits + low)
+                turns[low.bit_length() - 1] ^= 1 << rule
+                turns[end.bit_length() - 1] ^= 1 << rule
+                bits &= ~(end - low)
+        rules = list(accumulate(turns, operator.xor))
         seen: dict[int, int] = {}
         for place in range(axis.count):
             if axis.domain >> place & 1:
