@@ -39,7 +39,7 @@ from cityheart.kernel.deliveries.relays import Relays
 from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.hooks import plugins
 from cityheart.kernel.ids import Ids
-from cityheart.kernel.outbox import Sending
+from cityheart.kernel.outbox import Sending, forget
 from cityheart.kernel.secret import city_key
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text
@@ -328,11 +328,13 @@ class City:
             participant.act(now)
 
     def housekeeping(self) -> None:
-        """What is done now and then: messages leave, closed incidents become cases, the log is sealed.
+        """What is done now and then: messages leave and old ones are dropped, closed incidents become cases, the log is sealed.
 
         The lake is compacted in its own thread.
         """
         self._send()
+        while forget(self.database):
+            pass
         self.intake.tick(self.clock.now())
         self.knowledge.follow()
         with self.database.work(SYSTEM) as work:

@@ -286,6 +286,22 @@ def test_messages_of_an_earlier_version_leave(database: Database, sending: Sendi
     assert sorted(way.sent) == ["given_up", "waiting"]
 
 
+def test_what_left_long_ago_is_dropped_and_what_hangs_is_not(
+    database: Database, clock: VirtualClock, sending: Sending
+) -> None:
+    post(database, "k1", "k2", "k3")
+    way, file = Way(), FileDelivery()
+    way.bad, way.poison = {"k2"}, {"k3"}
+    relays = Relays(database, sending, [way, file])
+    relays.carry()
+    assert outbox.forget(database) == 0
+    clock.advance_to(clock.now() + limits.OUTBOX_KEPT + timedelta(seconds=1))
+    post(database, "k4")
+    relays.carry()
+    assert outbox.forget(database) == 1 and outbox.forget(database) == 0
+    assert {key for key, _ in states(database)} == {"k2", "k3", "k4"}
+
+
 def test_what_hangs_is_counted_by_channel(database: Database, clock: VirtualClock, sending: Sending) -> None:
     posted = clock.now()
     post(database, "k1", "k2")

@@ -28,6 +28,7 @@ OUTBOX_SENDING = timedelta(seconds=30)  # of one relay's turn; what is not begun
 OUTBOX_FIRST = timedelta(seconds=5)  # wait after a message's first failure; doubles with each further one
 OUTBOX_LONGEST = timedelta(hours=1)  # between two tries of a message, however often it failed
 OUTBOX_ATTEMPTS = 24  # about fifteen hours; then the message waits for a person
+OUTBOX_KEPT = timedelta(days=180)  # how long a message that left is kept; the event log keeps what it was about
 OUTBOX_REASON_CHARS = 500  # kept of the reason why a message did not leave
 INBOX_AGE = timedelta(days=90)  # older messages leave the inbox of the console; the tasks they are about stay
 INBOX_COUNTED = 1_000  # unread messages are counted up to this

@@ -48,6 +48,7 @@ __all__ = [
     "Outcome",
     "Sending",
     "failed",
+    "forget",
     "hanging",
     "listed",
     "post",
@@ -349,6 +350,24 @@ def _mark(work: Work, channel: str, outcomes: Iterable[tuple[sa.Row[Any], Outcom
         work.conn.execute(_MARK_SENT, sent)
     for values in others:
         work.conn.execute(_MARK_OTHER, values)
+
+
+def forget(database: Database, limit: int = 500) -> int:
+    """Drop messages that left through every way longer ago than ``limits.OUTBOX_KEPT``; returns how many, at most ``limit``.
+
+    What they were about stays in the event log. What waits or was given up stays.
+    """
+    before = database.clock.now() - limits.OUTBOX_KEPT
+    hangs = sa.select(sa.literal(1)).where(_D.key == _M.key, _D.state != "sent").exists()
+    # a routed message's next_at is still the moment it was posted, and is in the index
+    old = sa.select(_M.key).where(_M.state == "routed", _M.next_at < before, ~hangs).order_by(_M.next_at).limit(limit)
+    with database.read() as conn:
+        keys = conn.execute(old).scalars().all()
+    if keys:
+        with database.work(Actor.system("outbox")) as work:
+            work.conn.execute(delivery_table.delete().where(_D.key.in_(keys)))
+            work.conn.execute(outbox_table.delete().where(_M.key.in_(keys)))
+    return len(keys)
 
 
 # ── looking after it ───────────────────────────────────────────────────────────────────────────────────────────
