@@ -157,7 +157,7 @@ function User({ session }: { session: Session }) {
         className="user"
         popoverTarget="user-menu"
         data-testid="user-menu"
-        aria-label={t("user.menu")}
+        aria-label={`${say(actor.name)} · ${t("user.menu")}`}
       >
         <UserIcon />
         <span className="user-name">{say(actor.name)}</span>
