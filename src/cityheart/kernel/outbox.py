@@ -309,7 +309,7 @@ def relay(database: Database, sending: Sending, way: Delivery, limit: int | None
     return len(rows)
 
 
-def _send(sending: Sending, way: Delivery, rows: Sequence[sa.Row[Any]]) -> Sequence[Outcome]:
+def _send(sending: Sending, way: Delivery, rows: Sequence[Any]) -> Sequence[Outcome]:
     if not rows:
         return []
     try:
@@ -323,7 +323,7 @@ def _send(sending: Sending, way: Delivery, rows: Sequence[sa.Row[Any]]) -> Seque
     return told
 
 
-def _mark(work: Work, channel: str, outcomes: Iterable[tuple[sa.Row[Any], Outcome]]) -> None:
+def _mark(work: Work, channel: str, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
     sent, others = [], []
     for row, outcome in outcomes:
         place: dict[str, object] = {"_key": row.key, "_of": channel, "_to": row.recipient}
