@@ -324,6 +324,7 @@ class City:
             merged = self.watch.apply(now)
         if everything or merged or (self._timer is not None and self._timer <= now):
             self.command.tick(now)
+            self._looked = -1  # also when nothing happened: a run that cannot be carried on is not waited for
         for participant in self.participants:
             participant.act(now)
 

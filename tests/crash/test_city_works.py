@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from cityheart import cli
 from cityheart.city import City
+from cityheart.command import store
 from cityheart.kernel import events, migrate
 from cityheart.kernel.clock import SystemClock, VirtualClock, stopwatch
 from cityheart.kernel.errors import Invalid, Unavailable
@@ -90,6 +91,25 @@ def test_a_worker_ends_when_the_store_is_newer(home: Path, monkeypatch: pytest.M
         city.beat()
     with pytest.raises(Unavailable, match="9999"):  # nor does it let people write
         city.command.open_incident(SYSTEM, "click-0001", {"title": text("事", "x")})
+    city.close()
+
+
+def test_history_goes_on_past_a_run_that_cannot_be_carried_on(tmp_path: Path, clock: VirtualClock) -> None:
+    city = City.create(Settings(home=tmp_path / "city", clock="virtual"), clock)
+    city.share.register([Department("industry", text("经信局", "Industry bureau"))], (), ())
+    city.install()
+    digest = city.command.publish(SYSTEM, plan(step("a", "industry"), step("b", "industry", delay="PT30M")))
+    spec = {"title": text("事", "x"), "level": 2}
+    broken, fine = (city.command.dispatch(SYSTEM, f"click-000{n}", spec, digest) for n in range(2))
+    table = store.task_table
+    with city.database.work(SYSTEM) as work:
+        work.conn.execute(
+            table.update().where(table.c.run == broken["run_id"], table.c.step == "b").values(step="gone")
+        )
+    city.advance(clock.now() + timedelta(hours=1))
+    with city.database.read() as conn:
+        told = [event.type for event in events.read(conn, stream=f"run:{fine['run_id']}")]
+    assert told.count("task.dispatched") == 2 and list(city.command.firing.left) == [broken["run_id"]]
     city.close()
 
 

@@ -95,7 +95,8 @@ class Firing:
                         self._leave(self._runs, due, "its timers do not agree with its tasks")
                         break
                     idle = due if not done else None
-                    self._runs.pop(due.run, None)
+                    if done:
+                        self._runs.pop(due.run, None)
         except (Unavailable, StoreFailure):
             raise
         except PlanUnknown as error:
