@@ -235,6 +235,11 @@ def test_what_the_profile_lacks_is_named_with_what_to_use_instead(tag: str) -> N
     assert "not part of how plans are drawn" in refused(outside(tag).xml())["odd"]
 
 
+def test_what_is_outside_the_profile_is_not_blamed_on_its_neighbours() -> None:
+    pen = Pen().start().put("task", "odd", name="odd").task("a").flow("begin", "odd", "a")
+    assert set(refused(pen.xml())) == {"odd"}
+
+
 def test_scripts_are_refused_wherever_they_are() -> None:
     pen = Pen().start().put("scriptTask", "run", "<bpmn:script>rm()</bpmn:script>")
     pen.task("a", inner=extensions('<x:listener xmlns:x="urn:x"><x:script>1</x:script></x:listener>'))

@@ -95,7 +95,11 @@ def test_check_and_draw_from_the_command_line(tmp_path: Path) -> None:
     bad.write_bytes(Pen().start().put("scriptTask", "run").flow("begin", "run").xml())
     code, said = run("plans", "check", str(good), str(bad))
     assert code == 2
-    assert f"{good}: ok" in said and f"{bad}: cannot be published" in said and "run: a script task" in said
+    assert (
+        f"{good}: ok" in said
+        and f"{bad}: cannot be published" in said
+        and "run: not part of how plans are drawn: a script task" in said
+    )
     code, said = run("plans", "check", "--json", str(good))
     assert code == 0 and json.loads(said)[0]["ok"] is True
     code, said = run("plans", "draw", str(good), "-o", str(drawing))

@@ -136,6 +136,7 @@ class _Compiling:
         self.before: dict[str, set[str]] = {}  # node -> steps that come before it
         self.at: dict[str, Ways] = {}
         self.steps: dict[str, _Step] = {}
+        self.whole = all(node.kind != "outside" for node in drawn.nodes.values())  # else joins cannot be judged
         self.known: set[str] = {"level", "kind"}  # names whose values stand when a run begins
         self.lanes: dict[int, str | None] = {}
         self.delays = {id: node for id, node in self.nodes.items() if _folds(self.nodes, node)}
@@ -202,7 +203,7 @@ class _Compiling:
                 text("只留一个；并行开始请用并行网关", "leave one; to begin side by side use a parallel gateway"),
             )
         for node in self.nodes.values():
-            if not node.incoming and node.kind not in ("start", "boundary"):
+            if not node.incoming and node.kind not in ("start", "boundary", "outside"):
                 self.found.error(
                     node.id,
                     text("没有连线通到这里，永远不会执行", "nothing leads here: it would never be done"),
@@ -254,6 +255,8 @@ class _Compiling:
             if any(b.on == node.id and b.interrupt and not b.explicit for b in self.boundaries.values()):
                 ways = chosen(ways, self._interruption(node), 0)
             self._send(node, _Token(ways, (self.names[node.id],)))
+        elif node.kind == "outside":
+            self._send(node, token)
         elif node.kind in ("exclusive", "inclusive") and len(node.outgoing) > 1:
             self._split(node, token)
         else:
@@ -283,7 +286,7 @@ class _Compiling:
             return _Token(ALWAYS, (self.names[on.on],) if on and on.on in self.names else ())
         if len(tokens) < 2:
             return tokens[0] if tokens else _Token(ALWAYS, ())
-        if node.kind == "end":
+        if node.kind in ("end", "outside"):
             return _Token(ALWAYS, ())
         if node.kind == "parallel":
             return self._all_of(node, tokens)
@@ -310,7 +313,7 @@ class _Compiling:
 
     def _all_of(self, node: Node, tokens: list[_Token]) -> _Token:
         for flow, token in zip(node.incoming[1:], tokens[1:], strict=False):
-            if token.ways != tokens[0].ways:
+            if self.whole and token.ways != tokens[0].ways:
                 self.found.error(
                     node.id,
                     text(f"并行汇合可能永远等不到连线 {flow.id}：它在有条件的分支上",
@@ -325,7 +328,7 @@ class _Compiling:
     def _check_excluding(self, node: Node, tokens: list[_Token]) -> None:
         for number, one in enumerate(tokens):
             for other in tokens[number + 1 :]:
-                if excluding(one.ways, other.ways, self.splits):
+                if not self.whole or excluding(one.ways, other.ways, self.splits):
                     continue
                 what = (
                     text("两条连线会同时到达，后面的步骤会启动两次",

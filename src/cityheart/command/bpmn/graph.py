@@ -93,7 +93,10 @@ class Flow:
 
 @dataclass(slots=True)
 class Node:
-    """A flow node. ``kind`` is what the profile calls it; ``on`` is the activity a boundary timer sits on."""
+    """A flow node. ``kind`` is what the profile calls it, ``outside`` what the profile lacks.
+
+    ``on`` is the activity a boundary timer sits on.
+    """
 
     id: str
     kind: str
@@ -143,7 +146,7 @@ def _outside(element: Element, found: Found) -> None:
     what, instead = _INSTEAD.get(element.name, (named, _ELSE))
     found.error(
         element.near,
-        text(f"{what['zh-CN']}不在预案画法之内", f"{what['en']} is not part of how plans are drawn"),
+        text(f"不在预案画法之内：{what['zh-CN']}", f"not part of how plans are drawn: {what['en']}"),
         instead,
     )
 
@@ -192,6 +195,9 @@ def _parts(process: Element, found: Found) -> tuple[dict[str, Node], list[Flow]]
         kind = _KINDS.get(child.name)
         if kind is None and child.name != "sequenceFlow":
             _outside(child, found)
+            if child.id is not None and child.id not in seen:  # it stays in the graph: what it leads to is not to blame
+                seen.add(child.id)
+                nodes[child.id] = Node(child.id, "outside", child, "")
             continue
         if child.id is None or child.id in seen:
             found.error(
@@ -214,7 +220,7 @@ def _condition(flow: Element, found: Found) -> str | None:
     if not given:
         return None
     language = given[0].attributes.get("language", "")
-    if language and not language.startswith("https://cityheart.org/"):
+    if given[0].text.strip() and language and not language.startswith("https://cityheart.org/"):
         found.error(
             flow.id,
             text(f"条件用的是 {language[:80]} 语言", f"the condition is written in {language[:80]}"),
@@ -248,7 +254,7 @@ def _node(element: Element, id: str, kind: str, found: Found) -> Node:
         if child.name.endswith("EventDefinition"):
             found.error(
                 id,
-                text(f"事件类型 {child.name} 不在预案画法之内", f"{child.name} is not part of how plans are drawn"),
+                text(f"不在预案画法之内：{child.name}", f"not part of how plans are drawn: {child.name}"),
                 _events(kind),
             )
         else:
