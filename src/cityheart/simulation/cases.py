@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cityheart.sdk import Text, dice, text
+
+if TYPE_CHECKING:
+    from random import Random
 
 __all__ = ["ORIGIN", "World"]
 
