@@ -29,6 +29,7 @@ _NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4})?")
 
 
 def minus(value: object) -> object:
+    """The number or duration with the other sign; None for anything else."""
     if isinstance(value, Decimal):
         return NUMBERS.minus(value)
     if isinstance(value, timedelta):
