@@ -156,10 +156,11 @@ def _line(
     here, there = boxes[source.id], boxes[target.id]
     end = (there.x, there.middle)
     turn = lefts[columns[target.id]] - 20
-    if source.on is not None:  # down from a boundary timer
-        low = here.y + here.height + 14
-        return _straightened([(here.x + here.width / 2, here.y + here.height), (here.x + here.width / 2, low),
-                              (turn, low), (turn, end[1]), end])  # fmt: skip
+    if source.on is not None:  # down from a boundary timer, beside the lines of its task and of the timer before it
+        second = here.x > boxes[source.on].x + 20
+        low, turn = here.y + here.height + (6 if second else 14), turn - (24 if second else 12)
+        middle = here.x + here.width / 2
+        return _straightened([(middle, here.y + here.height), (middle, low), (turn, low), (turn, end[1]), end])
     start = (here.x + here.width, here.middle)
     between = range(columns[source.id] + 1, columns[target.id])
     if not any((source.lane, rows[source.id], column) in taken for column in between):
