@@ -8,28 +8,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import sqlalchemy as sa
 
 from cityheart.account import formula as formulas
-from cityheart.account import plain, rates, store
+from cityheart.account import plain, rates
 from cityheart.account.books import READ as OF_TASKS
 from cityheart.account.index import Index, tally
 from cityheart.account.ledger import Ledger, Log, from_us, to_us
 from cityheart.account.models import RATES, Appeal, Formula
 
-__all__ = ["READ", "every_appeal", "faults"]
+__all__ = ["READ", "faults"]
 
 READ = OF_TASKS | {"appeal.filed", "appeal.dismissed", "formula.published"}
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 Told = tuple[str, dict[str, Any], str]
 Kept = tuple[list[tuple[dict[str, Any], datetime, str]], list[Appeal]]
-
-
-def every_appeal(conn: sa.Connection) -> list[Appeal]:
-    """All appeals that are kept."""
-    found, _ = store.appeals(conn, units=None, limit=2**31 - 1)
-    return found
 
 
 def faults(

@@ -73,7 +73,7 @@ class Account:
         self._flags = flags.rules()
         self._units: dict[str, Text] = {}
         self._books = books.Books(database, folder)
-        self._deliveries = supplies.Deliveries()
+        self._deliveries = supplies.Deliveries(database)
         self._step_title: Callable[[str, str], Text] = lambda run, step: text(step, step)
         self._supplied: Callable[[], Sequence[supplies.Supplier]] = tuple
 
@@ -244,8 +244,7 @@ class Account:
     def supply(self, since: datetime, until: datetime) -> tuple[Formula, list[Supplied]]:
         """How departments supplied data over a period, by the formula for it in force on its last day."""
         chosen = self._formula(since, until, None, of="supply")
-        with self._database.read() as conn:
-            found = self._deliveries.supplied(conn, self._supplied(), since, until)
+        found = self._deliveries.supplied(self._supplied(), since, until)
         return chosen, [
             Supplied(department, sources, parts, chosen.score(parts)) for department, sources, parts in found
         ]
@@ -431,7 +430,7 @@ class Account:
     def appeals_in(self, since: datetime, until: datetime) -> list[Appeal]:
         """Appeals filed before ``until`` that were open in the period or decided in it, newest first."""
         with self._database.read() as conn:
-            every, _ = store.appeals(conn, units=None, limit=2**31 - 1)
+            every = store.every_appeal(conn)
         return [
             each for each in every if each.filed_at < until and (each.decided_at is None or each.decided_at >= since)
         ]
@@ -451,7 +450,7 @@ class Account:
         """
         with self._database.read() as conn:
             told = [(type, data, actor) for _, type, data, actor in store.run_events(conn, 0, proof.READ)]
-            kept = store.formulas(conn), proof.every_appeal(conn)
+            kept = store.formulas(conn), store.every_appeal(conn)
         with self._books.open() as (log, index):
             return proof.faults(told, kept, (log, index), self.formulas(), self.now(), self._zone)
 

@@ -20,6 +20,7 @@ __all__ = [
     "appeals",
     "decide_appeal",
     "events_after",
+    "every_appeal",
     "formulas",
     "mark",
     "run_events",
@@ -178,6 +179,12 @@ def appeals(
         asked.append(sa.or_(table.c.filed_at < at, sa.and_(table.c.filed_at == at, table.c.id < id)))
     page = sa.select(table).where(*asked).order_by(table.c.filed_at.desc(), table.c.id.desc()).limit(limit)
     return [_appeal(row) for row in conn.execute(page)], total
+
+
+def every_appeal(conn: sa.Connection) -> list[Appeal]:
+    """All appeals, newest first."""
+    table = appeal_table
+    return [_appeal(row) for row in conn.execute(sa.select(table).order_by(table.c.filed_at.desc(), table.c.id.desc()))]
 
 
 def _appeal(row: sa.Row[Any]) -> Appeal:

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from cityheart.account import store
 from cityheart.account.ledger import to_us
 from cityheart.account.models import Rate
+from cityheart.kernel.database import Database
 
 __all__ = ["TYPES", "Deliveries", "Supplier"]
 
@@ -40,17 +40,18 @@ class Supplier:
 class Deliveries:
     """What events tell of sources, as growing columns."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._codes: dict[str, int] = {}
         self._read = 0
         self._reading = threading.Lock()
         self._columns = tuple(array("q") for _ in range(6))  # source, kind, at, deliveries, rows, quarantined
 
     def supplied(
-        self, conn: sa.Connection, suppliers: Sequence[Supplier], since: datetime, until: datetime
+        self, suppliers: Sequence[Supplier], since: datetime, until: datetime
     ) -> list[tuple[str, int, dict[str, Rate]]]:
         """``(department, its sources, rates)`` over ``[since, until)``, by department; only of what was heard of."""
-        with self._reading:
+        with self._reading, self._database.read() as conn:
             for event in store.events_after(conn, self._read, TYPES):
                 self._feed(event.type, event.at, event.data)
                 self._read = event.seq
