@@ -4,15 +4,17 @@
  */
 
 import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import "bpmn-js/dist/assets/diagram-js.css";
 import "bpmn-js/dist/assets/bpmn-js.css";
 import "./bpmn.css";
+import { useDepartments } from "../api/queries";
 import { usePlanWords } from "../plans/words";
 import { Empty } from "../ui/states";
 import type { Diagram, Element } from "./diagram";
 import { stepOf } from "./fields";
 import { PAINT, PLAIN } from "./paint";
+import { spoken } from "./spoken";
 import { Zoom } from "./Zoom";
 
 export type Tone = "added" | "removed" | "changed" | "done" | "open" | "late" | "waiting" | "skipped" | "wrong";
@@ -34,8 +36,11 @@ export interface DrawingProps {
   most?: number;
 }
 
-export default function Drawing({ xml, label, marks, chosen = null, choose, most: limit }: DrawingProps) {
-  const { p } = usePlanWords();
+export default function Drawing({ xml: written, label, marks, chosen = null, choose, most: limit }: DrawingProps) {
+  const words = usePlanWords();
+  const { p } = words;
+  const departments = useDepartments().data;
+  const xml = useMemo(() => spoken(written, { ...words, departments }), [written, words, departments]);
   const box = useRef<HTMLDivElement>(null);
   const [diagram, setDiagram] = useState<Diagram | null>(null);
   const [steps, setSteps] = useState<ReadonlyMap<string, string[]>>(new Map());
@@ -147,12 +152,18 @@ export function showAll(diagram: Diagram, whole = false) {
   canvas.resized();
   const { inner, outer } = canvas.viewbox();
   if (outer.width === 0 || outer.height === 0) return;
-  const wide = outer.width / (inner.width + 40);
+  // The palette of the editor lies over the left of it.
+  const palette = canvas.getContainer().querySelector(".djs-palette.open")?.getBoundingClientRect().width ?? 0;
+  const free = outer.width - (palette > 0 ? palette + 12 : 0);
+  const wide = free / (inner.width + 40);
   const both = Math.min(wide, outer.height / (inner.height + 72));
   const scale = Math.min(1, whole || both >= READABLE ? both : Math.max(wide, READABLE));
   const room = { width: outer.width / scale, height: outer.height / scale };
   canvas.viewbox({
-    x: room.width > inner.width + 40 ? inner.x - (room.width - inner.width) / 2 : inner.x - 20,
+    x:
+      free / scale > inner.width + 40
+        ? inner.x - (free / scale - inner.width) / 2 - (outer.width - free) / scale
+        : inner.x - 20 - (outer.width - free) / scale,
     y: room.height > inner.height + 72 ? inner.y - (room.height - inner.height) / 2 : inner.y - 52,
     ...room,
   });

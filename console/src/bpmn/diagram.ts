@@ -44,6 +44,7 @@ export interface Canvas {
   getRootElement(): Element;
   scrollToElement(element: string | Element, padding?: number): void;
   resized(): void;
+  getContainer(): HTMLElement;
 }
 
 export interface Registry {
