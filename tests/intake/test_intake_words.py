@@ -89,7 +89,7 @@ def test_the_key_is_the_cities_own_and_hidden(tmp_path: Path) -> None:
     assert caller == one.caller(None, "13912345678") == Secret(tmp_path / "a").caller("李四", "１３９ 1234 5678")
     assert caller != other.caller("张三", "13912345678") and caller != one.caller("张三", None)
     assert one.caller(None, None) is None and one.caller(" ", "-") is None
-    file = tmp_path / "a" / "intake.key"
+    file = tmp_path / "a" / "callers.key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and list((tmp_path / "a").iterdir()) == [file]
     file.write_bytes(b"short")
     with pytest.raises(Unavailable):

@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from random import Random
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cityheart.sdk import dice
+
+if TYPE_CHECKING:
+    from random import Random
 
 __all__ = ["POOLS", "Area", "Told", "areas", "tell", "wording"]
 

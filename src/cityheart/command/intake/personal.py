@@ -1,6 +1,6 @@
 """Keeping persons out: what callers say is scrubbed, who they are becomes a keyed hash.
 
-The key lies in the city's folder (``intake.key``, readable by its owner only) and never leaves it: with the hash alone
+The key lies in the city's folder (``callers.key``, readable by its owner only) and never leaves it: with the hash alone
 nobody can be found, and the same caller is still known again. Scrubbing knows patterns (telephone and identity numbers,
 plates, mail addresses, names after 我叫); it cannot know every way to write a name.
 """
@@ -19,7 +19,7 @@ from cityheart.kernel.errors import Unavailable
 
 __all__ = ["Secret", "clean", "scrub"]
 
-FILE = "intake.key"
+FILE = "callers.key"
 _BYTES = 32
 
 _SPOKEN = str.maketrans("〇零一二两三四五六七八九幺", "0012234567891")

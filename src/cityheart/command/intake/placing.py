@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from cityheart.command.intake import merging, store
 from cityheart.command.intake.merging import Merging, Sketch, Verdict
@@ -21,6 +21,9 @@ from cityheart.kernel import limits
 from cityheart.kernel.database import Work
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = ["Placing", "Triage", "title_of"]
 
@@ -81,14 +84,14 @@ class Placing:
         matter = replace(matter, service=service)
         return replace(matter, proposal=self._decided(matter, said, proposal, work.now))
 
-    def similar(self, conn_work: Work, matter: Matter) -> list[tuple[str, Verdict]]:
+    def similar(self, conn: Connection, matter: Matter) -> list[tuple[str, Verdict]]:
         """Other open matters that are somewhat like this one, likest first; none that a person held apart."""
-        speaking = store.representatives(conn_work.conn, [matter.id]).get(matter.id, [])
+        speaking = store.representatives(conn, [matter.id]).get(matter.id, [])
         if not speaking:
             return []
         founder = self.sketch(speaking[0])
-        apart = store.are_apart(conn_work.conn, matter.id) | {matter.id}
-        found = self._compared(conn_work, founder, apart)
+        apart = store.are_apart(conn, matter.id) | {matter.id}
+        found = self._compared(conn, founder, apart)
         return [(id, verdict) for id, verdict in found if verdict.score >= 0.1][:5]
 
     def sketch(self, report: Report) -> Sketch:
@@ -178,15 +181,15 @@ class Placing:
         return report
 
     def _best(self, work: Work, sketch: Sketch, exclude: Collection[str]) -> tuple[str, Verdict] | None:
-        found = self._compared(work, sketch, exclude)
+        found = self._compared(work.conn, sketch, exclude)
         return found[0] if found else None
 
-    def _compared(self, work: Work, sketch: Sketch, exclude: Collection[str]) -> list[tuple[str, Verdict]]:
+    def _compared(self, conn: Connection, sketch: Sketch, exclude: Collection[str]) -> list[tuple[str, Verdict]]:
         seconds, _ = self.merging.window(sketch)
         since = sketch.at - timedelta(seconds=1.5 * max(seconds, 86_400.0))
         keys = merging.keys(sketch, around=True)
-        ids = [id for id in store.candidates(work.conn, keys, since, limits.MERGE_CANDIDATES) if id not in exclude]
-        speaking = store.representatives(work.conn, ids) if ids else {}
+        ids = [id for id in store.candidates(conn, keys, since, limits.MERGE_CANDIDATES) if id not in exclude]
+        speaking = store.representatives(conn, ids) if ids else {}
         verdicts = []
         for id in ids:
             founder, *others = [self.sketch(report) for report in speaking[id]]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -37,6 +37,9 @@ from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
 from cityheart.share.formats import Payload
 from cityheart.share.models import Refused
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = ["Intake"]
 
@@ -98,7 +101,7 @@ class Intake:
         given = self.check(filing)
         with self._database.work(actor) as work:
             store.lock(work)
-            self._refresh(work)
+            self._refresh(work.conn)
             report, state = self._placing.take(work, given)
         return {"report_id": report.id, "matter_id": report.matter, "state": state}
 
@@ -137,7 +140,7 @@ class Intake:
         for first in range(0, len(givens), _CHUNK):
             with self._database.work(actor) as work:
                 store.lock(work)
-                self._refresh(work)
+                self._refresh(work.conn)
                 for given in givens[first : first + _CHUNK]:
                     counts[self._placing.take(work, given)[1]] += 1
         if refused:
@@ -227,7 +230,7 @@ class Intake:
 
         def do(work: Work) -> dict[str, object]:
             store.lock(work)
-            self._refresh(work)
+            self._refresh(work.conn)
             matter = self._open(work, matter_id, "split")
             inside = [each for each in store.reports_by_ids(work.conn, chosen) if each.matter == matter_id]
             if not chosen or len(inside) != len(chosen):
@@ -273,7 +276,7 @@ class Intake:
 
         def do(work: Work) -> dict[str, object]:
             store.lock(work)
-            self._refresh(work)
+            self._refresh(work.conn)
             found = [self._open(work, id, "merged", dispatched=True) for id in chosen]
             taken = [each for each in found if each.state == "dispatched"]
             if len(taken) > 1:
@@ -544,7 +547,7 @@ class Intake:
             read["matters"] = len(matters)
             store.put_known(work, known.packed(), so_far)
             self._learned_at = None
-            self._refresh(work)
+            self._refresh(work.conn)
         return read
 
     def _stored(self, work: Work) -> tuple[Known, dict[str, list[str]]]:
@@ -553,11 +556,11 @@ class Intake:
             return Known(), {}
         return Known.unpacked(stored[0]), dict(cast("Mapping[str, list[str]]", stored[2]))
 
-    def _refresh(self, work: Work) -> None:
+    def _refresh(self, conn: Connection) -> None:
         """Go on with what was learned last, by whichever process."""
-        learned = store.learned_at(work.conn)
+        learned = store.learned_at(conn)
         if learned is not None and learned != self._learned_at:
-            stored = store.known(work.conn)
+            stored = store.known(conn)
             assert stored is not None
             self._placing.learn(Known.unpacked(stored[0]))
             self._learned_at = stored[1]
@@ -604,10 +607,10 @@ class Intake:
         """Other open matters that may be the same event, likest first: for a person to decide."""
         require(actor, "report.decide")
         matter = self.matter(actor, matter_id)
-        with self._database.work(actor) as work:
-            self._refresh(work)
-            found = self._placing.similar(work, matter)
-            others = [(store.find_matter(work.conn, id), verdict) for id, verdict in found]
+        with self._database.read() as conn:
+            self._refresh(conn)
+            found = self._placing.similar(conn, matter)
+            others = [(store.find_matter(conn, id), verdict) for id, verdict in found]
         return [(other, verdict) for other, verdict in others if other is not None]
 
     def history(self, actor: Actor, matter_id: str) -> list[Event]:
