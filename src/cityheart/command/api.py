@@ -132,6 +132,7 @@ def router(command: Command, account: Ledger) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["command"])
     _incident_routes(routes, command, account)
     _run_routes(routes, command, account)
+    _file_routes(routes, command)  # before those of tasks: their last takes any verb
     _task_routes(routes, command, account)
     _plan_routes(routes, command)
     return routes
@@ -275,6 +276,20 @@ def _task_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
     def task(request: Request, task_id: str) -> dict[str, object]:
         return shown(_actor(request), task_id)
 
+    @routes.post("/tasks/{task_id}/{verb}", summary="Act on a task: accept, submit, verify, reject, return, …")
+    def act(request: Request, task_id: str, verb: str, order: ActOrder) -> dict[str, object]:
+        actor = _actor(request)
+        told: dict[str, Any] = order.told()
+        result = command.act(
+            actor, order.command_id, task_id, verb, done_at=order.done_at, sent_at=order.sent_at, **told
+        )
+        try:
+            return shown(actor, task_id)
+        except Forbidden:  # who calls residents back need not see the task
+            return result
+
+
+def _file_routes(routes: APIRouter, command: Command) -> None:
     @routes.post("/tasks/{task_id}/files", summary="Keep a file for the task's receipt", status_code=201)
     def attach(request: Request, task_id: str, file: Annotated[UploadFile, File()]) -> dict[str, object]:
         kept = command.attach(_actor(request), task_id, file.filename or "file", _chunks(file))
@@ -289,18 +304,6 @@ def _task_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
             raise NotFound(f"the task has no file {sha256}", remedy="look at its receipts")
         headers = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
         return FileResponse(command.files.path(sha256), media_type=found.media, filename=found.name, headers=headers)
-
-    @routes.post("/tasks/{task_id}/{verb}", summary="Act on a task: accept, submit, verify, reject, return, …")
-    def act(request: Request, task_id: str, verb: str, order: ActOrder) -> dict[str, object]:
-        actor = _actor(request)
-        told: dict[str, Any] = order.told()
-        result = command.act(
-            actor, order.command_id, task_id, verb, done_at=order.done_at, sent_at=order.sent_at, **told
-        )
-        try:
-            return shown(actor, task_id)
-        except Forbidden:  # who calls residents back need not see the task
-            return result
 
 
 def _plan_routes(routes: APIRouter, command: Command) -> None:

@@ -423,12 +423,8 @@ class Command:
             raise Invalid(f"nothing is known of {verb!r}", remedy=f"verbs: {', '.join(engine.VERBS)}")
         if to is not None and to not in self._units:
             raise Invalid(f"there is no department {to}", remedy=f"departments: {', '.join(sorted(self._units))}")
-        if max(len(reason), len(note)) > limits.TEXT_CHARS:
-            raise Invalid(f"a text has at most {limits.TEXT_CHARS} characters", remedy="attach a file instead")
         _check_texts(reason, note, clause or "", form)
-        for moment in (until, done_at, sent_at):
-            if moment is not None and moment.tzinfo is None:
-                raise Invalid(f"{moment.isoformat()} has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
+        _check_moments(until, done_at, sent_at)
         if done_at is not None and sent_at is None:
             raise Invalid(
                 "when the work was done is said by a clock nobody knows",
@@ -438,15 +434,14 @@ class Command:
             _check_place(place)
         if clause is not None and not 1 <= len(clause) <= 80:
             raise Invalid("a clause is named by its id", remedy="at most 80 characters")
+        by = {"id": actor.id, "name": actor.name}
+        given = Act(
+            verb, by, reason or note, to, until, approve, form=form, place=place, clause=clause, done_at=done_at,
+            count_offline=count_offline, satisfied=satisfied,
+        )  # fmt: skip
         payload: dict[str, object] = {
-            "task": task_id,
-            "reason": reason,
-            "note": note,
-            "to": to,
-            "until": until,
-            "approve": approve,
-            "form": form,
-        }
+            "task": task_id, "reason": reason, "note": note, "to": to, "until": until, "approve": approve, "form": form,
+        }  # fmt: skip
         # a phone that sends again says another sent_at: it is the same act
         payload |= {"place": [place.lon, place.lat, place.accuracy]} if place else {}
         payload |= {"clause": clause} if clause else {}
@@ -455,36 +450,7 @@ class Command:
         payload |= {"satisfied": satisfied} if verb == "evaluate" else {}
 
         def do(work: Work) -> dict[str, object]:
-            task = self._task(work, task_id)
-            self._locked(work, task.incident)
-            transition = self._transition(work, self._run(work, task.run))
-            require(actor, *_permission(verb, task, transition.plan))
-            off = work.now - sent_at if done_at and sent_at else None
-            given = Act(
-                verb, {"id": actor.id, "name": actor.name}, reason or note, to, until, approve, form=form, place=place,
-                clause=clause, done_at=done_at + off if done_at and off is not None else None,
-                count_offline=count_offline, satisfied=satisfied,
-            )  # fmt: skip
-            files = store.files_waiting(work.conn, task_id) if verb == "submit" else []
-            if verb == "submit":
-                given = _receipt_of(task, command_id, given, note, files)
-            after = transition.act(task_id, given, work.now)
-            self._write(work, transition)
-            if given.receipt is not None and after.submitted_at is not None:
-                receipt = Receipt(
-                    given.receipt, task_id, after.submitted_at, given.by, note, form, tuple(files), place, after.done_at,
-                    off.total_seconds() if off is not None else None,
-                )  # fmt: skip
-                store.add_receipt(work.conn, receipt)
-                if files:
-                    store.seal_files(work.conn, task_id, receipt.id)
-            following = transition.latest[task.step]
-            return {
-                "task_id": task_id,
-                "state": after.state,
-                "run_id": task.run,
-                "next": None if following.id == task_id else following.id,
-            }
+            return self._acted(work, command_id, task_id, given, note, sent_at)
 
         return self._database.once(actor, command_id, f"task.{verb}", payload, do)
 
@@ -514,6 +480,43 @@ class Command:
                     "unit": task.unit, "sha256": file.sha256, "bytes": file.bytes, "at": work.now,
                 })  # fmt: skip
         return file
+
+    def _acted(
+        self, work: Work, command_id: str, task_id: str, act: Act, note: str, sent_at: datetime | None
+    ) -> dict[str, object]:
+        task = self._task(work, task_id)
+        self._locked(work, task.incident)
+        transition = self._transition(work, self._run(work, task.run))
+        require(work.actor, *_permission(act.verb, task, transition.plan))
+        off: timedelta | None = None
+        if act.done_at is not None and sent_at is not None:
+            off = work.now - sent_at
+            if abs(off) > limits.PHONE_CLOCK:
+                raise Invalid(
+                    f"the phone's clock is off by more than {limits.PHONE_CLOCK.days} days",
+                    remedy="set the phone's clock",
+                )
+            act = replace(act, done_at=act.done_at + off)
+        files = store.files_waiting(work.conn, task_id) if act.verb == "submit" else []
+        if act.verb == "submit":
+            act = _receipt_of(task, command_id, act, note, files)
+        after = transition.act(task_id, act, work.now)
+        self._write(work, transition)
+        if act.receipt is not None and after.submitted_at is not None:
+            receipt = Receipt(
+                act.receipt, task_id, after.submitted_at, act.by, note, act.form, tuple(files), act.place, after.done_at,
+                off.total_seconds() if off is not None else None,
+            )  # fmt: skip
+            store.add_receipt(work.conn, receipt)
+            if files:
+                store.seal_files(work.conn, task_id, receipt.id)
+        following = transition.latest[task.step]
+        return {
+            "task_id": task_id,
+            "state": after.state,
+            "run_id": task.run,
+            "next": None if following.id == task_id else following.id,
+        }
 
     def play(
         self, actor: Actor, acts: Sequence[Mapping[str, object]], sent_at: datetime | None = None
@@ -576,8 +579,7 @@ class Command:
             raise Invalid(f"{op} has no {', '.join(strange)}", remedy=f"{op} takes {', '.join(needed)} and a reason")
         if unit is not None and unit not in self._units:
             raise Invalid(f"there is no department {unit}", remedy=f"departments: {', '.join(sorted(self._units))}")
-        if due is not None and due.tzinfo is None:
-            raise Invalid("the new due time has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
+        _check_moments(due)
         spec: dict[str, object] | None = None
         if op == "add":
             added = plan_language.added_step(step, self._table)
@@ -908,7 +910,9 @@ def _receipt_of(task: Task, command_id: str, act: Act, note: str, files: Sequenc
 
 
 def _check_texts(*texts: object) -> None:
-    """Refuse what no database keeps: numbers that are none, characters that are none, and forms past their limit."""
+    """Refuse what no database keeps: numbers that are none, characters that are none, and texts past their limit."""
+    if any(isinstance(each, str) and len(each) > limits.TEXT_CHARS for each in texts):
+        raise Invalid(f"a text has at most {limits.TEXT_CHARS} characters", remedy="attach a file instead")
     try:
         written = [json.dumps(each, ensure_ascii=False, allow_nan=False) for each in texts]
     except (TypeError, ValueError, RecursionError):
@@ -917,6 +921,14 @@ def _check_texts(*texts: object) -> None:
         raise Invalid("the text has characters that cannot be kept", remedy="type it again")
     if len(written[-1].encode()) > limits.FORM_BYTES:
         raise TooLarge(f"a form has at most {limits.FORM_BYTES} bytes", remedy="attach a file instead")
+
+
+def _check_moments(*moments: datetime | None) -> None:
+    for moment in moments:
+        if moment is not None and moment.tzinfo is None:
+            raise Invalid(f"{moment.isoformat()} has no time zone", remedy="write it as 2015-12-01T08:00:00Z")
+        if moment is not None and not 1970 <= moment.year < 2200:
+            raise Invalid(f"{moment.isoformat()} is not in our time", remedy="look at the year")
 
 
 def _check_place(place: Place) -> None:

@@ -54,6 +54,7 @@ FORM_SCHEMA_DEPTH = 8  # parts within parts of a form
 FORM_PATTERN_CHARS = 200  # one pattern of a form's text
 FORM_ERRORS = 50  # mistakes of one form told at once
 PLACE_METRES = 100_000  # accuracy of a place; worse is no place
+PHONE_CLOCK = timedelta(days=366)  # furthest a phone's clock may be off and still be set right
 ACTS_TOGETHER = 200  # acts of one queue that a phone sends
 DECISION_BYTES = 2**20  # one model of decision tables as DMN or YAML
 DECISION_TABLES = 100  # decisions of one model
