@@ -128,6 +128,21 @@ def test_an_escalation_goes_to_whom_the_ladder_names(small: Database, server: Ma
     assert "承办单位：经信局" in part(letter, "plain") and "https://city.example/tasks/task-1" in part(letter, "plain")
 
 
+def test_a_step_that_could_not_decide_is_told(small: Database, server: MailServer, tmp_path: Path) -> None:
+    payload = {
+        "to": "coordinator",
+        "unit": "",
+        "reason": "undecided",
+        "incident": "incident-1",
+        "title": text("判级", "Grade"),
+    }
+    post(small, "escalation:1", "escalations", payload)
+    carry(small, tmp_path, channel(server.port), {"coordinator": ["desk@city.example"]})
+    ((_, letter),) = server.letters
+    assert letter["Subject"] == "催办：判级（自动步骤无法判定） | Escalated: Grade (an automatic step could not decide)"
+    assert "承办单位" not in part(letter, "plain") and "/incidents/incident-1" in part(letter, "plain")
+
+
 def test_nothing_in_a_message_becomes_markup_or_a_header(small: Database, server: MailServer, tmp_path: Path) -> None:
     bad = '停产\r\nBcc: everybody@example.org\r\n\r\n<script>alert("1")</script> & <b>'
     post(small, "message:1", "notice", {"to": "industry", "title": text(bad, bad), "text": bad, "task": "../../x?<"})

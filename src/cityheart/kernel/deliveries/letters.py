@@ -26,6 +26,7 @@ _REASONS = {
     "elapsed": text("到达催办时点", "a rung of the escalation ladder was reached"),
     "rework": text("多次返工", "redone too often"),
     "passed-on": text("多次转办", "passed on between too many departments"),
+    "undecided": text("自动步骤无法判定", "an automatic step could not decide"),
 }
 
 
@@ -88,8 +89,8 @@ def _escalation_letter(message: Message, to: str, titles: Mapping[str, Text]) ->
     holder = titles.get(unit) or text(unit, unit)
     reason = _REASONS.get(str(payload.get("reason"))) or text("催办", "escalated")
     subject = text(f"催办：{title['zh-CN']}（{reason['zh-CN']}）", f"Escalated: {title['en']} ({reason['en']})")
-    line = text(f"承办单位：{holder['zh-CN']}", f"Held by: {holder['en']}")
-    return Letter(to, _short(subject), (line,), _path(payload))
+    lines = (text(f"承办单位：{holder['zh-CN']}", f"Held by: {holder['en']}"),) if unit else ()
+    return Letter(to, _short(subject), lines, _path(payload))
 
 
 def _orders(payload: Mapping[str, object]) -> list[Mapping[str, object]]:
