@@ -1,18 +1,19 @@
 """Makes the pictures in this folder: plays a red warning of real history and takes them in Chromium.
 
-.venv/bin/python docs/screenshots/make.py
+.venv/bin/python docs/screenshots/make.py [NAME…]    # without names all of them
 """
 
 from __future__ import annotations
 
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from cityheart.city import City
 from cityheart.kernel.actors import Actor
@@ -50,8 +51,22 @@ def play(home: Path, password: str) -> City:
     return city
 
 
-def take(browser: Browser, address: str, password: str, alert: str, incident: str) -> None:
+def prepare(name: str, page: Page) -> None:
+    """What is done on a page before its picture is taken."""
+    if name.startswith("draft-"):
+        page.get_by_test_id("inspect").select_option(index=4)
+    if name.startswith("decision-"):
+        page.get_by_test_id("try-level").select_option("2")
+        page.get_by_test_id("try-ask").click()
+    if name.startswith("run-"):
+        page.get_by_test_id("run-drawing").first.click()
+
+
+def take(
+    browser: Browser, address: str, password: str, alert: str, incident: str, plan: str, draft: str, table: str
+) -> None:
     """Every picture: name, who looks, where, size, language, theme."""
+    wanted = set(sys.argv[1:])
     for name, user, path, size, language, theme in (
         ("command-dark", "officer", "/command", (1440, 900), "zh-CN", "dark"),
         ("command-light", "officer", "/command", (1440, 900), "en-US", "light"),
@@ -59,7 +74,13 @@ def take(browser: Browser, address: str, password: str, alert: str, incident: st
         ("incident-light", "officer", f"/incidents/{incident}", (1440, 900), "en-US", "light"),
         ("scores-dark", "officer", "/scores", (1280, 720), "zh-CN", "dark"),
         ("source-light", "steward", "/sources/ecology.air", (1280, 720), "en-US", "light"),
+        ("plan-light", "officer", f"/plans/{plan}", (1440, 900), "en-US", "light"),
+        ("draft-dark", "officer", f"/plans/drafts/{draft}", (1440, 900), "zh-CN", "dark"),
+        ("decision-light", "officer", f"/plans/decisions/{table}", (1280, 720), "zh-CN", "light"),
+        ("run-light", "officer", f"/incidents/{incident}", (1440, 900), "zh-CN", "light"),
     ):
+        if wanted and name not in wanted:
+            continue
         width, height = size
         context = browser.new_context(viewport={"width": width, "height": height}, locale=language, color_scheme=theme)
         page = context.new_page()
@@ -70,6 +91,7 @@ def take(browser: Browser, address: str, password: str, alert: str, incident: st
         page.get_by_test_id("user-menu").wait_for()
         page.goto(address + path)
         page.wait_for_load_state("load")
+        prepare(name, page)
         page.wait_for_timeout(2_500)  # charts and map draw themselves; nothing here is asserted
         page.screenshot(path=HERE / f"{name}.png")
         context.close()
@@ -83,6 +105,10 @@ def main() -> None:
         (alert,) = [one for one in city.watch.alerts(SYSTEM)["items"] if one["kind"] == "heavy_pollution"]
         incident = city.command.incident_of(alert["id"])
         assert incident is not None
+        plan = next(one.digest for one in city.command.plans(SYSTEM) if one.name == "air-red")
+        draft = city.library.save(SYSTEM, city.library.source(SYSTEM, plan, "bpmn"), kind="bpmn")
+        table = city.decisions.find("triage.heavy_pollution", city.clock.now())
+        assert table is not None
         ready, addresses = threading.Event(), []
 
         def listening(address: str) -> None:
@@ -95,7 +121,7 @@ def main() -> None:
         ready.wait(30)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            take(browser, addresses[0], password, alert["id"], incident)
+            take(browser, addresses[0], password, alert["id"], incident, plan, draft.id, table.digest)
             browser.close()
         running.stop()
         thread.join(15)

@@ -275,7 +275,8 @@ def test_pages_that_only_look_load_no_drawing_tools(served: Served, open_page: O
         expect(mark).to_be_in_viewport(ratio=1)
         uncovered = """link => {
             const box = link.getBoundingClientRect();
-            return [[2, 2], [box.width - 2, 2], [2, box.height - 2], [box.width - 2, box.height - 2], [box.width / 2, box.height / 2]]
+            const right = box.width - 2, low = box.height - 2;
+            return [[2, 2], [right, 2], [2, low], [right, low], [box.width / 2, box.height / 2]]
                 .every(([x, y]) => link.contains(document.elementFromPoint(box.left + x, box.top + y)));
         }"""
         assert mark.evaluate(uncovered)
