@@ -427,6 +427,8 @@ class Transition:
         """Another run takes over: undispatched steps are cancelled, open ones are finished."""
         at = self._not_back(at)
         self.catch_up(at)
+        if self.run.state != "active":
+            return  # it ended by itself meanwhile
         self.run = replace(self.run, superseded_by=by)
         self.say("run.superseded", at, {"incident": self.run.incident, "run": self.run.id, "by": by})
         self.drop_undispatched("superseded", at)
