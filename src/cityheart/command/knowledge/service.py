@@ -26,7 +26,7 @@ from cityheart.command.knowledge.index import Archive
 from cityheart.command.knowledge.models import Advice, Case, Clause, Described, Matter, Neighbour
 from cityheart.command.knowledge.parameters import Parameters, parameters
 from cityheart.command.knowledge.scrub import Scrubber
-from cityheart.command.models import Incident
+from cityheart.command.models import Incident, Plan
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, require
 from cityheart.kernel.actors import Actor
@@ -74,6 +74,7 @@ class Knowledge:
         self._units: set[str] = set()
         self._lock = threading.RLock()
         self._archive = Archive()
+        self._ready = False
         self._read = 0  # number of the newest case in the archive
         self._closed: Counter[str] = Counter()  # cases by plan
         self._clauses: tuple[int, list[tuple[Clause, datetime]]] = (-1, [])
@@ -110,7 +111,12 @@ class Knowledge:
         return taken
 
     def ready(self) -> None:
-        """Record what closed and put every case in order, so that the next suggestion need not."""
+        """Record what closed, put every case in order and read the plans, so that the next suggestion need not."""
+        if not self._ready:
+            with self._database.read() as conn:
+                published = command_store.plans(conn)
+            self._readable(published)
+            self._ready = True
         with self._lock:
             self._catch_up()
             self._archive.settle()
@@ -278,10 +284,20 @@ class Knowledge:
             for one in near
             if matter.apart_from is None or cases[one.n].incident != matter.apart_from
         ][: numbers.vote_neighbours]
-        plans = in_force([(self._command.plan(digest), at) for digest, at in versions if at <= matter.at], matter.at)
+        plans = in_force(self._readable([each for each in versions if each[1] <= matter.at]), matter.at)
         day = matter.at.astimezone(self._zone).date()
         clauses = [clause for clause in self._clauses_known(matter.at) if clause.in_force(day)]
         return advise(matter, similar, plans, clauses, day, numbers, closed=closed, ruled=self._ruled(matter))
+
+    def _readable(self, versions: Iterable[tuple[str, datetime]]) -> list[tuple[Plan, datetime]]:
+        """The plans with their publication; one in a newer language than this process knows is left to others."""
+        found = []
+        for digest, at in versions:
+            try:
+                found.append((self._command.plan(digest), at))
+            except Problem:
+                continue
+        return found
 
     def _ruled(self, matter: Matter) -> str | None:
         """The plan that the decision table ``triage.<kind>`` names, where there is one that can be asked."""
