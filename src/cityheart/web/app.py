@@ -59,7 +59,9 @@ def create_app(city: City) -> FastAPI:
     app.include_router(knowledge_api.router(city.knowledge))
     app.include_router(command_api.router(city.command, city.account))
     app.include_router(decisions_api.router(city.decisions))
-    app.include_router(library_api.router(city.library))
+    app.include_router(
+        library_api.router(city.library, lambda ids: {k: v.name for k, v in city.serve.people(ids).items()})
+    )
     app.include_router(duty_api.router(city.duty))
     app.include_router(intake_api.router(city.intake))
     app.include_router(

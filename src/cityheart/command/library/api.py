@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, cast
 
@@ -23,10 +23,13 @@ from cityheart.command.models import Plan
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import BadRequest
+from cityheart.kernel.text import Text
 
 __all__ = ["router"]
 
 Kind = Literal["yaml", "bpmn", "dmn"]
+People = Callable[[Iterable[str]], Mapping[str, Text]]  # the names of these ids; who is unknown is left out
+Who = Callable[[str], object]
 
 
 class NewDraft(BaseModel):
@@ -67,18 +70,23 @@ class Act(BaseModel):
     revision: int | None = None
 
 
-def router(library: Library) -> APIRouter:
-    """The routes below ``/api/library``."""
+def router(library: Library, people: People | None = None) -> APIRouter:
+    """The routes below ``/api/library``. ``people`` names those who wrote and published; without it their ids stand."""
     routes = APIRouter(prefix="/api/library", tags=["library"])
-    _draft_routes(routes, library)
-    _plan_routes(routes, library)
-    _table_routes(routes, library)
+
+    def who(ids: Iterable[str]) -> Who:
+        names = {} if people is None else people(sorted(set(ids)))
+        return lambda id: {"id": id, "name": names[id]} if id in names else id
+
+    _draft_routes(routes, library, who)
+    _plan_routes(routes, library, who)
+    _table_routes(routes, library, who)
     return routes
 
 
-def _draft_routes(routes: APIRouter, library: Library) -> None:
+def _draft_routes(routes: APIRouter, library: Library, who: Callable[[Iterable[str]], Who]) -> None:
     def shown(actor: Actor, draft: Draft) -> dict[str, object]:
-        return {**_draft(library, actor, draft), "source": library.source_of(actor, draft.id)}
+        return {**_draft(library, actor, draft, who(draft.authors)), "source": library.source_of(actor, draft.id)}
 
     @routes.get("/drafts", summary="Drafts, last changed first")
     def drafts(
@@ -89,7 +97,8 @@ def _draft_routes(routes: APIRouter, library: Library) -> None:
         actor = _actor(request)
         found, total = library.drafts(actor, state, _cursor(after), limit)
         following = _next(found[-1]) if len(found) == limit else None
-        return {"items": [_draft(library, actor, one) for one in found], "total": total, "next": following}
+        named = who(author for one in found for author in one.authors)
+        return {"items": [_draft(library, actor, one, named) for one in found], "total": total, "next": following}
 
     @routes.post("/drafts", summary="Keep a new draft", status_code=201)
     def new(request: Request, given: NewDraft) -> dict[str, object]:
@@ -124,12 +133,13 @@ def _draft_routes(routes: APIRouter, library: Library) -> None:
         return _checked(library, given.kind, library.check(_actor(request), given.kind, given.source))
 
 
-def _plan_routes(routes: APIRouter, library: Library) -> None:
+def _plan_routes(routes: APIRouter, library: Library, who: Callable[[Iterable[str]], Who]) -> None:
     @routes.get("/plans", summary="Published plans by name, with their versions")
     def plans(request: Request) -> dict[str, object]:
         families = library.families(_actor(request))
+        named = who(row[4] for _, versions in families for _, row, _ in versions)
         items = [
-            {"name": name, "title": versions[0][0].title, "versions": [_version(*one) for one in versions]}
+            {"name": name, "title": versions[0][0].title, "versions": [_version(*one, named) for one in versions]}
             for name, versions in families
         ]
         return {"items": items, "total": len(items), "next": None}
@@ -138,7 +148,9 @@ def _plan_routes(routes: APIRouter, library: Library) -> None:
     def plan(request: Request, digest: str) -> dict[str, object]:
         actor = _actor(request)
         found = library.plan(actor, digest)
-        versions = [_version(*one) for one in library.family(actor, found.name)]
+        family = library.family(actor, found.name)
+        named = who(row[4] for _, row, _ in family)
+        versions = [_version(*one, named) for one in family]
         own = next(one for one in versions if one["digest"] == digest)
         runs = [_run(row) for row in library.runs(actor, digest)]
         return {**own, "plan": _body(found), "versions": versions, "runs": runs}
@@ -163,16 +175,18 @@ def _plan_routes(routes: APIRouter, library: Library) -> None:
         return library.diff(_actor(request), before, after)
 
 
-def _table_routes(routes: APIRouter, library: Library) -> None:
+def _table_routes(routes: APIRouter, library: Library, who: Callable[[Iterable[str]], Who]) -> None:
     @routes.get("/decisions", summary="Published decision tables, by name, newest first")
     def decisions(request: Request) -> dict[str, object]:
-        items = [_table(*one) for one in library.tables(_actor(request))]
+        tables = library.tables(_actor(request))
+        named = who(version.published_by for version, _ in tables)
+        items = [_table(*one, named) for one in tables]
         return {"items": items, "total": len(items), "next": None}
 
     @routes.get("/decisions/{digest}", summary="One version of a decision table with its rules")
     def decision(request: Request, digest: str) -> dict[str, object]:
         version, current = library.table(_actor(request), digest)
-        return {**_table(version, current), "decision": decision_json(version.decision)}
+        return {**_table(version, current, who([version.published_by])), "decision": decision_json(version.decision)}
 
 
 # ── shapes ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +197,7 @@ def _actor(request: Request) -> Actor:
     return actor
 
 
-def _draft(library: Library, actor: Actor, draft: Draft) -> dict[str, object]:
+def _draft(library: Library, actor: Actor, draft: Draft, who: Who) -> dict[str, object]:
     return {
         "id": draft.id,
         "kind": draft.kind,
@@ -191,7 +205,7 @@ def _draft(library: Library, actor: Actor, draft: Draft) -> dict[str, object]:
         "revision": draft.revision,
         "name": draft.name,
         "title": draft.title,
-        "authors": list(draft.authors),
+        "authors": [who(author) for author in draft.authors],
         "created_at": draft.created_at,
         "updated_at": draft.updated_at,
         "updated_by": draft.updated_by,
@@ -221,7 +235,7 @@ def _body(plan: Plan) -> Mapping[str, object]:
     return cast("Mapping[str, object]", json.loads(plan.canonical))
 
 
-def _version(plan: Plan, row: PlanRow, current: bool) -> dict[str, object]:
+def _version(plan: Plan, row: PlanRow, current: bool, who: Who) -> dict[str, object]:
     return {
         "digest": plan.digest,
         "name": plan.name,
@@ -232,7 +246,7 @@ def _version(plan: Plan, row: PlanRow, current: bool) -> dict[str, object]:
         "valid_from": plan.valid_from,
         "valid_until": plan.valid_until,
         "published_at": row[3],
-        "published_by": row[4],
+        "published_by": who(row[4]),
         "steps": len(plan.steps),
         "drawn": plan.drawn,
         "in_force": current,
@@ -244,7 +258,7 @@ def _run(row: RunRow) -> dict[str, object]:
     return dict(zip(names, row, strict=True))
 
 
-def _table(version: Version, current: bool) -> dict[str, object]:
+def _table(version: Version, current: bool, who: Who) -> dict[str, object]:
     table = version.decision
     return {
         "digest": table.digest,
@@ -254,7 +268,7 @@ def _table(version: Version, current: bool) -> dict[str, object]:
         "valid_from": table.valid_from,
         "valid_until": table.valid_until,
         "published_at": version.published_at,
-        "published_by": version.published_by,
+        "published_by": who(version.published_by),
         "in_force": current,
         "outputs": [output.name for output in table.outputs],
     }
