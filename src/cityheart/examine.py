@@ -368,7 +368,7 @@ def show_scores(
         )
     screen.print(table)
     if html is not None:
-        told = account_report.report(city.account, SYSTEM, since, until)
+        told = account_report.report(city.account, SYSTEM, since, until, formula)
         html.parent.mkdir(parents=True, exist_ok=True)
         chosen: Literal["zh-CN", "en"] = "en" if language == "en" else "zh-CN"
         html.write_text(page(told, city.settings.title, city.account.zone, chosen), "utf-8")

@@ -248,6 +248,7 @@ def test_routes(client: Any, clerk: Callable[[str], Actor], nobody: Actor) -> No
     assert scores["rates"]["overdue"]["less_is_better"] and scores["dispatchers"]
     assert web.get("/api/scores", params=span | {"formula": "jinhua"}).json()["formula"]["out_of"] == 85
     assert web.get("/api/scores", params=span | {"formula": "none"}).status_code == 404
+    assert web.get("/api/scores/report", params=span | {"formula": "jinhua"}).json()["formula"]["id"] == "jinhua"
     for path in ("/api/scores/report", "/api/scores/supply", "/api/scores/flags", "/api/formulas", "/api/appeals"):
         assert web.get(path, params=span).status_code == 200, path
     page = web.get("/api/scores/industry/events", params=span | {"rate": "overdue", "counts": True, "limit": 1}).json()

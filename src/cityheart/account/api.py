@@ -82,10 +82,15 @@ def _scores(routes: APIRouter, account: Account) -> None:
         return shown(account, account.scores(since, until, formula, known=known))
 
     @routes.get("/scores/report", summary="What a mayor reads: changes, reasons, data supply, appeals, flags, caveats")
-    def report(request: Request, since: Since = None, until: Until = None) -> dict[str, object]:
+    def report(
+        request: Request,
+        since: Since = None,
+        until: Until = None,
+        formula: Annotated[str | None, Query(max_length=90)] = None,
+    ) -> dict[str, object]:
         require(request.state.actor, "score.read")
         since, until = _period(account, since, until)
-        return report_of(account, request.state.actor, since, until)
+        return report_of(account, request.state.actor, since, until, formula)
 
     @routes.get("/scores/supply", summary="How departments supplied data over a period")
     def supply(request: Request, since: Since = None, until: Until = None) -> dict[str, object]:

@@ -26,13 +26,18 @@ _REASONS = 5  # tasks shown behind a movement
 _MOVED = 0.0005  # a change smaller than this is none
 
 
-def report(account: Account, actor: Actor, since: datetime, until: datetime) -> dict[str, object]:
+def report(
+    account: Account, actor: Actor, since: datetime, until: datetime, formula: str | None = None
+) -> dict[str, object]:
     """The report of ``[since, until)``, compared with the period of equal length before it.
+
+    Scored by the formulas in force, or both periods by the one that ``formula`` names.
 
     Tasks behind figures are named only where the reader may see them.
     """
-    now, before = account.scores(since, until), account.scores(since - (until - since), since)
-    formula, supplied = account.supply(since, until)
+    now = account.scores(since, until, formula)
+    before = account.scores(since - (until - since), since, formula)
+    rule, supplied = account.supply(since, until)
     flags, appeals = account.flags(since, until), _appeals(account, actor, since, until)
     best, worst = _movements(account, actor, now, before)
     return {
@@ -46,7 +51,7 @@ def report(account: Account, actor: Actor, since: datetime, until: datetime) -> 
         "departments": [shapes.department(account, each) for each in now.departments],
         "dispatchers": shapes.dispatchers(now),
         "supply": {
-            "formula": shapes.formula(formula),
+            "formula": shapes.formula(rule),
             "departments": [shapes.supplied(account, each) for each in supplied],
         },
         "appeals": appeals,
