@@ -1,7 +1,8 @@
 /** One thin way to speak with the city: JSON in, JSON out, and every refusal is a `Problem` that says what to do. */
 
-interface ProblemBody {
+export interface ProblemBody {
   title?: string;
+  status?: number;
   detail?: unknown;
   code?: string;
   remedy?: string | null;
@@ -13,6 +14,8 @@ export class Problem extends Error {
     readonly code: string,
     readonly detail: string,
     readonly remedy: string | null = null,
+    /** What else the refusal says: who was first and when, which fields are wrong. */
+    readonly more: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail);
     this.name = "Problem";
@@ -21,7 +24,13 @@ export class Problem extends Error {
 
 const PATIENCE_MS = 30_000;
 
-export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** Asks the city; gives up after `patience` milliseconds. */
+export async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  patience: number = PATIENCE_MS,
+): Promise<T> {
   const multipart = body instanceof FormData;
   let response: Response;
   try {
@@ -33,7 +42,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
         ...(body !== undefined && !multipart ? { "Content-Type": "application/json" } : {}),
       },
       body: body === undefined ? undefined : multipart ? body : JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patience),
     });
   } catch (cause) {
     const slow = cause instanceof DOMException && cause.name === "TimeoutError";
@@ -56,8 +65,13 @@ function problem(status: number, text: string): Problem {
   } catch {
     return new Problem(status, `http-${status}`, text.slice(0, 200) || `HTTP ${status}`);
   }
+  return told(status, body);
+}
+
+/** A refusal as the city told it, whichever answer it came in. */
+export function told(status: number, body: ProblemBody): Problem {
   const detail = typeof body.detail === "string" ? body.detail : (body.title ?? JSON.stringify(body.detail ?? body));
-  return new Problem(status, body.code ?? `http-${status}`, detail, body.remedy ?? null);
+  return new Problem(status, body.code ?? `http-${status}`, detail, body.remedy ?? null, { ...body });
 }
 
 export const get = <T>(path: string, params?: Query) => request<T>("GET", path + query(params));

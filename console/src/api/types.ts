@@ -114,8 +114,10 @@ export interface AlertDetail extends Alert {
 }
 
 export interface EvidenceAsked {
-  kind: "photo" | "note" | "form";
+  kind: "photo" | "note" | "form" | "place";
   min: number;
+  /** What a form holds, as JSON Schema (docs/reference: the part that forms know). */
+  schema?: Record<string, unknown>;
 }
 
 export interface PlanStep {
@@ -163,12 +165,21 @@ export type TaskVerb =
   | "decide_extension"
   | "suspend"
   | "resume"
-  | "cancel";
+  | "cancel"
+  | "evaluate";
 
 export interface StoredFile {
   sha256: string;
   name: string;
   bytes: number;
+  media?: string;
+}
+
+/** WGS84 degrees; accuracy in metres. */
+export interface GroundPlace {
+  lon: number;
+  lat: number;
+  accuracy: number;
 }
 
 export interface Receipt {
@@ -177,7 +188,11 @@ export interface Receipt {
   by: Person;
   note: string | null;
   files: StoredFile[];
-  form: Record<string, Cell> | null;
+  form: Record<string, unknown> | null;
+  place?: GroundPlace | null;
+  /** When the work was done, where a phone brought the receipt later. */
+  done_at?: Iso | null;
+  clock_off_seconds?: number | null;
 }
 
 export interface CustodySpan {
@@ -221,6 +236,16 @@ export interface Task {
   receipts: Receipt[];
   custody: CustodySpan[];
   actions: TaskVerb[];
+  submitter?: Person | null;
+  done_at?: Iso | null;
+  /** The receipt came late, and says that the work was done in time: the verifier may let that count. */
+  can_count_offline?: boolean;
+  satisfied?: "yes" | "no" | "no_answer" | null;
+  can_evaluate?: boolean;
+  /** Ids of the clauses that mandate the step. */
+  clauses?: string[];
+  /** What its two times count: all time, or working time of the city's calendar. */
+  clock?: "elapsed" | "working";
 }
 
 export interface Incident {
