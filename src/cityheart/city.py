@@ -225,7 +225,7 @@ class City:
         self.serve.register_departments(below)
         self.serve.register_deputies(self.duty.standing_in)
         self.duty.register_departments(titles, below)
-        self.command.register_units(titles)
+        self.command.register_units(titles, below)
         self.intake.register_units(titles)
         for app in self.apps:
             self.watch.register(app.detectors, app.alert_kinds)

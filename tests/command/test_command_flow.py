@@ -210,6 +210,39 @@ def test_a_suspended_task_rests(desk: Desk, clock: VirtualClock) -> None:
     assert desk.task(incident, "a").accept_due == START + minutes(1030)
 
 
+def test_a_department_hands_a_task_on_to_one_below_it(desk: Desk, clock: VirtualClock, database: Database) -> None:
+    desk.command.register_units({}, {"transport": frozenset({"health"})})
+    incident, _ = desk.start(plan(step("a", "transport", verify_by="ecology")))
+    county, township, other = (
+        Actor(f"user:{unit}", text(unit, unit), unit, frozenset({"clerk"}))
+        for unit in ("transport", "health", "industry")
+    )
+    clock.advance_to(clock.now() + minutes(200))
+    due = desk.task(incident, "a").due
+    assert due is not None
+    with pytest.raises(Invalid, match="does not stand below"):
+        desk.act(incident, "a", "delegate", county, to="industry")
+    with pytest.raises(Forbidden):
+        desk.act(incident, "a", "delegate", other, to="health")
+    first = desk.task(incident, "a")
+    desk.act(incident, "a", "delegate", county, to="health", reason="属地处置")
+    handed = desk.task(incident, "a")
+    assert (handed.unit, handed.round, handed.due, handed.passed, handed.verify_by) == ("health", 2, due, 0, "ecology")
+    assert handed.accept_due == clock.now() + minutes(30)
+    assert desk.command.task(SYSTEM, first.id).outcome == "delegated"
+    assert "delegate" not in desk.command.actions(township, handed, desk.command.plan_of(handed.run))
+    desk.act(incident, "a", "accept", township)
+    clock.advance_to(due + minutes(1))
+    desk.command.tick(clock.now())
+    late = desk.task(incident, "a")
+    assert late.late, "handing on gives no time"
+    desk.act(incident, "a", "return", township, reason="不属本镇")
+    desk.act(incident, "a", "decide_return", approve=True, to="transport")
+    desk.act(incident, "a", "delegate", county, to="health")
+    assert desk.task(incident, "a").passed == 1
+    assert Account(database).verify() == []
+
+
 def test_reassigned_too_often_goes_to_the_coordinator(desk: Desk) -> None:
     incident, _ = desk.start(plan(step("a", "industry")))
     for unit in ("ecology", "health", "transport"):

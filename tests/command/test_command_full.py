@@ -30,6 +30,7 @@ BEARINGS = Bearings(
     lambda start, end: CALENDAR.between(start, end, ZONE),
     UNITS,
     UNITS,
+    {"transport": {"ecology", "industry"}, "industry": {"health"}},
 )
 CONTEXT: dict[str, Value] = {"districts": DISTRICTS, "who": "transport", "level": 2, "kind": "trial"}
 BY = {"id": "user:x", "name": {"zh-CN": "某", "en": "X"}}

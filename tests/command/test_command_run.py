@@ -417,7 +417,7 @@ def test_offline_time_counts_only_when_it_was_in_time_and_somebody_says_so(desk:
     desk.act(incident, "a", "verify")
     assert desk.task(incident, "a").late
     incident, task = late_receipt(desk, clock, minutes(-500))
-    assert task.done_at == task.accepted_at, "never before it was accepted"
+    assert task.done_at == task.dispatched_at, "never before it was ordered"
     incident, task = late_receipt(desk, clock, minutes(5000))
     assert task.done_at == task.submitted_at, "never after it came"
     incident, _ = desk.start(plan(step("a")), title=text("直接", "plain"))

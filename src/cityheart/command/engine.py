@@ -8,6 +8,7 @@ at the very moment it names, whoever comes first.
 Decisions a reader may look for:
 
 * A verified task is closed in the same act; there is no separate closing.
+* A department may hand a task on to one below it (``delegate``): another round there, due when it was due before.
 * Rejected work, an upheld return and a reassignment end the round and open the next, dispatched at once with new times.
 * While a return is decided and while a task is suspended its clock stands still: all its times move by that long.
 * A cancelled step counts as finished for those that wait for it, and so does one whose condition does not hold.
@@ -54,7 +55,8 @@ def no_tables(digest: str, inputs: Mapping[str, Value | None]) -> Decided:
 class Bearings:
     """What the engine asks of its surroundings. Equal questions get equal answers, so that a transition stays pure.
 
-    ``later`` and ``spent`` count working time; ``units`` are the departments there are, ``None`` for any.
+    ``later`` and ``spent`` count working time; ``units`` are the departments there are, ``None`` for any; ``below`` those
+    that stand below each.
     """
 
     decide: Callable[[str, Mapping[str, Value | None]], Decided] = no_tables
@@ -62,6 +64,7 @@ class Bearings:
     spent: Callable[[datetime, datetime], timedelta] = lambda start, end: end - start
     units: Collection[str] | None = None
     titles: Mapping[str, Text] = field(default_factory=dict)
+    below: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def available(task: Task, step: Step) -> list[str]:
     if task.rework >= step.loop_guard or task.round >= limits.TASK_ROUNDS:
         closed_to.add("reject")
     if task.round >= limits.TASK_ROUNDS:
-        closed_to.add("reassign")
+        closed_to |= {"reassign", "delegate"}
     return [verb for verb in allowed if verb not in closed_to]
 
 
@@ -368,10 +371,13 @@ class Transition:
     def _span(self, step: Step, at: datetime, span: timedelta) -> datetime:
         return self.bearings.later(at, span) if step.clock == "working" else at + span
 
-    def _dispatch(self, task: Task, at: datetime) -> None:
+    def _dispatch(self, task: Task, at: datetime, within: datetime | None = None) -> None:
+        """Hand the task to its department; it is due ``within`` that moment when it was handed on."""
         step = self.plan.step(task.step)
         accept_due, due = self._span(step, at, step.accept_within), self._span(step, at, step.due)
-        for patch in self.run.patches:
+        if within is not None:
+            due, accept_due = within, min(accept_due, within) if at < within else accept_due
+        for patch in self.run.patches if within is None else ():
             if patch.op == "extend" and patch.step in (step.id, step.origin_id) and patch.due is not None:
                 due = max(due, patch.due)
         moments = {"accept": accept_due, "due": due}
@@ -448,15 +454,17 @@ class Transition:
             )
         )
 
-    def _again(self, task: Task, unit: str, at: datetime, *, rework: int, passed: int) -> None:
+    def _again(
+        self, task: Task, unit: str, at: datetime, *, rework: int, passed: int, within: datetime | None = None
+    ) -> None:
         """The next round of a step, dispatched at once."""
         number = task.round + 1
         following = Task(
             id=derive("task", task.run, task.step, str(number)), run=task.run, incident=task.incident, step=task.step,
             round=number, unit=unit, verify_by=task.verify_by, state="scheduled", opened_at=at, planned_at=at,
-            rework=rework, passed=passed,
+            rework=rework, passed=passed, late=task.late and within is not None,
         )  # fmt: skip
-        self._dispatch(self.put(following), at)
+        self._dispatch(self.put(following), at, within)
         for count, least, reason in (
             (rework, limits.REWORK_ESCALATES, "rework"),
             (passed, limits.UNITS_ESCALATE, "passed-on"),
@@ -482,6 +490,9 @@ class Transition:
                 if step.during is not None:
                     self._watch(task, step, at)
                 elif task.waits and all(self.latest[id].over for id in step.after if id in self.latest):
+                    if step.origin == "predecessors" and self.dynamic(step) and not self.holds(step):
+                        self._drop(task, "not_needed", at)  # its delay belongs to it: nobody waits for that either
+                        continue
                     planned = at + step.delay
                     if step.origin == "start":
                         planned = max(task.planned_at or at, at)
@@ -744,7 +755,8 @@ def _submit(run: Transition, task: Task, act: Act, at: datetime) -> None:
     run.learn(_learnt(step, act.form or {}))
     done_at = None
     if act.done_at is not None:
-        done_at = min(max(act.done_at, task.accepted_at or at), at)
+        # not before it was ordered: accepting may have waited for a connection as well
+        done_at = min(max(act.done_at, task.dispatched_at or at), at)
     done = run.put(
         replace(task, state="submitted", submitted_at=at, extension_until=None, submitter=act.by, done_at=done_at)
     )
@@ -846,6 +858,20 @@ def _reassign(run: Transition, task: Task, act: Act, at: datetime) -> None:
     run._again(task, unit, at, rework=task.rework, passed=task.passed + 1)
 
 
+def _delegate(run: Transition, task: Task, act: Act, at: datetime) -> None:
+    unit = _other_unit(task, act)
+    below = run.bearings.below.get(task.unit, ())
+    if unit not in below:
+        raise Invalid(
+            f"{unit} does not stand below {task.unit}",
+            remedy=f"below it stand: {', '.join(sorted(below)) or 'none'}; return the task when it is somebody else's",
+        )
+    run._end(task, "cancelled", "delegated", at)
+    run.about(task, "task.reassigned", at, to=unit, reason=act.reason, delegated=True)
+    # whoever gave it to this department still expects it by the same time
+    run._again(task, unit, at, rework=task.rework, passed=task.passed, within=task.due)
+
+
 def _request_extension(run: Transition, task: Task, act: Act, at: datetime) -> None:
     until, reason = _until(task, act.until, at), _reason(act)
     run.about(
@@ -922,6 +948,7 @@ VERBS: Mapping[str, tuple[frozenset[str], Callable[[Transition, Task, Act, datet
     "return": (frozenset({"dispatched", "accepted"}), _return),
     "decide_return": (frozenset({"returned"}), _decide_return),
     "reassign": (frozenset({"dispatched", "accepted", "suspended"}), _reassign),
+    "delegate": (frozenset({"dispatched", "accepted"}), _delegate),
     "request_extension": (frozenset({"accepted"}), _request_extension),
     "decide_extension": (frozenset({"accepted"}), _decide_extension),
     "suspend": (frozenset({"dispatched", "accepted"}), _suspend),

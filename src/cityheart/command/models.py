@@ -246,11 +246,12 @@ class RungDue:
 class Task:
     """One round of one step of a run. All times aware UTC.
 
-    ``verify_by`` is the department that verifies the work, ``None`` for the coordinator. ``planned_at`` is ``None`` while
-    it depends on predecessors that are not finished (``waits``). ``outcome`` says how a finished round ended: done, rework,
-    returned, reassigned, superseded, lifted, cancelled, not_needed, skipped, interrupted. ``does`` other than ``task`` is
-    the place of an automatic step. ``unit`` is empty until a decision names it. ``done_at`` is when the field officer says
-    that the work was done, by a phone's clock that was set right. ``satisfied``: yes, no, no_answer.
+    ``verify_by`` is the department that verifies the work, ``None`` for the coordinator. ``planned_at`` is ``None``
+    while it depends on predecessors that are not finished (``waits``). ``outcome`` says how a finished round ended:
+    done, rework, returned, reassigned, delegated, superseded, lifted, cancelled, not_needed, skipped, interrupted.
+    ``does`` other than ``task`` is the place of an automatic step. ``unit`` is empty until a decision names it.
+    ``done_at`` is when the field officer says that the work was done, by a phone's clock that was set right.
+    ``satisfied``: yes, no, no_answer.
     """
 
     id: str

@@ -85,15 +85,17 @@ class Command:
         self._resolve: Callable[[str, Mapping[str, Value | None]], Decided] = engine.no_tables
         self._effective: dict[str, tuple[int, Plan]] = {}
         self._units: dict[str, Text] = {}
+        self._below: dict[str, frozenset[str]] = {}
         self._plans: dict[str, Plan] = {}
         self._alerts_read = 0
         self.firing = Firing(database, self._catch_up)
         self.files = FileStore(files)
         self.subscription = Subscription("command", frozenset({"alert.ended"}), self._alert_ended)
 
-    def register_units(self, units: Mapping[str, Text]) -> None:
-        """Make departments known, by code with their titles."""
+    def register_units(self, units: Mapping[str, Text], below: Mapping[str, frozenset[str]] | None = None) -> None:
+        """Make departments known, by code with their titles, and which stand below which."""
         self._units.update(units)
+        self._below.update(below or {})
 
     def unit_title(self, code: str) -> Text:
         """The title of a department, or the code where it has none."""
@@ -110,7 +112,7 @@ class Command:
         self._table, self._resolve = table, resolve
 
     def _bearings(self) -> Bearings:
-        return Bearings(self._resolve, self._later, self._spent, self._units.keys(), self._units)
+        return Bearings(self._resolve, self._later, self._spent, self._units.keys(), self._units, self._below)
 
     def _later(self, at: datetime, span: timedelta) -> datetime:
         return self._working().add(at, span, self._zone)
@@ -414,7 +416,8 @@ class Command:
         Verbs: accept, submit (``note``, ``form``, ``place``, files attached before; ``done_at`` when the work was done
         by the sender's clock, which says ``sent_at`` now), verify (``count_offline``: the work was done in time though
         its receipt came late), reject and return (``reason``, a return with the ``clause`` it stands on), decide_return
-        (``approve``, ``to``), reassign (``to``, ``reason``), request_extension (``until``, ``reason``), decide_extension
+        (``approve``, ``to``), reassign (``to``, ``reason``), delegate (``to`` a department below the task's own, with the
+        same due time), request_extension (``until``, ``reason``), decide_extension
         (``approve``, ``until``), suspend, resume, cancel; of a closed task evaluate (``satisfied``: what the person says
         it was done for, ``None`` for no answer). Raises :class:`Conflict` when the task's state does not allow it,
         :class:`Forbidden` when the actor may not, :class:`Invalid` with ``fields`` when the form is not right.
@@ -611,6 +614,7 @@ class Command:
             verb
             for verb in engine.available(task, plan.step(task.step))
             if verb != "evaluate" and can(actor, *_permission(verb, task, plan))
+            if verb != "delegate" or self._below.get(task.unit)
         ]
 
     def evaluable(self, actor: Actor, task: Task, plan: Plan) -> bool:
@@ -951,7 +955,7 @@ def _concerned(task: Task) -> set[str]:
 
 def _permission(verb: str, task: Task, plan: Plan) -> tuple[str, str]:
     """The permission a verb asks for, and the department over which; no department holds what is the coordinator's."""
-    if verb in ("accept", "submit", "return", "request_extension"):
+    if verb in ("accept", "submit", "return", "request_extension", "delegate"):
         return "task.act", task.unit
     if verb in ("verify", "reject"):
         return "task.verify", plan.step(task.step).verify_by or ""
