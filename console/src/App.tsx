@@ -7,6 +7,8 @@ import { LiveProvider } from "./live/LiveProvider";
 import { home, Shell } from "./ui/Shell";
 import { Empty, Failure, Fence, Loading, Panel } from "./ui/states";
 
+const FieldApp = lazy(() => import("./field/FieldApp"));
+const InboxPage = lazy(() => import("./inbox/InboxPage"));
 const Login = lazy(() => import("./pages/Login"));
 const Command = lazy(() => import("./pages/Command"));
 const AlertPage = lazy(() => import("./pages/AlertPage"));
@@ -24,6 +26,20 @@ const PlanDraft = lazy(() => import("./pages/PlanDraft"));
 const PlanDecisions = lazy(() => import("./pages/PlanDecisions"));
 
 export function App() {
+  const [location] = useLocation();
+  // The phone's page finds out by itself who it belongs to: there may be no signal.
+  if (location === "/field" || location.startsWith("/field/"))
+    return (
+      <Fence resetKey={location}>
+        <Suspense fallback={<Loading />}>
+          <FieldApp />
+        </Suspense>
+      </Fence>
+    );
+  return <Desk />;
+}
+
+function Desk() {
   const session = useSession();
   if (session.data === undefined)
     return (
@@ -78,6 +94,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/plans/decisions/:digest" component={PlanDecisions} />
               <Route path="/plans/:digest" component={PlanPage} />
               <Route path="/duty" component={DutyPage} />
+              <Route path="/inbox" component={InboxPage} />
               <Route path="/">
                 <Redirect to={home(session)} replace />
               </Route>

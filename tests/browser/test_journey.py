@@ -45,8 +45,8 @@ def test_from_the_alert_to_the_closed_task(served: Served, open_page: OpenPage) 
             clerk.get_by_test_id("task-accept-confirm").click()
         clerk.get_by_test_id("task-submit").first.click()
         clerk.get_by_test_id("task-note").fill("已按名单停产，现场核实。")
-        if clerk.get_by_test_id("task-form-summary").is_visible():
-            clerk.get_by_test_id("task-form-summary").fill("停产 12 家")
+        if clerk.get_by_test_id("form-summary").is_visible():
+            clerk.get_by_test_id("form-summary").fill("停产 12 家")
         if any(evidence.kind == "photo" for evidence in step.evidence):
             picture = {"name": "site.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n" + b"0" * 64}
             clerk.get_by_test_id("task-files").set_input_files([picture])

@@ -56,6 +56,7 @@ const TOUCHED: Record<string, readonly string[]> = {
   detector: ["panel"],
   plan: ["suggestion"],
   city: ["city"],
+  inbox: ["inbox"],
 };
 
 export type LinkState = "connecting" | "open" | "lost";

@@ -1,6 +1,7 @@
 /** Every question the pages ask, with its cache key. The first word of a key is what live events invalidate. */
 
 import { keepPreviousData, MutationCache, QueryCache, QueryClient, useQuery } from "@tanstack/react-query";
+import { askWho, noticed } from "../field/person";
 import { get, Problem } from "./client";
 import type {
   Alert,
@@ -22,7 +23,6 @@ import type {
   Session,
   Source,
   SourceDetail,
-  SuggestedPlan,
   Task,
 } from "./types";
 
@@ -54,6 +54,7 @@ async function list<T>(path: string, params: Parameters<typeof get>[1] = {}): Pr
 
 /** Somebody logged in: what was asked for another person is forgotten. */
 export function enter(session: Session) {
+  noticed(session);
   client.setQueryData(["session"], session);
   client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
 }
@@ -62,14 +63,7 @@ export function enter(session: Session) {
 export const useSession = () =>
   useQuery({
     queryKey: ["session"],
-    queryFn: async () => {
-      try {
-        return await get<Session>("/api/session");
-      } catch (error) {
-        if (error instanceof Problem && error.status === 401) return null;
-        throw error;
-      }
-    },
+    queryFn: () => askWho(),
     staleTime: 60_000,
   });
 
@@ -85,14 +79,6 @@ export const useAlert = (id: string | null) =>
   useQuery({
     queryKey: ["alert", id],
     queryFn: () => get<AlertDetail>(`/api/alerts/${id}`),
-    enabled: id !== null,
-    placeholderData: undefined,
-  });
-
-export const useSuggestion = (id: string | null) =>
-  useQuery({
-    queryKey: ["suggestion", id],
-    queryFn: () => get<{ plans: SuggestedPlan[] }>(`/api/alerts/${id}/suggestion`),
     enabled: id !== null,
     placeholderData: undefined,
   });

@@ -31,9 +31,9 @@ const AFTER: Record<FieldVerb, (task: Task, act: Waiting) => Partial<Task>> = {
 
 /** The task as it will be when what waits has been taken. */
 export function projected(task: Task, acts: Iterable<Waiting>): Task {
-  return toSend(acts)
-    .filter((act) => act.task === task.id)
-    .reduce((now, act) => ({ ...now, ...AFTER[act.verb](now, act) }), task);
+  let now = task;
+  for (const act of toSend(acts)) if (act.task === task.id) now = { ...now, ...AFTER[act.verb](now, act) };
+  return now;
 }
 
 export const fieldVerbs = (task: Task): FieldVerb[] =>
@@ -55,7 +55,8 @@ export interface Played {
 }
 
 /** Whether the city said no for good; what is busy or broken over there is tried again. */
-export const final = (status: number): boolean => status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
+export const final = (status: number): boolean =>
+  status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
 
 export function refusalOf(problem: Played["problem"]): Refusal {
   const { status, code, detail, remedy, more } = told(problem?.status ?? 0, problem ?? {});

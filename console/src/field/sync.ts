@@ -91,7 +91,8 @@ export class Sync {
     const { acts, meta } = this.shown.kept;
     // The same press twice is one act: a task has one act of a kind waiting at most.
     const key = `${task.id} ${verb}`;
-    if (this.pressing.has(key) || toSend(acts.values()).some((one) => one.task === task.id && one.verb === verb)) return;
+    if (this.pressing.has(key) || toSend(acts.values()).some((one) => one.task === task.id && one.verb === verb))
+      return;
     const act: Waiting = {
       id: commandId(),
       order: 1 + Math.max(0, ...[...acts.values()].map(({ order }) => order)),
@@ -136,16 +137,19 @@ export class Sync {
       return this.running;
     }
     const locks = typeof navigator === "undefined" ? undefined : navigator.locks;
-    const once = () =>
-      locks ? locks.request(`cityheart-field:${this.actor.id}`, () => this.exchange()) : this.exchange();
-    this.running = once().finally(() => {
+    const once = async (): Promise<void> => {
+      if (locks) await locks.request(`cityheart-field:${this.actor.id}`, () => this.exchange());
+      else await this.exchange();
+    };
+    const running = once().finally(() => {
       this.running = null;
       if (this.again && !this.closed) {
         this.again = false;
         void this.run();
       }
     });
-    return this.running;
+    this.running = running;
+    return running;
   };
 
   private async exchange(): Promise<void> {
@@ -171,7 +175,10 @@ export class Sync {
         return this.show({ link: "idle", trouble: error });
       // Out of reach, or broken over there: for the person it is the same.
       if (this.shown.kept.meta.offlineSince === null) await this.write({ meta: { offlineSince: this.now() } });
-      this.show({ link: "offline", trouble: error instanceof Problem ? null : new Problem(0, "broken", String(error)) });
+      this.show({
+        link: "offline",
+        trouble: error instanceof Problem ? null : new Problem(0, "broken", String(error)),
+      });
     }
   }
 
@@ -202,7 +209,13 @@ export class Sync {
         if (blob === null) throw new Problem(410, "photo-lost", "the phone no longer has the photo");
         await this.city.file(act.task, next.name, blob);
       } catch (error) {
-        if (!(error instanceof Problem) || error.status === 401 || error.status === 429 || error.status < 400 || error.status >= 500)
+        if (
+          !(error instanceof Problem) ||
+          error.status === 401 ||
+          error.status === 429 ||
+          error.status < 400 ||
+          error.status >= 500
+        )
           throw error;
         // Somebody was quicker: the act itself is told so in better words than its photo.
         if (error.status === 409 && (await this.beyond(act.task))) return act;

@@ -17,13 +17,20 @@ export interface FieldWords extends Words {
 
 export function useFieldWords(): FieldWords {
   const words = useWords();
-  return useMemo(
-    () => ({ ...words, f: (key, values) => fill(DICTIONARIES[words.language][key], values) }),
-    [words],
-  );
+  return useMemo(() => ({ ...words, f: (key, values) => fill(DICTIONARIES[words.language][key], values) }), [words]);
 }
 
-const STATES = ["scheduled", "dispatched", "accepted", "submitted", "verified", "closed", "returned", "suspended", "cancelled"];
+const STATES = [
+  "scheduled",
+  "dispatched",
+  "accepted",
+  "submitted",
+  "verified",
+  "closed",
+  "returned",
+  "suspended",
+  "cancelled",
+];
 const EVIDENCE = ["photo", "note", "form", "place"];
 
 /** Why it was refused, and what to do, in words; what has no words of its own is told as the city told it. */

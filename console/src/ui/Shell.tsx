@@ -4,9 +4,10 @@ import { UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@
 import { useMutation } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
-import { request } from "../api/client";
 import type { City, Session } from "../api/types";
+import { leave as signOut, waitingOf } from "../field/person";
 import { type Key, useWords } from "../i18n";
+import { InboxLink } from "../inbox/InboxLink";
 import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
 import {
@@ -76,6 +77,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
           </nav>
           <span className="spacer" />
           <CityClock city={city} />
+          <InboxLink current={location === "/inbox"} />
           <Switches />
           <User session={session} />
         </header>
@@ -144,12 +146,16 @@ export function Switches() {
 
 function User({ session }: { session: Session }) {
   const { t, say } = useWords();
+  const { actor } = session;
   const leave = useMutation({
-    mutationFn: () => request<void>("DELETE", "/api/session"),
+    mutationFn: () => signOut(actor.id),
     // A new page, so that nothing of this person stays in memory.
     onSettled: () => window.location.assign("/"),
   });
-  const { actor } = session;
+  const out = () => {
+    const waits = waitingOf(actor.id);
+    if (waits === 0 || window.confirm(t("user.waiting", { n: waits }))) leave.mutate();
+  };
   return (
     <>
       <button
@@ -168,7 +174,8 @@ function User({ session }: { session: Session }) {
         <span className="quiet">
           {actor.roles.map((role) => (isRole(role) ? t(`role.${role}`) : role)).join(" · ")}
         </span>
-        <button type="button" className="link" data-testid="logout" onClick={() => leave.mutate()}>
+        {may(session, "task.act") && <a href="/field">{t("nav.field")}</a>}
+        <button type="button" className="link" data-testid="logout" onClick={out}>
           {t("user.logout")}
         </button>
       </div>

@@ -1,50 +1,71 @@
 /** What this person may do with a task now: one-press acts, and forms for those that need words, files or a date. */
 
-import { Button, FileInput, NativeSelect, NumberInput, Textarea, TextInput } from "@mantine/core";
+import { Button, Checkbox, FileInput, NativeSelect, Textarea, TextInput } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Problem, request } from "../api/client";
 import { useDepartments } from "../api/queries";
-import type { StoredFile, Task, TaskVerb } from "../api/types";
+import type { GroundPlace, StoredFile, Task, TaskVerb } from "../api/types";
 import { useCommand } from "../api/useCommand";
-import { useWords } from "../i18n";
+import { filled, formAsked, type Mistake, type Values } from "../field/form";
+import { NoPhoto, smaller } from "../field/photo";
+import { atLeast, lacking, PlaceField } from "../field/Receiving";
+import { because, useFieldWords } from "../field/words";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, zoneOffset } from "../time/format";
 import { Failure } from "./states";
+import { TaskForm } from "./TaskForm";
 import { Moment, useZone } from "./Time";
 import { useTell } from "./Toast";
 
-const AT_ONCE: ReadonlySet<TaskVerb> = new Set(["accept", "verify", "resume"]);
+/** Whether the act needs nothing but a press. */
+const atOnce = (verb: TaskVerb, task: Task): boolean =>
+  verb === "accept" || verb === "resume" || (verb === "verify" && !task.can_count_offline);
 /** The act that moves the work forward; the others are quiet. */
 const FORWARD: readonly TaskVerb[] = ["accept", "submit", "verify", "decide_return", "decide_extension", "resume"];
 
 export function Acts({ task }: { task: Task }) {
-  const { t } = useWords();
+  const { t } = useFieldWords();
   const tell = useTell();
+  const client = useQueryClient();
   const [form, setForm] = useState<TaskVerb | null>(null);
+  const [tried, setTried] = useState<TaskVerb>("accept");
   const act = useCommand<Task>({
     done: () => {
       setForm(null);
       tell.done(t("act.done"));
     },
+    // Somebody was quicker: the page shows what is.
+    failed: (error) => {
+      if (error instanceof Problem && error.status === 409) void client.invalidateQueries({ queryKey: ["tasks"] });
+    },
   });
-  const send = (verb: TaskVerb, body: Record<string, unknown> = {}) =>
+  const send = (verb: TaskVerb, body: Record<string, unknown> = {}) => {
+    setTried(verb);
     act.mutate({ path: `/api/tasks/${encodeURIComponent(task.id)}/${verb}`, body });
-  if (task.actions.length === 0) return null;
+  };
+  const verbs: TaskVerb[] = task.can_evaluate ? [...task.actions, "evaluate"] : task.actions;
   const main = FORWARD.find((verb) => task.actions.includes(verb));
+  const close = () => {
+    act.reset();
+    setForm(null);
+  };
+  const shared = { task, busy: act.isPending, close };
+  if (verbs.length === 0 && act.error === null) return null;
   return (
     <div className="stack">
       {form === null && (
         <div className="line">
-          {task.actions.map((verb) => (
+          {verbs.map((verb) => (
             <Button
               key={verb}
               size="md"
               variant={verb === main ? "filled" : "default"}
               data-testid={`task-${verb.replace("_", "-")}`}
-              loading={act.isPending && AT_ONCE.has(verb)}
+              loading={act.isPending && tried === verb && atOnce(verb, task)}
               onClick={() => {
                 act.reset();
-                if (AT_ONCE.has(verb)) send(verb);
+                if (atOnce(verb, task)) send(verb);
                 else setForm(verb);
               }}
             >
@@ -53,19 +74,36 @@ export function Acts({ task }: { task: Task }) {
           ))}
         </div>
       )}
-      {form === "submit" && (
-        <Submit task={task} busy={act.isPending} send={(body) => send("submit", body)} close={() => setForm(null)} />
+      {form === "submit" ? (
+        <Submit {...shared} send={(body) => send("submit", body)} wrong={wrongFields(act.error)} />
+      ) : form === "verify" ? (
+        <Verify {...shared} send={(body) => send("verify", body)} />
+      ) : form === "evaluate" ? (
+        <Evaluate {...shared} send={(body) => send("evaluate", body)} />
+      ) : (
+        form !== null && <Reasoned {...shared} verb={form} send={(body) => send(form, body)} />
       )}
-      {form !== null && form !== "submit" && (
-        <Reasoned
-          verb={form}
-          task={task}
-          busy={act.isPending}
-          send={(body) => send(form, body)}
-          close={() => setForm(null)}
-        />
-      )}
-      {act.error !== null && <Failure error={act.error} />}
+      {act.error !== null && <Refusal error={act.error} verb={tried} />}
+    </div>
+  );
+}
+
+const wrongFields = (error: unknown): Mistake[] =>
+  error instanceof Problem && Array.isArray(error.more.fields) ? (error.more.fields as Mistake[]) : [];
+
+/** Why the city said no, in words; what has none of its own is shown as it came. */
+function Refusal({ error, verb }: { error: unknown; verb: TaskVerb }) {
+  const words = useFieldWords();
+  const zone = useZone();
+  const told =
+    error instanceof Problem && (error.status === 409 || error.status === 422)
+      ? because({ ...error, detail: error.detail, remedy: error.remedy }, verb, zone, words)
+      : null;
+  if (told === null) return <Failure error={error} />;
+  return (
+    <div className="stack refusal" role="alert" data-testid="task-refused">
+      <strong className="late">{told.why}</strong>
+      {told.remedy && <span>{told.remedy}</span>}
     </div>
   );
 }
@@ -77,90 +115,118 @@ interface FormProps {
   close: () => void;
 }
 
-function Buttons({ verb, busy, close }: { verb: TaskVerb; busy: boolean; close: () => void }) {
-  const { t } = useWords();
+function Buttons({
+  verb,
+  busy,
+  disabled,
+  close,
+}: {
+  verb: TaskVerb;
+  busy: boolean;
+  disabled?: boolean;
+  close: () => void;
+}) {
+  const { t } = useFieldWords();
   return (
     <div className="line" style={{ justifyContent: "flex-end" }}>
       <Button size="md" variant="default" onClick={close}>
         {t("cancel")}
       </Button>
-      <Button size="md" type="submit" loading={busy} data-testid={`task-${verb.replace("_", "-")}-confirm`}>
+      <Button
+        size="md"
+        type="submit"
+        loading={busy}
+        disabled={disabled}
+        data-testid={`task-${verb.replace("_", "-")}-confirm`}
+      >
         {t(`act.${verb}`)}
       </Button>
     </div>
   );
 }
 
-function Submit({ task, busy, send, close }: FormProps) {
-  const { t, number } = useWords();
+function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake[] }) {
+  const { t, f, number } = useFieldWords();
   const tell = useTell();
   const [note, setNote] = useState("");
-  const [summary, setSummary] = useState("");
-  const [count, setCount] = useState<number | string>("");
+  const [form, setForm] = useState<Values>({});
+  const [place, setPlace] = useState<GroundPlace | null>(null);
   const [files, setFiles] = useState<StoredFile[]>([]);
   const [sending, setSending] = useState(false);
-  const asked = (kind: "photo" | "note" | "form") => task.evidence.find((one) => one.kind === kind)?.min ?? 0;
-  const photos = asked("photo");
-  const missing = photos - files.length;
+  const [tried, setTried] = useState(false);
+  const schema = formAsked(task.evidence);
+  const photosAsked = atLeast(task.evidence, "photo");
+  const photos = files.filter(({ media }) => media === undefined || media.startsWith("image/")).length;
+  const lacks = lacking(task.evidence, { note, form, place, photos });
 
   const upload = async (chosen: File[]) => {
     setSending(true);
     try {
       for (const file of chosen) {
+        const photo = file.type.startsWith("image/");
+        const content = photo ? await smaller(file) : file;
+        const name = photo ? `${file.name.replace(/\.[^.]*$/, "") || "photo"}.jpg` : file.name;
         const body = new FormData();
-        body.append("file", file);
-        const stored = await request<StoredFile>("POST", `/api/tasks/${encodeURIComponent(task.id)}/files`, body);
-        setFiles((before) => (before.some(({ sha256 }) => sha256 === stored.sha256) ? before : [...before, stored]));
+        body.append("file", content, name);
+        const stored = await request<StoredFile>(
+          "POST",
+          `/api/tasks/${encodeURIComponent(task.id)}/files`,
+          body,
+          180_000,
+        );
+        const kept = { ...stored, media: content.type };
+        setFiles((before) => (before.some(({ sha256 }) => sha256 === kept.sha256) ? before : [...before, kept]));
       }
     } catch (error) {
-      tell.failed(error instanceof Problem ? error : new Problem(0, "network", String(error)));
+      tell.failed(
+        error instanceof NoPhoto
+          ? new Problem(422, "photo", f("submit.notPhoto"))
+          : error instanceof Problem
+            ? error
+            : new Problem(0, "network", String(error)),
+      );
     } finally {
       setSending(false);
     }
   };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const form = {
-      ...(summary.trim() ? { summary: summary.trim() } : {}),
-      ...(typeof count === "number" ? { count } : {}),
-    };
+    setTried(true);
+    if (lacks.count > 0) return;
+    const held = filled(form);
     send({
       note: note.trim(),
-      ...(Object.keys(form).length > 0 ? { form } : {}),
+      ...(Object.keys(held).length > 0 ? { form: held } : {}),
+      ...(place ? { place } : {}),
     });
   };
   return (
-    <form className="stack" onSubmit={submit}>
+    <form className="stack" onSubmit={submit} noValidate>
       <Textarea
         size="md"
         label={t("submit.note")}
         data-testid="task-note"
         autosize
         minRows={3}
-        required={asked("note") > 0}
+        withAsterisk={atLeast(task.evidence, "note") > 0}
+        error={tried && lacks.note ? f("submit.noteNeeded") : undefined}
         value={note}
         onChange={(event) => setNote(event.currentTarget.value)}
       />
-      {asked("form") > 0 && (
-        <>
-          <TextInput
-            size="md"
-            label={t("form.summary")}
-            required
-            data-testid="task-form-summary"
-            value={summary}
-            onChange={(event) => setSummary(event.currentTarget.value)}
-          />
-          <NumberInput size="md" label={t("form.count")} min={0} value={count} onChange={setCount} />
-        </>
+      {schema !== null && (
+        <TaskForm
+          schema={schema}
+          values={form}
+          change={setForm}
+          mistakes={tried ? (lacks.fields.length > 0 ? lacks.fields : wrong) : []}
+        />
       )}
       <FileInput
         size="md"
-        label={photos > 0 ? t("submit.photos", { n: photos }) : t("submit.files")}
+        label={photosAsked > 0 ? t("submit.photos", { n: photosAsked }) : f("submit.otherFiles")}
         placeholder={t("submit.choose")}
         data-testid="task-files"
         multiple
-        accept={photos > 0 ? "image/*" : undefined}
         value={[]}
         disabled={sending}
         onChange={(chosen) => void upload(chosen)}
@@ -173,32 +239,127 @@ function Submit({ task, busy, send, close }: FormProps) {
           </span>
         </span>
       ))}
-      {missing > 0 && <span className="quiet">{t("submit.missing", { n: missing })}</span>}
+      {lacks.photos && (
+        <span className={tried ? "late" : "quiet"}>{t("submit.missing", { n: photosAsked - photos })}</span>
+      )}
+      {(atLeast(task.evidence, "place") > 0 || place !== null) && (
+        <PlaceField place={place} change={setPlace} needed wrong={tried && lacks.place} />
+      )}
+      {tried && lacks.count > 0 && (
+        <span className="late" role="alert">
+          {f("submit.fix", { n: lacks.count })}
+        </span>
+      )}
       <Buttons verb="submit" busy={busy || sending} close={close} />
+    </form>
+  );
+}
+
+/** The receipt came late, but says that the work was done in time: the verifier decides which counts. */
+function Verify({ task, busy, send, close }: FormProps) {
+  const { f } = useFieldWords();
+  const zone = useZone();
+  const [counts, setCounts] = useState(false);
+  const [note, setNote] = useState("");
+  const at = (moment: string | null | undefined) => (moment ? cityTime(moment, zone, "short") : "—");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    send({ ...(counts ? { count_offline: true } : {}), ...(note.trim() ? { note: note.trim() } : {}) });
+  };
+  return (
+    <form className="stack" onSubmit={submit}>
+      <strong>{f("verify.title")}</strong>
+      <Checkbox
+        size="md"
+        label={f("verify.count")}
+        description={f("verify.countWhy", {
+          done: at(task.done_at),
+          due: at(task.due),
+          received: at(task.submitted_at),
+        })}
+        data-testid="task-count-offline"
+        checked={counts}
+        onChange={(event) => setCounts(event.currentTarget.checked)}
+      />
+      <Textarea
+        size="md"
+        label={f("verify.note")}
+        autosize
+        minRows={2}
+        value={note}
+        onChange={(event) => setNote(event.currentTarget.value)}
+      />
+      <Buttons verb="verify" busy={busy} close={close} />
+    </form>
+  );
+}
+
+const ANSWERS = { yes: true, no: false, no_answer: null } as const;
+
+/** What the person says for whom the work was done. */
+function Evaluate({ busy, send, close }: FormProps) {
+  const { f, t } = useFieldWords();
+  const [answer, setAnswer] = useState<keyof typeof ANSWERS | null>(null);
+  const [note, setNote] = useState("");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (answer !== null) send({ satisfied: ANSWERS[answer], ...(note.trim() ? { note: note.trim() } : {}) });
+  };
+  return (
+    <form className="stack" onSubmit={submit}>
+      <fieldset className="stack form-group">
+        <legend>{t("explain.evaluate")}</legend>
+        {(Object.keys(ANSWERS) as (keyof typeof ANSWERS)[]).map((one) => (
+          <label key={one} className="line choice">
+            <input
+              type="radio"
+              name="satisfied"
+              data-testid={`task-satisfied-${one}`}
+              checked={answer === one}
+              onChange={() => setAnswer(one)}
+            />
+            {f(`evaluate.${one}`)}
+          </label>
+        ))}
+      </fieldset>
+      <Textarea
+        size="md"
+        label={f("verify.note")}
+        autosize
+        minRows={2}
+        value={note}
+        onChange={(event) => setNote(event.currentTarget.value)}
+      />
+      <Buttons verb="evaluate" busy={busy} disabled={answer === null} close={close} />
     </form>
   );
 }
 
 /** Return, reject, reassign, extensions, decisions: each with its reason, some with a unit, a date or a yes or no. */
 function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVerb }) {
-  const { t, say } = useWords();
+  const { t, f, say } = useFieldWords();
   const now = useNow();
   const zone = useZone();
   const departments = useDepartments();
   const [reason, setReason] = useState("");
+  const [clause, setClause] = useState("");
   const [to, setTo] = useState<string | null>(null);
   const start = Math.max(now, task.due === null ? 0 : Date.parse(task.due)) + 6 * 3_600_000;
-  const [until, setUntil] = useState(() => cityTime(start, zone).replace(" ", "T"));
+  const asked = verb === "decide_extension" ? task.extension_until : null;
+  const [until, setUntil] = useState(() => cityTime(asked ?? start, zone).replace(" ", "T"));
   const decision = verb === "decide_return" || verb === "decide_extension";
   const withUnit = verb === "reassign" || verb === "decide_return";
+  const withDate = verb === "request_extension" || verb === "decide_extension";
   const undecidable = verb === "decide_return" && to === null;
 
   const body = (approve?: boolean): Record<string, unknown> => {
     const wall = Date.parse(`${until}:00Z`);
+    const dated = verb === "request_extension" || (verb === "decide_extension" && approve === true);
     return {
       reason: reason.trim(),
-      ...(withUnit && to ? { to } : {}),
-      ...(verb === "request_extension" ? { until: new Date(wall - zoneOffset(wall, zone)).toISOString() } : {}),
+      ...(withUnit && to && approve !== false ? { to } : {}),
+      ...(dated ? { until: new Date(wall - zoneOffset(wall, zone)).toISOString() } : {}),
+      ...(verb === "return" && clause.trim() ? { clause: clause.trim() } : {}),
       ...(approve === undefined ? {} : { approve }),
     };
   };
@@ -216,6 +377,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           label={t("act.to")}
           description={verb === "decide_return" ? t("act.toWhenApproved") : undefined}
           required={verb === "reassign"}
+          data-testid="task-to"
           data={[
             { value: "", label: "—" },
             ...(departments.data ?? [])
@@ -231,7 +393,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           {t("act.asked")} <Moment at={task.extension_until} />
         </span>
       )}
-      {verb === "request_extension" && (
+      {withDate && (
         <TextInput
           size="md"
           type="datetime-local"
@@ -251,6 +413,17 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
         value={reason}
         onChange={(event) => setReason(event.currentTarget.value)}
       />
+      {verb === "return" && (
+        <TextInput
+          size="md"
+          label={f("return.clause")}
+          description={f("return.clauseHint")}
+          data-testid="task-clause"
+          maxLength={80}
+          value={clause}
+          onChange={(event) => setClause(event.currentTarget.value)}
+        />
+      )}
       {decision ? (
         <div className="line" style={{ justifyContent: "flex-end" }}>
           <Button size="md" variant="default" onClick={close}>

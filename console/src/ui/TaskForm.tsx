@@ -75,7 +75,9 @@ function FormField({ field, path, value, change, mistakes }: FieldProps) {
           { value: "false", label: t("no") },
         ]}
         value={typeof value === "boolean" ? String(value) : ""}
-        onChange={({ currentTarget }) => change(currentTarget.value === "" ? undefined : currentTarget.value === "true")}
+        onChange={({ currentTarget }) =>
+          change(currentTarget.value === "" ? undefined : currentTarget.value === "true")
+        }
       />
     );
   if (kind === "integer" || kind === "number")
@@ -93,13 +95,7 @@ function FormField({ field, path, value, change, mistakes }: FieldProps) {
     return (
       <fieldset className="stack form-group">
         <legend>{say(field.title)}</legend>
-        <TaskForm
-          schema={schema}
-          values={(value ?? {}) as Values}
-          change={change}
-          mistakes={mistakes}
-          path={path}
-        />
+        <TaskForm schema={schema} values={(value ?? {}) as Values} change={change} mistakes={mistakes} path={path} />
       </fieldset>
     );
   if (kind === "array") return <Items field={field} path={path} value={value} change={change} mistakes={mistakes} />;
@@ -204,7 +200,9 @@ function Items({ field, path, value, change, mistakes }: FieldProps) {
           size="md"
           variant="default"
           data-testid={`form-${path}-add`}
-          onClick={() => change([...items, typeOf(part) === "object" ? {} : typeOf(part) === "string" ? "" : undefined])}
+          onClick={() =>
+            change([...items, typeOf(part) === "object" ? {} : typeOf(part) === "string" ? "" : undefined])
+          }
         >
           {t("form.add")}
         </Button>

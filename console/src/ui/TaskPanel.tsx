@@ -1,15 +1,22 @@
 /** One task whole: its clocks, what may be done with it now, receipts, whose the seconds were, who is told when late. */
 
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { useDepartments } from "../api/queries";
-import type { Receipt, Task } from "../api/types";
+import { get } from "../api/client";
+import { useDepartments, useMay } from "../api/queries";
+import type { Page, Receipt, Run, Task, Text } from "../api/types";
+import { formAsked, shownPairs } from "../field/form";
+import { PlaceWords } from "../field/Receiving";
+import { type FieldKey, useFieldWords } from "../field/words";
+import { zh } from "../field/words.zh";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
-import { duration } from "../time/format";
+import { cityTime, duration } from "../time/format";
+import { finished } from "./deadlines";
 import { Sheet } from "./Sheet";
 import { Acts } from "./TaskActs";
 import { TaskStateWord } from "./TaskState";
-import { Moment } from "./Time";
+import { Moment, useZone } from "./Time";
 import { TaskClock } from "./Timeline";
 
 export function TaskSheet({ task, close, inIncident }: { task: Task | null; close: () => void; inIncident: boolean }) {
@@ -22,8 +29,8 @@ export function TaskSheet({ task, close, inIncident }: { task: Task | null; clos
   );
 }
 
-function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
-  const { t, say } = useWords();
+export function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
+  const { t, f, say } = useFieldWords();
   const now = useNow();
   return (
     <div className="stack" style={{ gap: 16 }} data-testid="task-panel" data-state={task.state}>
@@ -52,6 +59,16 @@ function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
         <Dated label={t("task.extensionAsked")} at={task.extension_until ?? null} />
         <Dated label={t("task.submittedAt")} at={task.submitted_at} />
         <Dated label={t("task.closedAt")} at={task.closed_at} />
+        <dt>{f("task.times")}</dt>
+        <dd>{f(task.clock === "working" ? "task.working" : "task.elapsed")}</dd>
+        {task.satisfied && (
+          <>
+            <dt>{f("evaluate.is")}</dt>
+            <dd>{f(`evaluate.${task.satisfied}`)}</dd>
+          </>
+        )}
+        <OnDuty unit={task.unit} over={finished(task)} />
+        <Clauses ids={task.clauses ?? []} />
         <dt>{t("task.evidence")}</dt>
         <dd>
           {task.evidence.length === 0
@@ -77,7 +94,8 @@ function TaskView({ task, inIncident }: { task: Task; inIncident: boolean }) {
           </>
         )}
       </dl>
-      <Receipts task={task.id} receipts={task.receipts} />
+      <Receipts task={task} receipts={task.receipts} />
+      <Rounds task={task} />
       <Custody task={task} />
       <Ladder task={task} />
     </div>
@@ -110,8 +128,118 @@ function Dated({ label, at }: { label: string; at: string | null }) {
   );
 }
 
-function Receipts({ task, receipts }: { task: string; receipts: Receipt[] }) {
-  const { t, say, number } = useWords();
+/** Who answers for the department at this moment; nothing where there is no roster. */
+function OnDuty({ unit, over }: { unit: string; over: boolean }) {
+  const { f, say } = useFieldWords();
+  const zone = useZone();
+  const may = useMay("duty.read");
+  const duty = useQuery({
+    queryKey: ["duty", "now"],
+    queryFn: () => get<{ items: { unit: string; person: { name: Text }; to: string }[] }>("/api/duty"),
+    enabled: may && !over,
+    staleTime: 60_000,
+  });
+  const people = (duty.data?.items ?? []).filter((one) => one.unit === unit);
+  if (over || people.length === 0) return null;
+  return (
+    <>
+      <dt>{f("task.onDuty")}</dt>
+      <dd data-testid="task-on-duty">
+        {people.map(({ person, to }) => (
+          <div key={`${say(person.name)}${to}`}>
+            {say(person.name)} <span className="quiet">{f("task.until", { time: cityTime(to, zone, "hour") })}</span>
+          </div>
+        ))}
+      </dd>
+    </>
+  );
+}
+
+interface Clause {
+  id: string;
+  title: Text;
+  law: Text | string;
+  article: string | null;
+}
+
+/** The clauses that mandate the step, by their titles. */
+function Clauses({ ids }: { ids: string[] }) {
+  const { f, say } = useFieldWords();
+  const may = useMay("case.read");
+  const clauses = useQuery({
+    queryKey: ["clauses"],
+    queryFn: () => get<Page<Clause>>("/api/clauses"),
+    enabled: may && ids.length > 0,
+    staleTime: 600_000,
+  });
+  if (ids.length === 0) return null;
+  return (
+    <>
+      <dt>{f("task.why")}</dt>
+      <dd data-testid="task-clauses">
+        {ids.map((id) => {
+          const found = clauses.data?.items.find((one) => one.id === id);
+          return (
+            <div key={id}>
+              {found ? say(found.title) : id}
+              {found && <span className="quiet"> · {[say(found.law), found.article].filter(Boolean).join(" ")}</span>}
+            </div>
+          );
+        })}
+      </dd>
+    </>
+  );
+}
+
+const outcomeKey = (outcome: string | null | undefined): FieldKey | null =>
+  outcome && `outcome.${outcome}` in zh ? (`outcome.${outcome}` as FieldKey) : null;
+
+/** The rounds of the same step one below the other: who had it, how it ended, what was handed in. */
+function Rounds({ task }: { task: Task }) {
+  const { t, f, say } = useFieldWords();
+  const may = useMay("incident.read");
+  const run = useQuery({
+    queryKey: ["tasks", "run", task.run_id],
+    queryFn: () => get<Run>(`/api/runs/${encodeURIComponent(task.run_id)}`),
+    enabled: may && (task.round > 1 || finished(task)),
+  });
+  const rounds = (run.data?.tasks ?? []).filter(({ step }) => step === task.step).sort((a, b) => a.round - b.round);
+  if (rounds.length < 2) return null;
+  return (
+    <section className="stack" data-testid="task-rounds">
+      <h3 style={{ margin: 0 }}>{f("task.rounds")}</h3>
+      <ol className="rounds">
+        {rounds.map((one) => {
+          const ended = outcomeKey(one.outcome);
+          const last = one.receipts.at(-1);
+          return (
+            <li key={one.id} aria-current={one.id === task.id ? "true" : undefined}>
+              <span className="line">
+                {one.id === task.id ? (
+                  <strong>{t("task.round", { n: one.round })}</strong>
+                ) : (
+                  <Link href={`/tasks/${encodeURIComponent(one.id)}`}>{t("task.round", { n: one.round })}</Link>
+                )}
+                <span>{say(one.unit_title)}</span>
+                <span className="quiet">{ended ? f(ended) : t(`task.${one.state}`)}</span>
+                {one.closed_at && (
+                  <span className="quiet">
+                    <Moment at={one.closed_at} shape="short" />
+                  </span>
+                )}
+              </span>
+              {last?.note && <q className="quiet">{last.note}</q>}
+            </li>
+          );
+        })}
+      </ol>
+    </section>
+  );
+}
+
+function Receipts({ task, receipts }: { task: Task; receipts: Receipt[] }) {
+  const { t, f, say, number, language } = useFieldWords();
+  const schema = formAsked(task.evidence);
   return (
     <section className="stack">
       <h3 style={{ margin: 0 }}>{t("receipts.title")}</h3>
@@ -121,38 +249,68 @@ function Receipts({ task, receipts }: { task: string; receipts: Receipt[] }) {
           key={receipt.id}
           className="stack"
           style={{ borderLeft: "2px solid var(--line)", gap: 2, paddingLeft: 10 }}
+          data-testid="receipt"
         >
           <span className="quiet">
-            {say(receipt.by.name)} · <Moment at={receipt.at} />
+            {say(receipt.by.name)} ·{" "}
+            {receipt.done_at && (
+              <span data-testid="receipt-done">
+                {f("receipt.doneAt")} <Moment at={receipt.done_at} /> ·{" "}
+              </span>
+            )}
+            {receipt.done_at && `${f("receipt.receivedAt")} `}
+            <Moment at={receipt.at} />
           </span>
+          <ClockOff seconds={receipt.clock_off_seconds} />
           {receipt.note && <span style={{ whiteSpace: "pre-line" }}>{receipt.note}</span>}
+          {receipt.place && (
+            <span>
+              <span className="quiet">{f("receipt.place")}</span> <PlaceWords place={receipt.place} />
+            </span>
+          )}
           {receipt.form && Object.keys(receipt.form).length > 0 && (
             <dl className="pairs">
-              {Object.entries(receipt.form).map(([field, value]) => (
-                <FormPair key={field} field={field} value={String(value ?? "—")} />
+              {shownPairs(schema, receipt.form, language).map(({ name, title, value }) => (
+                <FormPair key={name} field={say(title)} value={value} />
               ))}
             </dl>
           )}
-          {receipt.files.map((file) => (
-            <span key={file.sha256}>
-              <a href={`/api/tasks/${encodeURIComponent(task)}/files/${file.sha256}`}>{file.name}</a>{" "}
-              <span className="quiet">
-                {t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}
+          {receipt.files.map((file) => {
+            const path = `/api/tasks/${encodeURIComponent(task.id)}/files/${file.sha256}`;
+            return (
+              <span key={file.sha256} className="stack" style={{ gap: 2 }}>
+                {["image/jpeg", "image/png", "image/webp"].includes(file.media ?? "") && (
+                  <a href={path}>
+                    <img className="receipt-photo" src={path} alt={file.name} loading="lazy" />
+                  </a>
+                )}
+                <span>
+                  <a href={path}>{file.name}</a>{" "}
+                  <span className="quiet">
+                    {t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}
+                  </span>
+                </span>
               </span>
-            </span>
-          ))}
+            );
+          })}
         </div>
       ))}
     </section>
   );
 }
 
+/** A phone's clock that was off by more than a minute is worth a word. */
+function ClockOff({ seconds }: { seconds: number | null | undefined }) {
+  const { f, language } = useFieldWords();
+  if (seconds === null || seconds === undefined || Math.abs(seconds) < 60) return null;
+  const length = duration(Math.abs(seconds), language);
+  return <span className="quiet">{f(seconds > 0 ? "receipt.clockOff" : "receipt.clockAhead", { length })}</span>;
+}
+
 function FormPair({ field, value }: { field: string; value: string }) {
-  const { t } = useWords();
-  const known = field === "summary" || field === "count";
   return (
     <>
-      <dt>{known ? t(`form.${field}`) : field}</dt>
+      <dt>{field}</dt>
       <dd>{value}</dd>
     </>
   );

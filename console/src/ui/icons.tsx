@@ -37,6 +37,17 @@ export const IncidentIcon = () => (
     <path d="M18 4v4M16 6h4" />
   </Icon>
 );
+export const MatterIcon = () => (
+  <Icon>
+    <path d="M4 5h16v11H11l-5 4v-4H4z" />
+    <path d="M8 9h8M8 12h5" />
+  </Icon>
+);
+export const CaseIcon = () => (
+  <Icon>
+    <path d="M5 4h10l4 4v12H5zM15 4v4h4M8 12h8M8 16h5" />
+  </Icon>
+);
 export const TaskIcon = () => (
   <Icon>
     <rect x="5" y="4" width="14" height="17" rx="2" />
@@ -59,6 +70,12 @@ export const PlanIcon = () => (
     <rect x="3" y="4" width="7" height="5" rx="1" />
     <rect x="14" y="15" width="7" height="5" rx="1" />
     <path d="M10 6.5h4a3.5 3.5 0 0 1 3.5 3.5v5M6.5 9v8.5H14" />
+  </Icon>
+);
+export const LetterIcon = () => (
+  <Icon>
+    <rect x="3" y="5" width="18" height="14" rx="2" />
+    <path d="m4 7 8 6 8-6" />
   </Icon>
 );
 export const SunIcon = () => (

@@ -1,0 +1,243 @@
+/** A receipt on the phone. Every letter and photo is kept at once, so a dead battery loses nothing. */
+
+import { Button, Textarea } from "@mantine/core";
+import { type ChangeEvent, type FormEvent, useEffect, useRef, useState } from "react";
+import { commandId } from "../api/client";
+import type { Task } from "../api/types";
+import { TaskForm } from "../ui/TaskForm";
+import { useTell } from "../ui/Toast";
+import { useField } from "./context";
+import { filled, formAsked } from "./form";
+import { NoPhoto, room, smaller } from "./photo";
+import { atLeast, lacking, PlaceField } from "./Receiving";
+import type { ActBody, Draft, PhotoNote } from "./types";
+import { useFieldWords } from "./words";
+
+/** A round takes 50 files at most; a person in the field needs fewer. */
+const MOST_PHOTOS = 20;
+const TYPING_MS = 400;
+
+interface Props {
+  task: Task;
+  busy: boolean;
+  send: (body: ActBody) => void;
+  close: () => void;
+}
+
+export function ReceiptForm({ task, busy, send, close }: Props) {
+  const { f, t } = useFieldWords();
+  const { sync, shown } = useField();
+  const tell = useTell();
+  const kept = shown.kept.drafts.get(task.id);
+  const [draft, setDraft] = useState<Draft>(
+    () => kept ?? { task: task.id, note: "", form: {}, place: null, photos: [] },
+  );
+  const [tried, setTried] = useState(false);
+  const [taking, setTaking] = useState(false);
+  const latest = useRef(draft);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const sent = useRef(false);
+  const failed = (error: unknown) =>
+    tell.failed(error instanceof DOMException && error.name === "QuotaExceededError" ? f("do.full") : error);
+
+  const change = (part: Partial<Draft>) => {
+    latest.current = { ...latest.current, ...part };
+    setDraft(latest.current);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => void sync.keepDraft(latest.current).catch(failed), TYPING_MS);
+  };
+  // What was typed in the last moment is kept too when the page is left or the phone goes dark.
+  useEffect(() => {
+    const now = () => {
+      if (timer.current === undefined || sent.current) return;
+      clearTimeout(timer.current);
+      timer.current = undefined;
+      void sync.keepDraft(latest.current).catch(() => undefined);
+    };
+    const hidden = () => document.visibilityState === "hidden" && now();
+    document.addEventListener("visibilitychange", hidden);
+    window.addEventListener("pagehide", now);
+    return () => {
+      document.removeEventListener("visibilitychange", hidden);
+      window.removeEventListener("pagehide", now);
+      now();
+    };
+  }, [sync]);
+
+  const add = async (event: ChangeEvent<HTMLInputElement>) => {
+    const input = event.currentTarget;
+    const chosen = [...(input.files ?? [])].slice(0, MOST_PHOTOS - latest.current.photos.length);
+    setTaking(true);
+    try {
+      for (const file of chosen) {
+        const blob = await smaller(file);
+        if (!(await room(blob.size))) throw new DOMException("full", "QuotaExceededError");
+        const name = `${file.name.replace(/\.[^.]*$/, "").slice(0, 80) || "photo"}.jpg`;
+        const photo: PhotoNote = { key: commandId(), name, bytes: blob.size, sent: false };
+        const next = { ...latest.current, photos: [...latest.current.photos, photo] };
+        await sync.keepDraft(next, { put: [{ key: photo.key, blob }] });
+        latest.current = { ...latest.current, photos: next.photos };
+        setDraft(latest.current);
+      }
+    } catch (error) {
+      failed(error instanceof NoPhoto ? f("submit.notPhoto") : error);
+    } finally {
+      input.value = ""; // the same photo may be chosen again
+      setTaking(false);
+    }
+  };
+  const remove = async (photo: PhotoNote) => {
+    latest.current = { ...latest.current, photos: latest.current.photos.filter(({ key }) => key !== photo.key) };
+    setDraft(latest.current);
+    await sync.keepDraft(latest.current, { drop: [photo.key] }).catch(failed);
+  };
+
+  const lacks = lacking(task.evidence, { ...draft, photos: draft.photos.length });
+  const schema = formAsked(task.evidence);
+  const photosAsked = atLeast(task.evidence, "photo");
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setTried(true);
+    if (lacks.count > 0) return;
+    clearTimeout(timer.current);
+    timer.current = undefined;
+    try {
+      await sync.keepDraft(latest.current);
+    } catch (error) {
+      return failed(error);
+    }
+    sent.current = true;
+    const form = filled(draft.form);
+    send({
+      note: draft.note.trim(),
+      ...(Object.keys(form).length > 0 ? { form } : {}),
+      ...(draft.place ? { place: draft.place } : {}),
+    });
+  };
+  return (
+    <form className="stack" style={{ gap: 16 }} onSubmit={(event) => void submit(event)} noValidate>
+      <h2>{f("submit.title")}</h2>
+      <Textarea
+        size="md"
+        label={f("submit.note")}
+        data-testid="field-note"
+        withAsterisk={atLeast(task.evidence, "note") > 0}
+        autosize
+        minRows={3}
+        maxLength={10_000}
+        value={draft.note}
+        error={tried && lacks.note ? f("submit.noteNeeded") : undefined}
+        onChange={(event) => change({ note: event.currentTarget.value })}
+      />
+      <div className="stack">
+        <strong>
+          {f("submit.photos")}
+          {photosAsked > 0 && <span aria-hidden="true"> *</span>}
+        </strong>
+        {draft.photos.length > 0 && (
+          <ul className="field-photos">
+            {draft.photos.map((photo, index) => (
+              <Thumb key={photo.key} photo={photo} number={index + 1} remove={() => void remove(photo)} />
+            ))}
+          </ul>
+        )}
+        {draft.photos.length < MOST_PHOTOS && (
+          <div className="field-more">
+            <FileButton label={f("submit.take")} busy={taking} camera add={(event) => void add(event)} />
+            <FileButton label={f("submit.choose")} busy={taking} add={(event) => void add(event)} />
+          </div>
+        )}
+        {photosAsked > 0 && (
+          <span className={tried && lacks.photos ? "late" : "quiet"}>
+            {f("submit.photosNeeded", { n: photosAsked, have: draft.photos.length })}
+          </span>
+        )}
+      </div>
+      <PlaceField
+        place={draft.place}
+        change={(place) => change({ place })}
+        needed={atLeast(task.evidence, "place") > 0}
+        wrong={tried && lacks.place}
+      />
+      {schema !== null && (
+        <TaskForm
+          schema={schema}
+          values={draft.form}
+          change={(form) => change({ form })}
+          mistakes={tried ? lacks.fields : []}
+        />
+      )}
+      {tried && lacks.count > 0 && (
+        <span className="late" role="alert">
+          {f("submit.fix", { n: lacks.count })}
+        </span>
+      )}
+      <div className="field-more">
+        <Button size="md" variant="default" onClick={close}>
+          {t("cancel")}
+        </Button>
+        <Button size="md" type="submit" loading={busy} disabled={taking} data-testid="field-confirm">
+          {f("submit.send")}
+        </Button>
+      </div>
+      <span className="quiet">{f("do.kept")}</span>
+    </form>
+  );
+}
+
+/** A button of thumb's size that opens the camera or the album. */
+function FileButton({
+  label,
+  camera = false,
+  busy,
+  add,
+}: {
+  label: string;
+  camera?: boolean;
+  busy: boolean;
+  add: (event: ChangeEvent<HTMLInputElement>) => void;
+}) {
+  return (
+    <label className="field-file" data-busy={busy}>
+      <input
+        type="file"
+        accept="image/*"
+        className="unseen"
+        disabled={busy}
+        multiple={!camera}
+        capture={camera ? "environment" : undefined}
+        data-testid={camera ? "photo-take" : "photo-choose"}
+        onChange={add}
+      />
+      {label}
+    </label>
+  );
+}
+
+function Thumb({ photo, number, remove }: { photo: PhotoNote; number: number; remove: () => void }) {
+  const { f } = useFieldWords();
+  const { sync } = useField();
+  const [url, setUrl] = useState<string | null>(null);
+  useEffect(() => {
+    let made: string | null = null;
+    let gone = false;
+    void sync.photo(photo.key).then((blob) => {
+      if (gone || blob === null) return;
+      made = URL.createObjectURL(blob);
+      setUrl(made);
+    });
+    return () => {
+      gone = true;
+      if (made !== null) URL.revokeObjectURL(made);
+    };
+  }, [sync, photo.key]);
+  return (
+    <li data-testid="photo">
+      {url !== null && <img src={url} alt={`${f("submit.photos")} ${number}`} />}
+      <span className="quiet numeric">{Math.ceil(photo.bytes / 1024)} kB</span>
+      <button type="button" className="thumb" aria-label={f("submit.remove", { n: number })} onClick={remove}>
+        ✕
+      </button>
+    </li>
+  );
+}
