@@ -12,6 +12,12 @@ const InboxPage = lazy(() => import("./inbox/InboxPage"));
 const Login = lazy(() => import("./pages/Login"));
 const Command = lazy(() => import("./pages/Command"));
 const AlertPage = lazy(() => import("./pages/AlertPage"));
+const Matters = lazy(() => import("./matters/Matters"));
+const MatterPage = lazy(() => import("./matters/MatterPage"));
+const TakeReport = lazy(() => import("./matters/TakeReport"));
+const Cases = lazy(() => import("./knowledge/Cases"));
+const CasePage = lazy(() => import("./knowledge/CasePage"));
+const Clauses = lazy(() => import("./knowledge/Clauses"));
 const Incidents = lazy(() => import("./pages/Incidents"));
 const IncidentPage = lazy(() => import("./pages/IncidentPage"));
 const Tasks = lazy(() => import("./pages/Tasks"));
@@ -81,11 +87,18 @@ function Inside({ session }: { session: Session }) {
             <Switch>
               <Route path="/command" component={Command} />
               <Route path="/alerts/:id" component={AlertPage} />
+              <Route path="/matters" component={Matters} />
+              <Route path="/matters/new" component={TakeReport} />
+              <Route path="/matters/:id" component={MatterPage} />
+              <Route path="/cases" component={Cases} />
+              <Route path="/cases/:id" component={CasePage} />
+              <Route path="/clauses" component={Clauses} />
               <Route path="/incidents" component={Incidents} />
               <Route path="/incidents/:id" component={IncidentPage} />
               <Route path="/tasks" component={Tasks} />
               <Route path="/tasks/:id" component={TaskPage} />
               <Route path="/scores" component={Scores} />
+              <Route path="/scores/:view" component={Scores} />
               <Route path="/sources" component={Sources} />
               <Route path="/sources/:id" component={SourcePage} />
               <Route path="/plans" component={PlanLibrary} />

@@ -38,7 +38,7 @@ export function touched(type: string): readonly string[] {
   return TOUCHED[noun] ?? [];
 }
 
-const WORK = ["incidents", "incident", "tasks", "scores", "alerts", "alert", "events"] as const;
+const WORK = ["incidents", "incident", "tasks", "scores", "alerts", "alert", "events", "cases"] as const;
 const LANDING = ["sources", "source", "quarantine", "layer", "panel"] as const;
 const TOUCHED: Record<string, readonly string[]> = {
   alert: ["alerts", "alert", "suggestion", "panel"],
@@ -49,12 +49,18 @@ const TOUCHED: Record<string, readonly string[]> = {
   custody: WORK,
   timer: WORK,
   escalation: WORK,
+  appeal: ["scores"],
+  formula: ["scores"],
   source: LANDING,
   delivery: LANDING,
   dataset: LANDING,
   quarantine: LANDING,
   detector: ["panel"],
   plan: ["suggestion"],
+  matter: ["matters"],
+  report: ["matters"],
+  case: ["cases", "suggestion"],
+  clause: ["clauses", "suggestion"],
   city: ["city"],
   inbox: ["inbox"],
 };

@@ -226,8 +226,6 @@ export const en: Dictionary = {
   "levels.title": "Level history",
   "levels.over": "Over",
   "plans.title": "Suggested plans",
-  "plans.empty": "No plan fits",
-  "plans.emptyWhy": "No published plan matches this kind and level. Have one published, then start it.",
   "plans.choose": "Use this plan…",
   "plans.units": "{n} departments:",
   "plans.steps": "All {n} tasks",

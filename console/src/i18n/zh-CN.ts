@@ -224,8 +224,6 @@ export const zhCN = {
   "levels.title": "级别变化",
   "levels.over": "解除",
   "plans.title": "建议的预案",
-  "plans.empty": "没有适用的预案",
-  "plans.emptyWhy": "已发布的预案中没有与此类预警和级别相配的。请由预案管理人发布后再启动。",
   "plans.choose": "用这个预案…",
   "plans.units": "{n} 个部门：",
   "plans.steps": "全部 {n} 项任务",

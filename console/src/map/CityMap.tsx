@@ -21,12 +21,15 @@ export default function CityMap({
   features,
   selected,
   onSelect,
+  onPlace,
 }: {
   bounds: [number, number, number, number];
   layer: Layer;
   features: readonly LayerFeature[];
   selected: string | null;
   onSelect: (key: string) => void;
+  /** Hears where the map was pressed, degrees WGS84, when a place is asked for. */
+  onPlace?: (lon: number, lat: number) => void;
 }) {
   const { say, language, t } = useWords();
   const scheme = useComputedColorScheme("light", { getInitialValueInEffect: false });
@@ -36,6 +39,8 @@ export default function CityMap({
   const [failed, setFailed] = useState<string | null>(null);
   const select = useRef(onSelect);
   select.current = onSelect;
+  const place = useRef(onPlace);
+  place.current = onPlace;
 
   const points = useMemo(() => pointsOf(features, layer, language, selected), [features, layer, language, selected]);
   const style = useMemo(() => cityStyle(bounds, points, scheme), [bounds, points, scheme]);
@@ -71,11 +76,14 @@ export default function CityMap({
       const key = event.features?.[0]?.properties?.key;
       if (typeof key === "string") select.current(key);
     });
+    made.on("click", ({ lngLat }) => place.current?.(lngLat.lng, lngLat.lat));
+    const usual = place.current ? "crosshair" : "";
+    made.getCanvas().style.cursor = usual;
     made.on("mouseenter", SELECTABLE, () => {
       made.getCanvas().style.cursor = "pointer";
     });
     made.on("mouseleave", SELECTABLE, () => {
-      made.getCanvas().style.cursor = "";
+      made.getCanvas().style.cursor = usual;
     });
     made.once("load", () => setLoaded(true));
     made.once("idle", () => box.current?.setAttribute("data-ready", "true"));

@@ -3,13 +3,17 @@
 import { Button, Textarea } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { Link, useParams } from "wouter";
-import { useAlert, useMay, useSuggestion } from "../api/queries";
-import type { Alert, AlertDetail, SuggestedPlan, Text } from "../api/types";
+import { useAlert, useMay } from "../api/queries";
+import type { Alert, AlertDetail, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
+import { Changes, ClauseLines, SimilarCases } from "../knowledge/Advice";
+import { useAdvice } from "../knowledge/queries";
+import type { AdvisedPlan } from "../knowledge/types";
+import { useKnowledgeWords } from "../knowledge/words";
 import { useNow } from "../live/LiveProvider";
 import { AlertStateTag } from "../ui/AlertQueue";
-import { DispatchSheet, StepTable } from "../ui/DispatchSheet";
+import { DispatchSheet, Silent, StepTable } from "../ui/DispatchSheet";
 import { EvidenceView, extentOf } from "../ui/Evidence";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
@@ -231,29 +235,44 @@ function Levels({ alert }: { alert: AlertDetail }) {
   );
 }
 
+/** What could be done and what was done before: plans with their reasons, similar cases, clauses. */
 function Plans({ alert, choose }: { alert: Alert; choose: (digest: string) => void }) {
-  const { t } = useWords();
-  const suggestion = useSuggestion(alert.id);
+  const { t, say } = useWords();
+  const { k } = useKnowledgeWords();
+  const advice = useAdvice({ of: "alert", id: alert.id });
   return (
-    <Panel title={t("plans.title")}>
-      <Shown of={suggestion}>
-        {({ plans }) =>
-          plans.length === 0 ? (
-            <Empty title={t("plans.empty")}>{t("plans.emptyWhy")}</Empty>
-          ) : (
-            <div className="body stack" style={{ gap: 16 }}>
-              {plans.map((plan) => (
-                <PlanCard key={plan.digest} plan={plan} choose={() => choose(plan.digest)} />
-              ))}
-            </div>
-          )
-        }
-      </Shown>
-    </Panel>
+    <>
+      <Panel title={t("plans.title")}>
+        <Shown of={advice}>
+          {(known) =>
+            known.plans.length === 0 ? (
+              <Silent advice={known} />
+            ) : (
+              <div className="body stack" style={{ gap: 16 }} data-testid="suggested-plans">
+                <span className="quiet">{known.reasons.map(say).join(" ")}</span>
+                {known.plans.map((plan) => (
+                  <PlanCard key={plan.digest} plan={plan} choose={() => choose(plan.digest)} />
+                ))}
+              </div>
+            )
+          }
+        </Shown>
+      </Panel>
+      {advice.data && (
+        <>
+          <Panel title={k("advice.cases")}>
+            <SimilarCases cases={advice.data.cases} />
+          </Panel>
+          <Panel title={k("advice.clauses")}>
+            <ClauseLines clauses={advice.data.clauses} />
+          </Panel>
+        </>
+      )}
+    </>
   );
 }
 
-function PlanCard({ plan, choose }: { plan: SuggestedPlan; choose: () => void }) {
+function PlanCard({ plan, choose }: { plan: AdvisedPlan; choose: () => void }) {
   const { t, say } = useWords();
   const units = new Map(plan.steps.map(({ unit, unit_title }) => [unit, say(unit_title)]));
   return (
@@ -273,6 +292,7 @@ function PlanCard({ plan, choose }: { plan: SuggestedPlan; choose: () => void })
       <div className="quiet">
         {t("plans.units", { n: units.size })} {[...units.values()].join(t("listComma"))}
       </div>
+      <Changes plan={plan} />
       <details>
         <summary>{t("plans.steps", { n: plan.steps.length })}</summary>
         <StepTable steps={plan.steps} dates={false} />

@@ -8,6 +8,7 @@ import { useIncident, useMay, usePanels } from "../api/queries";
 import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { type Key, useWords, type Words } from "../i18n";
+import { useKnowledgeWords } from "../knowledge/words";
 import { Declared } from "../ui/Declared";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Sheet } from "../ui/Sheet";
@@ -19,6 +20,8 @@ import { useTell } from "../ui/Toast";
 import { eventWord } from "./eventWord";
 import { TaskCounts } from "./Incidents";
 
+const DispatchSheet = lazy(async () => ({ default: (await import("../ui/DispatchSheet")).DispatchSheet }));
+const IncidentAdvice = lazy(() => import("../knowledge/IncidentAdvice"));
 const ChangeRun = lazy(() => import("../plans/ChangeRun"));
 const RunChanges = lazy(() => import("../plans/RunChanges"));
 const RunDrawing = lazy(() => import("../plans/RunDrawing"));
@@ -44,7 +47,9 @@ export default function IncidentPage() {
 function IncidentView({ incident }: { incident: IncidentDetail }) {
   const { t, say } = useWords();
   const [params, setParams] = useSearchParams();
+  const { k } = useKnowledgeWords();
   const [lifting, setLifting] = useState(false);
+  const [starting, setStarting] = useState(false);
   const mayDispatch = useMay("incident.dispatch");
   const panels = usePanels().data?.filter(({ page }) => page === "incident") ?? [];
   const open = params.get("task");
@@ -86,6 +91,15 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
         <div className="line">
           {incident.alert_id && <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>}
           {incident.state === "open" && !incident.lifted_at && mayDispatch && (
+            <Button
+              variant={incident.runs.length === 0 ? "filled" : "default"}
+              data-testid="incident-dispatch"
+              onClick={() => setStarting(true)}
+            >
+              {k("advice.another")}
+            </Button>
+          )}
+          {incident.state === "open" && !incident.lifted_at && mayDispatch && (
             <Button variant="default" data-testid="lift" onClick={() => setLifting(true)}>
               {t("lift")}
             </Button>
@@ -101,11 +115,27 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       {runs.map((run, at) => (
         <RunPanel key={run.id} run={run} open={open} select={select} folded={at > 0 && run.closed_at !== null} />
       ))}
+      {incident.state === "open" && !incident.lifted_at && (
+        <Suspense
+          fallback={
+            <Panel>
+              <Loading />
+            </Panel>
+          }
+        >
+          <IncidentAdvice incident={incident} />
+        </Suspense>
+      )}
       {panels.map((panel) => (
         <Declared key={panel.id} panel={panel} />
       ))}
       <Log incident={incident} />
       <TaskSheet task={task} close={() => select(null)} inIncident />
+      {starting && (
+        <Suspense fallback={null}>
+          <DispatchSheet incident={incident} digest={null} close={() => setStarting(false)} />
+        </Suspense>
+      )}
       {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
     </div>
   );

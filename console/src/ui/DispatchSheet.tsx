@@ -1,13 +1,17 @@
-/** The last look before a plan runs: which departments, what, by when. One sheet is one command, however often pressed. */
+/** The last look before a plan runs: which departments, what, by when, and why. One sheet is one command, however often pressed. */
 
 import { Button } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
-import { useLocation } from "wouter";
-import { commandId } from "../api/client";
-import { useSuggestion } from "../api/queries";
-import type { Alert, PlanStep, SuggestedPlan } from "../api/types";
+import { Link, useLocation } from "wouter";
+import { commandId, post } from "../api/client";
+import { useMay } from "../api/queries";
+import type { Alert, IncidentDetail, Level, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
+import { Changes, ClauseLines, keyOf, Reasons, SimilarCases, telling } from "../knowledge/Advice";
+import { type Asked, useAdvice } from "../knowledge/queries";
+import type { Advice, AdvisedPlan, AdvisedStep, Proposed } from "../knowledge/types";
+import { useKnowledgeWords } from "../knowledge/words";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, duration, isoSeconds } from "../time/format";
 import { Severity } from "./Severity";
@@ -17,35 +21,67 @@ import { afterWords } from "./steps";
 import { useZone } from "./Time";
 import { useTell } from "./Toast";
 
+/** What a plan is started for, and whether one is under way for it. */
+interface Subject {
+  asked: Asked;
+  path: string;
+  level: Level | null;
+  name: Text;
+  underWay: boolean;
+}
+
+type What = { alert: Alert; incident?: undefined } | { incident: IncidentDetail; alert?: undefined };
+
+function subjectOf({ alert, incident }: What): Subject {
+  if (alert)
+    return {
+      asked: { of: "alert", id: alert.id },
+      path: `/api/alerts/${encodeURIComponent(alert.id)}/dispatch`,
+      level: alert.level,
+      name: alert.subject.name,
+      underWay: alert.incident_id !== null,
+    };
+  return {
+    asked: { of: "incident", id: incident.id },
+    path: `/api/incidents/${encodeURIComponent(incident.id)}/dispatch`,
+    level: incident.level,
+    name: incident.title,
+    underWay: incident.runs.some(({ closed_at }) => closed_at === null),
+  };
+}
+
 export function DispatchSheet({
-  alert,
   digest,
   close,
-}: {
-  alert: Alert;
+  ...what
+}: What & {
   /** The plan chosen on the page; the first suggestion when none was. */
   digest: string | null;
   close: () => void;
 }) {
   const { t, say } = useWords();
-  const suggestion = useSuggestion(alert.id);
+  const subject = subjectOf(what);
+  const advice = useAdvice(subject.asked);
   return (
     <Sheet
       close={close}
       title={
         <span className="line">
           {t("dispatch.title")}
-          <Severity level={alert.level} />
-          {say(alert.subject.name)}
+          <Severity level={subject.level} />
+          {say(subject.name)}
         </span>
       }
     >
-      <Shown of={suggestion}>
-        {({ plans }) =>
-          plans.length === 0 ? (
-            <Empty title={t("plans.empty")}>{t("plans.emptyWhy")}</Empty>
+      <Shown of={advice}>
+        {(known) =>
+          known.plans.length === 0 ? (
+            <>
+              <Silent advice={known} />
+              <Known advice={known} open />
+            </>
           ) : (
-            <Choice alert={alert} plans={plans} digest={digest} close={close} />
+            <Choice subject={subject} advice={known} digest={digest} close={close} />
           )
         }
       </Shown>
@@ -53,65 +89,113 @@ export function DispatchSheet({
   );
 }
 
+/** That nothing fits, said plainly, and what to do instead. */
+export function Silent({ advice }: { advice: Advice }) {
+  const { k, say } = useKnowledgeWords();
+  return (
+    <div data-testid="advice-silent">
+      <Empty title={k("advice.silent")}>
+        <span>{say(advice.silence)}</span>
+        <span>
+          {k("advice.silentNext")} <Link href="/plans">{k("advice.library")}</Link>
+        </span>
+      </Empty>
+    </div>
+  );
+}
+
 function Choice({
-  alert,
-  plans,
+  subject,
+  advice,
   digest,
   close,
 }: {
-  alert: Alert;
-  plans: SuggestedPlan[];
+  subject: Subject;
+  advice: Advice;
   digest: string | null;
   close: () => void;
 }) {
   const { t, say } = useWords();
+  const { k } = useKnowledgeWords();
   const tell = useTell();
   const [, go] = useLocation();
   const confirm = useRef<HTMLButtonElement>(null);
   // The plans come after the sheet has opened, too late for the sheet's own focus.
   useEffect(() => confirm.current?.focus({ preventScroll: true }), []);
+  const { plans } = advice;
   const [chosen, setChosen] = useState(digest ?? plans[0]?.digest ?? "");
   const plan = plans.find((one) => one.digest === chosen) ?? plans[0];
+  const mayChange = useMay("run.patch");
+  // What clauses ask for is ticked; what commanders did before waits for a person to agree.
+  const [unticked, setUnticked] = useState<ReadonlySet<string>>(new Set());
+  const ticked = (change: Proposed) => change.patch !== null && change.mandated !== unticked.has(keyOf(change));
+  const wanted = mayChange && plan ? plan.changes.filter(ticked) : [];
+  const [applying, setApplying] = useState(false);
   // Made when the sheet opens: whatever is pressed on it, and however often, is one command.
   const [id] = useState(commandId);
   const dispatch = useCommand<{ incident_id: string; run_id: string }>({
     id,
-    done: ({ incident_id }) => {
-      tell.done(t("dispatch.done"));
-      close();
-      go(`/incidents/${incident_id}`);
+    done: ({ incident_id, run_id }) => {
+      setApplying(true);
+      void change(run_id, wanted, say).then((failed) => {
+        if (failed === 0) tell.done(t("dispatch.done"));
+        else tell.failed(k("advice.failed", { n: failed }));
+        close();
+        go(`/incidents/${incident_id}`);
+      });
     },
   });
   if (plan === undefined) return null;
   const units = new Set(plan.steps.map(({ unit }) => unit));
   return (
     <div className="stack">
-      {plans.length > 1 && (
+      <span className="quiet">{advice.reasons.map(say).join(" ")}</span>
+      {plans.length > 1 ? (
         <fieldset className="choice">
           <legend>{t("dispatch.which")}</legend>
           {plans.map((one) => (
-            <label key={one.digest}>
+            <label key={one.digest} style={{ alignItems: "flex-start" }} data-testid="plan-choice">
               <input
                 type="radio"
                 name="plan"
+                style={{ marginTop: 3 }}
                 checked={one.digest === plan.digest}
                 onChange={() => setChosen(one.digest)}
               />
-              {say(one.title)} · v{one.version}
+              <span>
+                <PlanName plan={one} />
+                <br />
+                <span className="quiet">{say(one.reason)}</span>
+              </span>
             </label>
           ))}
         </fieldset>
-      )}
-      {plans.length === 1 && (
+      ) : (
         <div>
-          <strong>{say(plan.title)}</strong> <span className="quiet">v{plan.version}</span>
+          <PlanName plan={plan} />
+          <div className="quiet">{say(plan.reason)}</div>
         </div>
       )}
       <p className="quiet" style={{ margin: 0 }}>
         {t("dispatch.summary", { steps: plan.steps.length, units: units.size })}
       </p>
-      {alert.incident_id !== null && <p style={{ margin: 0 }}>{t("dispatch.supersedes")}</p>}
+      {subject.underWay && <p style={{ margin: 0 }}>{t("dispatch.supersedes")}</p>}
       <StepTable steps={plan.steps} />
+      <Changes
+        plan={plan}
+        chosen={new Set(plan.changes.filter(ticked).map(keyOf))}
+        toggle={
+          mayChange
+            ? (key) =>
+                setUnticked((before) => {
+                  const after = new Set(before);
+                  if (!after.delete(key)) after.add(key);
+                  return after;
+                })
+            : undefined
+        }
+      />
+      <Known advice={advice} />
       {dispatch.error !== null && <Failure error={dispatch.error} />}
       <div className="line sheet-actions">
         <Button variant="default" onClick={close}>
@@ -120,13 +204,8 @@ function Choice({
         <Button
           data-testid="dispatch-confirm"
           ref={confirm}
-          loading={dispatch.isPending}
-          onClick={() =>
-            dispatch.mutate({
-              path: `/api/alerts/${encodeURIComponent(alert.id)}/dispatch`,
-              body: { plan: plan.digest },
-            })
-          }
+          loading={dispatch.isPending || applying}
+          onClick={() => dispatch.mutate({ path: subject.path, body: { plan: plan.digest } })}
         >
           {t("dispatch.confirm", { units: units.size })}
         </Button>
@@ -135,8 +214,54 @@ function Choice({
   );
 }
 
+function PlanName({ plan }: { plan: AdvisedPlan }) {
+  const { k, say } = useKnowledgeWords();
+  return (
+    <span className="line" style={{ display: "inline-flex" }}>
+      <strong>{say(plan.title)}</strong>
+      <span className="quiet">v{plan.version}</span>
+      {!plan.exact && <span className="tag">{k("advice.notExact")}</span>}
+      {plan.n > 0 && <span className="quiet">{k("advice.share", { percent: Math.round(100 * plan.score) })}</span>}
+    </span>
+  );
+}
+
+/** Similar cases and clauses: folded on the sheet, where the plan comes first. */
+export function Known({ advice, open = false }: { advice: Advice; open?: boolean }) {
+  const { k } = useKnowledgeWords();
+  return (
+    <>
+      <details className="known" open={open} data-testid="known-cases">
+        <summary>
+          {k("advice.cases")} <span className="quiet numeric">{advice.cases.length}</span>
+        </summary>
+        <SimilarCases cases={advice.cases} />
+      </details>
+      <details className="known" open={open} data-testid="known-clauses">
+        <summary>
+          {k("advice.clauses")} <span className="quiet numeric">{advice.clauses.length}</span>
+        </summary>
+        <ClauseLines clauses={advice.clauses} />
+      </details>
+    </>
+  );
+}
+
+/** Writes the ticked changes into the run that has just begun, one after the other; how many could not be written. */
+async function change(run: string, wanted: readonly Proposed[], say: (text: Text) => string): Promise<number> {
+  let failed = 0;
+  for (const { patch, reasons, said } of wanted)
+    try {
+      const reason = [...reasons.map(({ text }) => say(text)), said].filter((one) => one !== "").join("; ");
+      await post(`/api/runs/${encodeURIComponent(run)}/patches`, { ...patch, reason, command_id: commandId() });
+    } catch {
+      failed += 1;
+    }
+  return failed;
+}
+
 /** The steps with their departments and the moments that would hold if the plan started now. */
-export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: boolean }) {
+export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates?: boolean }) {
   const { t, say, language } = useWords();
   const now = useNow();
   const zone = useZone();
@@ -145,20 +270,20 @@ export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: 
     const seconds = isoSeconds(iso);
     return seconds === null ? (iso ?? "—") : duration(seconds, language);
   };
-  const starts = (step: PlanStep) => {
+  const starts = (step: AdvisedStep) => {
     const delay = isoSeconds(step.delay) ?? 0;
     const later = delay > 0 ? t("step.delayed", { length: duration(delay, language) }) : "";
     if (step.after.length === 0) return later || t("step.atOnce");
     return [afterWords(step.after, titles, t), later].filter((words) => words !== "").join(t("listComma"));
   };
-  const deadline = (step: PlanStep) => {
+  const deadline = (step: AdvisedStep) => {
     const due = isoSeconds(step.due);
     const delay = isoSeconds(step.delay) ?? 0;
     if (!dates || due === null || step.after.length > 0) return null;
     return cityTime(now + (delay + due) * 1000, zone, "short");
   };
   return (
-    <div style={{ maxHeight: "46vh", overflow: "auto" }}>
+    <section style={{ maxHeight: "46vh", overflow: "auto" }} tabIndex={0} aria-label={t("step.what")}>
       <table className="table">
         <thead>
           <tr>
@@ -173,7 +298,10 @@ export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: 
           {steps.map((step) => (
             <tr key={step.id}>
               <td>{say(step.unit_title)}</td>
-              <td>{say(step.title)}</td>
+              <td>
+                {say(step.title)}
+                <Reasons reasons={telling(step.reasons)} />
+              </td>
               <td>{starts(step)}</td>
               <td>{length(step.accept_within)}</td>
               <td>
@@ -188,6 +316,6 @@ export function StepTable({ steps, dates = true }: { steps: PlanStep[]; dates?: 
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

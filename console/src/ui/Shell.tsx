@@ -11,9 +11,11 @@ import { InboxLink } from "../inbox/InboxLink";
 import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
 import {
+  CaseIcon,
   CommandIcon,
   IncidentIcon,
   Mark,
+  MatterIcon,
   MoonIcon,
   PlanIcon,
   ScoreIcon,
@@ -33,10 +35,12 @@ interface Place {
 
 const PLACES: Place[] = [
   { path: "/command", also: "/alerts", title: "nav.command", permission: "alert.read", icon: CommandIcon },
+  { path: "/matters", also: "/matters", title: "nav.matters", permission: "report.read", icon: MatterIcon },
   { path: "/incidents", also: "/incidents", title: "nav.incidents", permission: "incident.read", icon: IncidentIcon },
   { path: "/tasks", also: "/tasks", title: "nav.tasks", permission: "task.read", icon: TaskIcon },
   { path: "/scores", also: "/scores", title: "nav.scores", permission: "score.read", icon: ScoreIcon },
   { path: "/plans", also: "/plans", title: "nav.plans", permission: "plan.read", icon: PlanIcon },
+  { path: "/cases", also: "/clauses", title: "nav.cases", permission: "case.read", icon: CaseIcon },
   { path: "/sources", also: "/sources", title: "nav.sources", permission: "source.read", icon: SourceIcon },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];

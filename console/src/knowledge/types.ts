@@ -1,0 +1,130 @@
+/** What the city knows of matters like the present one, as its HTTP API shows it. */
+
+import type { Iso, Level, PlanStep, SuggestedPlan, Text } from "../api/types";
+
+export interface Reason {
+  kind: "plan" | "cases" | "clause";
+  text: Text;
+  clause: string | null;
+  /** n of m similar cases. */
+  n: number | null;
+  m: number | null;
+}
+
+export type ChangeOp = "add" | "skip" | "reassign" | "extend";
+
+/** A change of a plan that is proposed: learned from commanders, or asked for by a clause. */
+export interface Proposed {
+  op: ChangeOp;
+  step: string;
+  unit: string | null;
+  unit_title: Text | null;
+  title: Text | null;
+  /** ISO 8601 length of time. */
+  due: string | null;
+  mandated: boolean;
+  reasons: Reason[];
+  /** What commanders said when they did it. */
+  said: string;
+  cases: string[];
+  /** The change as a run takes it; null where a person has to name something first. */
+  patch: Record<string, unknown> | null;
+}
+
+export interface AdvisedStep extends PlanStep {
+  reasons?: Reason[];
+}
+
+export interface AdvisedPlan extends SuggestedPlan {
+  steps: AdvisedStep[];
+  exact: boolean;
+  score: number;
+  n: number;
+  m: number;
+  changes: Proposed[];
+}
+
+/** What a commander did in a closed case; due in seconds. */
+export interface Change {
+  op: ChangeOp;
+  step: string;
+  unit: string | null;
+  title: Text | null;
+  due: number | null;
+  reason: string;
+}
+
+interface CaseHead {
+  id: string;
+  origin: string;
+  incident_id: string | null;
+  kind: string;
+  level: Level | null;
+  text: string;
+  place: string | null;
+  opened_at: Iso;
+  closed_at: Iso;
+  seconds: number;
+  plan: { id: string; version: string | number | null; digest: string | null };
+  late: number;
+  rework: number;
+  returned: number;
+  changes: Change[];
+}
+
+export interface SimilarCase extends CaseHead {
+  similarity: number;
+  words: number;
+}
+
+export interface Case extends CaseHead {
+  stage: string | null;
+  lon: number | null;
+  lat: number | null;
+  known_at: Iso;
+  /** How it went: 1 is well, 0 badly. */
+  outcome: number;
+  /** due and took in seconds. */
+  steps: {
+    step: string;
+    unit: string;
+    title: Text | null;
+    due: number | null;
+    took: number | null;
+    late: boolean;
+    rework: number;
+    returned: number;
+  }[];
+}
+
+export interface Clause {
+  id: string;
+  title: Text;
+  text: Text;
+  law: Text;
+  article: string;
+  source: string;
+  verified: boolean;
+  from: string;
+  until: string | null;
+  mandates: {
+    kind: string;
+    levels: Level[];
+    step: string | null;
+    duty: Text | null;
+    unit: string | null;
+    stage: string | null;
+    due: string | null;
+  }[];
+}
+
+export interface Advice {
+  plans: AdvisedPlan[];
+  cases: SimilarCase[];
+  clauses: Clause[];
+  changes: Proposed[];
+  reasons: Text[];
+  confident: boolean;
+  confidence: number;
+  silence: Text | null;
+}
