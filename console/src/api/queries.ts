@@ -23,6 +23,7 @@ import type {
   Session,
   Source,
   SourceDetail,
+  SuggestedPlan,
   Task,
 } from "./types";
 
@@ -79,6 +80,14 @@ export const useAlert = (id: string | null) =>
   useQuery({
     queryKey: ["alert", id],
     queryFn: () => get<AlertDetail>(`/api/alerts/${id}`),
+    enabled: id !== null,
+    placeholderData: undefined,
+  });
+
+export const useSuggestion = (id: string | null) =>
+  useQuery({
+    queryKey: ["suggestion", id],
+    queryFn: () => get<{ plans: SuggestedPlan[] }>(`/api/alerts/${id}/suggestion`),
     enabled: id !== null,
     placeholderData: undefined,
   });
