@@ -8,7 +8,7 @@ import { useDepartments } from "../api/queries";
 import type { GroundPlace, StoredFile, Task, TaskVerb } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { filled, formAsked, type Mistake, type Values } from "../field/form";
-import { NoPhoto, smaller } from "../field/photo";
+import { smaller } from "../field/photo";
 import { atLeast, lacking, PlaceField } from "../field/Receiving";
 import { because, useFieldWords } from "../field/words";
 import { useNow } from "../live/LiveProvider";
@@ -163,8 +163,9 @@ function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake
     setSending(true);
     try {
       for (const file of chosen) {
-        const photo = file.type.startsWith("image/");
-        const content = photo ? await smaller(file) : file;
+        // What the browser cannot draw anew, e.g. HEIC, goes as it is: at a desk any file may be handed in.
+        const photo = file.type.startsWith("image/") ? await smaller(file).catch(() => null) : null;
+        const content = photo ?? file;
         const name = photo ? `${file.name.replace(/\.[^.]*$/, "") || "photo"}.jpg` : file.name;
         const body = new FormData();
         body.append("file", content, name);
@@ -178,13 +179,7 @@ function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake
         setFiles((before) => (before.some(({ sha256 }) => sha256 === kept.sha256) ? before : [...before, kept]));
       }
     } catch (error) {
-      tell.failed(
-        error instanceof NoPhoto
-          ? new Problem(422, "photo", f("submit.notPhoto"))
-          : error instanceof Problem
-            ? error
-            : new Problem(0, "network", String(error)),
-      );
+      tell.failed(error instanceof Problem ? error : new Problem(0, "network", String(error)));
     } finally {
       setSending(false);
     }
