@@ -57,7 +57,7 @@ export function ChangeWords({
 }: {
   change: Pick<Change, "op" | "step" | "unit" | "title"> & { due: number | string | null };
 }) {
-  const { k, say, unit, length, t } = useKnowledgeWords();
+  const { k, say, unit, length } = useKnowledgeWords();
   const parts = [
     say(change.title) || change.step,
     change.unit && k("op.to", { unit: unit(change.unit) }),
@@ -65,7 +65,7 @@ export function ChangeWords({
   ].filter((part) => part !== false && part !== null && part !== "");
   return (
     <>
-      <strong>{k(`op.${change.op}`)}</strong> {parts.join(t("listComma"))}
+      <strong>{k(`op.${change.op}`)}</strong> {parts.join(" · ")}
     </>
   );
 }

@@ -60,7 +60,10 @@ export default function Clauses() {
         />
         <NativeSelect
           label={k("clauses.kind")}
-          data={[{ value: "", label: "—" }, ...kinds.map((code) => ({ value: code, label: title(code) }))]}
+          data={[
+            { value: "", label: k("clauses.anyKind") },
+            ...kinds.map((code) => ({ value: code, label: title(code) })),
+          ]}
           value={kind}
           onChange={(event) => change({ kind: event.currentTarget.value || null })}
         />

@@ -6,7 +6,7 @@ export const en: Record<keyof typeof zh, string> = {
   "tabs.clauses": "Clauses",
   "cases.title": "Closed cases",
   "cases.subtitle":
-    "Every plan that was carried out for a closed incident is a case. Personal data is taken out of the words.",
+    "Every plan that was carried out for a closed incident is a case. Personal data that patterns recognise is taken out of the words.",
   "cases.search": "Search the words",
   "cases.kind": "Kind",
   "cases.anyKind": "Every kind",
@@ -59,6 +59,7 @@ export const en: Record<keyof typeof zh, string> = {
   "clauses.subtitle": "What a clause asks for is always in a suggestion, whatever similar cases say.",
   "clauses.on": "In force on",
   "clauses.kind": "Kind",
+  "clauses.anyKind": "Every kind",
   "clauses.anyDay": "Show all, also those no longer in force",
   "clauses.empty": "No such clauses",
   "clauses.emptyWhy": "Try another day or kind. Clauses come with applications, or a data steward takes them over.",

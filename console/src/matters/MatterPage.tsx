@@ -459,28 +459,25 @@ function History({ matter }: { matter: MatterDetail }) {
       aside={<span className="quiet">{t("log.count", { n: matter.history.length })}</span>}
     >
       <div className="body">
-        <ol
-          className="ladder"
-          style={{ maxHeight: 360, overflow: "auto" }}
-          tabIndex={0}
-          aria-label={m("history.title")}
-        >
-          {[...matter.history].reverse().map((event) => {
-            const key = `event.${event.type}`;
-            const { reason, reports } = event.data;
-            return (
-              <li key={event.seq}>
-                <div className="line">
-                  <Moment at={event.at} shape="full" />
-                  <strong>{isKey(key) ? m(key) : event.type}</strong>
-                  <span className="quiet">{who(event.actor)}</span>
-                </div>
-                {typeof reports === "number" && <span className="quiet">{m("history.reports", { n: reports })}</span>}
-                {typeof reason === "string" && reason !== "" && <div>{reason}</div>}
-              </li>
-            );
-          })}
-        </ol>
+        <section className="past" tabIndex={0} aria-label={m("history.title")}>
+          <ol className="ladder">
+            {[...matter.history].reverse().map((event) => {
+              const key = `event.${event.type}`;
+              const { reason, reports } = event.data;
+              return (
+                <li key={event.seq}>
+                  <div className="line">
+                    <Moment at={event.at} shape="full" />
+                    <strong>{isKey(key) ? m(key) : event.type}</strong>
+                    <span className="quiet">{who(event.actor)}</span>
+                  </div>
+                  {typeof reports === "number" && <span className="quiet">{m("history.reports", { n: reports })}</span>}
+                  {typeof reason === "string" && reason !== "" && <div>{reason}</div>}
+                </li>
+              );
+            })}
+          </ol>
+        </section>
       </div>
     </Panel>
   );

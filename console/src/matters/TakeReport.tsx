@@ -103,7 +103,7 @@ export default function TakeReport() {
               onChange={(event) => set("address")(event.currentTarget.value)}
             />
             <fieldset className="stack" style={{ border: 0, margin: 0, padding: 0 }}>
-              <legend style={{ fontWeight: 500 }}>{m("take.place")}</legend>
+              <legend style={{ fontWeight: 600, padding: 0 }}>{m("take.place")}</legend>
               <span className="quiet">{m("take.placeHint")}</span>
               <div className="pair">
                 {(["lon", "lat"] as const).map((field) => (
@@ -127,7 +127,7 @@ export default function TakeReport() {
               )}
             </fieldset>
             <fieldset className="stack" style={{ border: 0, margin: 0, padding: 0 }}>
-              <legend style={{ fontWeight: 500 }}>{m("take.caller")}</legend>
+              <legend style={{ fontWeight: 600, padding: 0 }}>{m("take.caller")}</legend>
               <span className="quiet" data-testid="take-privacy">
                 {m("take.privacy")}
               </span>

@@ -137,7 +137,8 @@ export const en: Record<keyof typeof zh, string> = {
   "call.done": "Noted",
   "take.title": "Take down a call",
   "take.text": "What the caller says",
-  "take.textHint": "In their own words. Names, telephone and identity numbers are taken out of the text by themselves.",
+  "take.textHint":
+    "In their own words, but without names. Numbers of telephones, papers and plates are taken out by themselves; a name is not always recognised.",
   "take.service": "Kind",
   "take.serviceAuto": "Not sure: let the city tell",
   "take.address": "Address",
@@ -151,7 +152,7 @@ export const en: Record<keyof typeof zh, string> = {
   "take.name": "Name",
   "take.phone": "Telephone",
   "take.privacy":
-    "Name and telephone are not kept: only a keyed hash that cannot be read back, by which the same caller is known again. To call back, use the number in the hotline's own system.",
+    "Name and telephone are not kept: only a keyed hash of the telephone (else of the name) that cannot be read back, by which the same caller is known again. To call back, use the number in the hotline's own system.",
   "take.confirm": "Take it down",
   "take.next": "Next call",
   "take.done": "Taken down",
@@ -173,6 +174,6 @@ export const en: Record<keyof typeof zh, string> = {
   "take.group.public": "Public services",
   "take.group.local": "Neighbourhood",
   "take.group.other": "Other",
-  "take.mapNote": "Press on the map to set the place; the grey points are open matters",
+  "take.mapNote": "Press on the map to set the place; the circles are open matters",
   "take.coordinates": "longitude {lon}, latitude {lat}",
 };

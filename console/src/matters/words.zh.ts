@@ -133,7 +133,7 @@ export const zh = {
   "call.done": "回访已记录",
   "take.title": "登记来电",
   "take.text": "来电人说了什么",
-  "take.textHint": "按原话写。姓名、电话、证件号会自动从文字中去掉。",
+  "take.textHint": "按原话写，但不要写姓名。电话、证件、车牌等号码会自动去掉；姓名不一定认得出。",
   "take.service": "类别",
   "take.serviceAuto": "不确定，由系统判断",
   "take.address": "地址",
@@ -146,7 +146,8 @@ export const zh = {
   "take.caller": "来电人（可不填）",
   "take.name": "姓名",
   "take.phone": "电话",
-  "take.privacy": "姓名和电话不保存：只留一个无法还原的密钥摘要，用来认出同一来电人。回访请用热线系统中的号码。",
+  "take.privacy":
+    "姓名和电话不保存：只留由电话（没有电话时由姓名）算出的密钥摘要，用来认出同一来电人，无法还原。回访请用热线系统中的号码。",
   "take.confirm": "登记",
   "take.next": "登记下一个来电",
   "take.done": "已登记",
@@ -168,6 +169,6 @@ export const zh = {
   "take.group.public": "公共服务",
   "take.group.local": "社区",
   "take.group.other": "其他",
-  "take.mapNote": "点击地图放置位置；灰点为待派单事项",
+  "take.mapNote": "点击地图放置位置；圆圈为待派单事项",
   "take.coordinates": "经度 {lon}，纬度 {lat}",
 };
