@@ -9,7 +9,8 @@ import { Sheet } from "../ui/Sheet";
 import { Empty, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { FileAppeal } from "./FileAppeal";
-import { ShareButton, useChange, Wide } from "./parts";
+import { pointsOf } from "./formula";
+import { howOf, ShareButton, useChange, Wide } from "./parts";
 import { useAppeals, useCounted, useSeesAppeals } from "./queries";
 import { StoryOf } from "./Story";
 import { type Counted, LESS_IS_BETTER, type Report } from "./types";
@@ -51,6 +52,12 @@ export function Drill({ report, from, to }: { report: Report; from: Iso; to: Iso
         <StoryOf task={task} />
       </Sheet>
     );
+  if (rate === "score" && department)
+    return (
+      <Sheet key="made" at="side" close={close} title={a("made.title", { department: unit(department) })}>
+        <Made report={report} department={department} />
+      </Sheet>
+    );
   if (rate && department)
     return (
       <Sheet
@@ -69,6 +76,73 @@ export function Drill({ report, from, to }: { report: Report; from: Iso; to: Iso
       </Sheet>
     );
   return null;
+}
+
+/** A score term by term; each share opens its tasks. */
+function Made({ report, department }: { report: Report; department: string }) {
+  const words = useAccountWords();
+  const { a, say, rate: rateName, number } = words;
+  const { open } = useDrill();
+  const { formula } = report;
+  const one = report.departments.find((each) => each.department === department);
+  if (one === undefined) return <Empty title={a("behind.none")} />;
+  const terms = formula.terms.map((term) => ({ term, points: pointsOf(term, one.rates) }));
+  const counted = terms.filter(({ points }) => points !== null);
+  return (
+    <>
+      <span className="quiet">
+        {say(formula.title)} {formula.version}
+      </span>
+      <Wide label={a("formula.title")}>
+        <table className="table" data-testid="made">
+          <thead>
+            <tr>
+              <th>{a("formula.term")}</th>
+              <th>{a("formula.how")}</th>
+              <th className="right">{a("made.share")}</th>
+              <th className="right">{a("made.points")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {terms.map(({ term, points }) => (
+              <tr key={term.rate}>
+                <td>{rateName(term.rate)}</td>
+                <td className="said">{points === null ? a("made.left") : howOf(term, words)}</td>
+                <td className="right">
+                  {[
+                    ...new Set(term.deductions.length > 0 ? term.deductions.map((each) => each.rate) : [term.rate]),
+                  ].map((name) => (
+                    <div key={name}>
+                      <ShareButton
+                        share={one.rates[name]}
+                        rate={name}
+                        whose={say(one.title)}
+                        open={() => open({ rate: name, department })}
+                      />
+                    </div>
+                  ))}
+                </td>
+                <td className="right">
+                  {number(points, 2)} <span className="quiet">/ {number(term.weight)}</span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Wide>
+      <strong className="numeric" data-testid="made-sum">
+        {a("made.sum", {
+          points: number(
+            counted.reduce((sum, { points }) => sum + (points ?? 0), 0),
+            2,
+          ),
+          weight: number(counted.reduce((sum, { term }) => sum + term.weight, 0)),
+          outOf: number(formula.out_of),
+          score: number(one.score, 2),
+        })}
+      </strong>
+    </>
+  );
 }
 
 function What({ rate }: { rate: string }) {

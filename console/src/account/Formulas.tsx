@@ -27,6 +27,14 @@ export function states(formulas: readonly Formula[], today: string): Map<Formula
   return found;
 }
 
+const ORDER: readonly State[] = ["inForce", "coming", "past", "offered"];
+
+/** What is in force comes first, then the newest. */
+function sorted(every: readonly Formula[], state: ReadonlyMap<Formula, State>): Formula[] {
+  const place = (one: Formula) => ORDER.indexOf(state.get(one) ?? "offered");
+  return [...every].reverse().sort((one, other) => place(one) - place(other));
+}
+
 export function Formulas({ today }: { today: string }) {
   const { a, say, number } = useAccountWords();
   const [params] = useSearchParams();
@@ -77,7 +85,7 @@ export function Formulas({ today }: { today: string }) {
                       </tr>
                     </thead>
                     <tbody>
-                      {[...every].reverse().map((one) => (
+                      {sorted(every, state).map((one) => (
                         <tr key={nameOf(one)} aria-current={one === chosen ? "true" : undefined}>
                           <td>
                             <button
@@ -117,7 +125,8 @@ export function Formulas({ today }: { today: string }) {
                 <Panel title={say(chosen.title)}>
                   <div className="body stack" data-testid="formula-chosen">
                     <span className="quiet">
-                      {chosen.id} {chosen.version} · {a("formula.since", { date: chosen.valid_from })} ·{" "}
+                      {chosen.id} {chosen.version} · {a(`formula.${state.get(chosen) ?? "offered"}`)} ·{" "}
+                      {a("formula.validFrom")} {chosen.valid_from} ·{" "}
                       {a("formula.outOf", { points: number(chosen.out_of) })} ·{" "}
                       {a("formula.appealWithin", { days: daysOf(chosen.appeal_within) ?? chosen.appeal_within })}
                     </span>

@@ -13,7 +13,7 @@ import { PeriodBar } from "./PeriodBar";
 import { Signed, usePeriod, Wide } from "./parts";
 import { moved } from "./period";
 import { useReport } from "./queries";
-import { type Formula, RATES, type Report, SUPPLY_RATES, type Term } from "./types";
+import { type Formula, LESS_IS_BETTER, RATES, type Report, SUPPLY_RATES, type Term } from "./types";
 import { useAccountWords } from "./words";
 
 export function NewFormula({
@@ -191,7 +191,7 @@ function Terms({
                 aria-label={a("formula.howOf", { n })}
                 value={term.deductions === null ? "share" : "deductions"}
                 data={[
-                  { value: "share", label: a("formula.byShare") },
+                  { value: "share", label: a(LESS_IS_BETTER.has(term.rate) ? "formula.minus" : "formula.plus") },
                   { value: "deductions", label: a("formula.byDeductions") },
                 ]}
                 onChange={({ currentTarget: { value } }) =>

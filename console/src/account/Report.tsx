@@ -78,7 +78,11 @@ function Told({ report }: { report: Report }) {
           <Panel title={a("chart.title")} className="chart-panel">
             <div className="body">
               <Suspense fallback={<Loading lines={6} />}>
-                <ScoreChart departments={report.departments} before={before.data?.departments ?? []} />
+                <ScoreChart
+                  most={report.formula.out_of}
+                  departments={report.departments}
+                  before={before.data?.departments ?? []}
+                />
               </Suspense>
             </div>
           </Panel>
@@ -270,7 +274,19 @@ function Departments({ report, before }: { report: Report; before: Scores | unde
                 </td>
                 <td className="pinned">{say(one.title)}</td>
                 <td className="right">
-                  <strong>{number(one.score, 1)}</strong>
+                  {one.score === null ? (
+                    <span className="quiet">—</span>
+                  ) : (
+                    <button
+                      type="button"
+                      className="link"
+                      aria-label={a("made.open", { department: say(one.title), score: number(one.score, 1) })}
+                      data-testid="score-made"
+                      onClick={() => open({ rate: "score", department: one.department })}
+                    >
+                      <strong>{number(one.score, 1)}</strong>
+                    </button>
+                  )}
                   {one.corrections > 0 && one.score_before_appeals !== null && (
                     <div className="quiet" data-testid="corrected">
                       {a("score.before", { score: number(one.score_before_appeals, 1), n: one.corrections })}
@@ -280,7 +296,16 @@ function Departments({ report, before }: { report: Report; before: Scores | unde
                 <td className="right">
                   <Signed by={sortable(one, "change", was.get(one.department))} />
                 </td>
-                <td className="right">{number(one.n, 0)}</td>
+                <td className="right">
+                  <button
+                    type="button"
+                    className="link"
+                    aria-label={a("n.open", { department: say(one.title), n: one.n })}
+                    onClick={() => open({ rate: "handled", department: one.department })}
+                  >
+                    {number(one.n, 0)}
+                  </button>
+                </td>
                 {rates.map((name) => (
                   <td key={name} className="right">
                     <ShareButton

@@ -17,6 +17,7 @@ const ROW = 24;
 function options(
   rows: DepartmentScore[],
   was: Map<string, number>,
+  most: number,
   narrow: boolean,
   words: AccountWords,
 ): echarts.EChartsCoreOption {
@@ -53,6 +54,7 @@ function options(
     xAxis: {
       type: "value",
       min: 0,
+      max: most,
       axisLabel: { color: colour("muted"), fontSize: 11 },
       splitLine: { lineStyle: { color: colour("line"), opacity: 0.6 } },
     },
@@ -105,9 +107,11 @@ function options(
 }
 
 export default function ScoreChart({
+  most,
   departments,
   before,
 }: {
+  most: number;
   departments: DepartmentScore[];
   before: DepartmentScore[];
 }) {
@@ -135,9 +139,11 @@ export default function ScoreChart({
       before.flatMap((one) => (one.score === null ? [] : [[one.department, one.score] as [string, number]])),
     );
     const shown = departments.filter(({ score }) => score !== null);
-    chart.current?.setOption(options(shown, was, (box.current?.clientWidth ?? 800) < 600, words), { notMerge: true });
+    chart.current?.setOption(options(shown, was, most, (box.current?.clientWidth ?? 800) < 600, words), {
+      notMerge: true,
+    });
     chart.current?.resize();
-  }, [departments, before, words, scheme]);
+  }, [most, departments, before, words, scheme]);
   return (
     <>
       <ul className="legend">
