@@ -24,6 +24,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,12 @@ for _before, _after in _FOLLOWS.items():
 
 def to_us(moment: object) -> int:
     """An aware moment, or its RFC 3339 spelling, as microseconds since 1970 UTC."""
-    when = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
-    return (when - _EPOCH) // _MICROSECOND
+    return (moment - _EPOCH) // _MICROSECOND if isinstance(moment, datetime) else _spelled_us(str(moment))
+
+
+@lru_cache(maxsize=4_096)  # the events of a run spell the same few moments again and again
+def _spelled_us(spelling: str) -> int:
+    return (datetime.fromisoformat(spelling) - _EPOCH) // _MICROSECOND
 
 
 def from_us(us: int) -> datetime:
@@ -164,7 +169,8 @@ class Log:
 
     def feed(self, type: str, data: Mapping[str, Any], actor: str = "") -> None:
         """Take in one event; ``actor`` is the id of who did it."""
-        if type not in TYPES:
+        code, value = TYPES.get(type), 0
+        if code is None:
             self._about_matters(type, data, actor)
             return
         at = to_us(data["at"])
@@ -173,21 +179,19 @@ class Log:
             # history of another system was dispatched by nobody here
             self._starters[data["run"]] = self._person("" if data.get("imported") else actor)
             for opened in data["tasks"]:
-                self._open(run, data["run"], opened)
-                self._event(opened["task"], OPENED, at)
+                self._event(self._open(run, data["run"], opened), OPENED, at)
             return
-        task = str(data["task"])
-        if task not in self.codes:
+        task = self.codes.get(data["task"])
+        if task is None:
             run = self._run(data["run"], data.get("incident") or "", "")
-            self._open(run, data["run"], data)
+            task = self._open(run, data["run"], data)
             self._event(task, OPENED, to_us(data.get("opened_at") or data["at"]))
-        code, value = TYPES[type], 0
         if code == DISPATCHED:
-            self._hand(self.codes[task], data.get("unit"))
+            self._hand(task, data.get("unit"))
         elif code == TO_ACCEPT and data["state"] == "accepted":
             code = TO_DO
         elif code == SUBMITTED:
-            self._of_task[_VERIFIER][self.codes[task]] = self._name(data["verify_by"] or "coordinator")
+            self._of_task[_VERIFIER][task] = self._name(data["verify_by"] or "coordinator")
         elif code == EXTENDED:
             value = to_us(data["due"]) - to_us(data["before"])
         elif code == EVALUATED:
@@ -196,7 +200,7 @@ class Log:
         elif code == RETURNED:
             value = int(bool(data.get("clause")))
         elif code in (REJECTED, UPHELD, REASSIGNED) or (code == CANCELLED and data.get("reason") == "reassigned"):
-            self._next_round(self.codes[task], f"{data['run']}\x1f{data['step']}", code, actor)
+            self._next_round(task, f"{data['run']}\x1f{data['step']}", code, actor)
         due = data.get("due")
         self._event(task, code, at, NEVER if due is None else to_us(due), value)
 
@@ -234,8 +238,8 @@ class Log:
         wanted = [self._run_codes[run] for run in runs if run in self._run_codes]
         return np.flatnonzero(np.isin(self.column("run"), wanted)) if wanted else np.zeros(0, dtype=np.int64)
 
-    def _open(self, run: int, run_id: str, data: Mapping[str, Any]) -> None:
-        self.codes.add(data["task"])
+    def _open(self, run: int, run_id: str, data: Mapping[str, Any]) -> int:
+        task = self.codes.add(data["task"])
         step = str(data["step"])
         kind = _code(self._kind_codes, self.kinds, f"{self.plans[run]}:{step}")
         sender = self._sender.pop(f"{run_id}\x1f{step}", None)
@@ -248,6 +252,7 @@ class Log:
         )  # fmt: skip
         for column, value in zip(self._of_task, row, strict=True):
             column.append(value)
+        return task
 
     def _hand(self, task: int, unit: str | None) -> None:
         """The department is known for certain when the task is dispatched: a plan may name it by a variable."""
@@ -264,9 +269,13 @@ class Log:
     def _pair(self, unit: int, kind: int) -> int:
         return _code(self._pair_codes, self.pairs, (unit, kind))
 
-    def _event(self, task: str, code: int, at: int, due: int = NEVER, value: int = 0) -> None:
-        for column, one in zip(self._tail, (self.codes[task], code, at, due, value), strict=True):
-            column.append(one)
+    def _event(self, task: int, code: int, at: int, due: int = NEVER, value: int = 0) -> None:
+        tasks, codes, moments, dues, values = self._tail
+        tasks.append(task)
+        codes.append(code)
+        moments.append(at)
+        dues.append(due)
+        values.append(value)
 
     # ── as arrays ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -362,10 +371,15 @@ class _Codes:
     def __getitem__(self, id: str) -> int:
         return self._all()[id]
 
-    def add(self, id: str) -> None:
-        """Give the next number to a new id."""
-        self._all()[id] = len(self._ids)
+    def get(self, id: str) -> int | None:
+        """The number of an id, ``None`` for a new one."""
+        return self._all().get(id)
+
+    def add(self, id: str) -> int:
+        """Give the next number to a new id; returns it."""
+        number = self._all()[id] = len(self._ids)
         self._ids.append(id)
+        return number
 
 
 @dataclass(frozen=True, slots=True)

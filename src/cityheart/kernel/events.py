@@ -221,14 +221,20 @@ def scan(
     What :func:`read` gives, without what a reader of very many events has no use for.
     """
     statement = _scanning(conn.dialect.name)
-    return conn.execute(statement, {"after": after, "most": limit, "types": sorted(types)}).all()  # type: ignore[return-value]
+    rows: Sequence[Any] = conn.execute(statement, {"after": after, "most": limit, "types": sorted(types)}).all()
+    if conn.dialect.name != "sqlite":
+        return rows
+    # texts of one page are read as one list: half the time of one by one
+    decoded = json.loads(f"[{','.join([row[3] for row in rows])}]")
+    return [(row[0], row[1], row[2], data) for row, data in zip(rows, decoded, strict=True)]
 
 
 @cache
 def _scanning(dialect: str) -> sa.Select[tuple[object, ...]]:
     table = event_table
+    data = table.c.data if dialect != "sqlite" else sa.type_coerce(table.c.data, sa.Text)
     return (
-        sa.select(table.c.seq, table.c.type, table.c.actor, table.c.data)
+        sa.select(table.c.seq, table.c.type, table.c.actor, data)
         .where(table.c.seq > sa.bindparam("after"), table.c.type.in_(sa.bindparam("types", expanding=True)))
         .where(*_settled(dialect))
         .order_by(table.c.seq)
