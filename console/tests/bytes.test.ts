@@ -51,6 +51,12 @@ describe.skipIf(!existsSync(MANIFEST))("bytes of the build (npm run build first)
     expect(zipped(inbox)).toBeLessThanOrEqual(200);
   });
 
+  it("keep the field officer's page within 200 kB, without map and charts", () => {
+    const field = files(manifest, "src/field/FieldApp.tsx", true, new Set(shell));
+    expect([...field].filter((name) => /CityMap|SeriesChart|worker/.test(name))).toEqual([]);
+    expect(zipped(field)).toBeLessThanOrEqual(200);
+  });
+
   it("keep the drawing tools away from every page that only looks, and the viewer away from the command page", () => {
     const editor = /(^|\/)Editor-/;
     for (const name of ["Command", "IncidentPage", "Tasks", "PlanLibrary", "PlanPage", "PlanDecisions"])

@@ -94,6 +94,11 @@ def staffed(served: Served) -> Served:
     served.city.serve.create(
         SYSTEM, "colleague", PASSWORD, name=text("吴敏", "Wu Min"), department="ecology", roles=["clerk"]
     )
+    shift: dict[str, object] = {
+        "unit": "ecology", "title": text("全天", "All day"), "starts": "00:00", "ends": "00:00", "days": "all",
+        "rotation": "everyone", "people": ["colleague"], "valid_from": "2015-11-01",
+    }  # fmt: skip
+    served.city.duty.set_shift(SYSTEM, "a-shift-for-the-field", shift)
     return served
 
 
@@ -241,6 +246,7 @@ def test_the_verifier_counts_when_it_was_done_and_orders_are_in_the_inbox(
         expect(page.get_by_test_id("inbox-link")).to_have_attribute("data-unread", str(before - 1))
         page.goto(f"{served.address}/tasks/{look.id}")
         expect(page.get_by_test_id("task-panel")).to_contain_text("按工作时间计算")
+        expect(page.get_by_test_id("task-on-duty")).to_contain_text("吴敏")
         page.get_by_test_id("task-return").click()
         page.get_by_test_id("task-reason").fill("属住建部门职责")
         page.get_by_test_id("task-clause").fill("三定方案 2.4")

@@ -46,7 +46,8 @@ export const typeOf = ({ type, enum: choices, const: only }: Schema): string => 
 };
 
 export function fieldsOf(schema: Schema): Field[] {
-  const required = new Set(Array.isArray(schema.required) ? schema.required : []);
+  // Of the fields' order only that of the required ones is kept by the city: they come first.
+  const required = new Map(((schema.required ?? []) as string[]).map((name, at) => [name, at]));
   return Object.entries((schema.properties ?? {}) as Record<string, Schema | boolean>)
     .filter((entry): entry is [string, Schema] => typeof entry[1] === "object")
     .map(([name, part]) => ({
@@ -55,7 +56,8 @@ export function fieldsOf(schema: Schema): Field[] {
       required: required.has(name),
       title: words(part.title) ?? name,
       description: words(part.description),
-    }));
+    }))
+    .sort((a, b) => (required.get(a.name) ?? required.size) - (required.get(b.name) ?? required.size));
 }
 
 /** The form without what was left empty: nothing is not a value. */

@@ -174,7 +174,7 @@ function Items({ field, path, value, change, mistakes }: FieldProps) {
                 <FormField
                   field={{
                     name: String(index),
-                    schema: part,
+                    schema: { maxLength: 80, ...part },
                     required: false,
                     title: `${say(field.title)} ${index + 1}`,
                     description: null,

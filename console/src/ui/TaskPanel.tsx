@@ -128,23 +128,30 @@ function Dated({ label, at }: { label: string; at: string | null }) {
   );
 }
 
+interface OnDutyRow {
+  person: { name: Text };
+  to: string;
+}
+
 /** Who answers for the department at this moment; nothing where there is no roster. */
 function OnDuty({ unit, over }: { unit: string; over: boolean }) {
   const { f, say } = useFieldWords();
   const zone = useZone();
   const may = useMay("duty.read");
   const duty = useQuery({
-    queryKey: ["duty", "now"],
-    queryFn: () => get<{ items: { unit: string; person: { name: Text }; to: string }[] }>("/api/duty"),
+    queryKey: ["duty"], // as the duty pages ask it
+    queryFn: () => get<{ items: { unit: string; on_duty: OnDutyRow[] }[] }>("/api/duty"),
     enabled: may && !over,
     staleTime: 60_000,
   });
-  const people = (duty.data?.items ?? []).filter((one) => one.unit === unit);
-  if (over || people.length === 0) return null;
+  const roster = duty.data?.items.find((one) => one.unit === unit);
+  if (over || roster === undefined) return null;
+  const people = roster.on_duty;
   return (
     <>
       <dt>{f("task.onDuty")}</dt>
       <dd data-testid="task-on-duty">
+        {people.length === 0 && <span className="late">{f("task.nobody")}</span>}
         {people.map(({ person, to }) => (
           <div key={`${say(person.name)}${to}`}>
             {say(person.name)} <span className="quiet">{f("task.until", { time: cityTime(to, zone, "hour") })}</span>
