@@ -23,7 +23,6 @@ import type {
   Session,
   Source,
   SourceDetail,
-  SuggestedPlan,
   Task,
 } from "./types";
 
@@ -80,14 +79,6 @@ export const useAlert = (id: string | null) =>
   useQuery({
     queryKey: ["alert", id],
     queryFn: () => get<AlertDetail>(`/api/alerts/${id}`),
-    enabled: id !== null,
-    placeholderData: undefined,
-  });
-
-export const useSuggestion = (id: string | null) =>
-  useQuery({
-    queryKey: ["suggestion", id],
-    queryFn: () => get<{ plans: SuggestedPlan[] }>(`/api/alerts/${id}/suggestion`),
     enabled: id !== null,
     placeholderData: undefined,
   });

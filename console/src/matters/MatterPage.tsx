@@ -2,7 +2,7 @@
 
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
-import { Link, useParams } from "wouter";
+import { Link, useLocation, useParams } from "wouter";
 import { useIncident, useMay, useSession } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import { TaskCounts } from "../pages/Incidents";
@@ -178,6 +178,7 @@ function Reports({ matter }: { matter: MatterDetail }) {
           </div>
         </div>
       )}
+      {matter.items.length === 0 && <Empty title={m("reports.none")}>{m("reports.noneWhy")}</Empty>}
       <div>
         {matter.items.map((report, at) => (
           <ReportRow
@@ -290,11 +291,13 @@ function ReportRow({
 function Alike({ matter }: { matter: MatterDetail }) {
   const { m, say, reports, likely } = useMatterWords();
   const tell = useTell();
+  const [, go] = useLocation();
   const [other, setOther] = useState<Similar | null>(null);
-  const merge = useCommand<unknown>({
-    done: () => {
+  const merge = useCommand<{ matter_id: string }>({
+    done: ({ matter_id }) => {
       tell.done(m("merge.done"));
       setOther(null);
+      go(`/matters/${matter_id}`);
     },
   });
   return (
