@@ -87,7 +87,9 @@ function Made({ report, department }: { report: Report; department: string }) {
   const one = report.departments.find((each) => each.department === department);
   if (one === undefined) return <Empty title={a("behind.none")} />;
   const terms = formula.terms.map((term) => ({ term, points: pointsOf(term, one.rates) }));
-  const counted = terms.filter(({ points }) => points !== null);
+  const counted = terms.filter((each) => each.points !== null);
+  const points = counted.reduce((sum, each) => sum + (each.points ?? 0), 0);
+  const weight = counted.reduce((sum, each) => sum + each.term.weight, 0);
   return (
     <>
       <span className="quiet">
@@ -131,12 +133,9 @@ function Made({ report, department }: { report: Report; department: string }) {
         </table>
       </Wide>
       <strong className="numeric" data-testid="made-sum">
-        {a("made.sum", {
-          points: number(
-            counted.reduce((sum, { points }) => sum + (points ?? 0), 0),
-            2,
-          ),
-          weight: number(counted.reduce((sum, { term }) => sum + term.weight, 0)),
+        {a(weight === formula.out_of ? "made.plain" : "made.sum", {
+          points: number(points, 2),
+          weight: number(weight),
           outOf: number(formula.out_of),
           score: number(one.score, 2),
         })}
@@ -217,6 +216,14 @@ function Dispatchers({ report }: { report: Report }) {
 const SIDES = ["all", "for", "against"] as const;
 type Side = (typeof SIDES)[number];
 
+const MOMENTS = [
+  ["dispatched", "dispatched_at"],
+  ["accepted", "accepted_at"],
+  ["due", "due"],
+  ["submitted", "submitted_at"],
+  ["closed", "closed_at"],
+] as const;
+
 /** Whether a task counts in the department's favour: in the numerator, or out of it where less is better. */
 export const favours = (counts: boolean, rate: string) => counts !== LESS_IS_BETTER.has(rate);
 
@@ -261,16 +268,14 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
           return (
             <>
               <Wide label={a("behind.scroll")}>
-                <table className="table" data-testid="behind-tasks" data-total={total}>
+                <table className="table stacked" data-testid="behind-tasks" data-total={total}>
                   <thead>
                     <tr>
                       <th>{a("behind.task")}</th>
                       <th>{a("behind.counts")}</th>
-                      <th>{a("behind.dispatched")}</th>
-                      <th>{a("behind.accepted")}</th>
-                      <th>{a("behind.due")}</th>
-                      <th>{a("behind.submitted")}</th>
-                      <th>{a("behind.closed")}</th>
+                      {MOMENTS.map(([name]) => (
+                        <th key={name}>{a(`behind.${name}`)}</th>
+                      ))}
                     </tr>
                   </thead>
                   <tbody>
@@ -290,7 +295,7 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
                             </button>
                             {one.round > 1 && <div className="quiet">{a("behind.round", { round: one.round })}</div>}
                           </td>
-                          <td>
+                          <td data-label={a("behind.counts")}>
                             <span className={good ? "up" : "down"}>{a(good ? "behind.for" : "behind.against")}</span>
                             <div className="quiet">{a(one.counts ? "behind.in" : "behind.out")}</div>
                             {one.correction && (
@@ -314,13 +319,11 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
                               </button>
                             )}
                           </td>
-                          {[one.dispatched_at, one.accepted_at, one.due, one.submitted_at, one.closed_at].map(
-                            (at, index) => (
-                              <td key={index}>
-                                <Moment at={at} shape="short" />
-                              </td>
-                            ),
-                          )}
+                          {MOMENTS.map(([name, field]) => (
+                            <td key={name} data-label={a(`behind.${name}`)}>
+                              <Moment at={one[field]} shape="short" />
+                            </td>
+                          ))}
                         </tr>
                       );
                     })}

@@ -288,7 +288,7 @@ function Departments({ report, before }: { report: Report; before: Scores | unde
                     </button>
                   )}
                   {one.corrections > 0 && one.score_before_appeals !== null && (
-                    <div className="quiet" data-testid="corrected">
+                    <div className="quiet corrected" data-testid="corrected">
                       {a("score.before", { score: number(one.score_before_appeals, 1), n: one.corrections })}
                     </div>
                   )}
@@ -301,7 +301,7 @@ function Departments({ report, before }: { report: Report; before: Scores | unde
                     type="button"
                     className="link"
                     aria-label={a("n.open", { department: say(one.title), n: one.n })}
-                    onClick={() => open({ rate: "handled", department: one.department })}
+                    onClick={() => open({ rate: "on_time", department: one.department })}
                   >
                     {number(one.n, 0)}
                   </button>

@@ -43,7 +43,7 @@ function Told({ story, appeals }: { story: Story; appeals: boolean }) {
       <section className="stack">
         <h3>{a("story.events")}</h3>
         <Wide label={a("story.events")}>
-          <table className="table" data-testid="story-events">
+          <table className="table stacked" data-testid="story-events">
             <thead>
               <tr>
                 <th>{a("story.at")}</th>
@@ -86,7 +86,7 @@ function Custody({ story }: { story: Story }) {
         ))}
       </div>
       <Wide label={a("story.custody")}>
-        <table className="table" data-testid="story-custody">
+        <table className="table stacked" data-testid="story-custody">
           <thead>
             <tr>
               <th>{a("story.holder")}</th>
@@ -103,15 +103,19 @@ function Custody({ story }: { story: Story }) {
               return (
                 <tr key={`${one.holder}${one.from}`}>
                   <td>{unit(one.holder)}</td>
-                  <td>
+                  <td data-label={a("story.from")}>
                     <Moment at={one.from} shape="short" />
                   </td>
-                  <td>
+                  <td data-label={a("story.to")}>
                     <Moment at={one.to} shape="short" />
                   </td>
-                  <td className="right">{length(one.seconds)}</td>
-                  <td>{one.charged ? a("story.yes") : <span className="quiet">{a("story.no")}</span>}</td>
-                  <td>{why in zh ? a(why as AccountKey) : one.reason}</td>
+                  <td className="right" data-label={a("story.length")}>
+                    {length(one.seconds)}
+                  </td>
+                  <td data-label={a("story.charged")}>
+                    {one.charged ? a("story.yes") : <span className="quiet">{a("story.no")}</span>}
+                  </td>
+                  <td data-label={a("story.why")}>{why in zh ? a(why as AccountKey) : one.reason}</td>
                 </tr>
               );
             })}
@@ -136,8 +140,8 @@ function Happened({ event }: { event: StoryEvent }) {
         {own in zh ? a(own as AccountKey) : eventWord(event.type, t)}
         {event.data.late === true && <span className="tag late-tag">{a("story.late")}</span>}
       </td>
-      <td>{person(event.actor)}</td>
-      <td className="said">
+      <td data-label={a("story.who")}>{person(event.actor)}</td>
+      <td className="said" data-label={a("story.told")}>
         <Said event={event} />
       </td>
     </tr>

@@ -52,7 +52,7 @@ export const en: Record<AccountKey, string> = {
   department: "Department",
   score: "Score",
   "score.change": "Change",
-  "score.before": "{score} before appeals corrected {n}",
+  "score.before": "{score} before appeals ({n})",
   n: "Tasks",
   fair: "Fair on-time share",
   "fair.what":
@@ -71,6 +71,7 @@ export const en: Record<AccountKey, string> = {
   "made.share": "Rate",
   "made.points": "Points",
   "made.left": "nothing to count: left out, the other terms are scaled up",
+  "made.plain": "{points} of {weight}",
   "made.sum": "{points} of {weight}, scaled to {outOf}: {score}",
   "n.open": "{department}, {n} tasks, see them",
   "share.of": "{num}/{den}",
