@@ -81,7 +81,7 @@ def log_in(page: Page, username: str) -> None:
     page.get_by_test_id("password").fill(PASSWORD)
     page.get_by_test_id("login").click()
     expect(page.get_by_test_id("field-link")).to_have_attribute("data-link", "idle")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
 
 
 def waits(page: Page, count: int) -> None:

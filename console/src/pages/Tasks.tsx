@@ -52,6 +52,11 @@ export default function Tasks() {
         <div>
           <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.tasks")}</h1>
           <span className="quiet">{actor?.department_title ? say(actor.department_title) : t("tasks.all")}</span>
+          {actor?.permissions.includes("task.act") && (
+            <a className="to-field" href="/field" data-testid="to-field">
+              {t("nav.field")}
+            </a>
+          )}
         </div>
         <Button.Group>
           {VIEWS.map((one) => (

@@ -1,0 +1,127 @@
+"""Every page of the console, in both languages and both themes, has no fault that axe finds (WCAG 2.2 AA)."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from playwright.sync_api import Browser, Page, expect
+
+from cityheart.command.intake.filing import Filing
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.text import text
+
+from ..played import PASSWORD
+from .conftest import Served
+
+CONSOLE = Path(__file__).parents[2] / "console"
+AXE = CONSOLE / "node_modules" / "axe-core" / "axe.min.js"
+SYSTEM = Actor.system("test")
+RULES = """async () => {
+  const only = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+  const {violations} = await axe.run(document, {runOnly: only, resultTypes: ['violations'], elementRef: false});
+  return violations.flatMap(v => v.nodes.slice(0, 3).map(n => v.id + ': ' + n.html.slice(0, 160)));
+}"""
+CASE = {
+    "id": "one", "kind": "heavy_pollution", "level": 3, "plan": "air-yellow", "version": "1",
+    "opened_at": "2015-10-01T00:00:00Z", "closed_at": "2015-10-02T06:00:00Z", "text": "空气重污染预警",
+    "steps": [{"step": "sweep", "unit": "urban-management", "due": "PT6H", "took": "PT7H", "late": True}],
+}  # fmt: skip
+EVERY = {f"{language} {theme}" for language in ("zh-CN", "en") for theme in ("light", "dark")}
+# what stands for each parameter of a page's address is found by _parts
+APART = {"/field"}  # pages with a frame of their own, which hold several
+
+
+def test_every_page_in_both_languages_and_themes(served: Served, chromium: Browser) -> None:
+    parts = _parts(served)
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 800}, locale="zh-CN", color_scheme="light", reduced_motion="reduce"
+    )
+    context.add_init_script(path=AXE)
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.goto(served.address)
+    page.get_by_test_id("username").wait_for()
+    faults = {"log-in": page.evaluate(RULES)}
+    page.get_by_test_id("username").fill("everyone")
+    page.get_by_test_id("password").fill(PASSWORD)
+    page.get_by_test_id("login").click()
+    page.get_by_test_id("user-menu").wait_for()
+    for route in _routes():
+        path = re.sub(r":\w+", parts.get(route, ""), route)
+        if path.endswith("/"):
+            faults[route] = ["this page is not tried: say in _parts what stands for its parameter"]
+            continue
+        faults |= _looked_at(page, served.address + path, route)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for route in ("/field", "/field/:id"):
+        path = route.replace(":id", parts["/tasks/:id"])
+        faults |= _looked_at(page, served.address + path, route)
+    page.get_by_test_id("field-accept").click()
+    page.get_by_test_id("field-submit").click()
+    page.get_by_test_id("field-confirm").click()  # everything is missing, and says so
+    faults |= _four(page, "receipt on a phone")
+    expect(page.get_by_test_id("field-link")).to_have_attribute("data-waits", "0")
+    page.goto(f"{served.address}/tasks/{parts['/tasks/:id']}")
+    page.get_by_test_id("task-submit").click()
+    page.get_by_test_id("task-submit-confirm").click()
+    faults |= _four(page, "receipt at a desk")
+    context.close()
+    assert {where.split(": ")[1] for where in faults if ": " in where} == EVERY
+    assert {where: found for where, found in faults.items() if found} == {}
+
+
+def _looked_at(page: Page, address: str, route: str) -> dict[str, list[str]]:
+    page.goto(address)
+    page.get_by_test_id("user-menu").wait_for()
+    expect(page.locator(".loading")).to_have_count(0)
+    return _four(page, route)
+
+
+def _four(page: Page, name: str) -> dict[str, list[str]]:
+    """What axe finds on what is open: Chinese and English, each light and dark."""
+    found = {}
+    for press in (None, "theme-switch", "lang-switch", "theme-switch"):
+        if press is not None:
+            page.get_by_test_id(press).first.click()
+        how = page.evaluate("[document.documentElement.lang, document.documentElement.dataset.mantineColorScheme]")
+        found[f"{name}: {' '.join(how)}"] = page.evaluate(RULES)
+    page.get_by_test_id("lang-switch").first.click()
+    return found
+
+
+def _routes() -> list[str]:
+    """The addresses of all pages, as the console declares them."""
+    declared = re.findall(r'<Route path="(/[^"]+)"', (CONSOLE / "src" / "App.tsx").read_text())
+    assert len(declared) > 12
+    return [route for route in declared if route not in APART]
+
+
+def _parts(served: Served) -> dict[str, str]:
+    """For each address with a parameter, what stands for it: a city in which something of everything has happened."""
+    city = served.city
+    city.serve.create(SYSTEM, "everyone", PASSWORD, name=text("全权", "Everyone"), department=None, roles=["admin"])
+    alert = cast("dict[str, Any]", city.watch.alerts(SYSTEM)["items"][0])  # type: ignore[index]
+    kind, level = str(alert["kind"]), int(alert["level"] or 4)
+    plan = city.command.suggest(kind, level, city.clock.now())[0].plan
+    of_alert = {"alert_id": alert["id"], "title": alert["kind_title"], "kind": kind, "level": level}
+    incident = str(city.command.dispatch(SYSTEM, "for-every-page", of_alert, plan.digest)["incident_id"])
+    ((_, tasks),) = city.command.runs(SYSTEM, incident)
+    said = "解放路128号门口的路灯不亮了，晚上黑漆漆的"
+    city.intake.take(SYSTEM, Filing("hotline", "1", said, None, "street_light", "解放路128号", 116.4, 39.9))
+    city.knowledge.import_cases(SYSTEM, "cases-0001", "archive", "json", json.dumps([CASE]))
+    draft = city.library.save(SYSTEM, "plan: draft", kind="yaml", command_id="draft-0001")
+    return {
+        "/alerts/:id": str(alert["id"]),
+        "/incidents/:id": incident,
+        "/tasks/:id": next(task.id for task in tasks if task.state == "dispatched"),
+        "/matters/:id": city.intake.matters(SYSTEM, state="open")[0][0].id,
+        "/cases/:id": city.knowledge.cases(SYSTEM)[0][0][1].id,
+        "/scores/:view": "appeals",
+        "/sources/:id": str(city.share.sources(SYSTEM)[0]["id"]),
+        "/plans/drafts/:id": draft.id,
+        "/plans/decisions/:digest": city.library.tables(SYSTEM)[0][0].decision.digest,
+        "/plans/:digest": plan.digest,
+    }
