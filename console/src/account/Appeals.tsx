@@ -64,7 +64,7 @@ export function Appeals({ today }: { today: string }) {
             return (
               <>
                 <Wide label={a("appeals.title")}>
-                  <table className="table" data-testid="appeals-table">
+                  <table className="table stacked" data-testid="appeals-table">
                     <thead>
                       <tr>
                         <th>{a("department")}</th>
@@ -90,22 +90,24 @@ export function Appeals({ today }: { today: string }) {
                               {say(one.department_title)}
                             </button>
                           </td>
-                          <td>{rate(one.rate)}</td>
-                          <td className="said">{one.reason}</td>
-                          <td>
+                          <td data-label={a("appeals.rate")}>{rate(one.rate)}</td>
+                          <td className="said" data-label={a("appeals.reason")}>
+                            {one.reason}
+                          </td>
+                          <td data-label={a("appeals.state")}>
                             <span className="tag" data-tone={TONES[one.state]}>
                               {a(`appeals.${one.state}`)}
                             </span>
                             {one.effect && <div className="quiet">{a(`effect.${one.effect}`)}</div>}
                           </td>
-                          <td>
+                          <td data-label={a("appeals.filedAt")}>
                             <Moment at={one.filed_at} ago={one.state === "open"} />
                           </td>
-                          <td>{person(one.filed_by)}</td>
-                          <td>
+                          <td data-label={a("appeals.by")}>{person(one.filed_by)}</td>
+                          <td data-label={a("appeals.decidedAt")}>
                             <Moment at={one.decided_at} />
                           </td>
-                          <td>{person(one.decided_by)}</td>
+                          <td data-label={a("appeals.decidedBy")}>{person(one.decided_by)}</td>
                         </tr>
                       ))}
                     </tbody>

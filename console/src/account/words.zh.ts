@@ -48,7 +48,7 @@ export const zh = {
   department: "部门",
   score: "得分",
   "score.change": "较上期",
-  "score.before": "申诉更正 {n} 项前 {score}",
+  "score.before": "更正前 {score}（申诉 {n} 项）",
   n: "任务数",
   fair: "可比按期率",
   "fair.what": "（按期件数 + 20 × 同类任务全市平均）÷（件数 + 20）：件数少的部门向平均值靠拢，比较才公平",

@@ -17,8 +17,6 @@ import type {
   Panel,
   PanelContent,
   QuarantineRow,
-  RateName,
-  Scores,
   SeriesEvidence,
   Session,
   Source,
@@ -109,22 +107,6 @@ export const useClosedTasks = (unit: string | null, enabled: boolean) =>
     queryKey: ["tasks", "closed", unit],
     queryFn: () => list<Task>("/api/tasks", { unit, state: "closed", limit: 200 }),
     enabled,
-  });
-
-export const useScores = (from: string | null, to: string | null) =>
-  useQuery({ queryKey: ["scores", from, to], queryFn: () => get<Scores>("/api/scores", { from, to }) });
-
-export const useScoreEvents = (department: string, rate: RateName, from: string | null, to: string | null) =>
-  useQuery({
-    queryKey: ["scores", "events", department, rate, from, to],
-    queryFn: () =>
-      list<Record<string, unknown>>(`/api/scores/${encodeURIComponent(department)}/events`, {
-        rate,
-        from,
-        to,
-        limit: 200,
-      }),
-    placeholderData: undefined,
   });
 
 export const useSources = () =>

@@ -299,40 +299,6 @@ export interface IncidentDetail extends Incident {
   log: CityEvent[];
 }
 
-export const RATES = ["sign_in", "handled", "on_time", "overdue", "closed", "rework", "return", "extension"] as const;
-export type RateName = (typeof RATES)[number];
-
-export interface Rate {
-  num: number;
-  den: number;
-  rate: number | null;
-}
-
-export interface DepartmentScore {
-  department: string;
-  title: Text;
-  n: number;
-  score: number | null;
-  rank: number | null;
-  rates: Partial<Record<RateName, Rate>>;
-  custody_seconds: number;
-  late: number;
-}
-
-export interface Scores {
-  from: Iso;
-  to: Iso;
-  formula: {
-    id: string;
-    version: string | number;
-    valid_from: Iso;
-    title?: Text;
-    source: string | Text;
-    weights: Record<string, number>;
-  };
-  departments: DepartmentScore[];
-}
-
 export type SourceState = "ok" | "late" | "failing" | "refused" | "idle";
 
 export interface Source {
