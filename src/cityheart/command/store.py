@@ -181,6 +181,8 @@ _TASK = task_table.c
 _FIXED = ("id", "run", "incident", "step", "round", "opened_at", "verify_by", "does", "words")  # what never changes
 _COLUMNS = tuple(column.name for column in task_table.columns if column.name != "words")
 _CHANGING = [name for name in _COLUMNS if name not in _FIXED]
+# states in which a round may be open: said beside closed_at, so that the index of states leads past what is closed
+_OPEN = ("scheduled", "dispatched", "accepted", "submitted", "returned", "suspended")
 _READ_TASK = sa.select(*(_TASK[name] for name in _COLUMNS))
 _UPDATE_TASK = (
     task_table.update().where(_TASK.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in _CHANGING})
@@ -423,12 +425,15 @@ def tasks(
     A task belongs to a department that has it, and while it is submitted also to the one that verifies it.
     """
     where: list[sa.ColumnElement[bool]] = [_TASK.does == "task"]
+    among = [state] if state is not None else _OPEN if over is False else None
+    states = [] if among is None else [_TASK.state.in_(among)]
     if units is not None:
         codes = sorted(units)
+        having = sa.and_(_TASK.unit.in_(codes), *states)
         verifying = sa.and_(_TASK.verify_by.in_(codes), _TASK.state == "submitted")
-        where.append(sa.or_(_TASK.unit.in_(codes), verifying))
-    if state is not None:
-        where.append(_TASK.state == state)
+        where.append(sa.or_(having, verifying) if state in (None, "submitted") else having)
+    else:
+        where += states
     if over is not None:
         where.append(_TASK.closed_at.is_not(None) if over else _TASK.closed_at.is_(None))
     if due_before is not None:
