@@ -20,7 +20,7 @@ export default function IncidentAdvice({ incident }: { incident: IncidentDetail 
     <Panel title={k("advice.title")}>
       <Shown of={advice}>
         {(known) => (
-          <div data-testid="incident-advice">
+          <div className="advice" data-testid="incident-advice">
             <div className="body">
               {known.silence ? (
                 <span data-testid="advice-silent">

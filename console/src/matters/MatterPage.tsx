@@ -314,7 +314,13 @@ function Alike({ matter }: { matter: MatterDetail }) {
               <div style={{ minWidth: 0 }}>
                 <div className="line" style={{ justifyContent: "space-between", flexWrap: "nowrap" }}>
                   <Link href={`/matters/${one.id}`}>{one.title}</Link>
-                  <Button size="compact-sm" variant="default" data-testid="merge" onClick={() => setOther(one)}>
+                  <Button
+                    size="compact-sm"
+                    variant="default"
+                    style={{ flex: "none" }}
+                    data-testid="merge"
+                    onClick={() => setOther(one)}
+                  >
                     {m("similar.merge")}
                   </Button>
                 </div>
