@@ -77,6 +77,7 @@ TYPES: Mapping[str, int] = {
     "task.offline_counted": OFFLINE,
 }
 MATTERS = ("incident.opened", "incident.level_changed", "run.patched", "appeal.upheld")  # what else the ledger hears of
+_UNSORTED = 10_000  # tasks that may wait until all are sorted by run again
 URGENT = 2  # an incident of this level (orange) or a graver one is urgent
 
 TASK_COLUMNS = ("round", "unit", "kind", "verifier", "run", "step", "sender", "fails", "pair")
@@ -152,6 +153,8 @@ class Log:
         self._fails: dict[str, int] = {}  # run and step -> how often its work was rejected
         self._of_task = tuple(array("i") for _ in TASK_COLUMNS)
         self._tail = (array("q"), array("b"), array("q"), array("q"), array("q"))
+        none = np.zeros(0, dtype=np.int64)
+        self._by_run: tuple[I64, NDArray[np.int32]] = none, none.astype(np.int32)  # most tasks by run, and their runs
 
     @property
     def tasks(self) -> int:
@@ -235,8 +238,18 @@ class Log:
 
     def tasks_of(self, runs: Iterable[str]) -> I64:
         """The codes of the tasks of these runs, in order."""
-        wanted = [self._run_codes[run] for run in runs if run in self._run_codes]
-        return np.flatnonzero(np.isin(self.column("run"), wanted)) if wanted else np.zeros(0, dtype=np.int64)
+        wanted = np.unique([self._run_codes[run] for run in runs if run in self._run_codes]).astype(np.int32)
+        if not len(wanted):
+            return np.zeros(0, dtype=np.int64)
+        order, sorted_runs = self._by_run
+        if self.tasks - len(order) > max(_UNSORTED, len(order) // 10):
+            column = self.column("run")
+            order = np.argsort(column, kind="stable")
+            self._by_run = order, sorted_runs = order, column[order]
+        low, high = (np.searchsorted(sorted_runs, wanted, side=side).tolist() for side in ("left", "right"))
+        late = np.arange(len(order), self.tasks)
+        found = [order[a:b] for a, b in zip(low, high, strict=True)]
+        return np.sort(np.concatenate([*found, late[np.isin(self.of("run", late), wanted)]]))
 
     def _open(self, run: int, run_id: str, data: Mapping[str, Any]) -> int:
         task = self.codes.add(data["task"])
