@@ -6,9 +6,9 @@ import { Empty, Failure, Loading, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { ChangeWords, Went } from "./Advice";
 import { useKindTitle } from "./kinds";
+import { usePageWords } from "./pages";
 import { useCase } from "./queries";
 import type { Case } from "./types";
-import { useKnowledgeWords } from "./words";
 
 export default function CasePage() {
   const { id = "" } = useParams<{ id: string }>();
@@ -27,7 +27,7 @@ export default function CasePage() {
 }
 
 function View({ of: one }: { of: Case }) {
-  const { k, say, length, unit, number } = useKnowledgeWords();
+  const { k, p, say, length, unit, number } = usePageWords();
   const title = useKindTitle();
   const titles = new Map(one.steps.map((step) => [step.step, step.title]));
   return (
@@ -35,7 +35,7 @@ function View({ of: one }: { of: Case }) {
       <div className="head">
         <div>
           <div className="crumbs">
-            <Link href="/cases">{k("cases.title")}</Link> / {one.id}
+            <Link href="/cases">{p("cases.title")}</Link> / {one.id}
           </div>
           <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
             <SeverityMark level={one.level} size={26} />
@@ -46,22 +46,22 @@ function View({ of: one }: { of: Case }) {
             <Moment at={one.opened_at} /> – <Moment at={one.closed_at} /> · {length(one.seconds)}
           </div>
         </div>
-        {one.incident_id && <Link href={`/incidents/${one.incident_id}`}>{k("case.incident")}</Link>}
+        {one.incident_id && <Link href={`/incidents/${one.incident_id}`}>{p("case.incident")}</Link>}
       </div>
       <div className="columns">
         <div className="stack" style={{ gap: 16, minWidth: 0 }}>
-          <Panel title={k("case.steps")}>
+          <Panel title={p("case.steps")}>
             {one.steps.length === 0 ? (
-              <Empty title={k("case.noSteps")}>{k("case.noStepsWhy")}</Empty>
+              <Empty title={p("case.noSteps")}>{p("case.noStepsWhy")}</Empty>
             ) : (
-              <section className="flush" tabIndex={0} aria-label={k("case.steps")}>
+              <section className="flush" tabIndex={0} aria-label={p("case.steps")}>
                 <table className="table">
                   <thead>
                     <tr>
-                      <th>{k("case.step")}</th>
-                      <th>{k("case.unit")}</th>
-                      <th className="right">{k("case.due")}</th>
-                      <th className="right">{k("case.stepTook")}</th>
+                      <th>{p("case.step")}</th>
+                      <th>{p("case.unit")}</th>
+                      <th className="right">{p("case.due")}</th>
+                      <th className="right">{p("case.stepTook")}</th>
                       <th>{k("case.went")}</th>
                     </tr>
                   </thead>
@@ -75,7 +75,7 @@ function View({ of: one }: { of: Case }) {
                         <td>
                           <span className="line" style={{ gap: "0 8px" }}>
                             <span className={step.late ? "late" : "quiet"}>
-                              {k(step.late ? "case.isLate" : "case.onTime")}
+                              {p(step.late ? "case.isLate" : "case.onTime")}
                             </span>
                             {step.rework > 0 && <span>{k("case.rework", { n: step.rework })}</span>}
                             {step.returned > 0 && <span>{k("case.returned", { n: step.returned })}</span>}
@@ -88,10 +88,10 @@ function View({ of: one }: { of: Case }) {
               </section>
             )}
           </Panel>
-          <Panel title={k("case.changed")}>
+          <Panel title={p("case.changed")}>
             <div className="body">
               {one.changes.length === 0 ? (
-                <span className="quiet">{k("case.noChanges")}</span>
+                <span className="quiet">{p("case.noChanges")}</span>
               ) : (
                 <ul className="why">
                   {one.changes.map((change, at) => (
@@ -112,25 +112,25 @@ function View({ of: one }: { of: Case }) {
               <dd>
                 <Went of={one} />
               </dd>
-              <dt>{k("case.outcome")}</dt>
+              <dt>{p("case.outcome")}</dt>
               <dd>
                 <span className="numeric">{number(one.outcome, 2)}</span>{" "}
-                <span className="quiet">{k("case.outcomeMeans")}</span>
+                <span className="quiet">{p("case.outcomeMeans")}</span>
               </dd>
               <dt>{k("case.plan")}</dt>
               <dd>
                 {one.plan.digest ? <Link href={`/plans/${one.plan.digest}`}>{one.plan.id}</Link> : one.plan.id}
                 {one.plan.version && <span className="quiet"> v{one.plan.version}</span>}
               </dd>
-              <dt>{k("case.origin")}</dt>
-              <dd>{one.incident_id ? k("case.own") : one.origin}</dd>
+              <dt>{p("case.origin")}</dt>
+              <dd>{one.incident_id ? p("case.own") : one.origin}</dd>
               {one.place && (
                 <>
-                  <dt>{k("case.place")}</dt>
+                  <dt>{p("case.place")}</dt>
                   <dd>{one.place}</dd>
                 </>
               )}
-              <dt>{k("case.text")}</dt>
+              <dt>{p("case.text")}</dt>
               <dd>{one.text || "—"}</dd>
             </dl>
           </div>

@@ -9,15 +9,15 @@ import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Went } from "./Advice";
 import { useKindTitle } from "./kinds";
+import { usePageWords } from "./pages";
 import { useCases } from "./queries";
 import { Tabs } from "./Tabs";
-import { useKnowledgeWords } from "./words";
 
 const LEVELS = ["red", "orange", "yellow", "blue"] as const;
 const TYPING_MS = 300;
 
 export default function Cases() {
-  const { k, length, number } = useKnowledgeWords();
+  const { k, p, length, number } = usePageWords();
   const { t } = useWords();
   const [, go] = useLocation();
   const [params, setParams] = useSearchParams();
@@ -53,50 +53,50 @@ export default function Cases() {
     <div className="page">
       <div className="head">
         <div>
-          <h1 style={{ fontSize: 20, margin: 0 }}>{k("cases.title")}</h1>
-          <span className="quiet">{k("cases.subtitle")}</span>
+          <h1 style={{ fontSize: 20, margin: 0 }}>{p("cases.title")}</h1>
+          <span className="quiet">{p("cases.subtitle")}</span>
         </div>
         <Tabs at="cases" />
       </div>
       <div className="line">
         <TextInput
           type="search"
-          aria-label={k("cases.search")}
-          placeholder={k("cases.search")}
+          aria-label={p("cases.search")}
+          placeholder={p("cases.search")}
           data-testid="case-search"
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
         />
         <NativeSelect
-          aria-label={k("cases.kind")}
+          aria-label={p("cases.kind")}
           data={[
-            { value: "", label: k("cases.anyKind") },
+            { value: "", label: p("cases.anyKind") },
             ...[...new Set([...kinds, ...(kind ? [kind] : [])])].map((code) => ({ value: code, label: title(code) })),
           ]}
           value={kind ?? ""}
           onChange={(event) => change("kind", event.currentTarget.value)}
         />
         <NativeSelect
-          aria-label={k("cases.level")}
+          aria-label={p("cases.level")}
           data-testid="case-level"
           data={[
-            { value: "", label: k("cases.anyLevel") },
+            { value: "", label: p("cases.anyLevel") },
             ...LEVELS.map((name, at) => ({ value: String(at + 1), label: t(`severity.${name}`) })),
           ]}
           value={level ?? ""}
           onChange={(event) => change("level", event.currentTarget.value)}
         />
         <span className="quiet numeric">
-          {pages.data && k("cases.count", { n: number(pages.data.pages[0]?.total ?? 0, 0) })}
+          {pages.data && p("cases.count", { n: number(pages.data.pages[0]?.total ?? 0, 0) })}
         </span>
       </div>
       <Panel>
         <Shown of={pages} lines={8}>
           {() =>
             found.length === 0 ? (
-              <Empty title={k("cases.empty")}>{k("cases.emptyWhy")}</Empty>
+              <Empty title={p("cases.empty")}>{p("cases.emptyWhy")}</Empty>
             ) : (
-              <section className="flush" tabIndex={0} aria-label={k("cases.title")}>
+              <section className="flush" tabIndex={0} aria-label={p("cases.title")}>
                 <table className="table">
                   <thead>
                     <tr>
@@ -105,7 +105,7 @@ export default function Cases() {
                       <th>{k("case.plan")}</th>
                       <th>{k("case.went")}</th>
                       <th className="right">{k("case.took")}</th>
-                      <th>{k("case.opened")}</th>
+                      <th>{p("case.opened")}</th>
                     </tr>
                   </thead>
                   <tbody>
@@ -133,7 +133,7 @@ export default function Cases() {
                           <div className="quiet">
                             {one.changes.length > 0
                               ? k("case.changes", { n: one.changes.length })
-                              : k("case.noChanges")}
+                              : p("case.noChanges")}
                           </div>
                         </td>
                         <td>
@@ -155,7 +155,7 @@ export default function Cases() {
                       loading={pages.isFetchingNextPage}
                       onClick={() => void pages.fetchNextPage()}
                     >
-                      {k("cases.more")}
+                      {p("cases.more")}
                     </Button>
                   </div>
                 )}

@@ -10,13 +10,13 @@ import { useZone } from "../ui/Time";
 import { Levels } from "./Advice";
 import "./knowledge.css";
 import { useKindTitle } from "./kinds";
+import { usePageWords } from "./pages";
 import { useClauses } from "./queries";
 import { Tabs } from "./Tabs";
 import type { Clause } from "./types";
-import { useKnowledgeWords } from "./words";
 
 export default function Clauses() {
-  const { k } = useKnowledgeWords();
+  const { p } = usePageWords();
   const [params, setParams] = useSearchParams();
   const today = cityTime(useNow(), useZone(), "date");
   const day = params.get("on") ?? today;
@@ -45,23 +45,23 @@ export default function Clauses() {
     <div className="page">
       <div className="head">
         <div>
-          <h1 style={{ fontSize: 20, margin: 0 }}>{k("clauses.title")}</h1>
-          <span className="quiet">{k("clauses.subtitle")}</span>
+          <h1 style={{ fontSize: 20, margin: 0 }}>{p("clauses.title")}</h1>
+          <span className="quiet">{p("clauses.subtitle")}</span>
         </div>
         <Tabs at="clauses" />
       </div>
       <div className="line" style={{ alignItems: "flex-end" }}>
         <TextInput
           type="date"
-          label={k("clauses.on")}
+          label={p("clauses.on")}
           data-testid="clauses-on"
           value={day === "all" ? "" : day}
           onChange={(event) => change({ on: event.currentTarget.value || "all" })}
         />
         <NativeSelect
-          label={k("clauses.kind")}
+          label={p("clauses.kind")}
           data={[
-            { value: "", label: k("clauses.anyKind") },
+            { value: "", label: p("clauses.anyKind") },
             ...kinds.map((code) => ({ value: code, label: title(code) })),
           ]}
           value={kind}
@@ -73,15 +73,15 @@ export default function Clauses() {
           data-testid="clauses-all"
           onClick={() => change({ on: day === "all" ? null : "all" })}
         >
-          {k("clauses.anyDay")}
+          {p("clauses.anyDay")}
         </Button>
-        <span className="quiet numeric">{clauses.data && k("clauses.count", { n: shown.length })}</span>
+        <span className="quiet numeric">{clauses.data && p("clauses.count", { n: shown.length })}</span>
       </div>
       <Shown of={clauses} lines={6}>
         {() =>
           shown.length === 0 ? (
             <Panel>
-              <Empty title={k("clauses.empty")}>{k("clauses.emptyWhy")}</Empty>
+              <Empty title={p("clauses.empty")}>{p("clauses.emptyWhy")}</Empty>
             </Panel>
           ) : (
             <div className="stack" style={{ gap: 12 }}>
@@ -103,7 +103,7 @@ export function holds({ from, until }: Pick<Clause, "from" | "until">, day: stri
 }
 
 function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeof holds> }) {
-  const { k, say, unit, length } = useKnowledgeWords();
+  const { k, p, say, unit, length } = usePageWords();
   const title = useKindTitle();
   return (
     <Panel
@@ -112,11 +112,11 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
         <span className="line">
           <span className="numeric">
             {clause.until === null
-              ? k("clauses.from", { from: clause.from })
-              : k("clauses.between", { from: clause.from, until: clause.until })}
+              ? p("clauses.from", { from: clause.from })
+              : p("clauses.between", { from: clause.from, until: clause.until })}
           </span>
           <span className="tag" data-tone={state === "now" ? "accent" : undefined}>
-            {k(`clauses.${state}`)}
+            {p(`clauses.${state}`)}
           </span>
           {!clause.verified && <span className="tag">{k("clauses.unverified")}</span>}
         </span>
@@ -128,15 +128,15 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
         </div>
         <div>{say(clause.text)}</div>
         {clause.mandates.length > 0 && (
-          <section className="flush" tabIndex={0} aria-label={k("clauses.mandates")}>
+          <section className="flush" tabIndex={0} aria-label={p("clauses.mandates")}>
             <table className="table">
               <thead>
                 <tr>
-                  <th>{k("clauses.mandates")}</th>
-                  <th>{k("case.unit")}</th>
-                  <th>{k("cases.level")}</th>
-                  <th>{k("cases.kind")}</th>
-                  <th className="right">{k("case.due")}</th>
+                  <th>{p("clauses.mandates")}</th>
+                  <th>{p("case.unit")}</th>
+                  <th>{p("cases.level")}</th>
+                  <th>{p("cases.kind")}</th>
+                  <th className="right">{p("case.due")}</th>
                 </tr>
               </thead>
               <tbody>
@@ -144,7 +144,7 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
                   <tr key={at}>
                     <td>
                       {say(one.duty) || one.step}
-                      {one.stage && <span className="quiet"> · {k("clauses.stage", { stage: one.stage })}</span>}
+                      {one.stage && <span className="quiet"> · {p("clauses.stage", { stage: one.stage })}</span>}
                     </td>
                     <td>{unit(one.unit)}</td>
                     <td>
@@ -158,7 +158,7 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
             </table>
           </section>
         )}
-        <div className="quiet">{k("clauses.source", { source: clause.source })}</div>
+        <div className="quiet">{p("clauses.source", { source: clause.source })}</div>
       </div>
     </Panel>
   );

@@ -9,7 +9,7 @@ import { Sheet } from "../ui/Sheet";
 import { Failure, Panel, Shown } from "../ui/states";
 import { useTell } from "../ui/Toast";
 import { ClauseLines, keyOf, ProposedWords, SimilarCases } from "./Advice";
-import { useAdvice } from "./queries";
+import { useAdvice } from "./suggestion";
 import type { Advice, AdvisedPlan, Proposed } from "./types";
 import { useKnowledgeWords } from "./words";
 

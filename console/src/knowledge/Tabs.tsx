@@ -1,14 +1,14 @@
 import { Link } from "wouter";
 import "./knowledge.css";
-import { useKnowledgeWords } from "./words";
+import { usePageWords } from "./pages";
 
 export function Tabs({ at }: { at: "cases" | "clauses" }) {
-  const { k } = useKnowledgeWords();
+  const { p } = usePageWords();
   return (
-    <nav className="tabs known-tabs" aria-label={k("tabs.label")}>
+    <nav className="tabs known-tabs" aria-label={p("tabs.label")}>
       {(["cases", "clauses"] as const).map((one) => (
         <Link key={one} href={`/${one}`} aria-current={at === one ? "page" : undefined}>
-          {k(`tabs.${one}`)}
+          {p(`tabs.${one}`)}
         </Link>
       ))}
     </nav>

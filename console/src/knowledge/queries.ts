@@ -1,23 +1,8 @@
-/** The questions about cases, clauses and suggestions. The first word of a key is what live events invalidate. */
+/** The questions about cases and clauses. The first word of a key is what live events invalidate. */
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
-import type { Advice, Case, Clause } from "./types";
-
-/** What a suggestion is for: an alert nobody has answered yet, or an incident that is open. */
-export type Asked = { of: "alert" | "incident"; id: string };
-
-export const useAdvice = ({ of, id }: Asked) =>
-  useQuery({
-    queryKey: ["suggestion", of, id],
-    queryFn: () =>
-      get<Advice>(
-        of === "alert"
-          ? `/api/alerts/${encodeURIComponent(id)}/suggestion`
-          : `/api/incidents/${encodeURIComponent(id)}/suggestions`,
-      ),
-    placeholderData: undefined,
-  });
+import type { Case, Clause } from "./types";
 
 export interface CaseFilter {
   kind: string | null;

@@ -8,7 +8,7 @@ import type { Alert, AlertDetail, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
 import { Changes, ClauseLines, SimilarCases } from "../knowledge/Advice";
-import { useAdvice } from "../knowledge/queries";
+import { useAdvice } from "../knowledge/suggestion";
 import type { AdvisedPlan } from "../knowledge/types";
 import { useKnowledgeWords } from "../knowledge/words";
 import { useNow } from "../live/LiveProvider";

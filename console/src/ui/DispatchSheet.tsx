@@ -9,7 +9,7 @@ import type { Alert, IncidentDetail, Level, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
 import { Changes, ClauseLines, keyOf, Reasons, SimilarCases, telling } from "../knowledge/Advice";
-import { type Asked, useAdvice } from "../knowledge/queries";
+import { type Asked, useAdvice } from "../knowledge/suggestion";
 import type { Advice, AdvisedPlan, AdvisedStep, Proposed } from "../knowledge/types";
 import { useKnowledgeWords } from "../knowledge/words";
 import { useNow } from "../live/LiveProvider";
