@@ -234,7 +234,7 @@ def test_the_report_prints_whole_on_white(served: Served, open_page: OpenPage) -
         page.emulate_media(media="print", color_scheme="dark")
         expect(page.get_by_test_id("print")).to_be_hidden()
         expect(page.get_by_test_id("period-7d")).to_be_hidden()
-        expect(page.locator(".chart-panel")).to_be_hidden()
+        expect(page.get_by_test_id("score-bars")).to_be_visible()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         # A4 across, less its margins, at 96 dots an inch: nothing may be cut off, down or across.
         page.set_viewport_size({"width": 1031, "height": 703})

@@ -1,16 +1,17 @@
 /** What a mayor reads: figures with their change, departments, what moved and why, data supply, appeals, flags, caveats. */
 
 import { Button } from "@mantine/core";
-import { lazy, memo, Suspense, useMemo, useState } from "react";
+import { memo, useMemo, useState } from "react";
 import { Link } from "wouter";
 import { useMay } from "../api/queries";
 import { duration } from "../time/format";
-import { Empty, Loading, Panel, Shown } from "../ui/states";
+import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Drill, useDrill } from "./Behind";
 import { PeriodBar } from "./PeriodBar";
 import { ShareButton, Signed, Tabs, TermTable, usePeriod, usePeriodQuery, Wide } from "./parts";
 import { useReport, useScores, useSeesAppeals } from "./queries";
+import { ScoreBars } from "./ScoreBars";
 import {
   type DepartmentScore,
   type Headline,
@@ -23,7 +24,9 @@ import {
 } from "./types";
 import { useAccountWords } from "./words";
 
-const ScoreChart = lazy(() => import("./ScoreChart"));
+/** Scores of two formulas are no change of anybody's. */
+const comparable = (report: Report, before: Scores | undefined) =>
+  before?.formula.id === report.formula.id && before.formula.version === report.formula.version;
 
 export const ReportPage = memo(function ReportPage({ today }: { today: string }) {
   const { a } = useAccountWords();
@@ -77,13 +80,11 @@ function Told({ report }: { report: Report }) {
           </div>
           <Panel title={a("chart.title")} className="chart-panel">
             <div className="body">
-              <Suspense fallback={<Loading lines={6} />}>
-                <ScoreChart
-                  most={report.formula.out_of}
-                  departments={report.departments}
-                  before={before.data?.departments ?? []}
-                />
-              </Suspense>
+              <ScoreBars
+                most={report.formula.out_of}
+                departments={report.departments}
+                before={comparable(report, before.data) ? (before.data?.departments ?? []) : []}
+              />
             </div>
           </Panel>
         </>
@@ -201,11 +202,9 @@ function Departments({ report, before }: { report: Report; before: Scores | unde
   const { open } = useDrill();
   const [every, setEvery] = useState(false);
   const [order, setOrder] = useState<Order | null>(null);
-  // Scores of two formulas are no change of anybody's.
-  const comparable = before?.formula.id === report.formula.id && before.formula.version === report.formula.version;
   const was = useMemo(
-    () => new Map(comparable ? before.departments.map((one) => [one.department, one]) : []),
-    [comparable, before],
+    () => new Map(comparable(report, before) ? before?.departments.map((one) => [one.department, one]) : []),
+    [report, before],
   );
   const used = new Set(report.formula.terms.flatMap((term) => [term.rate, ...term.deductions.map((one) => one.rate)]));
   const rates = RATES.filter((name) => every || used.has(name) || MAIN.includes(name));
