@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 from cityheart.command.models import Task
 from cityheart.kernel.actors import Actor
@@ -129,7 +129,7 @@ def fill(page: Page, picture: bytes) -> None:
     page.get_by_test_id("place-take").click()
     expect(page.get_by_test_id("place-shown")).to_contain_text("39.91600")
     page.get_by_test_id("photo-choose").set_input_files(
-        [{"name": "site.jpg", "mimeType": "image/jpeg", "buffer": picture}]
+        FilePayload(name="site.jpg", mimeType="image/jpeg", buffer=picture)
     )
     expect(page.get_by_test_id("photo")).to_have_count(1)
 
@@ -259,3 +259,37 @@ def test_the_verifier_counts_when_it_was_done_and_orders_are_in_the_inbox(
         page.get_by_test_id("task-approve").click()
         expect(page.get_by_test_id("task-rounds").locator("li")).to_have_count(2)
         expect(page.get_by_test_id("task-rounds")).to_contain_text("退单改派")
+
+
+def test_a_late_receipt_counts_from_when_the_work_was_done_and_the_person_is_called_back(
+    staffed: Served, open_page: OpenPage
+) -> None:
+    command, clock = staffed.city.command, staffed.city.clock
+    step = {"id": "quick", "title": {"zh-CN": "关闸", "en": "Close the gate"}, "unit": "ecology"}
+    times = {"accept_within": "PT4S", "due": "PT6S", "evidence": [{"kind": "note", "min": 1}]}
+    title = text("关闸", "The gate")
+    digest = command.publish(SYSTEM, {"plan": "gate", "version": "1", "title": title, "steps": [{**step, **times}]})
+    made = command.dispatch(SYSTEM, "gate-0001", {"title": title, "kind": "gate", "level": 4}, digest)
+    ((_, (task,)),) = command.runs(SYSTEM, str(made["incident_id"]))
+    command.act(SYSTEM, "gate-0002", task.id, "accept")
+    done = clock.now()
+    with open_page("coordinator") as page:
+        page.goto(f"{staffed.address}/tasks/{task.id}")
+        panel = page.get_by_test_id("task-panel")
+        expect(panel).to_contain_text("超时")
+        page.wait_for_function(
+            "id => fetch('/api/tasks/' + id).then(answer => answer.json()).then(task => task.late)", arg=task.id
+        )
+        now = clock.now()
+        command.act(SYSTEM, "gate-0003", task.id, "submit", note="已关闸", done_at=done, sent_at=now)
+        page.get_by_test_id("task-verify").click()
+        page.get_by_test_id("task-count-offline").check()
+        page.get_by_test_id("task-verify-confirm").click()
+        expect(panel).to_have_attribute("data-state", "closed")
+        expect(page.get_by_test_id("receipt-done")).to_be_visible()
+        page.get_by_test_id("task-evaluate").click()
+        page.get_by_test_id("task-satisfied-yes").check()
+        page.get_by_test_id("task-evaluate-confirm").click()
+        expect(panel).to_contain_text("回访结果")
+    closed = command.task(SYSTEM, task.id)
+    assert (closed.late, closed.satisfied) == (False, "yes")

@@ -174,7 +174,9 @@ export class Sync {
       if (error instanceof Problem && error.status > 0 && error.status < 500)
         return this.show({ link: "idle", trouble: error });
       // Out of reach, or broken over there: for the person it is the same.
-      if (this.shown.kept.meta.offlineSince === null) await this.write({ meta: { offlineSince: this.now() } });
+      // (Where the store itself is gone, because another page signed out, there is nothing to note it in.)
+      if (this.shown.kept.meta.offlineSince === null)
+        await this.write({ meta: { offlineSince: this.now() } }).catch(() => undefined);
       this.show({
         link: "offline",
         trouble: error instanceof Problem ? null : new Problem(0, "broken", String(error)),
