@@ -97,7 +97,7 @@ export default function Cases() {
               <Empty title={p("cases.empty")}>{p("cases.emptyWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("cases.title")}>
-                <table className="table">
+                <table className="table cases">
                   <thead>
                     <tr>
                       <th>{t("incidents.level")}</th>
