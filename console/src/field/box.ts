@@ -1,10 +1,10 @@
 /** The phone's store: one IndexedDB database for each person, so that nobody reads another's work. */
 
+import { nameOf } from "./empty";
 import { type Box, type Change, type Draft, EMPTY_META, type Kept, type Meta, type Waiting } from "./types";
 
 const VERSION = 1;
 const STORES = ["tasks", "acts", "drafts", "photos", "meta"] as const;
-const nameOf = (person: string) => `cityheart-field:${person}`;
 
 export async function openBox(person: string): Promise<Box> {
   const db = await opened(person);
@@ -62,14 +62,6 @@ function fill(tx: IDBTransaction, change: Change) {
   }
   for (const key of change.photos?.drop ?? []) tx.objectStore("photos").delete(key);
   for (const [name, value] of Object.entries(change.meta ?? {})) tx.objectStore("meta").put({ name, value });
-}
-
-/** Everything of this person leaves the phone. */
-export function emptyBox(person: string): Promise<void> {
-  return new Promise((done) => {
-    const asked = indexedDB.deleteDatabase(nameOf(person));
-    asked.onsuccess = asked.onerror = asked.onblocked = () => done();
-  });
 }
 
 function opened(person: string): Promise<IDBDatabase> {

@@ -2,7 +2,7 @@
 
 import { Problem, request } from "../api/client";
 import type { Session } from "../api/types";
-import { emptyBox } from "./box";
+import { emptyBox } from "./empty";
 import type { Actor } from "./types";
 
 const PERSON = "cityheart.person";
