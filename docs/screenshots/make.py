@@ -31,6 +31,7 @@ SINCE = datetime.fromisoformat("2015-11-15T00:00:00+08:00")
 UNTIL = datetime.fromisoformat("2015-11-29T12:40:00+08:00")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SYSTEM = Actor.system("screenshots")
+OVERDUE = "/scores?period=all&rate=overdue&department=ecology"
 
 
 def play(home: Path, password: str) -> City:
@@ -45,6 +46,9 @@ def play(home: Path, password: str) -> City:
     city.serve.create(
         SYSTEM, "steward", password, name=text("数据管家", "Data steward"), department=None, roles=["steward"]
     )
+    city.serve.create(
+        SYSTEM, "inspector", password, name=text("督查员", "Inspector"), department=None, roles=["inspector"]
+    )
     (app,) = city.apps
     assert app.feed is not None
     in_bulk(city, app.feed.source, app.feed.deliveries(SINCE, UNTIL, timedelta(days=7)), UNTIL, lambda now: None)
@@ -58,6 +62,10 @@ def prepare(name: str, page: Page) -> None:
     if name.startswith("decision-"):
         page.get_by_test_id("try-level").select_option("2")
         page.get_by_test_id("try-ask").click()
+    if name.startswith("scores-behind-"):
+        page.get_by_test_id("behind-task").first.click()
+    if name.startswith("formula-"):
+        page.get_by_test_id("formula-new").click()
     if name.startswith("run-"):
         page.get_by_test_id("run-drawing").first.click()
 
@@ -73,6 +81,15 @@ def take(
         ("alert-light", "officer", f"/alerts/{alert}", (1440, 900), "en-US", "light"),
         ("incident-light", "officer", f"/incidents/{incident}", (1440, 900), "en-US", "light"),
         ("scores-dark", "officer", "/scores", (1280, 720), "zh-CN", "dark"),
+        ("scores-behind-light", "officer", OVERDUE, (1440, 900), "en-US", "light"),
+        (
+            "formula-light",
+            "inspector",
+            "/scores/formulas?period=all&formula=jinhua@trial",
+            (1440, 900),
+            "zh-CN",
+            "light",
+        ),
         ("source-light", "steward", "/sources/ecology.air", (1280, 720), "en-US", "light"),
         ("plan-light", "officer", f"/plans/{plan}", (1440, 900), "en-US", "light"),
         ("draft-dark", "officer", f"/plans/drafts/{draft}", (1440, 900), "zh-CN", "dark"),

@@ -327,7 +327,14 @@ function Preview({ of, terms, today }: { of: Formula["of"]; terms: readonly Term
                 formula: say((of === "supply" ? told.supply.formula : told.formula).title),
               })}
             </span>
-            <Compared rows={compared(told, of, terms)} ranked={of === "handling"} />
+            <Compared
+              rows={compared(told, of, terms)}
+              ranked={of === "handling"}
+              outOf={[
+                (of === "supply" ? told.supply.formula : told.formula).out_of,
+                terms.reduce((sum, term) => sum + term.weight, 0),
+              ]}
+            />
           </>
         )}
       </Shown>
@@ -364,10 +371,21 @@ function compared(report: Report, of: Formula["of"], terms: readonly Term[]): Co
   }));
 }
 
-function Compared({ rows, ranked }: { rows: ComparedRow[]; ranked: boolean }) {
+/** Two formulas may have different full marks, so a change is one of points out of 100. */
+function Compared({
+  rows,
+  ranked,
+  outOf: [full, triedFull],
+}: {
+  rows: ComparedRow[];
+  ranked: boolean;
+  outOf: [number, number];
+}) {
   const { a, say, number } = useAccountWords();
   if (rows.length === 0) return <Empty title={a("preview.none")} />;
-  const changed = rows.filter(({ now, tried }) => Math.abs((now ?? 0) - (tried ?? 0)) >= 0.05).length;
+  const change = ({ now, tried }: ComparedRow) =>
+    now === null || tried === null || triedFull === 0 ? null : 100 * (tried / triedFull - now / full);
+  const changed = rows.filter((one) => Math.abs(change(one) ?? 0) >= 0.05).length;
   const places = rows.filter(({ rankNow, rankTried }) => rankNow !== rankTried).length;
   return (
     <Wide label={a("preview.scroll")}>
@@ -376,8 +394,8 @@ function Compared({ rows, ranked }: { rows: ComparedRow[]; ranked: boolean }) {
         <thead>
           <tr>
             <th>{a("department")}</th>
-            <th className="right">{a("preview.now")}</th>
-            <th className="right">{a("preview.then")}</th>
+            <th className="right">{a("preview.now", { full: number(full) })}</th>
+            <th className="right">{a("preview.then", { full: number(triedFull) })}</th>
             <th className="right">{a("preview.diff")}</th>
             {ranked && <th className="right">{a("preview.rankNow")}</th>}
             {ranked && <th className="right">{a("preview.rankThen")}</th>}
@@ -392,7 +410,7 @@ function Compared({ rows, ranked }: { rows: ComparedRow[]; ranked: boolean }) {
                 <strong>{number(one.tried, 1)}</strong>
               </td>
               <td className="right">
-                <Signed by={one.now === null || one.tried === null ? null : one.tried - one.now} />
+                <Signed by={change(one)} />
               </td>
               {ranked && <td className="right">{one.rankNow ?? "—"}</td>}
               {ranked && <td className="right">{one.rankTried ?? "—"}</td>}

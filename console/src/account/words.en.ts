@@ -291,9 +291,9 @@ export const en: Record<AccountKey, string> = {
   "preview.title": "What it would make of the chosen period",
   "preview.note":
     "Computed from the rates of {from} – {to} as they are; nothing on record changes. Compared with {formula}.",
-  "preview.now": "Score now",
-  "preview.then": "Score then",
-  "preview.diff": "Change",
+  "preview.now": "Score now (of {full})",
+  "preview.then": "Score then (of {full})",
+  "preview.diff": "Change (out of 100)",
   "preview.rankNow": "Rank now",
   "preview.rankThen": "Rank then",
   "preview.none": "Nothing was counted in this period to try it on",
