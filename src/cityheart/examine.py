@@ -170,7 +170,7 @@ def _hanging(city: City) -> list[Finding]:
     count, oldest = city.command.overdue(now - HANGING)
     if count and oldest is not None:
         told = f"{count} timer(s) overdue, the oldest for {_span(now - oldest)}"
-        found.append(Finding("bad", "timers", told, "start the city; when it runs, look for run.left in its log"))
+        found.append(Finding("bad", "timers", told, "start the city; when it runs, look for worker.run_left in its log"))
     else:
         found.append(Finding("ok", "timers", "nothing is overdue"))
     return found

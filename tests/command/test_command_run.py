@@ -518,7 +518,7 @@ def test_a_phone_plays_what_it_kept(desk: Desk, clock: VirtualClock, clerk: Call
     assert [each["ok"] for each in played] == [True, True, False, True, False, False, False]
     assert played[2]["problem"]["code"] == "forbidden" and played[4]["problem"]["remedy"]  # type: ignore[index]
     task = desk.task(first, "a")
-    assert (task.state, task.done_at) == ("submitted", START + minutes(300))
+    assert (task.state, task.done_at) == ("submitted", START + minutes(290))
     events = desk.told(first)
     again = desk.command.play(wang, acts[:2], START + minutes(400))  # sent again later: another sent_at, the same acts
     assert again == played[:2] and desk.told(first) == events

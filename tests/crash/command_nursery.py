@@ -62,10 +62,10 @@ class Clerk:
         self.name = f"lane-{lane}-life-{life}"
 
     def work(self) -> None:
-        """Act until shot."""
+        """Act until shot, or alone."""
         self._repeat()
-        number = 0
-        while True:
+        number, parent = 0, os.getppid()
+        while os.getppid() == parent:
             number += 1
             self.clock.advance_to(self.clock.now() + timedelta(minutes=self.dice.randint(0, 15)))
             roll, id = self.dice.random(), f"{self.name}-{number}"

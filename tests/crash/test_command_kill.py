@@ -43,7 +43,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(
         str(seed),
     ]
     done = subprocess.run(
-        arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False
+        arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = [json.loads(line) for path in tmp_path.glob("lane-*.jsonl") for line in path.read_text("utf-8").splitlines()]

@@ -27,7 +27,7 @@ def test_workers_that_are_killed_lose_and_double_nothing(
 ) -> None:
     arguments = [sys.executable, "-m", "tests.crash.workers_nursery", database_url, str(tmp_path), str(KILLS), "11"]
     done = subprocess.run(
-        arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False
+        arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     dead, own = (int(word) for word in done.stdout.split())

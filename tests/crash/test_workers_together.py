@@ -129,7 +129,7 @@ def test_an_old_worker_leaves_a_plan_it_cannot_read_and_does_the_rest(database: 
     assert ("task.dispatched", "b") in new.told(understood) and ("task.dispatched", "b") not in new.told(strange)
     ((_, reason),) = old.firing.left.items()
     assert "teleport" in reason
-    assert [one["event"] for one in said] == ["run.left"], "it says so, once"
+    assert [one["event"] for one in said] == ["worker.run_left"], "it says so, once"
     due = old.next_due()
     assert due is not None and due > START + minutes(30), "what is left does not keep it awake"
     assert new.command.tick(START + minutes(30)) == 2, "the newer program goes on with it"
@@ -147,7 +147,7 @@ def test_a_run_in_a_state_nobody_can_carry_on_stops_nobody(database: Database, t
     with capture_logs() as said:
         desk.command.tick(START + minutes(30))
     assert ("task.dispatched", "b") in desk.told(fine)
-    assert [one["event"] for one in said] == ["run.left"] and len(desk.command.firing.left) == 1
+    assert [one["event"] for one in said] == ["worker.run_left"] and len(desk.command.firing.left) == 1
 
 
 def test_a_program_older_than_the_store_writes_nothing(

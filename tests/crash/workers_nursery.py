@@ -12,6 +12,7 @@ import random
 import select
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -75,19 +76,24 @@ def dispatched(database: Database, folder: Path) -> Command:
 
 
 class Worker:
-    """One life. A later life has a later clock, past the leases of the dead."""
+    """One life. A later life carries messages by a later clock, past the leases of the dead.
+
+    What is due is fired and handed to channels by one clock for all: a message that a later life posts can be
+    carried by an earlier one, so that nobody waits for work that is not there.
+    """
 
     def __init__(self, url: str, folder: Path, life: int, dies_at: int | None = None) -> None:
-        self.clock = VirtualClock(AFTER + life * limits.OUTBOX_LEASE)
+        self.clock, firing = VirtualClock(AFTER + life * limits.OUTBOX_LEASE), VirtualClock(AFTER)
         self.database = Database(url, self.clock, Ids(self.clock, seed=life))
-        self.command = centre(self.database, folder)
+        self.posting = Database(url, firing, Ids(firing, seed=life))
+        self.command = centre(self.posting, folder)
         self.journal = Journal(folder / "journal", dies_at)
         self.sending = Sending(folder, self.database)
 
     def turn(self) -> None:
         """Fire what is due, carry one batch."""
-        self.command.tick(self.clock.now())
-        outbox.route(self.database, [self.journal])
+        self.command.tick(AFTER)
+        outbox.route(self.posting, [self.journal])
         outbox.relay(self.database, self.sending, self.journal)
 
     def finish(self) -> None:
@@ -144,9 +150,11 @@ def _born(url: str, folder: Path, life: int) -> tuple[int, tuple[int, int]]:
 def _live(url: str, folder: Path, life: int, mouth: int) -> None:
     one = Worker(url, folder, life, None if life % 2 else 1 + life // 2 % LITTLE)
     os.write(mouth, b"I")
-    while one.journal.calls < LITTLE:
+    parent = os.getppid()
+    while one.journal.calls < LITTLE and os.getppid() == parent:
         one.turn()
-    signal.pause()  # until the parent comes
+    while os.getppid() == parent:  # until it comes
+        time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ LARGE_FILES = {"src/cityheart/apps/air/data/beijing-air.zip"}  # its source and 
 
 CLOCKS = {"kernel/clock.py", "kernel/ids.py"}
 CLOCK_MODULES = {"time", "random", "uuid", "secrets"}
-UNGUESSABLE = {"serve/service.py", "cli.py", "demo.py", "command/intake/personal.py"}  # tokens and first passwords must not be repeatable
+# tokens, keys and first passwords must not be repeatable
+UNGUESSABLE = {"serve/service.py", "cli.py", "demo.py", "command/intake/personal.py"}
 CLOCK_CALLS = {
     "datetime.now",
     "datetime.utcnow",

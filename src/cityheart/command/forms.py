@@ -16,8 +16,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend
 from pydantic import StringConstraints, TypeAdapter
-from pydantic_core import SchemaError as PatternError
-from pydantic_core import ValidationError as Mismatch
+from pydantic import ValidationError as Mismatch
 
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
@@ -103,7 +102,7 @@ def _only_known(schema: object, depth: int) -> None:
             if len(pattern) > limits.FORM_PATTERN_CHARS:
                 raise ValueError
             _pattern(pattern)
-        except (PatternError, ValueError):
+        except Exception:  # of a kind that the library does not name
             raise Invalid(
                 f"the pattern {pattern[:60]!r} cannot be used",
                 remedy=f"at most {limits.FORM_PATTERN_CHARS} characters, without look-around and back-references",

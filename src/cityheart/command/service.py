@@ -533,6 +533,15 @@ class Command:
         if len(acts) > limits.ACTS_TOGETHER:
             raise TooMany(f"{len(acts)} acts at once", remedy=f"send at most {limits.ACTS_TOGETHER}, then the rest")
         played: list[dict[str, object]] = []
+        for first in range(0, len(acts), limits.ACTS_COMMITTED):
+            with self._database.together(actor):
+                played += self._played(actor, acts[first : first + limits.ACTS_COMMITTED], sent_at)
+        return played
+
+    def _played(
+        self, actor: Actor, acts: Sequence[Mapping[str, object]], sent_at: datetime | None
+    ) -> list[dict[str, object]]:
+        played: list[dict[str, object]] = []
         for each in acts:
             given = dict(each)
             id, task, verb = (str(given.pop(name, "")) for name in ("command_id", "task_id", "verb"))

@@ -1,7 +1,7 @@
 """Who may do what: permissions by role, default deny.
 
-A role grants a permission for the whole city, or for the actor's own department and those below it only. Services call :func:`require`
-before a verb and put :func:`departments` into the WHERE clause of a list, so counts are trimmed like rows.
+A role grants a permission for the whole city, or for the actor's own department and those below it only. Services call
+:func:`require` before a verb and put :func:`departments` into the WHERE clause of a list, so counts are trimmed like rows.
 """
 
 from __future__ import annotations
