@@ -6,7 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
@@ -16,8 +18,10 @@ from cityheart.command.models import Place, Task
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
-from cityheart.kernel.database import Database, metadata
+from cityheart.kernel.database import Database, Work, metadata
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, TooMany
+from cityheart.kernel.events import read, verify
+from cityheart.kernel.outbox import outbox_table
 from cityheart.kernel.text import text
 
 from .scene import FORM, PNG, START, SYSTEM, UNITS, Desk, centre, minutes, plan, step
@@ -524,6 +528,38 @@ def test_a_phone_plays_what_it_kept(desk: Desk, clock: VirtualClock, clerk: Call
     assert again == played[:2] and desk.told(first) == events
     with pytest.raises(TooMany):
         desk.command.play(wang, acts * 100)
+
+
+def test_what_is_undone_alone_leaves_no_trace_among_what_is_committed_together(desk: Desk, database: Database) -> None:
+    _, run = desk.start(plan(step("a")))
+
+    def write(work: Work, *, well: bool) -> dict[str, object]:
+        work.emit(f"run:{run}", "run.told", {"well": well})
+        work.post(f"told:{well}:{work.stream_heads[f'run:{run}'][0]}", "orders", {"orders": []})
+        if not well:
+            raise Conflict("not so", remedy="otherwise")
+        return {"n": work.stream_heads[f"run:{run}"][0]}
+
+    told = []
+    with database.together(SYSTEM):
+        for number, well in enumerate((True, False, True, False, True)):
+            try:
+                told.append(database.once(SYSTEM, f"told-{number:04d}", "tell", {}, partial(write, well=well))["n"])
+            except Conflict:
+                told.append(None)
+    first = cast("int", told[0])
+    assert told == [first, None, first + 1, None, first + 2]
+    with database.read() as conn:
+        assert verify(conn) == []
+        assert conn.execute(sa.select(sa.func.count()).where(outbox_table.c.key.startswith("told:False"))).scalar() == 0
+    with database.together(SYSTEM):  # the same again changes nothing
+        assert database.once(SYSTEM, "told-0004", "tell", {}, partial(write, well=True)) == {"n": first + 2}
+    with pytest.raises(ZeroDivisionError), database.together(SYSTEM):
+        database.once(SYSTEM, "told-0010", "tell", {}, partial(write, well=True))
+        raise ZeroDivisionError
+    with database.read() as conn:
+        kept = read(conn, stream=f"run:{run}", types=["run.told"])
+    assert len(kept) == (3 if database.dialect == "sqlite" else 4)
 
 
 def test_a_phone_hears_what_changed_since(desk: Desk, clock: VirtualClock, clerk: Callable[[str], Actor]) -> None:

@@ -101,6 +101,7 @@ class Database:
             self.clock = StoreClock(self._time)
             ids.follow(self.clock)
         self._bell = threading.Condition()
+        self._shared = threading.local()  # the transaction of commands that are committed together, by thread
         self.rung = 0  # how often messages were posted through this object
         self.closed_to_writing: str | None = None  # why this program may not write, e.g. because it is too old
         # SQLite has one writer: threads of this process queue here instead of polling the file's lock
@@ -207,7 +208,7 @@ class Database:
     def _once(
         self, actor: Actor, command_id: str, verb: str, digest: str, do: Callable[[Work], dict[str, object]]
     ) -> dict[str, object]:
-        with self.work(actor, alone=command_id) as work:
+        with self._part(actor, command_id) as work:
             row = work.conn.execute(_COMMAND, {"of": command_id}).one_or_none()
             if row is not None:
                 if row.digest != digest:
@@ -218,6 +219,39 @@ class Database:
             values = {"id": command_id, "actor": actor.id, "verb": verb, "digest": digest, "result": result}
             work.conn.execute(_REMEMBER, values | {"at": work.now})
             return result
+
+    @contextmanager
+    def together(self, actor: Actor) -> Iterator[None]:
+        """Commands that ``actor`` runs by :meth:`once` in this thread are committed together when the context ends.
+
+        One that raises is undone alone. On SQLite only, where each commit waits for the disk; on PostgreSQL each is
+        committed by itself, so that nobody holds the locks of several matters at once.
+        """
+        if self.dialect != "sqlite":
+            yield
+            return
+        with self.work(actor) as work:
+            self._shared.work = work
+            try:
+                yield
+            finally:
+                self._shared.work = None
+
+    @contextmanager
+    def _part(self, actor: Actor, command_id: str) -> Iterator[Work]:
+        """The transaction of one command: its own, or its part of those of :meth:`together`."""
+        work: Work | None = getattr(self._shared, "work", None)
+        if work is None or work.actor != actor:
+            with self.work(actor, alone=command_id) as alone:
+                yield alone
+            return
+        heads, posted = dict(work.stream_heads), work.posted
+        try:
+            with work.conn.begin_nested():
+                yield work
+        except BaseException:
+            work.stream_heads, work.posted = heads, posted
+            raise
 
     def create_all(self) -> None:
         """Create every table as the code has them now (tests; a city is made by its migrations)."""

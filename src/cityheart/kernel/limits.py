@@ -56,6 +56,7 @@ FORM_ERRORS = 50  # mistakes of one form told at once
 PLACE_METRES = 100_000  # accuracy of a place; worse is no place
 PHONE_CLOCK = timedelta(days=366)  # furthest a phone's clock may be off and still be set right
 ACTS_TOGETHER = 200  # acts of one queue that a phone sends
+ACTS_COMMITTED = 20  # of these that SQLite commits at once: nobody else writes for that long, some 50 ms
 DECISION_BYTES = 2**20  # one model of decision tables as DMN or YAML
 DECISION_TABLES = 100  # decisions of one model
 DECISION_RULES = 1_000  # rules of one table
