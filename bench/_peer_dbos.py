@@ -1,4 +1,4 @@
-"""DBOS: one workflow after another, each of steps that do nothing. ``_peer_dbos.py URL STEPS COUNT``; run by its own interpreter."""
+"""DBOS: one workflow after another, each of steps that do nothing. Run by its own interpreter: ``URL STEPS COUNT``."""
 
 from __future__ import annotations
 

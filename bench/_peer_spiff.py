@@ -1,4 +1,4 @@
-"""SpiffWorkflow: load a workflow of four user tasks, complete one, save it. ``_peer_spiff.py FILE COUNT``; run by its own interpreter.
+"""SpiffWorkflow: load a workflow of four user tasks, complete one, save it. Run by its own interpreter: ``FILE COUNT``.
 
 Each workflow is kept as JSON in one row of SQLite with the settings of the product; saving is one durable commit.
 """
@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,7 @@ def drawing() -> str:
     """The same four steps, one after the other, as BPMN."""
     names = ["start", *(f"step{number}" for number in range(STEPS)), "end"]
     flows = "".join(
-        f'<bpmn:sequenceFlow id="f{n}" sourceRef="{a}" targetRef="{b}"/>'
-        for n, (a, b) in enumerate(zip(names, names[1:], strict=False))
+        f'<bpmn:sequenceFlow id="f{n}" sourceRef="{a}" targetRef="{b}"/>' for n, (a, b) in enumerate(pairwise(names))
     )
     tasks = "".join(f'<bpmn:manualTask id="{name}" name="{name}"/>' for name in names[1:-1])
     return (

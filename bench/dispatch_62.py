@@ -10,8 +10,6 @@ that do nothing, on SQLite; not like for like, since it commits each step by its
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench._harness import Measure, milliseconds, report
+from bench._peers import ask
 from cityheart.command.service import Command
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
@@ -68,34 +67,6 @@ def clicks(url: str, folder: Path, count: int) -> np.ndarray[Any, np.dtype[np.fl
     return taken
 
 
-def workflows(folder: Path, count: int) -> float | None:
-    """The median milliseconds of a DBOS workflow of 62 steps that do nothing; ``None`` where DBOS is not installed."""
-    if importlib.util.find_spec("dbos") is None:
-        return None
-    dbos: Any = importlib.import_module("dbos")
-    dbos.DBOS(
-        config={
-            "name": "peer",
-            "system_database_url": f"sqlite:///{folder / 'dbos.sqlite'}",
-            "run_admin_server": False,
-            "log_level": "ERROR",
-        }
-    )
-
-    @dbos.DBOS.step()  # type: ignore[untyped-decorator]
-    def tell(number: int) -> int:
-        return number
-
-    @dbos.DBOS.workflow()  # type: ignore[untyped-decorator]
-    def everybody() -> int:
-        return sum(tell(number) for number in range(DEPARTMENTS))
-
-    dbos.DBOS.launch()
-    taken = [milliseconds(everybody) for _ in range(count + 3)][3:]
-    dbos.DBOS.destroy()
-    return float(np.median(taken))
-
-
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -104,7 +75,8 @@ def main() -> None:
     measures, notes = [], []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cityheart-bench-")))
-        peer = workflows(folder, max(3, count // 10))
+        told = ask("dbos", f"sqlite:///{folder / 'dbos.sqlite'}", str(DEPARTMENTS), str(max(3, count // 10)))
+        peer = None if told is None else told["median_ms"]
         stores = {"SQLite": f"sqlite:///{folder / 'city.sqlite'}"}
         if postgres.binaries() is None:
             notes.append(postgres.INSTALL)
