@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cityheart.city import City, available_apps
+from cityheart.command.intake.filing import Filing
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock, stopwatch
 from cityheart.kernel.errors import Invalid
@@ -24,6 +25,7 @@ from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import text
 from cityheart.report import write_report
 from cityheart.sdk import App, Feed
+from cityheart.simulation.hotline import tell
 from cityheart.simulation.office import Office
 from cityheart.simulation.play import at_pace, in_bulk
 from cityheart.simulation.staff import Staff
@@ -33,6 +35,7 @@ __all__ = ["ZONE", "Options", "run"]
 ZONE = "Asia/Shanghai"
 BULK = timedelta(days=7)
 HOUR = timedelta(hours=1)
+CALLED_EVENTS = 16  # of the synthetic hotline
 PATIENCE_SECONDS = 20  # of the visitor: so long an alert waits before the simulated duty officer takes it
 
 
@@ -181,12 +184,14 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
 
     password = os.environ.get("CITYHEART_DEMO_PASSWORD") or secrets.token_urlsafe(9)
     _people(city, password)
+    _rosters(city)
     live = min(max(options.live or since, since), until)
     city.playing = {"playing": True, "speed": options.speed, "from": since, "to": until}
 
     def drive(stop: threading.Event) -> None:
         if live > since:
             _bulk(screen, city, feed, since, live)
+            _calls(city, options.seed)
             screen.print(
                 f"History now plays hour by hour, {options.speed:,.0f} city seconds a second.", highlight=False
             )
@@ -199,7 +204,9 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
     def ready(address: str) -> None:
         screen.print(f"\nThe console is at [bold]{address}[/]  (Ctrl-C ends the demonstration)", highlight=False)
         clerks = ", ".join(sorted(city.share.department_titles()))
-        screen.print("Sign in as [bold]officer[/], coordinator, steward, mayor or admin,", highlight=False)
+        screen.print(
+            "Sign in as [bold]officer[/], coordinator, operator, inspector, steward, mayor or admin,", highlight=False
+        )
         screen.print(f"or as a department's clerk: {clerks}", highlight=False)
         screen.print(f"Password of all: [bold]{password}[/]", highlight=False)
         screen.print(
@@ -215,6 +222,8 @@ def _people(city: City, password: str) -> None:
     people = [
         ("officer", text("值班长", "Duty officer"), None, "duty_officer"),
         ("coordinator", text("协调员", "Coordinator"), None, "coordinator"),
+        ("operator", text("热线话务员", "Hotline operator"), None, "operator"),
+        ("inspector", text("督查员", "Inspector"), None, "inspector"),
         ("steward", text("数据管家", "Data steward"), None, "steward"),
         ("mayor", text("市领导", "Mayor"), None, "mayor"),
         ("admin", text("管理员", "Administrator"), None, "admin"),
@@ -225,3 +234,29 @@ def _people(city: City, password: str) -> None:
             city.serve.set_password(actor, username, password)
         else:
             city.serve.create(actor, username, password, name=name, department=department, roles=[role])
+
+
+def _rosters(city: City) -> None:
+    """Everybody's clerk is on duty round the clock: one account a department is all a demonstration has."""
+    actor = Actor.system("demo")
+    first = city.clock.now().astimezone(ZoneInfo(ZONE)).date()
+    for unit in sorted(city.share.department_titles()):
+        if city.duty.on_duty(unit):
+            continue
+        city.duty.set_shift(actor, f"demo-roster-{unit}", {
+            "unit": unit, "title": text("全天值班", "Round the clock"), "starts": "00:00", "ends": "00:00",
+            "people": [unit], "valid_from": first.isoformat(),
+        })  # fmt: skip
+
+
+def _calls(city: City, seed: int) -> None:
+    """A day of a hotline that never was, told in the source of every report: nobody's real words are at hand."""
+    now = city.clock.now()
+    west, south, east, north = city.settings.bounds
+    middle = ((3 * west + east) / 4, (3 * south + north) / 4, (west + 3 * east) / 4, (south + 3 * north) / 4)
+    told = tell("development", seed=seed, events=CALLED_EVENTS, start=now - timedelta(days=1), days=1, bounds=middle)
+    for one in told:
+        if one.at <= now:
+            city.intake.take(Actor.system("demo"), Filing(
+                "synthetic-hotline", one.id, one.text, one.at, one.category, one.address, one.lon, one.lat,
+            ))  # fmt: skip
