@@ -161,6 +161,7 @@ export type TaskVerb =
   | "return"
   | "decide_return"
   | "reassign"
+  | "delegate"
   | "request_extension"
   | "decide_extension"
   | "suspend"
@@ -361,6 +362,9 @@ export interface Department {
   code: string;
   title: Text;
   kind: string;
+  /** The department it stands below. */
+  parent: string | null;
+  level: "city" | "county" | "township";
 }
 
 export interface Band {

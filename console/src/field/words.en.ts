@@ -73,6 +73,7 @@ export const en: Record<keyof typeof zh, string> = {
   "outcome.rework": "sent back to be done again",
   "outcome.returned": "returned, given to another",
   "outcome.reassigned": "given to another",
+  "outcome.delegated": "handed on to a department below",
   "outcome.superseded": "plan replaced",
   "outcome.lifted": "stood down",
   "outcome.cancelled": "cancelled",

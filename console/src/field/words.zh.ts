@@ -70,6 +70,7 @@ export const zh = {
   "outcome.rework": "被退回重办",
   "outcome.returned": "退单改派",
   "outcome.reassigned": "改派",
+  "outcome.delegated": "下派",
   "outcome.superseded": "预案被取代",
   "outcome.lifted": "响应解除",
   "outcome.cancelled": "取消",

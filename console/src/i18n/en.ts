@@ -103,7 +103,8 @@ export const en: Dictionary = {
   "theme.dark": "Dark theme",
   "user.menu": "User menu",
   "user.city": "City level",
-  "user.waiting": "{n} things from the field have not reached the city. Logging out deletes them from this device. Log out?",
+  "user.waiting":
+    "{n} things from the field have not reached the city. Logging out deletes them from this device. Log out?",
   "user.logout": "Log out",
   "role.duty_officer": "Duty officer",
   "role.coordinator": "Coordinator",
@@ -316,6 +317,7 @@ export const en: Dictionary = {
   "act.reject": "Reject",
   "act.return": "Return",
   "act.decide_return": "Decide return",
+  "act.delegate": "Hand on",
   "act.reassign": "Reassign",
   "act.request_extension": "Ask for extension",
   "act.decide_extension": "Decide extension",
@@ -335,6 +337,7 @@ export const en: Dictionary = {
   "explain.return": "This task is not the department's. The coordinator decides.",
   "explain.decide_return":
     "Approve and it goes to the department chosen; refuse with a reason and the department carries on.",
+  "explain.delegate": "A department below yours does it; it is due when it was due before.",
   "explain.reassign": "The task goes to another department with new clocks.",
   "explain.request_extension": "Say why and until when; the coordinator decides.",
   "explain.decide_extension": "If approved, the new due time holds.",

@@ -5,7 +5,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Problem, request } from "../api/client";
 import { useDepartments } from "../api/queries";
-import type { GroundPlace, StoredFile, Task, TaskVerb } from "../api/types";
+import type { Department, GroundPlace, StoredFile, Task, TaskVerb } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { filled, formAsked, type Mistake, type Values } from "../field/form";
 import { smaller } from "../field/photo";
@@ -330,6 +330,17 @@ function Evaluate({ busy, send, close }: FormProps) {
   );
 }
 
+/** Whether a department stands below another, at any depth. */
+function standsBelow(departments: Department[], code: string, above: string): boolean {
+  const parents = new Map(departments.map((one) => [one.code, one.parent]));
+  const seen = new Set<string>();
+  for (let at = parents.get(code) ?? null; at !== null && !seen.has(at); at = parents.get(at) ?? null) {
+    if (at === above) return true;
+    seen.add(at);
+  }
+  return false;
+}
+
 /** Return, reject, reassign, extensions, decisions: each with its reason, some with a unit, a date or a yes or no. */
 function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVerb }) {
   const { t, f, say } = useFieldWords();
@@ -343,7 +354,10 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
   const asked = verb === "decide_extension" ? task.extension_until : null;
   const [until, setUntil] = useState(() => cityTime(asked ?? start, zone).replace(" ", "T"));
   const decision = verb === "decide_return" || verb === "decide_extension";
-  const withUnit = verb === "reassign" || verb === "decide_return";
+  const withUnit = verb === "reassign" || verb === "decide_return" || verb === "delegate";
+  const units = (departments.data ?? []).filter(
+    ({ code }) => code !== task.unit && (verb !== "delegate" || standsBelow(departments.data ?? [], code, task.unit)),
+  );
   const withDate = verb === "request_extension" || verb === "decide_extension";
   const undecidable = verb === "decide_return" && to === null;
 
@@ -371,14 +385,9 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           size="md"
           label={t("act.to")}
           description={verb === "decide_return" ? t("act.toWhenApproved") : undefined}
-          required={verb === "reassign"}
+          required={verb === "reassign" || verb === "delegate"}
           data-testid="task-to"
-          data={[
-            { value: "", label: "—" },
-            ...(departments.data ?? [])
-              .filter(({ code }) => code !== task.unit)
-              .map(({ code, title }) => ({ value: code, label: say(title) })),
-          ]}
+          data={[{ value: "", label: "—" }, ...units.map(({ code, title }) => ({ value: code, label: say(title) }))]}
           value={to ?? ""}
           onChange={({ currentTarget: { value } }) => setTo(value || null)}
         />
@@ -402,7 +411,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
         size="md"
         label={t("act.reason")}
         data-testid="task-reason"
-        required={!decision}
+        required={!decision && verb !== "delegate"}
         autosize
         minRows={2}
         value={reason}
