@@ -99,6 +99,7 @@ run_table = sa.Table(
     sa.Column("patches", Json, nullable=True),
 )
 
+_UNCLOSED = sa.text("closed_at IS NULL")
 task_table = sa.Table(
     "task",
     metadata,
@@ -137,6 +138,8 @@ task_table = sa.Table(
     sa.UniqueConstraint("run", "step", "round"),
     sa.Index("ix_task_unit_state_due", "unit", "state", "due"),
     sa.Index("ix_task_state_due", "state", "due"),
+    # what is open, in the order of lists, however much is closed
+    sa.Index("ix_task_open", "opened_at", "id", sqlite_where=_UNCLOSED, postgresql_where=_UNCLOSED),
 )
 
 timer_table = sa.Table(
