@@ -125,7 +125,7 @@ def test_cases_are_searched_and_read(learned: Served, open_page: OpenPage) -> No
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="npm ci in console/ brings axe-core")
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make setup")
 def test_the_pages_are_accessible(learned: Served, open_page: OpenPage) -> None:
     axe = AXE.read_text("utf-8")
     case = learned.city.knowledge.cases(SYSTEM)[0][0][1].id

@@ -169,7 +169,7 @@ def test_an_operator_takes_down_a_call(desk: Served, open_page: OpenPage) -> Non
         assert "13912345678" not in page.content()
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="npm ci in console/ brings axe-core")
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make setup")
 def test_the_pages_are_accessible_and_fit_a_phone(desk: Served, open_page: OpenPage) -> None:
     axe = AXE.read_text("utf-8")
     lamp = next(matter.id for matter in desk.city.intake.matters(SYSTEM)[0] if matter.reports > 1)

@@ -16,7 +16,7 @@ from .conftest import OpenPage, Served
 
 SYSTEM = Actor.system("test")
 AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
-INSTALL = "axe-core is not installed: .venv/bin/python hatch_build.py install"
+INSTALL = "axe-core is not installed: make setup"
 RULES = """
 const rules = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']};
 return (await axe.run(document, rules)).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3).join(' | '))

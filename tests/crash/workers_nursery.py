@@ -12,7 +12,6 @@ import random
 import select
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -154,7 +153,7 @@ def _live(url: str, folder: Path, life: int, mouth: int) -> None:
     while one.journal.calls < LITTLE and os.getppid() == parent:
         one.turn()
     while os.getppid() == parent:  # until it comes
-        time.sleep(1)
+        select.select([], [], [], 1)
 
 
 if __name__ == "__main__":

@@ -311,7 +311,7 @@ def _built(rows: list[list[str]], base: str) -> Table:
     return Table("t", "t", "U", columns, [Result("o", "o", None, (), None, None)], rules)
 
 
-_GRID = [Decimal(x) / 2 for x in range(-10, 31)]
+_GRID = [Decimal(x) / 2 for x in range(-14, 36)]  # beyond every end of a cell on both sides
 
 
 @settings(max_examples=80, deadline=None)
