@@ -26,6 +26,7 @@ def test_a_shift_is_added_and_a_deputy_stands_in(served: Served, open_page: Open
     with open_page("officer", "/duty") as page:
         page.goto(served.address + "/duty")
         page.get_by_test_id("duty-deputy").click()
+        page.get_by_test_id("duty-deputy-unit").select_option("industry")
         page.get_by_test_id("duty-absent").select_option("industry")
         page.get_by_test_id("duty-stand-in").select_option("coordinator")
         page.get_by_test_id("duty-reason").fill("年休")

@@ -236,7 +236,8 @@ export function DeputySheet({ unit: given, close }: { unit: string | null; close
   const zone = useZone();
   const now = useNow();
   const departments = useDepartments();
-  const [unit, setUnit] = useState(given);
+  const [chosen, setUnit] = useState<string | null>(null);
+  const unit = chosen ?? given; // which may still be loading when the sheet opens
   const staff = useStaff(unit, true);
   const [person, setPerson] = useState<string | null>(null);
   const [deputy, setDeputy] = useState("");
@@ -269,6 +270,7 @@ export function DeputySheet({ unit: given, close }: { unit: string | null; close
         <span className="quiet">{t("duty.deputyWhy")}</span>
         <NativeSelect
           label={t("duty.department")}
+          data-testid="duty-deputy-unit"
           value={unit ?? ""}
           data={(departments.data ?? []).map(({ code, title }) => ({ value: code, label: say(title) }))}
           onChange={({ currentTarget: { value } }) => {
