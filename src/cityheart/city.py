@@ -126,13 +126,14 @@ class City:
             bounds=settings.bounds,
             zone=settings.zone,
             triage=self._triage,
+            key=self._key,
         )
         self.command.register_decisions(self.decisions.table, self.decisions.resolve)
         self.library = Library(self.database, self.command, self.share.department_titles, self.decisions)
         self.knowledge = Knowledge(
             self.database,
             self.command,
-            key=lambda: city_key(settings.home, settings.seed),
+            key=self._key,
             zone=settings.zone,
             decisions=self.decisions,
         )
@@ -240,6 +241,9 @@ class City:
         self.watch.follow_incidents()
         self.pages = Pages(self.lake, self.apps, self.clock)
 
+    def _key(self) -> bytes:
+        return city_key(self.settings.home, self.settings.seed)
+
     def _described(self, incident: Incident) -> Described | None:
         """What the alert of an incident says of it."""
         if incident.alert_id is None:
@@ -249,9 +253,7 @@ class City:
         except NotFound:
             return None
 
-    def _triage(
-        self, name: str, inputs: Mapping[str, object], at: datetime
-    ) -> tuple[str, Mapping[str, object]] | None:
+    def _triage(self, name: str, inputs: Mapping[str, object], at: datetime) -> tuple[str, Mapping[str, object]] | None:
         """What the decision table ``name`` in force says, with its digest; ``None`` where the city has none."""
         decision = self.decisions.find(name, at)
         return None if decision is None else (decision.digest, decision.decide(inputs).outputs)

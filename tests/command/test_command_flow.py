@@ -230,6 +230,9 @@ def test_a_department_hands_a_task_on_to_one_below_it(desk: Desk, clock: Virtual
     assert (handed.unit, handed.round, handed.due, handed.passed, handed.verify_by) == ("health", 2, due, 0, "ecology")
     assert handed.accept_due == clock.now() + minutes(30)
     assert desk.command.task(SYSTEM, first.id).outcome == "delegated"
+    with database.read() as conn:
+        told = [event.type for event in events.read(conn, stream=f"run:{first.run}")]
+    assert "task.delegated" in told and "task.reassigned" not in told, "nobody changed what the plan says"
     assert "delegate" not in desk.command.actions(township, handed, desk.command.plan_of(handed.run))
     desk.act(incident, "a", "accept", township)
     clock.advance_to(due + minutes(1))

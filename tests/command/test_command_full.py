@@ -267,6 +267,7 @@ def test_ticks_may_come_late_for_any_plan(drawn: Plan, acts: list[Any]) -> None:
 ENDS = {
     "task.closed": "closed", "task.cancelled": "cancelled", "task.rejected": "returned", "task.return_upheld": "returned",
     "task.reassigned": "cancelled",
+    "task.delegated": "cancelled",
 }  # fmt: skip
 BECOMES = {
     "task.dispatched": "dispatched", "task.accepted": "accepted", "task.submitted": "submitted", "task.returned": "returned",

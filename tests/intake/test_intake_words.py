@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from cityheart.command.intake.personal import Secret, clean, scrub
 from cityheart.command.intake.wording import Rarity, grams, place, spelled
-from cityheart.kernel.errors import Unavailable
+from cityheart.kernel.errors import Invalid
+from cityheart.kernel.secret import FILE, city_key
 from cityheart.simulation import hotline
 
 
@@ -84,16 +86,18 @@ def test_what_is_rare_weighs_more() -> None:
 
 
 def test_the_key_is_the_cities_own_and_hidden(tmp_path: Path) -> None:
-    one, other = Secret(tmp_path / "a"), Secret(tmp_path / "b")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    one, again, other = (Secret(partial(city_key, tmp_path / name)) for name in "aab")
     caller = one.caller("张三", "+86 139-1234-5678")
-    assert caller == one.caller(None, "13912345678") == Secret(tmp_path / "a").caller("李四", "１３９ 1234 5678")
+    assert caller == one.caller(None, "13912345678") == again.caller("李四", "１３９ 1234 5678")
     assert caller != other.caller("张三", "13912345678") and caller != one.caller("张三", None)
     assert one.caller(None, None) is None and one.caller(" ", "-") is None
-    file = tmp_path / "a" / "callers.key"
+    file = tmp_path / "a" / FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and list((tmp_path / "a").iterdir()) == [file]
     file.write_bytes(b"short")
-    with pytest.raises(Unavailable):
-        Secret(tmp_path / "a").caller("张三", None)
+    with pytest.raises(Invalid):
+        Secret(partial(city_key, tmp_path / "a")).caller("张三", None)
 
 
 def test_the_pools_of_wording_share_nothing() -> None:

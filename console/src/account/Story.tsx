@@ -173,7 +173,7 @@ function Said({ event }: { event: StoryEvent }) {
   }
   if (type === "task.extension_requested" && text("until"))
     parts.push(a("told.until", { value: cityTime(text("until"), zone, "short") }));
-  if ((type === "task.reassigned" || type === "task.escalated") && text("to"))
+  if (["task.reassigned", "task.delegated", "task.escalated"].includes(type) && text("to"))
     parts.push(a("told.to", { value: unit(text("to")) }));
   if (type === "task.submitted" && text("verify_by"))
     parts.push(a("told.verify_by", { value: unit(text("verify_by")) }));

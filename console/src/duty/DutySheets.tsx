@@ -57,6 +57,31 @@ function PeopleField({
   );
 }
 
+/** What is saved is told, and the sheet closes. */
+function useSave(close: () => void) {
+  const { t } = useWords();
+  const tell = useTell();
+  return useCommand({
+    done: () => {
+      tell.done(t("duty.saved"));
+      close();
+    },
+  });
+}
+
+function ReasonField({ reason, say }: { reason: string; say: (reason: string) => void }) {
+  const { t } = useWords();
+  return (
+    <Textarea
+      label={t("act.reason")}
+      required
+      data-testid="duty-reason"
+      value={reason}
+      onChange={(event) => say(event.currentTarget.value)}
+    />
+  );
+}
+
 function Buttons({ busy, close, disabled }: { busy: boolean; close: () => void; disabled?: boolean }) {
   const { t } = useWords();
   return (
@@ -73,7 +98,6 @@ function Buttons({ busy, close, disabled }: { busy: boolean; close: () => void; 
 
 export function ShiftSheet({ unit, shift, close }: { unit: string; shift: Shift | null; close: () => void }) {
   const { t } = useWords();
-  const tell = useTell();
   const zone = useZone();
   const today = cityTime(useNow(), zone, "date");
   const staff = useStaff(unit, true);
@@ -86,12 +110,7 @@ export function ShiftSheet({ unit, shift, close }: { unit: string; shift: Shift 
   const [days, setDays] = useState<string>(shift?.days ?? "all");
   const [rotation, setRotation] = useState<string>(shift?.rotation ?? "daily");
   const [from, setFrom] = useState(shift?.valid_from ?? today);
-  const command = useCommand({
-    done: () => {
-      tell.done(t("duty.saved"));
-      close();
-    },
-  });
+  const command = useSave(close);
   const chosen = people ?? before?.filter(Boolean) ?? [];
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -191,15 +210,9 @@ export function ShiftSheet({ unit, shift, close }: { unit: string; shift: Shift 
 
 export function ExchangeSheet({ shift, watch, close }: { shift: Shift; watch: Watch; close: () => void }) {
   const { t, say } = useWords();
-  const tell = useTell();
   const [people, setPeople] = useState<string[]>([]);
   const [reason, setReason] = useState("");
-  const command = useCommand({
-    done: () => {
-      tell.done(t("duty.saved"));
-      close();
-    },
-  });
+  const command = useSave(close);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     command.mutate({
@@ -214,13 +227,7 @@ export function ExchangeSheet({ shift, watch, close }: { shift: Shift; watch: Wa
           {t("duty.planned", { names: watch.people.map(({ name }) => say(name)).join(t("listComma")) })}
         </span>
         <PeopleField unit={shift.unit} chosen={people} choose={setPeople} ordered={false} />
-        <Textarea
-          label={t("act.reason")}
-          required
-          data-testid="duty-reason"
-          value={reason}
-          onChange={(event) => setReason(event.currentTarget.value)}
-        />
+        <ReasonField reason={reason} say={setReason} />
         {command.error !== null && <Failure error={command.error} />}
         <Buttons busy={command.isPending} close={close} disabled={people.length === 0} />
       </form>
@@ -231,7 +238,6 @@ export function ExchangeSheet({ shift, watch, close }: { shift: Shift; watch: Wa
 /** One names the own deputy; who manages a roster names one for others. */
 export function DeputySheet({ unit: given, close }: { unit: string | null; close: () => void }) {
   const { t, say } = useWords();
-  const tell = useTell();
   const session = useSession().data;
   const zone = useZone();
   const now = useNow();
@@ -244,12 +250,7 @@ export function DeputySheet({ unit: given, close }: { unit: string | null; close
   const [from, setFrom] = useState(() => cityTime(now, zone).replace(" ", "T"));
   const [to, setTo] = useState(() => cityTime(now + 7 * 86_400_000, zone).replace(" ", "T"));
   const [reason, setReason] = useState("");
-  const command = useCommand({
-    done: () => {
-      tell.done(t("duty.saved"));
-      close();
-    },
-  });
+  const command = useSave(close);
   const people = staff.data ?? [];
   const absent = person ?? people.find(({ id }) => id === session?.actor.id)?.username ?? "";
   const names = people.map(({ username, name }) => ({ value: username, label: `${say(name)} (${username})` }));
@@ -317,13 +318,7 @@ export function DeputySheet({ unit: given, close }: { unit: string | null; close
             onChange={(event) => setTo(event.currentTarget.value)}
           />
         </div>
-        <Textarea
-          label={t("act.reason")}
-          required
-          data-testid="duty-reason"
-          value={reason}
-          onChange={(event) => setReason(event.currentTarget.value)}
-        />
+        <ReasonField reason={reason} say={setReason} />
         {command.error !== null && <Failure error={command.error} />}
         <Buttons busy={command.isPending} close={close} disabled={!absent || !deputy} />
       </form>

@@ -20,6 +20,8 @@ import type { ActBody, FieldVerb } from "./types";
 import { useFieldWords } from "./words";
 
 const MAIN: readonly FieldVerb[] = ["accept", "submit"];
+/** How long the button that takes another's place cannot be pressed: the second half of a double tap was not for it. */
+const SETTLE_MS = 400;
 
 export function FieldTask({ id }: { id: string }) {
   const { f, say } = useFieldWords();
@@ -61,7 +63,7 @@ export function FieldTask({ id }: { id: string }) {
       const full = error instanceof DOMException && error.name === "QuotaExceededError";
       tell.failed(full ? f("do.full") : error);
     } finally {
-      setBusy(false);
+      setTimeout(() => setBusy(false), SETTLE_MS);
     }
   };
   return (
@@ -102,7 +104,11 @@ export function FieldTask({ id }: { id: string }) {
               fullWidth
               loading={busy}
               data-testid={`field-${main}`}
-              onClick={() => (main === "accept" ? void press("accept") : open(main))}
+              onClick={({ detail }) => {
+                if (detail > 1) return;
+                if (main === "accept") void press("accept");
+                else open(main);
+              }}
             >
               {f(`do.${main}`)}
             </Button>

@@ -16,7 +16,7 @@ export const finished = ({ state, closed_at }: Task) =>
 /** The dictionary key of what a task is: an ended round says how it ended where its state alone would not. */
 export function stateKey({ state, outcome }: Task) {
   if (state === "returned" && outcome === "rework") return "task.reworked" as const;
-  if (state === "cancelled" && (outcome === "reassigned" || outcome === "delegated")) return "task.reassigned" as const;
+  if (state === "cancelled" && (outcome === "reassigned" || outcome === "delegated")) return `task.${outcome}` as const;
   return `task.${state}` as const;
 }
 

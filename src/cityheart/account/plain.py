@@ -15,7 +15,7 @@ __all__ = ["Story", "dispatchers", "effects", "points", "rates", "stories"]
 
 Told = tuple[str, Mapping[str, Any], str]
 
-_ENDS = {"task.closed", "task.cancelled", "task.rejected", "task.return_upheld", "task.reassigned"}
+_ENDS = {"task.closed", "task.cancelled", "task.rejected", "task.return_upheld", "task.reassigned", "task.delegated"}
 _NOTHING = timedelta(0)
 
 
@@ -136,7 +136,7 @@ def stories(events: Iterable[Told], until: datetime | None = None) -> dict[str, 
         if type == "task.rejected":
             failed[branch] += 1
             story.failures, sent_by[branch] = failed[branch], story.sender
-        elif type in ("task.return_upheld", "task.reassigned") or (
+        elif type in ("task.return_upheld", "task.reassigned", "task.delegated") or (
             type == "task.cancelled" and data.get("reason") == "reassigned"
         ):
             sent_by[branch] = actor

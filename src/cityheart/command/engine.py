@@ -867,7 +867,7 @@ def _delegate(run: Transition, task: Task, act: Act, at: datetime) -> None:
             remedy=f"below it stand: {', '.join(sorted(below)) or 'none'}; return the task when it is somebody else's",
         )
     run._end(task, "cancelled", "delegated", at)
-    run.about(task, "task.reassigned", at, to=unit, reason=act.reason, delegated=True)
+    run.about(task, "task.delegated", at, to=unit, reason=act.reason)
     # whoever gave it to this department still expects it by the same time
     run._again(task, unit, at, rework=task.rework, passed=task.passed, within=task.due)
 

@@ -53,8 +53,8 @@ _MOVES = frozenset(  # events after which a department's list of tasks looks dif
     "task." + what
     for what in (
         "dispatched", "accepted", "late_accept", "overdue", "escalated", "submitted", "rejected", "closed", "returned",
-        "return_upheld", "sent_back", "reassigned", "extension_requested", "extension_decided", "suspended", "resumed",
-        "cancelled", "offline_counted", "evaluated", "file_added",
+        "return_upheld", "sent_back", "reassigned", "delegated", "extension_requested", "extension_decided", "suspended",
+        "resumed", "cancelled", "offline_counted", "evaluated", "file_added",
     )
 )  # fmt: skip
 _PLANS_KEPT = 1_000  # effective plans of runs kept in memory

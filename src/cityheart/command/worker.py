@@ -117,4 +117,6 @@ class Firing:
         wait = min(limits.RUN_LEFT_LONGEST.total_seconds(), 2 * before.wait if before else 5.0)
         group[name] = Left(reason[:500], stopwatch() + wait, wait)
         if before is None or before.reason != group[name].reason:
-            log.error("worker.run_left", run=due.run, incident=due.incident, plan=due.plan, due=due.at, reason=reason[:500])
+            log.error(
+                "worker.run_left", run=due.run, incident=due.incident, plan=due.plan, due=due.at, reason=reason[:500]
+            )

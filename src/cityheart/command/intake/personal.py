@@ -1,7 +1,7 @@
 """Keeping persons out: what callers say is scrubbed, who they are becomes a keyed hash.
 
-The key lies in the city's folder (``callers.key``, readable by its owner only) and never leaves it: with the hash alone
-nobody can be found, and the same caller is still known again. Scrubbing knows patterns (telephone and identity numbers,
+The key is the city's own and never leaves its folder: with the hash alone nobody can be found, and the same caller is
+still known again. Scrubbing knows patterns (telephone and identity numbers,
 plates, mail addresses, names after 我叫); it cannot know every way to write a name.
 """
 
@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
-import secrets
 import unicodedata
-from pathlib import Path
+from collections.abc import Callable
+from functools import cached_property
 
-from cityheart.kernel.errors import Unavailable
+from cityheart.kernel.ids import unguessable
 
 __all__ = ["Secret", "clean", "scrub"]
-
-FILE = "callers.key"
-_BYTES = 32
 
 _SPOKEN = str.maketrans("〇零一二两三四五六七八九幺", "0012234567891")
 _HAN_NUMBER = re.compile(r"[〇零一二两三四五六七八九幺]{7,}")
@@ -71,16 +67,19 @@ def scrub(said: str) -> str:
 
 
 class Secret:
-    """The city's key for callers. Made on first use; raises :class:`Unavailable` when it cannot be read or made."""
+    """Keyed hashes of callers. ``key`` gives the city's own key, which is made on first use (kernel/secret.py)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / FILE
-        self._key: bytes | None = None
+    def __init__(self, key: Callable[[], bytes]) -> None:
+        self._make = key
+
+    @cached_property
+    def _key(self) -> bytes:
+        return self._make()
 
     def hash(self, kind: str, *parts: str) -> str:
         """A keyed hash of ``parts``, 32 hexadecimal digits; another ``kind`` gives another one."""
         message = "\x1f".join((kind, *parts)).encode()
-        return hmac.new(self._loaded(), message, hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:32]
 
     def caller(self, name: str | None, phone: str | None) -> str | None:
         """The keyed hash of a caller: of the telephone number, else of the name; ``None`` for neither."""
@@ -93,40 +92,4 @@ class Secret:
 
     def token(self) -> str:
         """A new key for a calling program, which cannot be guessed."""
-        return secrets.token_urlsafe(24)
-
-    def _loaded(self) -> bytes:
-        if self._key is None:
-            try:
-                self._key = self._read() or self._made()
-            except OSError as error:
-                raise Unavailable(
-                    f"the key of callers cannot be used: {error.strerror}", remedy=f"look at {self._file}"
-                ) from error
-        return self._key
-
-    def _read(self) -> bytes | None:
-        if not self._file.exists():
-            return None
-        key = self._file.read_bytes()
-        if len(key) != _BYTES:
-            raise Unavailable(f"{self._file} is no key", remedy="bring it back from a copy: callers are known by it")
-        return key
-
-    def _made(self) -> bytes:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(f".{secrets.token_hex(4)}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, self._file)  # whoever is first makes the key; the other takes that one
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-        key = self._read()
-        assert key is not None, "the key was just made"
-        return key
+        return unguessable(24).hex()

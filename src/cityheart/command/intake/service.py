@@ -8,9 +8,10 @@ written first and carried out under an id derived from the matter, so that it ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Problem, TooMany
 from cityheart.kernel.events import Event, Subscription, deliver, read
 from cityheart.kernel.ids import derive
+from cityheart.kernel.secret import city_key
 from cityheart.kernel.text import Text, text
 from cityheart.share.formats import Payload
 from cityheart.share.models import Refused
@@ -45,12 +47,13 @@ __all__ = ["Intake"]
 
 SYSTEM = Actor.system("intake")
 _HANDLE = Path(__file__).parent / "data" / "handle.yaml"
+_PASSED = ("task.return_upheld", "task.reassigned", "task.delegated")  # another department has it from now on
 _CHUNK = 200  # reports of a file in one transaction
 _KEPT_APART = (text("人工合并", "merged by a person"),)
 
 
 class Intake:
-    """The reports of one city's residents. ``home`` is the city's folder: its own rules and the key of callers.
+    """The reports of one city's residents. ``home`` is the city's folder: its own rules, and its ``key``.
 
     ``bounds`` are degrees WGS84 (west, south, east, north); ``zone`` is taken for times in files that name none.
     """
@@ -65,19 +68,20 @@ class Intake:
         zone: str,
         triage: Triage | None = None,
         rules: Rules | None = None,
+        key: Callable[[], bytes] | None = None,
     ) -> None:
         self._database = database
         self._command = command
         self._bounds = bounds
         self._zone = ZoneInfo(zone)
         self._units: dict[str, Text] = {}
-        self._secret = Secret(home)
+        self._secret = Secret(key or partial(city_key, home))
         self.rules = rules or Rules.load(home / "intake")
         self._placing = Placing(self.rules, lambda: self._units.keys(), triage)
         self._learned_at: datetime | None = None
         self.subscription = Subscription(
             "intake",
-            frozenset({"incident.closed", "incident.opened", "task.return_upheld", "task.reassigned"}),
+            frozenset({"incident.closed", "incident.opened", *_PASSED}),
             self._heard,
         )
 
@@ -512,12 +516,12 @@ class Intake:
             elif event.type == "incident.opened" and event.data.get("again") and matter.state == "closed":
                 store.save_matter(work.conn, replace(matter, state="dispatched", closed_at=None, updated_at=work.now))
                 work.emit(f"matter:{matter.id}", "matter.reopened", {"matter": matter.id, "incident": incident})
-            elif event.type in ("task.return_upheld", "task.reassigned") and event.data.get("unit") == matter.handler:
+            elif event.type in _PASSED and event.data.get("unit") == matter.handler:
                 to = event.data.get("to")
                 if isinstance(to, str) and to and to != matter.handler:
                     store.save_matter(work.conn, replace(matter, handler=to, updated_at=work.now))
                     work.emit(f"matter:{matter.id}", "matter.passed", {
-                        "matter": matter.id, "from": matter.handler, "to": to, "upheld": event.type != "task.reassigned",
+                        "matter": matter.id, "from": matter.handler, "to": to, "upheld": event.type == "task.return_upheld",
                     })  # fmt: skip
 
     def learn(self) -> dict[str, int]:
