@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -48,7 +49,7 @@ from cityheart.sdk.pages import Pages
 from cityheart.serve.inbox.service import Inbox
 from cityheart.serve.service import Serve
 from cityheart.share import departments
-from cityheart.share.models import Delivery, Landed
+from cityheart.share.models import Delivery, Landed, Source
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
 
@@ -101,6 +102,27 @@ def applications(settings: Settings) -> list[App]:
             raise Invalid(f"the application in {folder} is called {app.id}", remedy=mend)
         chosen[app.id] = app
     return list(chosen.values())
+
+
+def _as_here(apps: Sequence[App], differences: Mapping[str, Mapping[str, object]]) -> list[App]:
+    """The applications with their sources as the city's settings have them. Raises :class:`Invalid` for a source of none."""
+    known = {source.id for app in apps for source in app.sources}
+    for id in differences:
+        if id not in known:
+            raise Invalid(
+                f'settings: sources: no application has the source "{id}"',
+                remedy=f"there are: {', '.join(sorted(known)) or 'none'}",
+            )
+    return [
+        replace(app, sources=tuple(_here(source, differences.get(source.id, {})) for source in app.sources))
+        for app in apps
+    ]
+
+
+def _here(source: Source, differences: Mapping[str, object]) -> Source:
+    options = {**source.options, **differences}
+    schedule = options.pop("schedule", source.schedule) if "schedule" in differences else source.schedule
+    return replace(source, options=options, schedule=None if schedule is None else str(schedule))
 
 
 class City:
@@ -216,7 +238,7 @@ class City:
 
     def install(self, apps: Sequence[App] | None = None) -> None:
         """Register what applications declare, by default the city's own. Raises as :func:`applications` does."""
-        self.apps = list(applications(self.settings) if apps is None else apps)
+        self.apps = _as_here(applications(self.settings) if apps is None else apps, self.settings.sources)
         for app in self.apps:
             self.share.register(app.departments, app.datasets, app.sources)
         listed = self.settings.home / departments.FILE

@@ -19,6 +19,7 @@ from cityheart.kernel.text import Text
 __all__ = ["Settings"]
 
 FILE = "cityheart.toml"
+_AS_JSON = {"channels": '[{"name": …}]', "sources": '{"SYSTEM.RESOURCE": {"port": 7808}}'}
 
 
 class Settings(BaseModel):
@@ -59,6 +60,11 @@ class Settings(BaseModel):
         max_length=limits.CHANNELS,
         description="ways out of the city besides the drop folder and the inbox: `[[channels]]`, see how-to/send-orders-out.md; "
         "in the environment as JSON",
+    )
+    sources: dict[str, dict[str, object]] = Field(
+        default={},
+        description='what is different in this city about a source of an application: `[sources."SYSTEM.RESOURCE"]` with options '
+        "of its connector and, if it differs, `schedule`; in the environment as JSON",
     )
 
     @field_validator("zone")
@@ -121,11 +127,11 @@ class Settings(BaseModel):
 
 
 def _from_environment(name: str, value: str) -> object:
-    if name == "channels":
+    if name in _AS_JSON:
         try:
             return json.loads(value)
         except ValueError:
-            raise Invalid("CITYHEART_CHANNELS is not JSON", remedy='write it as [{"name": …}]') from None
+            raise Invalid(f"CITYHEART_{name.upper()} is not JSON", remedy=f"write it as {_AS_JSON[name]}") from None
     return tuple(value.split(",")) if name in ("apps", "bounds") else value
 
 
@@ -146,6 +152,6 @@ def _toml(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items()) + "}"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
