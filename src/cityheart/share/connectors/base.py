@@ -1,7 +1,8 @@
-"""What a kind of connector is: it asks a system for what is new and hands over deliveries. It never lands anything.
+"""What a kind of connector is: it asks a system for what is new and hands over deliveries, or listens for them.
 
 Polling, jitter, back-off and state live once, in ``coordinator.py``; a kind only asks, within its limits, and raises
-SourceFailed when the system does not answer as it should.
+SourceFailed when the system does not answer as it should. A kind that listens is given the landing as a function and
+answers its devices only after that has returned: what was answered is durable.
 """
 
 from __future__ import annotations
@@ -13,10 +14,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from cityheart.kernel.clock import Clock
 from cityheart.kernel.text import Text, text
-from cityheart.share.models import Delivery
+from cityheart.share.models import Delivery, Landed
 
-__all__ = ["ConnectorKind", "DropFolder", "Pull", "Pulled", "SourceFailed", "secret"]
+__all__ = [
+    "ConnectorKind",
+    "DropFolder",
+    "Listener",
+    "ListenerKind",
+    "Listening",
+    "Pull",
+    "Pulled",
+    "SourceFailed",
+    "secret",
+]
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,47 @@ class DropFolder(Protocol):
 
     def folder(self, options: Mapping[str, object], home: Path) -> Path:
         """Where the files of a source with these options lie."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What a listener is given. Relative paths in `options` are taken from `home`, the city's folder.
+
+    `land` is durable when it returns and raises Problem or OSError when nothing can be taken now; the same deliveries may
+    then be handed over again. `report` tells the source's state: None while it listens, else why it does not take
+    anything. `known` gives the values of a column of a dataset as texts, for lists of devices that may speak.
+    """
+
+    source: str
+    options: Mapping[str, object]
+    home: Path
+    clock: Clock
+    land: Callable[[Sequence[Delivery]], list[Landed]]
+    report: Callable[[Text | None], None]
+    known: Callable[[str, str], frozenset[str]] = field(default=lambda dataset, column: frozenset())
+
+
+class Listener(Protocol):
+    """A listener at work, in threads of its own. `address` is where it listens; None for one that connects itself."""
+
+    address: tuple[str, int] | None
+
+    def figures(self) -> Mapping[str, int | float]:
+        """Counts since it began: connections, frames, rows, bytes, waiting, refused, …"""
+        ...
+
+    def stop(self, seconds: float) -> None:
+        """Take nothing more, land what has come, answer it, and end within so many seconds."""
+        ...
+
+
+@runtime_checkable
+class ListenerKind(Protocol):
+    """A ConnectorKind that also listens: sources speak when they want to."""
+
+    def listen(self, listening: Listening) -> Listener:
+        """Begin to listen. Raises SourceFailed when the address cannot be had."""
         ...
 
 
