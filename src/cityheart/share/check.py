@@ -205,7 +205,12 @@ def _constraints(
 
 
 def _compute(computed: Computed, values: dict[str, pa.ChunkedArray], rows: int) -> tuple[pa.ChunkedArray, Mask | None]:
-    """A moment from parts or an epoch number; the mask marks rows whose parts are no date (31 February, hour 25)."""
+    """A moment from parts or an epoch number, or the first text there is.
+
+    The mask marks rows whose parts are no date (31 February, hour 25).
+    """
+    if computed.first_of:
+        return pc.coalesce(*(values[name] for name in computed.first_of)), None
     valid = np.ones(rows, dtype=bool)
     for name in computed.inputs:
         if values[name].null_count:

@@ -101,10 +101,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Computed:
-    """A datetime field made from others: `parts` (year, month, day … integers in `zone`) or an `epoch` number."""
+    """A field made from others: a datetime of `parts` (year, month, day … integers in `zone`) or of an `epoch` number,
+    or a text that is the first value there is among `first_of`.
+    """
 
     name: str
     parts: tuple[str, ...] = ()
+    first_of: tuple[str, ...] = ()
     epoch: str | None = None
     unit: Literal["s", "ms", "us"] = "s"
     zone: str = "Asia/Shanghai"
@@ -112,7 +115,7 @@ class Computed:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The fields it is made from."""
-        return self.parts or (cast("str", self.epoch),)
+        return self.parts or self.first_of or (cast("str", self.epoch),)
 
 
 @dataclass(frozen=True)
@@ -414,14 +417,19 @@ class _Reader:
         for index, each in enumerate(raw):
             place = f"cityheart.computed[{index}]"
             one = self.mapping(each, place)
-            self.known(one, {"name", "parts", "epoch", "unit", "zone"}, place)
+            self.known(one, {"name", "parts", "epoch", "unit", "zone", "first_of"}, place)
             name = self.string(one, "name", place)
+            if "first_of" in one:
+                made.append(Computed(name, first_of=self.first_of(one, name, names, place)))
+                continue
             if name not in names or names[name].type != "datetime":
                 raise self.fail(place, f"{name!r} must be declared in schema.fields with type datetime")
             parts = tuple(self.strings(one.get("parts", []), f"{place}.parts"))
             epoch = one.get("epoch")
             if bool(parts) == bool(epoch):
-                raise self.fail(place, "give either parts (year, month, day …) or epoch (a number since 1970)")
+                raise self.fail(
+                    place, "give one of parts (year, month, day …), epoch (a number since 1970) and first_of (texts)"
+                )
             if parts and not 3 <= len(parts) <= len(_PART_NAMES):
                 raise self.fail(f"{place}.parts", f"3 to 6 fields in the order {', '.join(_PART_NAMES)}")
             for part in parts:
@@ -437,6 +445,19 @@ class _Reader:
             zone = self.zone(one.get("zone", section.get("zone", "Asia/Shanghai")), f"{place}.zone")
             made.append(Computed(name, parts, cast("str | None", epoch), unit, zone))
         return tuple(made)
+
+    def first_of(self, one: Mapping[str, object], name: str, names: Mapping[str, Field], place: str) -> tuple[str, ...]:
+        if name not in names or names[name].type != "string":
+            raise self.fail(place, f"{name!r} must be declared in schema.fields with type string")
+        if set(one) != {"name", "first_of"}:
+            raise self.fail(place, "first_of goes without parts, epoch, unit and zone")
+        sources = tuple(self.strings(one["first_of"], f"{place}.first_of"))
+        if not sources:
+            raise self.fail(f"{place}.first_of", "must name at least one field")
+        for each in sources:
+            if each == name or each not in names or names[each].type != "string":
+                raise self.fail(f"{place}.first_of", f"{each!r} must be another declared field of type string")
+        return sources
 
     def rename(self, section: Mapping[str, object], names: Mapping[str, Field], made: set[str]) -> dict[str, str]:
         raw = self.mapping(section.get("rename", {}), "cityheart.rename")
