@@ -18,12 +18,13 @@ import structlog
 from cityheart.kernel import duration, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Invalid, Problem, Unavailable
+from cityheart.kernel.errors import Conflict, Invalid, Problem, Unavailable
 from cityheart.kernel.hooks import plugins
 from cityheart.kernel.text import Text, text
 from cityheart.share import store
 from cityheart.share.connectors.base import ConnectorKind, DropFolder, Pull, SourceFailed
 from cityheart.share.models import Delivery, Landed, Source
+from cityheart.share.unset import unset
 
 __all__ = ["Coordinator"]
 
@@ -75,8 +76,11 @@ class Coordinator:
                     folder.mkdir(parents=True, exist_ok=True)
 
     def schedule(self, sources: Iterable[Source]) -> None:
-        """Know the sources that are asked by the clock; a new one is due at once, others when they were before."""
-        self._scheduled = {each.id: each for each in sources if each.schedule is not None}
+        """Know the sources that are asked by the clock; a new one is due at once, others when they were before.
+
+        One that nobody has given an address is not asked.
+        """
+        self._scheduled = {each.id: each for each in sources if each.schedule is not None and not unset(each.options)}
         with self._database.read() as conn:
             rows = store.source_rows(conn, ids=list(self._scheduled)) if self._scheduled else []
         now = self._database.clock.now()
@@ -97,8 +101,16 @@ class Coordinator:
         return len(due)
 
     def pull(self, source: Source) -> list[Landed]:
-        """Ask one source. Raises Unavailable when it fails; then its state, reason and next try are on record."""
+        """Ask one source. Raises Unavailable when it fails; then its state, reason and next try are on record.
+
+        Raises Conflict for a source that nobody has given an address.
+        """
         kind = self.kind(source.connector)
+        if missing := unset(source.options):
+            raise Conflict(
+                f"source {source.id} is not connected: its {', '.join(missing)} leads nowhere yet",
+                remedy=f'give it under [sources."{source.id}"] in cityheart.toml',
+            )
         with self._database.read() as conn:
             cursor = store.cursor_of(conn, source.id)
         pull = Pull(
