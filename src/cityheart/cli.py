@@ -205,6 +205,51 @@ def demo(
     )
 
 
+@app.command()
+def play(
+    folder: Annotated[Path, typer.Argument(metavar="CITY", help="folder of a test city, whoever wrote it")],
+    into: Annotated[
+        Path | None, typer.Option(help="keep the city in this folder; there it goes on when started again")
+    ] = None,
+    bulk: Annotated[bool, typer.Option("--bulk", help="as fast as the city takes the data; the default")] = False,
+    speed: Annotated[
+        float | None, typer.Option(min=0.1, max=1e5, help="live, at so many city seconds a second, with the console")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="city time at which the play ends, e.g. 2026-03-25T06:00")] = None,
+    window: Annotated[str, typer.Option(help="city time that is taken in at once in bulk")] = "PT10M",
+    findings: Annotated[Path | None, typer.Option(help="write what was found to this file, as JSON lines")] = None,
+    report: Annotated[Path | None, typer.Option(help="write counts and figures to this JSON file")] = None,
+    own: Annotated[
+        list[Path] | None, typer.Option("--app", help="install the application in this folder too; repeatable")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port of the console; 0 picks a free one")] = 8460,
+) -> None:
+    """Play a test city: its systems hand out again what they once handed out, and the city lives through it.
+
+    In bulk nothing is served: rows go through the same decoders as fast as they are taken. With --speed the systems come
+    up as what they are (databases, folders, HTTP servers, an MQTT broker, devices on TCP) and the console shows it.
+    """
+    from cityheart import playing
+    from cityheart.kernel import duration
+
+    if bulk and speed is not None:
+        raise Invalid("--bulk and --speed exclude each other", remedy="give one of them")
+    playing.run(
+        screen,
+        playing.Options(
+            folder=folder,
+            into=into,
+            speed=speed,
+            until=until,
+            window=duration.parse(window),
+            findings=findings,
+            report=report,
+            apps=tuple(own or ()),
+            port=port,
+        ),
+    )
+
+
 # ── looking after a city ───────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -28,7 +28,7 @@ FLOORS = (
     {"city"},
     {"console", "report"},
     {"web", "examine"},
-    {"demo"},
+    {"demo", "playing"},
     {"cli", "reference"},
 )
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -1,0 +1,435 @@
+"""Playing a test city: a city is made from its folder, lives through what its systems hand out, and says what it found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cityheart.city import City, available_apps
+from cityheart.kernel import duration, limits
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.clock import VirtualClock, stopwatch
+from cityheart.kernel.errors import Conflict, Invalid
+from cityheart.kernel.schema import canonical
+from cityheart.kernel.settings import FILE, Settings
+from cityheart.sdk import App, load
+from cityheart.share import departments
+from cityheart.share.models import Delivery
+from cityheart.simulation.player.bulk import in_windows
+from cityheart.simulation.player.folder import CityFolder, Trouble
+from cityheart.simulation.player.streams import Part, Played, parts, streams
+from cityheart.simulation.player.wire import Framing
+
+__all__ = ["WINDOW", "Options", "run"]
+
+WINDOW = timedelta(minutes=10)
+READER = Actor.system("play")
+PLACE = "play.json"  # in the city's folder: what it plays, and how far it has come
+HOUSEKEEPING = timedelta(days=1)  # of city time between two times at which the lake is compacted and the log sealed
+SELF_SPEAKING = ("folder", "push")  # connectors that bring whole files: without a schedule, at the moment they come
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to play and how. ``speed``: city seconds a second with everything live; ``None``: in bulk."""
+
+    folder: Path
+    into: Path | None = None
+    speed: float | None = None
+    until: str | None = None
+    window: timedelta = WINDOW
+    findings: Path | None = None
+    report: Path | None = None
+    apps: tuple[Path, ...] = ()
+    port: int = 8460
+
+
+def run(screen: Console, options: Options) -> dict[str, object]:
+    """Play it; returns the report. Raises :class:`Invalid` for what cannot be played, saying what to do."""
+    folder = CityFolder.read(options.folder)
+    until = _until(options.until, folder)
+    if options.window < timedelta(seconds=1):
+        raise Invalid("the window is shorter than a second", remedy="name a longer one, such as PT10M")
+    for file in (options.findings, options.report):
+        if file is not None:
+            _place_for(file)
+    home = options.into or Path(tempfile.mkdtemp(prefix="cityheart-play-")) / "city"
+    try:
+        with _city(home, folder, options) as play:
+            _bulk(screen, play, until)
+            return _told(screen, play, options)
+    finally:
+        if options.into is None:
+            shutil.rmtree(home.parent, ignore_errors=True)
+
+
+def _until(value: str | None, folder: CityFolder) -> datetime:
+    if value is None:
+        return folder.until
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise Invalid(f"--until {value}: that is not a date", remedy="write it like 2026-03-25T06:00") from None
+    moment = (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(folder.zone))).astimezone(UTC)
+    if moment <= folder.since:
+        raise Invalid(f"--until {value} is before the city begins", remedy=f"it begins at {folder.since.isoformat()}")
+    return min(moment, folder.until)
+
+
+def _place_for(file: Path) -> None:
+    if file.is_dir():
+        raise Invalid(f"{file} is a folder", remedy="name a file")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid(f"nothing can be written to {file}: {error.strerror}", remedy="name another file") from None
+
+
+# ── the city ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Play:
+    """A city at play: the folder it comes from, how far it is, and what went wrong on the way."""
+
+    city: City
+    folder: CityFolder
+    window: timedelta
+    at: datetime  # played up to here
+    parts: list[Part]
+    troubles: list[Trouble] = field(default_factory=list)
+    seconds: float = 0.0
+    kept: datetime | None = None  # the last housekeeping
+
+    def land(self, source: str, deliveries: Sequence[Delivery]) -> None:
+        """Land what a source hands over."""
+        for first in range(0, len(deliveries), limits.LAND_DELIVERIES):
+            self.city.share.land(source, deliveries[first : first + limits.LAND_DELIVERIES])
+
+    def live(self, until: datetime) -> None:
+        """Detect, act on what is due, and now and then tidy up."""
+        self.city.watch.detect(until)
+        self.city.advance(until)
+        if self.kept is None or until - self.kept >= HOUSEKEEPING:
+            self.city.housekeeping()
+            self.city.compactor.run()
+            self.kept = until
+
+    def note(self) -> None:
+        """Put on record how far the play is, so that it goes on from here."""
+        place = self.city.settings.home / PLACE
+        beside = place.with_suffix(".part")
+        beside.write_text(json.dumps(_mark(self.folder, self.window, self.at)), "utf-8")
+        beside.replace(place)
+
+
+def _mark(folder: CityFolder, window: timedelta, at: datetime) -> dict[str, object]:
+    frame = hashlib.sha256(canonical(folder.frame).encode()).hexdigest()
+    return {"frame": frame, "window": duration.iso(window), "until": at.isoformat()}
+
+
+@contextmanager
+def _city(home: Path, folder: CityFolder, options: Options) -> Iterator[Play]:
+    """The city of a test city in ``home``, new or gone on with."""
+    apps = _applications(folder, options.apps)
+    if not (home / FILE).exists():
+        _make(home, folder, apps, options)
+    at, window = _place(home, folder, options.window)
+    city = City.open(home)
+    try:
+        clock = city.clock
+        if not isinstance(clock, VirtualClock):
+            raise Invalid(f"the city in {home} lives in the present", remedy="name another folder with --into")
+        clock.advance_to(at)
+        sources = _played(city)
+        found, troubles = parts(folder, sources)
+        if not found:
+            what = "; ".join(str(trouble) for trouble in troubles[:5]) or "it has no systems"
+            raise Invalid(f"nothing of {folder.path} can be played: {what}", remedy=_known(sources))
+        yield Play(city, folder, window, at, found, troubles)
+    finally:
+        city.close()
+
+
+def _known(sources: Mapping[str, Played]) -> str:
+    systems = sorted({id.partition(".")[0] for id in sources})
+    return f"systems that applications know: {', '.join(systems) or 'none'}; bring an application with --app"
+
+
+def _applications(folder: CityFolder, own: Sequence[Path]) -> list[App]:
+    """The installed applications that read a system of the folder, and those that were brought."""
+    systems = set(folder.systems())
+    fitting = [
+        app
+        for app in available_apps().values()
+        if any(source.id.partition(".")[0] in systems for source in app.sources)
+    ]
+    brought = [load(path) for path in own]
+    return [*(app for app in fitting if app.id not in {each.id for each in brought}), *brought]
+
+
+def _make(home: Path, folder: CityFolder, apps: Sequence[App], options: Options) -> None:
+    """Make the city; what a kill leaves half made is made anew."""
+    if home.exists():
+        if not home.is_dir():
+            raise Invalid(f"{home} is not a folder", remedy="name an empty or a new folder with --into")
+        if any(home.iterdir()) and not (home / PLACE).is_file():
+            raise Invalid(f"{home} is not empty", remedy="name an empty or a new folder with --into")
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / PLACE).write_text(json.dumps(_mark(folder, options.window, folder.since)), "utf-8")
+    for file, name in (
+        (folder.departments, departments.FILE),
+        (folder.areas, "areas.geojson"),
+        (folder.zones, "zones.geojson"),
+    ):
+        if file is not None:
+            shutil.copyfile(file, home / name)
+    for path, app in zip(options.apps, apps[len(apps) - len(options.apps) :], strict=True):
+        shutil.copytree(path, home / "apps" / app.id)
+    settings = Settings.checked(
+        home=home,
+        name=folder.name,
+        title=folder.title,
+        zone=folder.zone,
+        bounds=folder.bounds,
+        apps=tuple(app.id for app in apps[: len(apps) - len(options.apps)]),
+        seed=folder.seed,
+        clock="virtual",
+    )
+    try:
+        settings.save()
+        City.open(home, VirtualClock(folder.since)).close()
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+
+
+def _place(home: Path, folder: CityFolder, window: timedelta) -> tuple[datetime, timedelta]:
+    """How far the city in ``home`` has played this folder, and in which windows."""
+    try:
+        mark = json.loads((home / PLACE).read_text("utf-8"))
+        at, cut = datetime.fromisoformat(mark["until"]), duration.parse(mark["window"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Invalid(f"{home} is no city that plays a test city", remedy="name another folder with --into") from None
+    if mark.get("frame") != _mark(folder, window, at)["frame"]:
+        raise Conflict(f"the city in {home} plays another test city", remedy="name another folder with --into")
+    if cut != window:
+        raise Conflict(
+            f"the city in {home} is played in windows of {mark['window']}",
+            remedy=f"go on with --window {mark['window']}",
+        )
+    return at, cut
+
+
+def _played(city: City) -> dict[str, Played]:
+    """Every source of the city's applications by its id."""
+    found: dict[str, Played] = {}
+    for app in city.apps:
+        for source in app.sources:
+            every = duration.parse(source.schedule) if source.schedule else None
+            if every is None and source.connector not in SELF_SPEAKING:
+                every = WINDOW
+            found[source.id] = Played(source, city.share.dataset(source.dataset).contract, every)
+    return found
+
+
+# ── in bulk ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _bulk(screen: Console, play: Play, until: datetime) -> None:
+    """Everything up to ``until`` as fast as the city takes it. Ctrl-C ends it after the window it is at."""
+    begun, started = play.folder.since, stopwatch()
+    opened, troubles = streams(play.parts, begun, _framing)
+    play.troubles += troubles
+    with _interrupted() as interrupted, _bars(screen, play.folder, begun, until) as show:
+        show(play.at)
+
+        def done(moment: datetime) -> bool:
+            play.at = moment
+            play.note()
+            show(moment)
+            return not interrupted()
+
+        if play.at < until:
+            in_windows(
+                play,
+                opened,
+                begun=begun,
+                since=play.at,
+                until=until,
+                window=play.window,
+                done=done,
+                trouble=play.troubles.append,
+            )
+    play.city.housekeeping()
+    play.seconds = stopwatch() - started
+
+
+def _framing(protocol: str) -> Framing | None:
+    """The framer of a protocol."""
+    return None
+
+
+@contextmanager
+def _interrupted() -> Iterator[Callable[[], bool]]:
+    """Whether somebody pressed Ctrl-C; a second time ends at once."""
+    pressed: list[int] = []
+
+    def note(signum: int, frame: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(signum)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _bars(
+    screen: Console, folder: CityFolder, begun: datetime, until: datetime
+) -> Iterator[Callable[[datetime], None]]:
+    zone = ZoneInfo(folder.zone)
+    with Progress(
+        TextColumn("playing {task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+    ) as bars:
+        bar = bars.add_task(folder.name, total=(until - begun).total_seconds(), shown="")
+
+        def show(moment: datetime) -> None:
+            local = moment.astimezone(zone)
+            bars.update(bar, completed=(moment - begun).total_seconds(), shown=f"{local:%Y-%m-%d %H:%M}")
+
+        yield show
+
+
+# ── what is told ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _told(screen: Console, play: Play, options: Options) -> dict[str, object]:
+    """Write the findings and the report, and say the main of it."""
+    found = findings(play.city)
+    told = _report(play, found, options)
+    if options.findings is not None:
+        options.findings.write_text("".join(canonical(one) + "\n" for one in found), "utf-8")
+    if options.report is not None:
+        text = json.dumps(json.loads(canonical(told)), ensure_ascii=False, indent=1, sort_keys=True)
+        options.report.write_text(text + "\n", "utf-8")
+    figures = cast("dict[str, Any]", told["figures"])
+    local = play.at.astimezone(ZoneInfo(play.folder.zone))
+    screen.print(
+        f"{play.folder.name} up to {local:%Y-%m-%d %H:%M}: {figures['rows']:,} rows, {figures['quarantined']:,} in quarantine, "
+        f"{len(found):,} findings; {figures['seconds']:.1f} s, {figures['memory_mib']:,.0f} MiB at most",
+        highlight=False,
+    )
+    for trouble in play.troubles:
+        screen.print(f"  not played: {trouble}", markup=False, highlight=False)
+    if play.at < _until(options.until, play.folder):
+        screen.print(f"It was stopped; the same command goes on from there{_hint(options)}.", highlight=False)
+    for what, file in (("findings are", options.findings), ("report is", options.report)):
+        if file is not None:
+            screen.print(f"The {what} in {file}", highlight=False)
+    if options.into is not None:
+        screen.print(f"Look at the city with: cityheart run {options.into}", highlight=False)
+    return told
+
+
+def _hint(options: Options) -> str:
+    return "" if options.into is not None else ", if the city is kept with --into"
+
+
+def findings(city: City) -> list[dict[str, object]]:
+    """What the city found, one entry a matter, in the shape of a test city's scoring, by time."""
+    found: list[dict[str, object]] = []
+    after: str | None = None
+    while True:
+        page = cast("dict[str, Any]", city.watch.alerts(READER, state="all", limit=limits.PAGE_ROWS, after=after))
+        for item in page["items"]:
+            alert = cast("dict[str, Any]", city.watch.alert(READER, item["id"]))
+            found.append(
+                {
+                    "kind": alert["kind"],
+                    "subject": alert["subject"]["id"],
+                    "from": alert["start_at"],
+                    "to": alert["ended_at"],
+                    "raised_at": alert["raised_at"],
+                    "score": alert["score"],
+                    "evidence": [*alert["reasons"], *alert["evidence"]],
+                }
+            )
+        after = page["next"]
+        if after is None:
+            return sorted(found, key=lambda one: (str(one["raised_at"]), str(one["kind"]), str(one["subject"])))
+
+
+def _report(play: Play, found: Sequence[Mapping[str, object]], options: Options) -> dict[str, object]:
+    city, share = play.city, play.city.share
+    sources = [cast("dict[str, Any]", each) for each in share.sources(READER)]
+    reasons = share.quarantine_counts(READER)
+    by_department: dict[str, dict[str, int]] = {}
+    for source in sources:
+        counted = by_department.setdefault(source["department"], {"sources": 0, "rows": 0, "quarantined": 0})
+        counted["sources"] += 1
+        counted["rows"] += source["rows"]
+        counted["quarantined"] += source["quarantined"]
+    rows = sum(source["rows"] for source in sources)
+    days = (play.at - play.folder.since) / timedelta(days=1)
+    alerts: dict[str, int] = {}
+    for one in found:
+        alerts[str(one["kind"])] = alerts.get(str(one["kind"]), 0) + 1
+    return {
+        "city": play.folder.name,
+        "generator": play.folder.frame.get("generator"),
+        "apps": [app.id for app in city.apps],
+        "from": play.folder.since,
+        "to": play.at,
+        "mode": "bulk" if options.speed is None else f"live at {options.speed:g}",
+        "datasets": share.landed_rows(),
+        "sources": {source["id"]: _source(city, source, reasons) for source in sources},
+        "departments": by_department,
+        "quarantine": reasons,
+        "alerts": alerts,
+        "not_played": [{"system": each.system, "what": each.what} for each in play.troubles],
+        "figures": {
+            "rows": rows,
+            "quarantined": sum(source["quarantined"] for source in sources),
+            "seconds": round(play.seconds, 2),
+            "rows_per_second": round(rows / play.seconds, 1) if play.seconds else None,
+            "city_days": round(days, 3),
+            "seconds_per_city_day": round(play.seconds / days, 2) if days > 0 else None,
+            "memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        },
+    }
+
+
+def _source(city: City, source: Mapping[str, Any], reasons: Mapping[str, int]) -> dict[str, object]:
+    """A source's counts; its quarantined rows by reason."""
+    counted: dict[str, int] = {}
+    if source["quarantined"]:
+        for reason in reasons:
+            _, number = city.share.quarantine(READER, source=source["id"], reason=reason, state=None, limit=1)
+            if number:
+                counted[reason] = number
+    shown = {name: source[name] for name in ("department", "dataset", "state", "rows", "quarantined", "deliveries")}
+    return {**shown, "quarantine": counted, "drift": [each["column"] for each in source["drift"]]}
