@@ -147,6 +147,17 @@ QUARANTINE_DELIVERY_BYTES = 64 * 2**20  # bytes kept of all quarantined rows of 
 QUARANTINE_SHOWN_BYTES = 4 * 2**10  # bytes of an entry shown in a list
 REPLAY_ROWS = 10_000  # quarantine entries of one replay
 DRIFT_COLUMNS = 200  # undeclared columns kept in one dataset
+FLOW_MINUTES_KEPT = timedelta(hours=49)  # how long it is kept what a source delivered in each minute
+FLOW_HOURS_KEPT = timedelta(days=100)  # and in each hour
+FLOW_SHOWN_HOURS = 24 * 31  # of one source's flow shown at once
+QUARANTINE_BYTES_SHOWN = 64 * 2**10  # bytes of one entry shown on its page
+
+# Sharing: live protocols
+WIRE_FRAME_BYTES = 4_096  # one frame of a vehicle terminal; the standard's longest, escaped, has some 2,100
+WIRE_PACKET_BYTES = 10_240  # one packet of a pollution-source monitor: 9,999 of data and what wraps them
+WIRE_PARTS = 256  # parts of one divided message
+WIRE_DIVIDED = 1_000  # divided messages of one listener that wait for their other parts
+WIRE_BATCH_FRAMES = 65_536  # frames decoded together
 
 # Sharing: asking sources
 PULL_DELIVERIES = 1_000  # deliveries taken in one pull; the next pull goes on
@@ -159,6 +170,13 @@ RETRY_FIRST = timedelta(seconds=5)  # wait after the first failure; doubles with
 RETRY_LONGEST = timedelta(hours=1)  # between two tries of a source, however often it failed
 RETRY_AFTER_LONGEST = timedelta(days=1)  # a source's own Retry-After is kept up to this
 CIRCUIT_FAILURES = 5  # failures in a row after which only one trial is made each RETRY_LONGEST
+
+# Tracks
+TRACK_ROWS = 480  # newest fixes kept of one vehicle, among which a late one can take its place
+TRACK_EDGES = 2_000_000  # edges of the areas of one layer
+TRACK_AREAS_BYTES = 64 * 2**20  # a city's file of areas
+TRACK_SPAN = timedelta(days=31)  # longest piece of a track shown at once
+TRACK_POINTS = 5_000  # points of a track shown at once, simplified to fit
 
 # Pages of applications
 LAYER_FEATURES = 20_000  # points of a layer handed out at once
@@ -194,3 +212,6 @@ INTAKE_MARKS = 200_000  # words and marks of places of which it is kept how comm
 AREA_POINTS = 20_000  # corners of the area of one local unit
 LEARN_EVERY = timedelta(days=1)  # between two times at which intake learns from what was decided
 LEARN_REPORTS = 100_000  # reports read at one such time; the rest at the next
+
+# Entities
+AREAS_BYTES = 64 * 2**20  # the file of a city's areas

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from cityheart.kernel.text import text
-from cityheart.share.formats import arrow, delimited, json_records, workbook, xml_records, zipped
+from cityheart.share.formats import arrow, delimited, json_records, wire, workbook, xml_records, zipped
 from cityheart.share.formats.batch import Batch, Payload, Reading, opened, size_of
 from cityheart.share.models import Refused
 
@@ -24,6 +24,8 @@ _READERS = {
     "arrow": arrow.stream_batches,
     "xlsx": workbook.batches,
     "xml": xml_records.batches,
+    "jt808": wire.jt808_batches,
+    "hj212": wire.hj212_batches,
 }
 
 FORMATS = (*_READERS, "zip")
