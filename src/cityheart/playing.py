@@ -29,6 +29,7 @@ from cityheart.kernel.settings import FILE, Settings
 from cityheart.sdk import App, load
 from cityheart.share import departments
 from cityheart.share.models import Delivery
+from cityheart.share.wire import hj212, jt808
 from cityheart.simulation.player.bulk import in_windows
 from cityheart.simulation.player.folder import CityFolder, Trouble
 from cityheart.simulation.player.streams import Part, Played, parts, streams
@@ -40,6 +41,7 @@ WINDOW = timedelta(minutes=10)
 READER = Actor.system("play")
 PLACE = "play.json"  # in the city's folder: what it plays, and how far it has come
 HOUSEKEEPING = timedelta(days=1)  # of city time between two times at which the lake is compacted and the log sealed
+FRAMERS = {"jt808": jt808.framer, "hj212": hj212.framer}
 SELF_SPEAKING = ("folder", "push")  # connectors that bring whole files: without a schedule, at the moment they come
 
 
@@ -282,7 +284,8 @@ def _bulk(screen: Console, play: Play, until: datetime) -> None:
 
 def _framing(protocol: str) -> Framing | None:
     """The framer of a protocol."""
-    return None
+    framer = FRAMERS.get(protocol)
+    return None if framer is None else framer().frames
 
 
 @contextmanager
