@@ -80,7 +80,8 @@ def test_sources(sign: Sign, steward: Actor, clerk: Callable[[str], Actor]) -> N
         ("1.csv", "landed", 1),
     ]
     assert one["quality"]["rows"] == 3
-    assert {"name": "pm25", "missing": 0, "invalid": 2, "min": -1.0, "max": 1.0} in one["quality"]["fields"]
+    pm25 = {"name": "pm25", "missing": 0, "invalid": 2, "min": -1.0, "max": 1.0, "cleaned": {}, "refused": {}}
+    assert pm25 in one["quality"]["fields"]
     assert sign(clerk("police")).get("/api/sources").json()["items"] == []
     assert sign(clerk("police")).get("/api/sources/ecology.air").status_code == 404
     assert client.get("/api/sources/none").json()["code"] == "not-found"
@@ -103,7 +104,7 @@ def test_quarantine(sign: Sign, steward: Actor, officer: Actor) -> None:
     assert entries["missing_column"]["row"] == 0
     assert client.get("/api/quarantine", params={"reason": "type"}).json()["total"] == 1
     assert client.get("/api/quarantine", params={"state": "replayed"}).json()["total"] == 0
-    assert client.get(f"/api/quarantine/{entries['type']['id']}").json() == entries["type"]
+    assert client.get(f"/api/quarantine/{entries['type']['id']}").json().items() >= entries["type"].items()
     assert client.get("/api/quarantine/none").status_code == 404
     body = {"command_id": "command-1", "source": "ecology.air"}
     tried = {"tried": 3, "landed": 0, "still_bad": 3, "superseded": 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -54,6 +55,51 @@ def router(share: Share) -> APIRouter:
         """One source with its newest deliveries and the quality of its fields."""
         return share.source(_actor(request), source_id)
 
+    @routes.get("/sources/{source_id}/flow")
+    def source_flow(
+        request: Request, source_id: str, hours: Annotated[int, Query(ge=1, le=limits.FLOW_SHOWN_HOURS)] = 24
+    ) -> dict[str, object]:
+        """What a source delivered over the last hours, in equal steps, and what its listener says of itself."""
+        return share.flow.source(_actor(request), source_id, hours)
+
+    @routes.get("/sources/{source_id}/deliveries")
+    def deliveries(
+        request: Request,
+        source_id: str,
+        only: Literal["all", "bad"] = "all",
+        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
+        after: Annotated[str | None, Query(max_length=80)] = None,
+    ) -> dict[str, object]:
+        """The deliveries of a source, the newest first; only those with something in quarantine when asked."""
+        rows, total = share.flow.deliveries(_actor(request), source_id, bad=only == "bad", after=after, limit=limit)
+        return {"items": rows, "total": total, "next": rows[-1]["id"] if len(rows) == limit else None}
+
+    @routes.get("/deliveries/{delivery_id}")
+    def delivery(request: Request, delivery_id: str) -> dict[str, object]:
+        """One delivery: what became of it, by reason."""
+        return share.flow.delivery(_actor(request), delivery_id)
+
+    @routes.get("/flow")
+    def flow(request: Request) -> dict[str, object]:
+        """The flow of data by department: rates, freshness, quality, quarantine, and the sources that need a person."""
+        return share.flow.overview(_actor(request))
+
+    @routes.get("/flow/{department}")
+    def department_flow(request: Request, department: str) -> dict[str, object]:
+        """One department with its sources and what they delivered."""
+        return share.flow.department(_actor(request), department)
+
+    @routes.get("/datasets")
+    def datasets(request: Request) -> dict[str, object]:
+        """The catalogue: every dataset with its owner, how it is shared, and how good and fresh it is."""
+        items = share.catalogue.datasets(_actor(request))
+        return {"items": items, "total": len(items), "next": None}
+
+    @routes.get("/datasets/{name}")
+    def dataset(request: Request, name: str) -> dict[str, object]:
+        """One dataset with its fields and their rules, and its sources with the quality of each field."""
+        return share.catalogue.dataset(_actor(request), name)
+
     @routes.post("/sources/{source_id}/pull")
     def pull(request: Request, source_id: str) -> dict[str, object]:
         """Ask a source now."""
@@ -70,6 +116,7 @@ def router(share: Share) -> APIRouter:
     def quarantine(
         request: Request,
         source: Annotated[str | None, Query(max_length=80)] = None,
+        delivery: Annotated[str | None, Query(max_length=80)] = None,
         reason: Annotated[str | None, Query(max_length=40)] = None,
         state: Literal["open", "replayed", "dismissed", "all"] = "open",
         limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
@@ -79,6 +126,7 @@ def router(share: Share) -> APIRouter:
         rows, total = share.quarantine(
             _actor(request),
             source=source,
+            delivery=delivery,
             reason=reason,
             state=None if state == "all" else state,
             after=after,
@@ -100,11 +148,12 @@ def router(share: Share) -> APIRouter:
 
     @routes.get("/quarantine/{entry_id}")
     def entry(request: Request, entry_id: str) -> dict[str, object]:
-        """One entry."""
-        row = share.quarantine_entry(_actor(request), entry_id)
+        """One entry in full: its bytes, the field as the contract has it, its neighbours in the delivery."""
+        actor = _actor(request)
+        row = share.quarantine_entry(actor, entry_id)
         if row is None:
             raise NotFound("no such quarantine entry")
-        return _shown(row)
+        return {**_shown(row), **_bytes(row), **share.flow.entry(actor, row)}
 
     return routes
 
@@ -129,6 +178,19 @@ def _shown(row: QuarantineRow) -> dict[str, object]:
         "complete": row.complete,
         "at": row.received_at,
         "state": row.state,
+    }
+
+
+def _bytes(row: QuarantineRow) -> dict[str, object]:
+    """The kept bytes in base64 and what they are: ``record`` (JSON by the source's columns), ``line``, ``delivery``."""
+    shown = row.raw[: limits.QUARANTINE_BYTES_SHOWN]
+    return {
+        "form": row.form,
+        "bytes": b64encode(shown).decode("ascii"),
+        "bytes_kept": len(row.raw),
+        "bytes_shown": len(shown),
+        "closed_at": row.closed_at,
+        "closed_by": row.closed_by,
     }
 
 

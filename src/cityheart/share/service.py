@@ -31,10 +31,12 @@ from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooM
 from cityheart.kernel.text import Text, text
 from cityheart.share import departments as tree
 from cityheart.share import store
+from cityheart.share.catalogue import Catalogue
 from cityheart.share.check import codes_of
 from cityheart.share.connectors.base import ConnectorKind
 from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.coordinator import Coordinator
+from cityheart.share.flow import Flow, delivered, standing
 from cityheart.share.landing import (
     Examined,
     Identified,
@@ -78,6 +80,8 @@ class Share:
         self._sources: dict[str, Source] = {}
         self._loaded = False
         self._coordinator = Coordinator(database, self.land, connectors, home)
+        self.flow = Flow(database, departments=self.departments, datasets=self.datasets, sources=self.declared)
+        self.catalogue = Catalogue(database, self.flow, self.quality)
 
     # ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,6 +181,11 @@ class Share:
         if name not in self._datasets:
             raise NotFound(f"no dataset is called {name!r}")
         return self._datasets[name]
+
+    def declared(self) -> list[Source]:
+        """Every source of the catalogue, by id."""
+        self._load()
+        return [self._sources[id] for id in sorted(self._sources)]
 
     def _source(self, id: str) -> Source:
         self._load()
@@ -355,8 +364,9 @@ class Share:
         rows = [_delivery_row(each, source, examined.outcomes[each.id], version) for each in deliveries]
         store.discard_unacknowledged(work.conn, [each.id for each in deliveries])
         store.add_deliveries(work.conn, rows)
-        store.add_quarantine(work.conn, examined.quarantine)
+        fresh = store.add_quarantine(work.conn, examined.quarantine)
         state = store.lock_source(work.conn, source.id)
+        self.flow.record(work, rows)
         new = store.add_drift(work.conn, source.id, examined.drift, work.now) if examined.drift else []
         kept = [*extra, *(name for name in examined.drift.values() if name not in extra)]
         store.set_dataset_state(work.conn, source.dataset, version, kept[: limits.DRIFT_COLUMNS])
@@ -378,8 +388,11 @@ class Share:
                 "quarantined": state.quarantined + sum(row.quarantined for row in rows),
                 "deliveries": state.deliveries + len(rows),
                 "quality": merge_quality(state.quality, examined.checked, examined.quality),
+                "open": state.open + fresh if state.open is not None else None,
             },
         )
+        if state.open is None:
+            store.recount_open(work.conn, source.id)
         self._tell(work, source, taken, refused, new, reasons, version)
 
     def _tell(
@@ -551,6 +564,7 @@ class Share:
         state: str | None = "open",
         after: str | None = None,
         limit: int = limits.PAGE_ROWS,
+        delivery: str | None = None,
     ) -> tuple[list[QuarantineRow], int]:
         """A page of entries that the actor may see, and how many there are in all; `state` None for every state."""
         require(actor, "quarantine.read")
@@ -564,8 +578,11 @@ class Share:
                 state=state,
                 after=after,
                 limit=min(limit, limits.PAGE_ROWS),
+                delivery=delivery,
             )
-            counts = store.count_quarantine(conn, departments=seen, source=source, code=reason, state=state)
+            counts = store.count_quarantine(
+                conn, departments=seen, source=source, code=reason, state=state, delivery=delivery
+            )
         return rows, sum(counts.values())
 
     def quarantine_entry(self, actor: Actor, id: str) -> QuarantineRow | None:
@@ -636,6 +653,7 @@ class Share:
                 version = self._lake.append(source.dataset, rows)
         closed = [each.id for each, ok in zip(entries, good, strict=True) if ok]
         store.set_quarantine_state(work.conn, closed, "replayed", work.actor.id, work.now)
+        store.recount_open(work.conn, source.id)
         store.set_dataset_state(work.conn, source.dataset, version, extra)
         if landed:
             batch = Identified(
@@ -646,8 +664,10 @@ class Share:
                 "json",
             )
             outcome = Outcome(rows=landed)
-            store.add_deliveries(work.conn, [_delivery_row(batch, source, outcome, version)])
+            row = _delivery_row(batch, source, outcome, version)
+            store.add_deliveries(work.conn, [row])
             state = store.lock_source(work.conn, source.id)
+            self.flow.record(work, [row])
             store.set_source(work.conn, source.id, {"rows": state.rows + landed})
         return Replayed(len(entries), landed, len(entries) - len(closed), superseded)
 
@@ -687,6 +707,7 @@ class Share:
                 else:
                     bad += 1
                     store.forget_delivery(work.conn, result.delivery)
+                store.recount_open(work.conn, source.id)
         return Replayed(len(entries), landed, bad, 0)
 
     def dismiss(self, actor: Actor, command_id: str, ids: Sequence[str]) -> int:
@@ -701,7 +722,8 @@ class Share:
                 require(actor, "quarantine.replay", self._source(row.source).department)
             still = [row for row in rows if row.state == "open"]
             store.set_quarantine_state(work.conn, [row.id for row in still], "dismissed", actor.id, work.now)
-            for id, count in Counter(row.source for row in still).items():
+            for id, count in sorted(Counter(row.source for row in still).items()):
+                store.recount_open(work.conn, id)
                 work.emit(f"source:{id}", "quarantine.dismissed", {"source": id, "entries": count})
             return {"dismissed": len(still)}
 
@@ -729,26 +751,18 @@ class Share:
         with self._database.read() as conn:
             (row,) = store.source_rows(conn, ids=[id])
             drift = store.drift_of(conn, [id])
-            deliveries = store.deliveries_of(conn, id, limits.PAGE_ROWS)
+            deliveries = store.deliveries_page(conn, id, limits.PAGE_ROWS)
         shown = self._shown(row, drift.get(id, []), self._database.clock.now())
-        shown["deliveries"] = [
-            {
-                "id": each.id,
-                "name": each.name,
-                "received_at": each.received_at,
-                "state": each.state,
-                "rows": each.rows,
-                "quarantined": each.quarantined,
-                "bytes": each.bytes,
-                "reason": each.reason,
-            }
-            for each in deliveries
-        ]
+        shown["deliveries"] = [delivered(each) for each in deliveries]
         shown["quality"] = self.quality(actor, id)
         return shown
 
     def quality(self, actor: Actor, source_id: str) -> dict[str, object]:
-        """Counts over all checked rows of a source: ``{rows, fields: [{name, missing, invalid, min, max}]}``."""
+        """Counts over all checked rows of a source.
+
+        ``{rows, fields: [{name, missing, invalid, min, max, cleaned: {step: n}, refused: {step: n}}]}``: ``cleaned`` and
+        ``refused`` count by cleaning step the values that it changed and the rows that it refused.
+        """
         source = self._source(source_id)
         require(actor, "source.read", source.department)
         with self._database.read() as conn:
@@ -761,13 +775,7 @@ class Share:
     def _shown(self, row: SourceRow, drift: Sequence[Mapping[str, object]], now: datetime) -> dict[str, object]:
         source = row.source
         dataset = self._datasets.get(source.dataset)
-        cycle = dataset.update_cycle if dataset else None
-        state, reason = row.state, row.reason
-        age = now - row.last_delivery_at if row.last_delivery_at else None
-        if state == "ok" and cycle is not None and age is not None and age > 2 * cycle:
-            state = "late"
-            hours = age.total_seconds() / 3600
-            reason = text(f"已有 {hours:.1f} 小时没有新数据", f"nothing has come for {hours:.1f} hours")
+        stands = standing(row, dataset.update_cycle if dataset else None, now)
         department = self._departments.get(source.department)
         return {
             "id": source.id,
@@ -776,13 +784,13 @@ class Share:
             "title": source.title,
             "connector": source.connector,
             "dataset": source.dataset,
-            "state": state,
-            "reason": reason,
+            "state": stands.state,
+            "reason": stands.reason,
             "next_try_at": row.next_try_at,
             "last_delivery_at": row.last_delivery_at,
             "rows": row.rows,
             "quarantined": row.quarantined,
-            "freshness_seconds": max(0.0, age.total_seconds()) if age is not None else None,
+            "freshness_seconds": max(0.0, stands.silent.total_seconds()) if stands.silent is not None else None,
             "deliveries": row.deliveries,
             "drift": list(drift),
         }

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.text import Text
@@ -16,35 +17,45 @@ from cityheart.share.models import Dataset, Department, Source
 
 __all__ = [
     "DeliveryRow",
+    "FlowRow",
     "QuarantineRow",
     "SourceRow",
     "add_deliveries",
     "add_drift",
     "add_quarantine",
     "catalogue",
+    "count_bad_deliveries",
     "count_deliveries",
+    "count_flow",
+    "count_open",
     "count_quarantine",
     "cursor_of",
     "dataset_state",
     "delivered_stamps",
     "deliveries_by_id",
-    "deliveries_of",
+    "deliveries_page",
     "discard_unacknowledged",
     "drift_of",
+    "flow_by_source",
+    "flow_of",
     "forget_delivery",
+    "forget_flow",
     "lock_dataset",
     "lock_source",
     "put_dataset",
     "put_department",
     "put_source",
     "quarantine",
+    "quarantine_beside",
     "quarantine_for_replay",
     "quarantine_rows",
+    "recount_open",
     "set_cursor",
     "set_dataset_state",
     "set_quarantine_state",
     "set_source",
     "source_rows",
+    "standings",
 ]
 
 department_table = sa.Table(
@@ -89,6 +100,7 @@ source_table = sa.Table(
     sa.Column("quarantined", sa.BigInteger, nullable=False),
     sa.Column("deliveries", sa.BigInteger, nullable=False),
     sa.Column("quality", Json, nullable=False),
+    sa.Column("open", sa.BigInteger, nullable=True),  # entries in quarantine that are open; NULL: not counted yet
 )
 
 cursor_table = sa.Table(
@@ -97,6 +109,8 @@ cursor_table = sa.Table(
     sa.Column("source", sa.String(80), primary_key=True),
     sa.Column("cursor", Json, nullable=False),
 )
+
+_BAD = sa.text("(quarantined > 0 OR state = 'refused')")  # something of the delivery, or all of it, is in quarantine
 
 delivery_table = sa.Table(
     "share_delivery",
@@ -117,6 +131,27 @@ delivery_table = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=True),
     sa.Index("ix_share_delivery_source_received_at", "source", "received_at", "id"),
     sa.Index("ix_share_delivery_source_name", "source", "name"),
+    sa.Index(
+        "ix_share_delivery_bad",
+        "source",
+        "received_at",
+        "id",
+        sqlite_where=_BAD,
+        postgresql_where=_BAD,
+    ),
+)
+
+# What a source delivered, by minute (kept for two days) and by hour: rates are read here, never from the deliveries.
+flow_table = sa.Table(
+    "share_flow",
+    metadata,
+    sa.Column("source", sa.String(80), primary_key=True),
+    sa.Column("size", sa.SmallInteger, primary_key=True, autoincrement=False),  # seconds of the bucket: 60 or 3600
+    sa.Column("bucket", UtcDateTime, primary_key=True),  # when it begins, by the city's clock
+    sa.Column("deliveries", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),  # landed
+    sa.Column("bad", sa.BigInteger, nullable=False),  # put into quarantine; a delivery refused as a whole is one
+    sa.Column("bytes", sa.BigInteger, nullable=False),
 )
 
 quarantine_table = sa.Table(
@@ -144,6 +179,7 @@ quarantine_table = sa.Table(
     sa.Index("ix_share_quarantine_source_state_code", "source", "state", "code"),
     sa.Index("ix_share_quarantine_state_received_at", "state", "received_at", "id"),
     sa.Index("ix_share_quarantine_delivery_row", "delivery", "row", "id"),
+    sa.Index("ix_share_quarantine_source_state", "source", "state", "delivery", "row", "id"),
 )
 
 drift_table = sa.Table(
@@ -170,6 +206,20 @@ class SourceRow:
     quarantined: int
     deliveries: int
     quality: Mapping[str, object]
+    open: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """What a source delivered within the `size` seconds that begin at `bucket`."""
+
+    source: str
+    size: int
+    bucket: datetime
+    deliveries: int
+    rows: int
+    bad: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +321,7 @@ def put_source(conn: sa.Connection, source: Source) -> bool:
         "quarantined": 0,
         "deliveries": 0,
         "quality": {},
+        "open": 0,
     }
     return _put(conn, source_table, {"id": source.id}, values, fresh)
 
@@ -343,7 +394,30 @@ def _source(row: sa.Row[tuple[object, ...]]) -> SourceRow:
         row.quarantined,
         row.deliveries,
         row.quality,
+        row.open,
     )
+
+
+def standings(conn: sa.Connection, ids: Collection[str]) -> list[SourceRow]:
+    """How sources stand, by id, without their options and quality, which are large."""
+    columns = [each for each in source_table.c if each.name not in ("options", "quality")]
+    statement = sa.select(*columns).where(source_table.c.id.in_(ids)).order_by(source_table.c.id)
+    return [
+        SourceRow(
+            Source(row.id, row.department, row.title, row.connector, {}, row.dataset, row.schedule),
+            row.state,
+            row.reason,
+            row.failures,
+            row.next_try_at,
+            row.last_delivery_at,
+            row.rows,
+            row.quarantined,
+            row.deliveries,
+            {},
+            row.open,
+        )
+        for row in conn.execute(statement)
+    ]
 
 
 def set_source(conn: sa.Connection, id: str, values: Mapping[str, object]) -> None:
@@ -426,15 +500,31 @@ def forget_delivery(conn: sa.Connection, id: str) -> None:
     )
 
 
-def deliveries_of(conn: sa.Connection, source: str, limit: int) -> list[DeliveryRow]:
-    """The newest deliveries of a source."""
-    statement = (
-        sa.select(delivery_table)
-        .where(delivery_table.c.source == source)
-        .order_by(delivery_table.c.received_at.desc(), delivery_table.c.id.desc())
-        .limit(limit)
-    )
+def deliveries_page(
+    conn: sa.Connection, source: str, limit: int, *, bad: bool = False, after: str | None = None
+) -> list[DeliveryRow]:
+    """Deliveries of a source, the newest first; `after` is the id of the last one of the page before.
+
+    `bad`: only those of which something is in quarantine.
+    """
+    columns = delivery_table.c
+    statement = sa.select(delivery_table).where(columns.source == source)
+    if bad:
+        statement = statement.where(_BAD)
+    if after is not None:
+        last = conn.execute(sa.select(columns.received_at, columns.id).where(columns.id == after)).one_or_none()
+        if last is None:
+            return []
+        place = sa.tuple_(sa.literal(last.received_at, UtcDateTime), sa.literal(last.id, sa.String))
+        statement = statement.where(sa.tuple_(columns.received_at, columns.id) < place)
+    statement = statement.order_by(columns.received_at.desc(), columns.id.desc()).limit(limit)
     return [DeliveryRow(*row) for row in conn.execute(statement)]
+
+
+def count_bad_deliveries(conn: sa.Connection, source: str) -> int:
+    """How many deliveries of a source have something in quarantine."""
+    statement = sa.select(sa.func.count()).select_from(delivery_table).where(delivery_table.c.source == source)
+    return int(conn.execute(statement.where(_BAD)).scalar_one())
 
 
 def count_deliveries(conn: sa.Connection, source: str) -> dict[str, int]:
@@ -460,13 +550,67 @@ def delivered_stamps(conn: sa.Connection, source: str, names: Sequence[str]) -> 
     return found
 
 
+# ── flow ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _counting(insert: Any) -> Any:
+    columns = flow_table.c
+    added = {name: columns[name] + insert.excluded[name] for name in ("deliveries", "rows", "bad", "bytes")}
+    return insert.on_conflict_do_update(index_elements=["source", "size", "bucket"], set_=added)
+
+
+_COUNT_FLOW = {
+    "sqlite": _counting(sqlite.insert(flow_table)),
+    "postgresql": _counting(postgresql.insert(flow_table)),
+}
+
+
+def count_flow(conn: sa.Connection, rows: Sequence[FlowRow]) -> None:
+    """Count what was delivered into its minutes and hours, in one statement."""
+    if rows:
+        conn.execute(_COUNT_FLOW[conn.dialect.name], [_values(row) for row in rows])
+
+
+def forget_flow(conn: sa.Connection, source: str, size: int, before: datetime) -> None:
+    """Drop the counts of a source from before a moment."""
+    columns = flow_table.c
+    conn.execute(flow_table.delete().where(columns.source == source, columns.size == size, columns.bucket < before))
+
+
+def flow_of(
+    conn: sa.Connection, sources: Collection[str], size: int, since: datetime, until: datetime
+) -> list[FlowRow]:
+    """The counts of these sources in the buckets that begin within [since, until), by source and time."""
+    columns = flow_table.c
+    statement = (
+        sa.select(flow_table)
+        .where(columns.source.in_(sources), columns.size == size, columns.bucket >= since, columns.bucket < until)
+        .order_by(columns.source, columns.bucket)
+    )
+    return [FlowRow(*row) for row in conn.execute(statement)]
+
+
+def flow_by_source(
+    conn: sa.Connection, sources: Collection[str], size: int, since: datetime, until: datetime
+) -> dict[str, tuple[int, int, int]]:
+    """Rows, bad rows and bytes by source in the buckets that begin within [since, until)."""
+    columns = flow_table.c
+    total = [sa.func.sum(each) for each in (columns.rows, columns.bad, columns.bytes)]
+    statement = (
+        sa.select(columns.source, *total)
+        .where(columns.source.in_(sources), columns.size == size, columns.bucket >= since, columns.bucket < until)
+        .group_by(columns.source)
+    )
+    return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in conn.execute(statement)}
+
+
 # ── quarantine ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def add_quarantine(conn: sa.Connection, rows: Sequence[QuarantineRow]) -> None:
-    """Put rows into quarantine; one that is there already stays as it is."""
+def add_quarantine(conn: sa.Connection, rows: Sequence[QuarantineRow]) -> int:
+    """Put rows into quarantine; one that is there already stays as it is. How many are new."""
     if not rows:
-        return
+        return 0
     present: set[str] = set()
     ids = [row.id for row in rows]
     for start in range(0, len(ids), 500):
@@ -475,6 +619,36 @@ def add_quarantine(conn: sa.Connection, rows: Sequence[QuarantineRow]) -> None:
     fresh = [_values(row) for row in rows if row.id not in present]
     for start in range(0, len(fresh), 1_000):
         conn.execute(quarantine_table.insert(), fresh[start : start + 1_000])
+    return len(fresh)
+
+
+def count_open(conn: sa.Connection, sources: Collection[str]) -> dict[str, int]:
+    """Open entries by source, counted; sources without any are left out."""
+    columns = quarantine_table.c
+    statement = (
+        sa.select(columns.source, sa.func.count())
+        .where(columns.source.in_(sources), columns.state == "open")
+        .group_by(columns.source)
+    )
+    return {row[0]: row[1] for row in conn.execute(statement)}
+
+
+def recount_open(conn: sa.Connection, source: str) -> None:
+    """Note at a source how many of its entries are open now; holds the source until the transaction ends."""
+    conn.execute(sa.select(source_table.c.id).where(source_table.c.id == source).with_for_update())
+    open = count_open(conn, [source]).get(source, 0)
+    conn.execute(source_table.update().where(source_table.c.id == source).values(open=open))
+
+
+def quarantine_beside(conn: sa.Connection, entry: QuarantineRow, state: str) -> tuple[str | None, str | None]:
+    """The ids of the entries in this state before and after one, within its delivery."""
+    columns = quarantine_table.c
+    place = sa.tuple_(columns.row, columns.id)
+    here = sa.tuple_(sa.literal(entry.row), sa.literal(entry.id))
+    among = sa.select(columns.id).where(columns.delivery == entry.delivery, columns.state == state).limit(1)
+    before = among.where(place < here).order_by(columns.row.desc(), columns.id.desc())
+    after = among.where(place > here).order_by(columns.row, columns.id)
+    return conn.execute(before).scalar(), conn.execute(after).scalar()
 
 
 def quarantine(
@@ -486,6 +660,7 @@ def quarantine(
     state: str | None,
     after: str | None,
     limit: int,
+    delivery: str | None = None,
 ) -> list[QuarantineRow]:
     """Entries delivery by delivery, those of one by row; `after` is the id of the last one of the page before.
 
@@ -493,7 +668,7 @@ def quarantine(
     """
     columns = quarantine_table.c
     place = sa.tuple_(columns.delivery, columns.row, columns.id)
-    statement = _chosen(sa.select(quarantine_table), departments, source, code, state)
+    statement = _chosen(sa.select(quarantine_table), departments, source, code, state, delivery)
     if after is not None:
         last = sa.select(columns.delivery, columns.row, columns.id).where(columns.id == after)
         found = conn.execute(last).one_or_none()
@@ -505,10 +680,17 @@ def quarantine(
 
 
 def count_quarantine(
-    conn: sa.Connection, *, departments: Collection[str] | None, source: str | None, code: str | None, state: str | None
+    conn: sa.Connection,
+    *,
+    departments: Collection[str] | None,
+    source: str | None,
+    code: str | None,
+    state: str | None,
+    delivery: str | None = None,
 ) -> dict[str, int]:
     """How many entries there are by code."""
-    statement = _chosen(sa.select(quarantine_table.c.code, sa.func.count()), departments, source, code, state)
+    statement = sa.select(quarantine_table.c.code, sa.func.count())
+    statement = _chosen(statement, departments, source, code, state, delivery)
     counted = conn.execute(statement.group_by(quarantine_table.c.code).order_by(quarantine_table.c.code))
     return {row[0]: row[1] for row in counted}
 
@@ -551,12 +733,15 @@ def _chosen(
     source: str | None,
     code: str | None,
     state: str | None,
+    delivery: str | None,
 ) -> sa.Select[Any]:
     if departments is not None:
         owned = sa.select(source_table.c.id).where(source_table.c.department.in_(departments))
         statement = statement.where(quarantine_table.c.source.in_(owned))
     if source is not None:
         statement = statement.where(quarantine_table.c.source == source)
+    if delivery is not None:
+        statement = statement.where(quarantine_table.c.delivery == delivery)
     if code is not None:
         statement = statement.where(quarantine_table.c.code == code)
     if state is not None:
@@ -564,5 +749,5 @@ def _chosen(
     return statement
 
 
-def _values(row: DeliveryRow | QuarantineRow) -> dict[str, object]:
+def _values(row: DeliveryRow | FlowRow | QuarantineRow) -> dict[str, object]:
     return {name: cast("object", getattr(row, name)) for name in row.__slots__}

@@ -1,0 +1,110 @@
+"""The catalogue of datasets: what the city holds, whose it is, how it is shared, and how good and fresh it is.
+
+What a dataset is, is for everybody who may read datasets, restricted ones too: one must know of a dataset to ask for it.
+How its sources do is for whoever may see the sources; the rows are given out by ``Share.read`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from cityheart.kernel.access import can, require
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.database import Database
+from cityheart.kernel.errors import NotFound
+from cityheart.kernel.text import text
+from cityheart.share import store
+from cityheart.share.flow import WORST_FIRST, Flow, declaration, standing
+from cityheart.share.models import Dataset
+from cityheart.share.store import SourceRow
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue:
+    """Answers about datasets; `quality` tells the quality of the fields of one source."""
+
+    def __init__(self, database: Database, flow: Flow, quality: Callable[[Actor, str], Mapping[str, object]]) -> None:
+        self._database = database
+        self._flow = flow
+        self._quality = quality
+
+    def datasets(self, actor: Actor) -> list[dict[str, object]]:
+        """Every dataset, by name, with the state and counts of its sources that the actor may see. Raises Forbidden."""
+        require(actor, "dataset.read")
+        now = self._database.clock.now()
+        by_dataset: dict[str, list[SourceRow]] = {}
+        for row in self._standings(actor, None):
+            by_dataset.setdefault(row.source.dataset, []).append(row)
+        return [self._shown(each, by_dataset.get(each.name, []), now) for each in self._flow.datasets()]
+
+    def dataset(self, actor: Actor, name: str) -> dict[str, object]:
+        """One dataset in full: its fields and rules as the contract has them, and the quality of each source.
+
+        Raises NotFound, Forbidden.
+        """
+        require(actor, "dataset.read")
+        found = next((each for each in self._flow.datasets() if each.name == name), None)
+        if found is None:
+            raise NotFound(f"no dataset is called {name!r}", remedy="look at GET /api/datasets")
+        now = self._database.clock.now()
+        rows = self._standings(actor, name)
+        contract = found.contract
+        sources = [
+            {
+                "id": row.source.id,
+                "title": row.source.title,
+                "department": row.source.department,
+                "department_title": self._title(row.source.department),
+                "state": standing(row, found.update_cycle, now).state,
+                "rows": row.rows,
+                "quarantined": row.quarantined,
+                "last_delivery_at": row.last_delivery_at,
+                "quality": self._quality(actor, row.source.id),
+            }
+            for row in rows
+        ]
+        return {
+            **self._shown(found, rows, now),
+            "key": list(contract.key),
+            "time": contract.time,
+            "zone": contract.zone,
+            "digest": contract.digest,
+            "fields": [declaration(contract, each) for each in contract.fields],
+            "sources": sources,
+        }
+
+    def _standings(self, actor: Actor, dataset: str | None) -> list[SourceRow]:
+        ids = [
+            each.id
+            for each in self._flow.sources()
+            if dataset in (None, each.dataset) and can(actor, "source.read", each.department)
+        ]
+        with self._database.read() as conn:
+            return store.standings(conn, ids)
+
+    def _title(self, code: str) -> Mapping[str, str]:
+        return self._flow.titles().get(code, text(code, code))
+
+    def _shown(self, dataset: Dataset, rows: Sequence[SourceRow], now: datetime) -> dict[str, object]:
+        landed, bad = sum(row.rows for row in rows), sum(row.quarantined for row in rows)
+        states = {standing(row, dataset.update_cycle, now).state for row in rows}
+        last = max((row.last_delivery_at for row in rows if row.last_delivery_at), default=None)
+        return {
+            "name": dataset.name,
+            "title": dataset.contract.title,
+            "owner": dataset.owner,
+            "owner_title": self._title(dataset.owner),
+            "sharing": dataset.sharing,
+            "classification": dataset.classification,
+            "purpose": dataset.purpose,
+            "update_cycle_seconds": dataset.update_cycle.total_seconds() if dataset.update_cycle else None,
+            "columns": len(dataset.contract.fields),
+            "state": next((each for each in WORST_FIRST if each in states), None),
+            "rows": landed,
+            "quarantined": bad,
+            "quality": landed / (landed + bad) if landed + bad else None,
+            "last_delivery_at": last,
+            "freshness_seconds": max(0.0, (now - last).total_seconds()) if last else None,
+        }
