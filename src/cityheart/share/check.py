@@ -1,7 +1,8 @@
 """Checking a batch of rows against a contract, column by column.
 
 Every rule is a whole-column operation; Python looks at single rows only to say what is wrong with a bad one. A row that
-breaks several rules is reported with the first: type, then required, range, enum, pattern, length, position, duplicate.
+breaks several rules is reported with the first: what a cleaning step refuses, then type, required, range, enum, pattern,
+length, position, duplicate.
 
 Duplicates inside one delivery
     Rows with an equal key are versions of one row. Where they say the same, the first is good and the others are
@@ -23,7 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.kernel.text import Text, text
-from cityheart.share.contracts import Computed, Contract, Field
+from cityheart.share.cleaning.clean import CODES, Cleaned, clean, set_clock
+from cityheart.share.contracts import Computed, Contract, Field, Position
 from cityheart.share.datum import to_wgs84
 from cityheart.share.models import FieldQuality, Refused
 from cityheart.share.values import Typed, to_utc, typed
@@ -72,12 +74,14 @@ def check(
     tabular: bool = True,
     damaged: bool = False,
     groups: npt.NDArray[np.int64] | None = None,
+    arrived: npt.NDArray[np.int64] | None = None,
 ) -> Checked:
     """Check `rows` (columns named as in the source, text or typed) against `contract`.
 
     `groups` says which delivery of a sequence each row belongs to: duplicates are looked for inside one only. In
     `tabular` input every declared column must be there; in records (JSON, XML) only the required ones. In `damaged`
-    input a row with U+FFFD in it held bytes of no encoding and is bad.
+    input a row with U+FFFD in it held bytes of no encoding and is bad. `arrived` is when each row came (µs since 1970,
+    UTC); the cleaning of clocks and of days without a year needs it.
     Raises Refused with code ``missing_column`` or ``ambiguous_column``.
     """
     columns, drift = _columns(contract, rows, tabular)
@@ -98,11 +102,17 @@ def check(
             quality[field.name] = FieldQuality(missing=rows.num_rows)
             continue
         sources[field.name] = rows.column(header)
-        result = typed(sources[field.name], field, contract.missing, contract.zone)
+        column, cleaned = sources[field.name], None
+        if field.name in contract.clean:
+            cleaned = _clean(contract, field, column, arrived, found)
+            column = cleaned.values
+        result = typed(column, field, contract.missing, contract.zone)
         values[field.name] = result.values
         quality[field.name] = _quality(field, result)
         if result.invalid is not None:
             found.add(result.invalid, "type", field, _not_a, sources[field.name])
+        if cleaned is not None:
+            _note(quality[field.name], cleaned)
     for computed in contract.computed:
         made, invalid = _compute(computed, values, rows.num_rows)
         values[computed.name] = made
@@ -110,14 +120,15 @@ def check(
         if invalid is not None:
             found.add(invalid, "computed", contract.field(computed.name), _cannot_compute(computed), None)
 
+    _set_clocks(contract, values, quality, arrived)
     needed = {*contract.key, contract.time}
     for field in contract.fields:
         column = values[field.name]
         if (field.required or field.name in needed) and column.null_count:
             found.add(_mask(pc.is_null(column)), "required", field, _is_missing, None)
         quality[field.name].invalid += _constraints(field, column, sources.get(field.name), quality[field.name], found)
-    if contract.position is not None:
-        _place(contract, values, found)
+    for position in contract.positions:
+        _place(contract, position, values, found)
 
     if found.any:
         index = np.flatnonzero(found.code == 0)
@@ -167,6 +178,49 @@ def _columns(contract: Contract, rows: pa.Table, tabular: bool) -> tuple[dict[st
         names = ", ".join(absent)
         raise Refused("missing_column", text(f"缺少约定的列：{names}", f"declared columns are missing: {names}"))
     return columns, drift
+
+
+# ── cleaning ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _clean(
+    contract: Contract, field: Field, column: pa.ChunkedArray, arrived: npt.NDArray[np.int64] | None, found: _Findings
+) -> Cleaned:
+    """The column after its cleaning steps; what they refuse is found."""
+    moments = arrived if arrived is not None else np.zeros(len(column), dtype=np.int64)
+    cleaned = clean(column, contract.clean[field.name], missing=contract.missing, arrived=moments, zone=contract.zone)
+    for step, bad in cleaned.bad:
+        found.add(bad, CODES.get(step.name, "type"), field, _REFUSES.get(step.name, _not_a), column)
+    return cleaned
+
+
+def _note(quality: FieldQuality, cleaned: Cleaned) -> None:
+    """What the steps changed and refused; a refused value was not missing."""
+    quality.cleaned += cleaned.changed
+    quality.refused += cleaned.refused
+    refused = sum(cleaned.refused.values())
+    quality.missing -= refused
+    quality.invalid += refused
+
+
+def _set_clocks(
+    contract: Contract,
+    values: dict[str, pa.ChunkedArray],
+    quality: dict[str, FieldQuality],
+    arrived: npt.NDArray[np.int64] | None,
+) -> None:
+    """Times that run away from the arrival, set to it."""
+    if arrived is None:
+        return
+    for name, steps in contract.clean.items():
+        if steps[-1].name == "clock":
+            values[name], count = set_clock(values[name], steps[-1], arrived)
+            if count:
+                quality[name].cleaned["clock"] += count
+                low_high = pc.min_max(values[name])
+                quality[name].min, quality[name].max = (
+                    each.as_py().astimezone(UTC) for each in (low_high["min"], low_high["max"])
+                )
 
 
 # ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,16 +292,14 @@ def _compute(computed: Computed, values: dict[str, pa.ChunkedArray], rows: int) 
     return made, invalid if invalid.any() else None
 
 
-def _place(contract: Contract, values: dict[str, pa.ChunkedArray], found: _Findings) -> None:
+def _place(contract: Contract, position: Position, values: dict[str, pa.ChunkedArray], found: _Findings) -> None:
     """Check longitude and latitude and convert them to WGS84."""
-    assert contract.position is not None
-    position = contract.position
     lon, lat = values[position.lon], values[position.lat]
     for name, column, bound in ((position.lon, lon, 180.0), (position.lat, lat, 90.0)):
         wrong = pc.greater(pc.abs(column), bound)
         if pc.any(wrong).as_py():
             found.add(_mask(wrong), "position", contract.field(name), _no_place, column)
-    if position.datum == "WGS84":
+    if position.datum in ("WGS84", "CGCS2000"):
         return
     missing = _mask(pc.or_(pc.is_null(lon), pc.is_null(lat)))
     x, y = to_wgs84(_numbers(lon, np.float64), _numbers(lat, np.float64), position.datum)
@@ -380,6 +432,31 @@ def _not_a(field: Field | None, value: object) -> Text:
     return text(
         f"{field.name}“{_shown(value)}”不是{kind['zh-CN']}", f"{field.name} {_shown(value)!r} is not {kind['en']}"
     )
+
+
+def _no_code(field: Field | None, value: object) -> Text:
+    assert field is not None
+    return text(
+        f"{field.name}“{_shown(value)}”的校验码不符", f"{field.name} {_shown(value)!r} is no such code: its check fails"
+    )
+
+
+def _no_quantity(field: Field | None, value: object) -> Text:
+    assert field is not None
+    return text(
+        f"{field.name}“{_shown(value)}”不能换算为约定的单位",
+        f"{field.name} {_shown(value)!r} cannot be turned into the unit that was agreed",
+    )
+
+
+def _not_listed(field: Field | None, value: object) -> Text:
+    assert field is not None
+    return text(
+        f"{field.name}“{_shown(value)}”不在对照表中", f"{field.name} {_shown(value)!r} is not in the contract's table"
+    )
+
+
+_REFUSES: dict[str, Say] = {"uscc": _no_code, "cas": _no_code, "quantity": _no_quantity, "map": _not_listed}
 
 
 def _garbled(field: Field | None, value: object) -> Text:

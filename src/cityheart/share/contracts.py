@@ -10,7 +10,9 @@ titles and a ``cityheart`` section. Of the Table Schema, CityHeart takes
 
 The ``cityheart`` section holds ``owner`` (department), ``time`` (the field that says what moment a row is about;
 without one it is the moment of landing), ``rename`` (column of the source → field), ``computed`` (fields made from
-others), ``omit`` (fields checked but not stored), ``position`` with its datum, ``zone`` of times without an offset,
+others), ``clean`` (what is done to the values of a field before they are read: ``cleaning/steps.py``), ``omit`` (fields
+checked but not stored), ``position`` with its datum (a list of them for a row with several places; the first is where
+the row is), ``zone`` of times without an offset,
 ``sharing`` (1 unconditional, 2 conditional, 3 not shared), ``classification``, ``purpose``, ``update_cycle`` and
 ``unchanged`` (``keep`` or ``drop`` rows that say nothing new). A key nobody knows is an error, so a slip of the pen
 does not become a silent default.
@@ -25,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -35,9 +37,11 @@ from cityheart.engine.lake import TableSpec
 from cityheart.kernel import duration
 from cityheart.kernel.errors import Invalid
 from cityheart.kernel.text import Text
+from cityheart.share.cleaning.steps import Step, StepError
+from cityheart.share.cleaning.steps import parse as parse_steps
 
 FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "time"]
-Datum = Literal["WGS84", "GCJ-02", "BD-09"]
+Datum = Literal["WGS84", "CGCS2000", "GCJ-02", "BD-09"]
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -63,7 +67,7 @@ _FIELD = {
 }  # fmt: skip
 _CONSTRAINTS = {"required", "unique", "minimum", "maximum", "enum", "pattern", "minLength", "maxLength"}
 _SECTION = {
-    "owner", "time", "rename", "computed", "omit", "position", "zone", "sharing", "classification", "purpose",
+    "owner", "time", "rename", "computed", "clean", "omit", "position", "zone", "sharing", "classification", "purpose",
     "update_cycle", "unchanged",
 }  # fmt: skip
 
@@ -141,7 +145,8 @@ class Contract:
     rename: Mapping[str, str] = field(default_factory=dict)
     computed: tuple[Computed, ...] = ()
     omit: frozenset[str] = frozenset()
-    position: Position | None = None
+    positions: tuple[Position, ...] = ()
+    clean: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     zone: str = "Asia/Shanghai"
     sharing: Literal[1, 2, 3] = 1
     classification: str = "public"
@@ -166,6 +171,11 @@ class Contract:
     def parse(cls, document: object, *, where: str = "contract") -> Contract:
         """The contract in a JSON document; `where` opens every error message. Raises ContractError."""
         return _Reader(where).contract(document)
+
+    @property
+    def position(self) -> Position | None:
+        """Where a row is: the first of its places."""
+        return self.positions[0] if self.positions else None
 
     def field(self, name: str) -> Field:
         """The field of that name. Raises KeyError."""
@@ -270,7 +280,8 @@ class _Reader:
             rename=self.rename(section, names, {each.name for each in computed}),
             computed=computed,
             omit=omit,
-            position=self.position(section, names),
+            positions=self.positions(section, names),
+            clean=self.clean(section, names, {each.name for each in computed}),
             zone=self.zone(section.get("zone", "Asia/Shanghai"), "cityheart.zone"),
             sharing=sharing,
             classification=classification,
@@ -443,7 +454,7 @@ class _Reader:
             if unit not in ("s", "ms", "us"):
                 raise self.fail(f"{place}.unit", f"{unit!r} must be s, ms or us")
             zone = self.zone(one.get("zone", section.get("zone", "Asia/Shanghai")), f"{place}.zone")
-            made.append(Computed(name, parts, cast("str | None", epoch), unit, zone))
+            made.append(Computed(name, parts, epoch=cast("str | None", epoch), unit=unit, zone=zone))
         return tuple(made)
 
     def first_of(self, one: Mapping[str, object], name: str, names: Mapping[str, Field], place: str) -> tuple[str, ...]:
@@ -470,19 +481,42 @@ class _Reader:
             result[header] = target
         return result
 
-    def position(self, section: Mapping[str, object], names: Mapping[str, Field]) -> Position | None:
-        if "position" not in section:
-            return None
-        raw = self.mapping(section["position"], "cityheart.position")
-        self.known(raw, {"lon", "lat", "datum"}, "cityheart.position")
-        lon, lat = self.string(raw, "lon", "cityheart.position"), self.string(raw, "lat", "cityheart.position")
+    def positions(self, section: Mapping[str, object], names: Mapping[str, Field]) -> tuple[Position, ...]:
+        raw = section.get("position", [])
+        if not isinstance(raw, list):
+            return (self.position(raw, "cityheart.position", names),)
+        places = tuple(self.position(each, f"cityheart.position[{index}]", names) for index, each in enumerate(raw))
+        used = [name for each in places for name in (each.lon, each.lat)]
+        if len(set(used)) < len(used):
+            raise self.fail("cityheart.position", "a field belongs to one place only")
+        return places
+
+    def position(self, raw: object, place: str, names: Mapping[str, Field]) -> Position:
+        given = self.mapping(raw, place)
+        self.known(given, {"lon", "lat", "datum"}, place)
+        lon, lat = self.string(given, "lon", place), self.string(given, "lat", place)
         for each in (lon, lat):
             if each not in names or names[each].type != "number":
-                raise self.fail("cityheart.position", f"{each!r} must be a declared field of type number")
-        datum = raw.get("datum", "WGS84")
-        if datum not in ("WGS84", "GCJ-02", "BD-09"):
-            raise self.fail("cityheart.position", f"datum {datum!r} must be WGS84, GCJ-02 or BD-09")
-        return Position(lon, lat, datum)
+                raise self.fail(place, f"{each!r} must be a declared field of type number")
+        datum = given.get("datum", "WGS84")
+        if datum not in get_args(Datum):
+            raise self.fail(place, f"datum {datum!r} must be one of {', '.join(get_args(Datum))}")
+        return Position(lon, lat, cast("Datum", datum))
+
+    def clean(
+        self, section: Mapping[str, object], names: Mapping[str, Field], made: set[str]
+    ) -> dict[str, tuple[Step, ...]]:
+        raw = self.mapping(section.get("clean", {}), "cityheart.clean")
+        result: dict[str, tuple[Step, ...]] = {}
+        for name, steps in raw.items():
+            place = f"cityheart.clean.{name}"
+            if name not in names:
+                raise self.fail(place, f"{name!r} is no field")
+            try:
+                result[name] = parse_steps(steps, names[name].type, computed=name in made)
+            except StepError as error:
+                raise self.fail(place, str(error)) from error
+        return result
 
     def zone(self, raw: object, place: str) -> str:
         try:

@@ -2,7 +2,8 @@
 
 The forward offset is the published approximation used by open-source map libraries (coordTransform, eviltransform);
 its inverse is found by iteration and agrees with the forward one to well below a centimetre. Points outside the box
-that the offset applies to (72.004…137.8347 E, 0.8293…55.8271 N) are WGS84 already.
+that the offset applies to (72.004…137.8347 E, 0.8293…55.8271 N) are WGS84 already. CGCS2000 is taken as WGS84: both are
+realisations of ITRS whose ellipsoids differ by a tenth of a millimetre, a few decimetres at most by epoch.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ _EE = 0.00669342162296594323  # its eccentricity squared
 _X = np.pi * 3000.0 / 180.0
 
 
-def to_wgs84(lon: Degrees, lat: Degrees, datum: Literal["WGS84", "GCJ-02", "BD-09"]) -> tuple[Degrees, Degrees]:
+def to_wgs84(
+    lon: Degrees, lat: Degrees, datum: Literal["WGS84", "CGCS2000", "GCJ-02", "BD-09"]
+) -> tuple[Degrees, Degrees]:
     """Longitudes and latitudes in degrees of `datum`, as WGS84."""
-    if datum == "WGS84":
+    if datum in ("WGS84", "CGCS2000"):
         return lon, lat
     if datum == "BD-09":
         x, y = lon - 0.0065, lat - 0.006

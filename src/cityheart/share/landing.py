@@ -205,7 +205,8 @@ def examine_records(
     examination = _Examination(source, contract, [one])
     numbers = np.arange(len(entries), dtype=np.int64)
     zeros = np.zeros(len(entries), dtype=np.int64)
-    good = examination.take(_Portion(table, numbers, zeros, [None], zeros, False, False, frozenset({0})))
+    arrived = np.array([_micros(each.received_at) for each in entries], dtype=np.int64)
+    good = examination.take(_Portion(table, numbers, zeros, [None], zeros, False, False, frozenset({0}), arrived))
     landed = [False] * len(entries)
     for index in good.tolist():
         landed[index] = True
@@ -213,7 +214,10 @@ def examine_records(
 
 
 def merge_quality(stored: Mapping[str, object], checked: int, fields: Mapping[str, FieldQuality]) -> dict[str, object]:
-    """A source's quality with more rows: ``{"rows": n, "fields": {name: {missing, invalid, min, max}}}``."""
+    """A source's quality with more rows.
+
+    ``{"rows": n, "fields": {name: {missing, invalid, min, max, cleaned: {step: n}, refused: {step: n}}}}``.
+    """
     known = stored.get("fields")
     merged: dict[str, dict[str, object]] = (
         {name: dict(each) for name, each in known.items()} if isinstance(known, Mapping) else {}
@@ -226,6 +230,8 @@ def merge_quality(stored: Mapping[str, object], checked: int, fields: Mapping[st
             "invalid": _count(old.get("invalid")) + quality.invalid,
             "min": _extreme(old.get("min"), low, least=True),
             "max": _extreme(old.get("max"), high, least=False),
+            "cleaned": _summed(old.get("cleaned"), quality.cleaned),
+            "refused": _summed(old.get("refused"), quality.refused),
         }
     return {"rows": _count(stored.get("rows")) + checked, "fields": merged}
 
@@ -242,6 +248,7 @@ class _Portion:
     tabular: bool
     damaged: bool
     deliveries: frozenset[int]  # positions of the deliveries, also of those without a row
+    arrived: npt.NDArray[np.int64] | None = None  # when each row came, where that is known more closely
 
     @classmethod
     def of(cls, batch: Batch, index: int) -> _Portion:
@@ -255,13 +262,15 @@ class _Portion:
             batch.tabular,
             batch.damaged,
             frozenset({index}),
+            batch.arrived,
         )
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What must be equal for two portions to be checked as one."""
         names = self.table.column_names
-        return (self.tabular, *names, *map(str, self.table.schema.types)) if self.tabular else (self.tabular,)
+        timed = self.arrived is not None
+        return (self.tabular, timed, *names, *map(str, self.table.schema.types)) if self.tabular else (False, timed)
 
     @classmethod
     def joined(cls, portions: Sequence[_Portion]) -> _Portion:
@@ -281,6 +290,9 @@ class _Portion:
             portions[0].tabular,
             any(portion.damaged for portion in portions),
             frozenset().union(*(portion.deliveries for portion in portions)),
+            np.concatenate([portion.arrived for portion in portions if portion.arrived is not None])
+            if portions[0].arrived is not None
+            else None,
         )
 
 
@@ -307,9 +319,18 @@ class _Examination:
     def take(self, portion: _Portion) -> npt.NDArray[np.int64]:
         """Check a portion; returns the positions of its good rows."""
         groups = portion.groups if len(self.deliveries) > 1 else None
+        arrived = portion.arrived
+        if arrived is None and self.contract.clean:
+            received = [_micros(each.delivery.received_at) for each in self.deliveries]
+            arrived = np.array(received, dtype=np.int64)[portion.groups]
         try:
             checked = check(
-                self.contract, portion.table, tabular=portion.tabular, damaged=portion.damaged, groups=groups
+                self.contract,
+                portion.table,
+                tabular=portion.tabular,
+                damaged=portion.damaged,
+                groups=groups,
+                arrived=arrived,
             )
         except Refused as refused:
             for index in sorted(portion.deliveries):
@@ -457,6 +478,8 @@ def add_quality(total: dict[str, FieldQuality], more: Mapping[str, FieldQuality]
         known = total.setdefault(name, FieldQuality())
         known.missing += quality.missing
         known.invalid += quality.invalid
+        known.cleaned += quality.cleaned
+        known.refused += quality.refused
         if quality.min is not None and (known.min is None or quality.min < known.min):  # type: ignore[operator]
             known.min = quality.min
         if quality.max is not None and (known.max is None or quality.max > known.max):  # type: ignore[operator]
@@ -476,6 +499,11 @@ def _plain(value: object) -> object:
     if isinstance(value, int | float | str) or value is None:
         return value
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _summed(old: object, more: Mapping[str, int]) -> dict[str, int]:
+    known = {str(step): _count(count) for step, count in old.items()} if isinstance(old, Mapping) else {}
+    return dict(sorted((Counter(known) + Counter(more)).items()))
 
 
 def _count(value: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -119,12 +120,17 @@ class Landed:
 
 @dataclass
 class FieldQuality:
-    """Counts of one field over checked rows; `min` and `max` of numbers, dates and moments (UTC)."""
+    """Counts of one field over checked rows; `min` and `max` of numbers, dates and moments (UTC).
+
+    `cleaned` and `refused` count by cleaning step the values that it changed and those for which it refused the row.
+    """
 
     missing: int = 0
     invalid: int = 0
     min: float | int | date | datetime | None = None
     max: float | int | date | datetime | None = None
+    cleaned: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)

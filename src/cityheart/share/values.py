@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.share.cleaning.dates import DATE, MOMENT, iso, serial_moments, tidy
 from cityheart.share.contracts import Field
 
 __all__ = ["Typed", "to_utc", "typed"]
@@ -22,11 +23,7 @@ __all__ = ["Typed", "to_utc", "typed"]
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 _INTEGER = r"^[+-]?0*\d{1,18}(\.0*)?$"
 _OFFSET = r"(Z|[+-]\d\d:?\d\d)$"
-_DATE = r"^\d{4}-\d\d-\d\d$"
-_MOMENT = r"^\d{4}-\d\d-\d\d( ([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?)?(Z|[+-]\d\d:\d\d)?$"
 _TIME = r"^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
-_SERIAL = r"^\d{5}(\.\d+)?$"
-_EXCEL_EPOCH = np.datetime64("1899-12-30", "us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def _number(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
     try:
         values = pc.cast(column, pa.float64())
     except pa.ArrowInvalid:
-        column = _tidy(column)
+        column = tidy(column)
         readable = pc.match_substring_regex(column, pattern=_NUMBER)
         values, invalid = _cast_readable(column, readable, pa.float64())
     else:
@@ -87,7 +84,7 @@ def _integer(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
             return Typed(values, None)
     except pa.ArrowInvalid:
         pass
-    column = _tidy(column)
+    column = tidy(column)
     readable = pc.match_substring_regex(column, pattern=_INTEGER)
     column = pc.replace_substring_regex(column, pattern=r"^\+|\.0*$", replacement="")
     return Typed(*_cast_readable(column, readable, pa.int64()))
@@ -108,9 +105,9 @@ def _date(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
         return Typed(pc.cast(column, pa.date32()), None)
     except pa.ArrowInvalid:
         pass
-    plain = _iso(column)
+    plain = iso(column)
     plain = pc.replace_substring_regex(plain, pattern=r" 00:00(:00(\.0+)?)?$", replacement="")
-    readable = _real_days(plain, pc.match_substring_regex(plain, pattern=_DATE))
+    readable = _real_days(plain, pc.match_substring_regex(plain, pattern=DATE))
     values, invalid = _cast_readable(plain, readable, pa.date32())
     if field.format == "any" and invalid is not None:
         values, invalid = _serials(plain, values, invalid, None)
@@ -128,8 +125,8 @@ def _datetime(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
         return Typed(_zoned(pc.cast(column, pa.timestamp("us")), zone), None)  # none has
     except pa.ArrowInvalid:
         pass
-    plain = _iso(column)
-    readable = _real_days(plain, pc.match_substring_regex(plain, pattern=_MOMENT))
+    plain = iso(column)
+    readable = _real_days(plain, pc.match_substring_regex(plain, pattern=MOMENT))
     aware = pc.match_substring_regex(plain, pattern=_OFFSET)
     nothing = pa.scalar(None, pa.string())
     with_offset = pc.cast(pc.if_else(pc.and_(readable, aware), plain, nothing), pa.timestamp("us", tz="UTC"))
@@ -142,7 +139,7 @@ def _datetime(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
 
 
 def _time(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
-    column = _tidy(column)
+    column = tidy(column)
     readable = pc.match_substring_regex(column, pattern=_TIME)
     values = pc.if_else(readable, column, pa.scalar(None, pa.string()))
     values = pc.replace_substring_regex(values, pattern=r"^(\d):", replacement=r"0\1:")
@@ -221,31 +218,6 @@ def _from_typed(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
 # ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tidy(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without blanks around, full-width characters narrowed (１２ → 12)."""
-    return pc.utf8_trim_whitespace(pc.utf8_normalize(column, form="NFKC"))
-
-
-def _iso(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dates as 2020/7/1, 2020.7.1, 2020年7月1日 8时30分, 20200701 in the spelling 2020-07-01 08:30."""
-    text = _tidy(column)
-    text = pc.replace_substring_regex(text, pattern=r"^(\d{4})(\d\d)(\d\d)$", replacement=r"\1-\2-\3")
-    text = pc.replace_substring_regex(
-        text, pattern=r"^(\d{4})[年/.\-](\d{1,2})[月/.\-](\d{1,2})日?", replacement=r"\1-\2-\3"
-    )
-    text = pc.replace_substring_regex(text, pattern=r"^(\d{4})-(\d)-", replacement=r"\1-0\2-")
-    text = pc.replace_substring_regex(text, pattern=r"^(\d{4}-\d\d)-(\d)($|\D)", replacement=r"\1-0\2\3")
-    text = pc.replace_substring_regex(text, pattern=r"^(\d{4}-\d\d-\d\d)[Tt]?\s*(\d)", replacement=r"\1 \2")
-    text = pc.replace_substring_regex(text, pattern=r"[时時](\d{1,2})分((\d{1,2})秒)?$", replacement=r":\1:\3")
-    text = pc.replace_substring_regex(text, pattern=r"[时時]$", replacement=":00")
-    text = pc.replace_substring_regex(text, pattern=r":$", replacement="")
-    text = pc.replace_substring_regex(text, pattern=r" (\d):", replacement=r" 0\1:")
-    text = pc.replace_substring_regex(text, pattern=r" (\d\d)(Z|[+-]\d\d:?\d\d)?$", replacement=r" \1:00\2")
-    text = pc.replace_substring_regex(text, pattern=r"(\.\d{6})\d+", replacement=r"\1")
-    text = pc.replace_substring_regex(text, pattern=r"\s*z$", replacement="Z")
-    return pc.replace_substring_regex(text, pattern=r"\s*([+-]\d\d):?(\d\d)$", replacement=r"\1:\2")
-
-
 def _real_days(plain: pa.ChunkedArray, readable: pa.ChunkedArray) -> pa.ChunkedArray:
     """Of values that begin with YYYY-MM-DD, those whose day is in the calendar."""
     safe = pc.if_else(readable, plain, pa.scalar("1970-01-01"))
@@ -263,11 +235,8 @@ def _serials(
     plain: pa.ChunkedArray, values: pa.ChunkedArray, invalid: npt.NDArray[np.bool_], zone: str | None
 ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_] | None]:
     """Excel's day numbers (45321.5) among dates, for fields of format ``any``."""
-    serial = pc.match_substring_regex(plain, pattern=_SERIAL)
-    number = pc.cast(pc.if_else(serial, plain, pa.scalar(None, pa.string())), pa.float64())
-    micros = (pc.fill_null(number, 0.0).to_numpy() * 86_400_000).round().astype(np.int64) * 1000
-    mask = ~(pc.fill_null(serial, False).to_numpy() & invalid)
-    local = pa.array(_EXCEL_EPOCH + micros.astype("timedelta64[us]"), mask=mask)
+    found = serial_moments(plain)
+    local = pa.array(found, mask=np.isnat(found) | ~invalid)
     moments = pc.cast(pc.floor_temporal(local, unit="day"), pa.date32()) if zone is None else to_utc(local, zone)
     values = pc.coalesce(values, pa.chunked_array([moments]))
     return values, _lost(plain, values)

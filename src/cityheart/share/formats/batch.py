@@ -54,7 +54,8 @@ class Batch:
     """Rows in the order of the file. `rows` numbers them from 1, malformed ones counted, over the whole file.
 
     `tabular` is whether the file declares its columns once for all rows, so that an absent one is an error; `damaged`
-    that bytes of no encoding stand in it as U+FFFD.
+    that bytes of no encoding stand in it as U+FFFD. `arrived` is when each row came (µs since 1970, UTC) where the format
+    knows it more closely than by the delivery.
     """
 
     table: pa.Table
@@ -63,6 +64,7 @@ class Batch:
     tabular: bool = True
     damaged: bool = False
     member: str | None = None
+    arrived: npt.NDArray[np.int64] | None = None
 
 
 def opened(payload: Payload) -> AbstractContextManager[BinaryIO]:
