@@ -36,6 +36,10 @@ from cityheart.simulation import hotline
         ("我叫张三丰，住这里", "张三丰"),
         ("My name is John Smith, hello", "Smith"),
         ("王先生反映", "王先生"),
+        ("王建国师傅报", "王建国"),
+        ("护照号：E12345678", "E12345678"),
+        ("旧证320602900101123", "320602900101123"),
+        ("联系人：赵小明，", "赵小明"),
     ],
 )
 def test_persons_are_taken_out(said: str, gone: str) -> None:
