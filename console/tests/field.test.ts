@@ -197,6 +197,21 @@ describe("a phone's queue", () => {
     expect(sync.get().kept.acts.size).toBe(1);
   });
 
+  it("never looks as it did before, once the city has taken it", async () => {
+    const wire = new Fake();
+    const { sync } = await phone(wire);
+    await sync.run();
+    const states: string[] = [];
+    sync.subscribe(() => {
+      const { tasks, acts } = sync.get().kept;
+      for (const one of tasks.values()) states.push(projected(one, acts.values()).state);
+    });
+    await sync.press(task(), "accept", {});
+    await sync.run();
+    expect(sync.get().kept.acts.size).toBe(0);
+    expect(new Set(states.slice(states.indexOf("accepted")))).toEqual(new Set(["accepted"]));
+  });
+
   it("is never sent in the name of somebody else", async () => {
     const wire = new Fake();
     wire.person = "wu";

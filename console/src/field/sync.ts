@@ -7,7 +7,7 @@ import { commandId, get, Problem, request } from "../api/client";
 import type { City, Page, StoredFile, Task, Text } from "../api/types";
 import { anchored, cityNow, stamp } from "./clock";
 import { askWho } from "./person";
-import { countWaiting, inOrder, outdated, type Played, refusalOf, settled, spelled, toSend } from "./queue";
+import { countWaiting, inOrder, outdated, type Played, projected, refusalOf, settled, spelled, toSend } from "./queue";
 import type { ActBody, Actor, Box, Change, Draft, FieldVerb, Kept, PhotoNote, Waiting } from "./types";
 
 /** working: speaking with the city; over: the session is over; stranger: somebody else is signed in here now. */
@@ -251,7 +251,13 @@ export class Sync {
       answers = acts.map(({ id }) => ({ command_id: id, ok: false, problem: { status, code, detail, remedy } }));
     }
     const { done, refused, later } = settled(acts, answers);
+    // What the city has taken stays taken until its own word of it comes: no page falls back to what was before.
+    const moved = [...new Set(done.map(({ task }) => task))]
+      .map((id) => this.shown.kept.tasks.get(id))
+      .filter((task) => task !== undefined)
+      .map((task) => projected(task, done));
     await this.write({
+      tasks: { put: moved },
       acts: { put: refused, drop: done.map(({ id }) => id) },
       photos: { drop: done.flatMap(({ photos }) => photos.map(({ key }) => key)) },
     });
