@@ -158,6 +158,19 @@ WIRE_PACKET_BYTES = 10_240  # one packet of a pollution-source monitor: 9,999 of
 WIRE_PARTS = 256  # parts of one divided message
 WIRE_DIVIDED = 1_000  # divided messages of one listener that wait for their other parts
 WIRE_BATCH_FRAMES = 65_536  # frames decoded together
+WIRE_CONNECTIONS = 20_000  # connections of one listener at once
+WIRE_WAITING_BYTES = 64 * 2**20  # read from all connections of a listener and not landed
+WIRE_CONNECTION_BYTES = 256 * 2**10  # read from one connection and not landed; then it waits, and nobody else
+WIRE_UNSENT_BYTES = 64 * 2**10  # answers that a device does not read before nothing more is read from it
+WIRE_BAD_BYTES = 64 * 2**10  # of what is no frame, one after another, before a connection is cut off
+WIRE_LAND_BYTES = 32 * 2**20  # frames landed in one piece; more are landed block by block
+WIRE_RETRY_FIRST = timedelta(seconds=1)  # wait after a batch could not be landed; doubles with each further try
+WIRE_RETRY_LONGEST = timedelta(seconds=15)  # between two tries to land a batch
+MQTT_PAYLOAD_BYTES = 64 * 2**10  # one message of a broker; a longer one is no reading
+MQTT_BATCH_MESSAGES = 50_000  # messages landed together
+MQTT_WAITING_BYTES = 32 * 2**20  # received and not landed; then nothing more is read from the broker
+MQTT_SESSION = timedelta(days=7)  # how long a broker is asked to keep messages for a city that is away
+LISTEN_AGAIN = timedelta(seconds=30)  # between two tries to begin listening at an address that was taken
 
 # Sharing: asking sources
 PULL_DELIVERIES = 1_000  # deliveries taken in one pull; the next pull goes on

@@ -62,6 +62,8 @@ class Identified:
         """Whether it is examined and landed together with others; follows from name and content alone."""
         if self.format in ("csv", "json", "xml"):
             return self.bytes <= limits.LAND_TOGETHER_BYTES
+        if self.format in formats.WIRE:
+            return self.bytes <= limits.WIRE_LAND_BYTES
         return self.bytes <= limits.LAND_TOGETHER_BYTES // 16
 
 

@@ -33,7 +33,7 @@ from cityheart.share import departments as tree
 from cityheart.share import store
 from cityheart.share.catalogue import Catalogue
 from cityheart.share.check import codes_of
-from cityheart.share.connectors.base import ConnectorKind
+from cityheart.share.connectors.base import ConnectorKind, ListenerKind
 from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.coordinator import Coordinator
 from cityheart.share.flow import Flow, delivered, standing
@@ -48,6 +48,7 @@ from cityheart.share.landing import (
     identify,
     merge_quality,
 )
+from cityheart.share.listeners import Listeners
 from cityheart.share.models import Dataset, Delivery, Department, Landed, Refused, Replayed, Source
 from cityheart.share.store import DeliveryRow, QuarantineRow, SourceRow
 
@@ -80,6 +81,7 @@ class Share:
         self._sources: dict[str, Source] = {}
         self._loaded = False
         self._coordinator = Coordinator(database, self.land, connectors, home)
+        self._listeners = Listeners(database, self.land, self._coordinator.kind, home, self._column)
         self.flow = Flow(database, departments=self.departments, datasets=self.datasets, sources=self.declared)
         self.catalogue = Catalogue(database, self.flow, self.quality)
 
@@ -537,7 +539,7 @@ class Share:
         Unavailable when it does not answer; its state says so, too."""
         source = self._source(source_id)
         require(actor, "source.manage", source.department)
-        if source.connector == "push":
+        if source.connector == "push" or isinstance(self._coordinator.kind(source.connector), ListenerKind):
             raise Conflict(
                 f"{source_id} delivers by itself; it cannot be asked", remedy="ask the department to deliver again"
             )
@@ -546,12 +548,43 @@ class Share:
     def tick(self, now: datetime) -> int:
         """Ask every scheduled source that is due; returns how many were asked. A failing one hinders no other."""
         self._load()
+        self._listeners.keep(now)
         return self._coordinator.tick(now)
 
     def next_due(self) -> datetime | None:
         """When the next scheduled source is due, None without any."""
         self._load()
         return self._coordinator.next_due()
+
+    # ── listening ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def listen(self) -> None:
+        """Listen for every source that speaks by itself and whose options name an address.
+
+        A source that cannot be heard (an address that is taken, a full disk, a store that is away) is ``failing`` with
+        the reason, and is tried again.
+        """
+        self._load()
+        self._listeners.listen(self._sources.values())
+
+    def stop_listening(self, seconds: float = 10.0) -> None:
+        """Stop listening; what had come by then is landed and answered within so many seconds."""
+        self._listeners.stop(seconds)
+
+    def listeners(self) -> dict[str, Mapping[str, int | float]]:
+        """The figures of every listener by its source: connections, frames, bytes, rows, what waits, …"""
+        return self._listeners.figures()
+
+    def addresses(self) -> dict[str, tuple[str, int] | None]:
+        """Where every listener listens, by its source; None for one that has connected itself."""
+        return self._listeners.addresses()
+
+    def _column(self, dataset: str, column: str) -> frozenset[str]:
+        """The values of a column of a dataset's current rows, as texts."""
+        if column not in self._lake.spec(dataset).schema.names:
+            return frozenset()
+        values = self._lake.current(dataset, columns=[column])[column]
+        return frozenset(pc.unique(pc.cast(values, pa.string())).drop_null().to_pylist())
 
     # ── quarantine ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -777,6 +810,7 @@ class Share:
         dataset = self._datasets.get(source.dataset)
         stands = standing(row, dataset.update_cycle if dataset else None, now)
         department = self._departments.get(source.department)
+        unheard = self._listeners.reason(source.id)  # known also while the store could not be told
         return {
             "id": source.id,
             "department": source.department,
@@ -784,8 +818,8 @@ class Share:
             "title": source.title,
             "connector": source.connector,
             "dataset": source.dataset,
-            "state": stands.state,
-            "reason": stands.reason,
+            "state": "failing" if unheard else stands.state,
+            "reason": unheard or stands.reason,
             "next_try_at": row.next_try_at,
             "last_delivery_at": row.last_delivery_at,
             "rows": row.rows,

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from cityheart.kernel.hooks import hookimpl
 from cityheart.share.connectors.base import ConnectorKind
 from cityheart.share.connectors.folder import Folder
+from cityheart.share.connectors.hj212 import Hj212
 from cityheart.share.connectors.http import Http
+from cityheart.share.connectors.jt808 import Jt808
 from cityheart.share.connectors.push import Push
 from cityheart.share.connectors.sql import Sql
 
@@ -16,5 +18,5 @@ __all__ = ["connectors"]
 
 @hookimpl
 def connectors() -> Iterable[ConnectorKind]:
-    """File folders, SQL databases, paged HTTP APIs, and sources that deliver by themselves."""
-    return [Folder(), Sql(), Http(), Push()]
+    """File folders, SQL databases, paged HTTP APIs, devices over TCP, and sources that deliver by themselves."""
+    return [Folder(), Sql(), Http(), Jt808(), Hj212(), Push()]

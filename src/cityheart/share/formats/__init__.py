@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from cityheart.kernel.text import text
-from cityheart.share.formats import arrow, delimited, json_records, wire, workbook, xml_records, zipped
+from cityheart.share.formats import arrow, delimited, json_records, mqtt_json, wire, workbook, xml_records, zipped
 from cityheart.share.formats.batch import Batch, Payload, Reading, opened, size_of
 from cityheart.share.models import Refused
 
-__all__ = ["FORMATS", "Batch", "Payload", "Reading", "decode", "detect"]
+__all__ = ["FORMATS", "WIRE", "Batch", "Payload", "Reading", "decode", "detect"]
 
 _READERS = {
     "csv": delimited.batches,
@@ -26,10 +26,14 @@ _READERS = {
     "xml": xml_records.batches,
     "jt808": wire.jt808_batches,
     "hj212": wire.hj212_batches,
+    "mqtt-json": mqtt_json.batches,
 }
 
 FORMATS = (*_READERS, "zip")
 """Every format a delivery may have."""
+
+WIRE = ("jt808", "hj212", "mqtt-json")
+"""Formats of what listeners record: many rows in few bytes, read in bounded batches."""
 
 _ENDINGS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv",

@@ -14,7 +14,7 @@ from cityheart.share.formats.batch import Batch, Malformed, Payload, Reading, op
 from cityheart.share.formats.delimited import text_blocks
 from cityheart.share.models import Refused
 
-__all__ = ["batches", "records_at", "table_of"]
+__all__ = ["batches", "column_of", "records_at", "table_of"]
 
 _LISTS = ("items", "data", "records", "results", "rows", "features", "list")
 
@@ -68,10 +68,11 @@ def table_of(records: Sequence[Mapping[str, object]]) -> pa.Table:
                 f"有 {len(names)} 列，超过上限 {limits.COLUMNS}", f"{len(names)} columns, the limit is {limits.COLUMNS}"
             ),
         )
-    return pa.table({str(name): _column([record.get(name) for record in records]) for name in names})
+    return pa.table({str(name): column_of([record.get(name) for record in records]) for name in names})
 
 
-def _column(values: list[object]) -> pa.Array:
+def column_of(values: list[object]) -> pa.Array:
+    """Values of JSON as a typed column where they are of one kind, else as text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int} or kinds <= {int, float} or kinds <= {bool} or kinds <= {str}:
         try:

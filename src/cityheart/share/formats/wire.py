@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cityheart.engine.layout import epoch_us
 from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
 from cityheart.share.formats.batch import Batch, Malformed, Payload, Reading, opened
@@ -42,15 +43,16 @@ def hj212_batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
 
 def _batches(payload: Payload, decode: Callable[[pa.Array], Decoded], problem: Problem) -> Iterator[Batch]:
     first = 0
-    for table in tables(payload, ("frame",)):
+    for table in tables(payload, ("at", "frame")):
         frames = table["frame"].combine_chunks()
         decoded = decode(frames)
+        arrived = epoch_us(table["at"])[decoded.frame]
         malformed = [
             Malformed(first + each.number, code, frames[each.frame].as_py(), message)
             for each in decoded.errors
             for code, message in [problem(each.problem, each.item)]
         ]
-        yield Batch(decoded.rows, decoded.number + first, malformed)
+        yield Batch(decoded.rows, decoded.number + first, malformed, arrived=arrived)
         first += decoded.rows.num_rows + len(malformed)
 
 
@@ -86,5 +88,7 @@ def _complete(schema: pa.Schema, columns: tuple[str, ...]) -> None:
         raise Refused("missing_column", text(f"缺少录制的列：{names}", f"the recording lacks {names}"))
     for name in columns:
         kind = schema.field(name).type
+        if name == "at" and not (pa.types.is_timestamp(kind) and kind.tz):
+            raise Refused("unreadable", text("列 at 不是带时区的时间", "the column at holds no moments"))
         if name in ("frame", "payload") and not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             raise Refused("unreadable", text(f"列 {name} 不是字节", f"the column {name} holds no bytes"))
