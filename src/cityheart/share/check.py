@@ -6,9 +6,10 @@ length, position, duplicate.
 
 Duplicates inside one delivery
     Rows with an equal key are versions of one row. Where they say the same, the first is good and the others are
-    ``duplicate``. Where they differ, the last in the delivery is taken for the correction of the earlier ones and is
-    good; the earlier ones are ``conflicting_duplicate``. Either way exactly one row of a key lands and the others stay
-    in quarantine with their bytes, so nothing good is lost. Rows of an earlier delivery are no duplicates: a later
+    ``duplicate``, or simply dropped where the contract drops what is unchanged. Where they differ, the last in the
+    delivery is taken for the correction of the earlier ones and is good; the earlier ones are
+    ``conflicting_duplicate``. Either way exactly one row of a key lands and the others stay in quarantine with their
+    bytes, so nothing good is lost. Rows of an earlier delivery are no duplicates: a later
     delivery is a newer version.
 """
 
@@ -139,7 +140,8 @@ def check(
     doubled, same = _duplicates(good, contract, groups[index] if groups is not None else None)
     if doubled is not None:
         at, equal = index[doubled], same[doubled]
-        found.put(at[equal], "duplicate", None, _doubled)
+        if contract.unchanged == "keep":  # else a row that says nothing new is dropped, as one of a later delivery is
+            found.put(at[equal], "duplicate", None, _doubled)
         found.put(at[~equal], "conflicting_duplicate", None, _conflicting)
         keep = np.flatnonzero(~doubled)
         good, index = good.take(pa.array(keep)), index[keep]
@@ -326,7 +328,7 @@ def _duplicates(
     at = np.flatnonzero(several)  # positions, in key order, of rows that have a namesake
     here, there = pa.array(order[at]), pa.array(order[last[run[at]]])
     equal = np.ones(len(at), dtype=bool)
-    for column in good.columns:
+    for column in good.select([field.name for field in contract.stored]).columns:
         left, right = column.take(here), column.take(there)
         same = pc.fill_null(pc.equal(left, right), False)
         equal &= _mask(pc.or_(same, pc.and_(pc.is_null(left), pc.is_null(right))))
