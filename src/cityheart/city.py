@@ -160,6 +160,7 @@ class City:
             decisions=self.decisions,
         )
         self.knowledge.register_describer(self._described)
+        self.knowledge.register_describer(self.intake.told)
         self.account = Account(
             self.database,
             zone=settings.zone,

@@ -141,6 +141,11 @@ def test_one_click_hands_a_matter_to_the_department_and_its_reports_follow(desk:
     assert desk.intake.dispatch(SYSTEM, click, matter) == done
     incident = str(done["incident_id"])
     assert desk.matter(matter).state == "dispatched" and desk.matter(matter).handler == "urban-management"
+    told = desk.intake.told(desk.command.incident(SYSTEM, incident))
+    assert told is not None and "路灯" in told.text and (told.lon, told.lat) == PLACE
+    (found,), counted = desk.intake.matters(SYSTEM, incident=incident)
+    assert (found.id, counted) == (matter, {"dispatched": 1})
+    assert desk.intake.matters(SYSTEM, incident="incident-none") == ([], {})
     (_, [task]), *more = desk.command.runs(SYSTEM, incident)
     assert (
         task.unit == "urban-management" and not more and desk.command.incident(SYSTEM, incident).kind == "street_light"

@@ -91,6 +91,14 @@ export const useIncident = (id: string) =>
     placeholderData: undefined,
   });
 
+/** The residents' matter that an incident answers. */
+export const useMatterOf = (incident: string | null) =>
+  useQuery({
+    queryKey: ["matters", "of", incident],
+    queryFn: async () => (await list<{ id: string }>("/api/matters", { incident, limit: 1 })).items.at(0) ?? null,
+    enabled: incident !== null,
+  });
+
 export const useTask = (id: string) =>
   useQuery({
     queryKey: ["tasks", "one", id],

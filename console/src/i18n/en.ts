@@ -251,6 +251,7 @@ export const en: Dictionary = {
   "incidents.openedAt": "Opened",
   "incidents.closedAt": "Closed",
   "incident.late": "Late tasks: {n}",
+  "incident.openMatter": "Open the report",
   "incident.openAlert": "Open the alert",
   "incident.plan": "Plan",
   "incident.started": "started",

@@ -248,6 +248,7 @@ export const zhCN = {
   "incidents.openedAt": "开始",
   "incidents.closedAt": "结案",
   "incident.late": "超时任务 {n} 项",
+  "incident.openMatter": "查看诉求",
   "incident.openAlert": "查看预警",
   "incident.plan": "预案",
   "incident.started": "启动于",

@@ -4,7 +4,7 @@ import { Button, Textarea } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
-import { useIncident, useMay, usePanels } from "../api/queries";
+import { useIncident, useMatterOf, useMay, usePanels } from "../api/queries";
 import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { type Key, useWords, type Words } from "../i18n";
@@ -89,7 +89,11 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
           </div>
         </div>
         <div className="line">
-          {incident.alert_id && <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>}
+          {incident.alert_id ? (
+            <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>
+          ) : (
+            <OfMatter incident={incident.id} />
+          )}
           {incident.state === "open" && !incident.lifted_at && mayDispatch && (
             <Button
               variant={incident.runs.length === 0 ? "filled" : "default"}
@@ -401,4 +405,11 @@ function describe({ data }: CityEvent, names: ReadonlyMap<string, string>, say: 
         : [],
   );
   return [...new Set(words.filter((word) => word !== ""))].join(" · ");
+}
+
+/** Where residents told of it, when it began with them. */
+function OfMatter({ incident }: { incident: string }) {
+  const { t } = useWords();
+  const matter = useMatterOf(useMay("report.read") ? incident : null).data;
+  return matter ? <Link href={`/matters/${matter.id}`}>{t("incident.openMatter")}</Link> : null;
 }

@@ -27,6 +27,8 @@ from cityheart.command.intake.personal import Secret
 from cityheart.command.intake.placing import Placing, Triage, title_of
 from cityheart.command.intake.routing import Known, class_of
 from cityheart.command.intake.rules import Rules
+from cityheart.command.knowledge.models import Described
+from cityheart.command.models import Incident
 from cityheart.command.service import Command
 from cityheart.kernel import limits
 from cityheart.kernel.access import departments, require
@@ -578,6 +580,7 @@ class Intake:
         state: str | None = None,
         service: str | None = None,
         unit: str | None = None,
+        incident: str | None = None,
         after: tuple[datetime, str] | None = None,
         limit: int = 50,
     ) -> tuple[list[Matter], dict[str, int]]:
@@ -585,8 +588,23 @@ class Intake:
         require(actor, "report.read")
         units = departments(actor, "report.read")
         with self._database.read() as conn:
-            found = store.matters(conn, units=units, state=state, service=service, unit=unit, after=after, limit=limit)
-            return found, store.counts(conn, units=units, service=service, unit=unit)
+            found = store.matters(
+                conn, units=units, state=state, service=service, unit=unit, incident=incident, after=after, limit=limit
+            )
+            return found, store.counts(conn, units=units, service=service, unit=unit, incident=incident)
+
+    def told(self, incident: Incident) -> Described | None:
+        """What residents told of the matter that an incident answers; ``None`` when it answers none."""
+        with self._database.read() as conn:
+            found = store.matters(
+                conn, units=None, state=None, service=None, unit=None, incident=incident.id, after=None, limit=1
+            )
+            spoken = store.representatives(conn, [found[0].id])[found[0].id] if found else []
+        if not found:
+            return None
+        (matter,) = found
+        words = dict.fromkeys([matter.title, matter.address, *(report.given.text for report in spoken)])
+        return Described("。".join(word for word in words if word), lon=matter.lon, lat=matter.lat)
 
     def matter(self, actor: Actor, matter_id: str) -> Matter:
         """One matter. Raises :class:`NotFound`, also for one that the actor may not know of."""

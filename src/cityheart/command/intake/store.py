@@ -395,12 +395,13 @@ def matters(
     state: str | None,
     service: str | None,
     unit: str | None,
+    incident: str | None = None,
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> list[Matter]:
     """One page of matters, last changed first. ``units``: only those proposed to or handled by these departments."""
     table = matter_table.c
-    statement = _chosen(sa.select(matter_table), units, service, unit)
+    statement = _chosen(sa.select(matter_table), units, service, unit, incident)
     statement = statement.where(table.state == state if state else table.state != "merged")
     if after is not None:
         statement = statement.where(sa.tuple_(table.updated_at, table.id) < _edge(after))
@@ -410,16 +411,20 @@ def matters(
 
 
 def counts(
-    conn: sa.Connection, *, units: Collection[str] | None, service: str | None, unit: str | None
+    conn: sa.Connection, *, units: Collection[str] | None, service: str | None, unit: str | None, incident: str | None = None
 ) -> dict[str, int]:
     """How many matters there are in each state."""
     table = matter_table.c
-    statement = _chosen(sa.select(table.state, sa.func.count()), units, service, unit).group_by(table.state)
+    statement = _chosen(sa.select(table.state, sa.func.count()), units, service, unit, incident).group_by(table.state)
     return {row[0]: row[1] for row in conn.execute(statement) if row[0] != "merged"}
 
 
 def _chosen(
-    statement: sa.Select[Any], units: Collection[str] | None, service: str | None, unit: str | None
+    statement: sa.Select[Any],
+    units: Collection[str] | None,
+    service: str | None,
+    unit: str | None,
+    incident: str | None,
 ) -> sa.Select[Any]:
     table = matter_table.c
     if units is not None:
@@ -428,6 +433,8 @@ def _chosen(
         statement = statement.where(table.service == service)
     if unit is not None:
         statement = statement.where(_concerns([unit]))
+    if incident is not None:
+        statement = statement.where(table.incident == incident)
     return statement
 
 
