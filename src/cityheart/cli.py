@@ -215,6 +215,7 @@ def play(
     speed: Annotated[
         float | None, typer.Option(min=0.1, max=1e5, help="live, at so many city seconds a second, with the console")
     ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="live without the console")] = False,
     until: Annotated[str | None, typer.Option(help="city time at which the play ends, e.g. 2026-03-25T06:00")] = None,
     window: Annotated[str, typer.Option(help="city time that is taken in at once in bulk")] = "PT10M",
     findings: Annotated[Path | None, typer.Option(help="write what was found to this file, as JSON lines")] = None,
@@ -246,6 +247,7 @@ def play(
             report=report,
             apps=tuple(own or ()),
             port=port,
+            headless=headless,
         ),
     )
 

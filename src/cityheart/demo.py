@@ -30,7 +30,7 @@ from cityheart.simulation.office import Office
 from cityheart.simulation.play import at_pace, in_bulk
 from cityheart.simulation.staff import Staff
 
-__all__ = ["ZONE", "Options", "run"]
+__all__ = ["ZONE", "Options", "first_password", "people", "rosters", "run"]
 
 ZONE = "Asia/Shanghai"
 BULK = timedelta(days=7)
@@ -182,9 +182,9 @@ def _bulk(screen: Console, city: City, feed: Feed, since: datetime, until: datet
 def _with_console(screen: Console, city: City, feed: Feed, options: Options, since: datetime, until: datetime) -> None:
     from cityheart.web import server
 
-    password = os.environ.get("CITYHEART_DEMO_PASSWORD") or secrets.token_urlsafe(9)
-    _people(city, password)
-    _rosters(city)
+    password = first_password()
+    people(city, password)
+    rosters(city)
     live = min(max(options.live or since, since), until)
     city.playing = {"playing": True, "speed": options.speed, "from": since, "to": until}
 
@@ -216,10 +216,16 @@ def _with_console(screen: Console, city: City, feed: Feed, options: Options, sin
     server.Running(city, drive, host="127.0.0.1", port=options.port, ready=ready).run()
 
 
-def _people(city: City, password: str) -> None:
+def first_password() -> str:
+    """The password of everybody in a demonstration: the one that the environment names, else one that is made up."""
+    return os.environ.get("CITYHEART_DEMO_PASSWORD") or secrets.token_urlsafe(9)
+
+
+def people(city: City, password: str) -> None:
+    """Accounts for the roles and for a clerk of every department, all with this password."""
     actor = Actor.system("demo")
     known = {account.username for account in city.serve.accounts(actor)}
-    people = [
+    everybody = [
         ("officer", text("值班长", "Duty officer"), None, "duty_officer"),
         ("coordinator", text("协调员", "Coordinator"), None, "coordinator"),
         ("operator", text("热线话务员", "Hotline operator"), None, "operator"),
@@ -229,14 +235,14 @@ def _people(city: City, password: str) -> None:
         ("admin", text("管理员", "Administrator"), None, "admin"),
         *((code, title, code, "clerk") for code, title in sorted(city.share.department_titles().items())),
     ]
-    for username, name, department, role in people:
+    for username, name, department, role in everybody:
         if username in known:
             city.serve.set_password(actor, username, password)
         else:
             city.serve.create(actor, username, password, name=name, department=department, roles=[role])
 
 
-def _rosters(city: City) -> None:
+def rosters(city: City) -> None:
     """Everybody's clerk is on duty round the clock: one account a department is all a demonstration has."""
     actor = Actor.system("demo")
     first = city.clock.now().astimezone(ZoneInfo(ZONE)).date()

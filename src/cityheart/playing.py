@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cityheart.city import City, available_apps
+from cityheart import demo
+from cityheart.city import City, applications, available_apps
 from cityheart.kernel import duration, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock, stopwatch
-from cityheart.kernel.errors import Conflict, Invalid
+from cityheart.kernel.errors import Conflict, Invalid, Unavailable
 from cityheart.kernel.schema import canonical
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.sdk import App, load
 from cityheart.share import departments
 from cityheart.share.models import Delivery
 from cityheart.share.wire import hj212, jt808
+from cityheart.simulation.play import at_pace
 from cityheart.simulation.player.bulk import in_windows
 from cityheart.simulation.player.folder import CityFolder, Trouble
 from cityheart.simulation.player.streams import Part, Played, parts, streams
 from cityheart.simulation.player.wire import Framing
+
+if TYPE_CHECKING:
+    from cityheart.simulation.player.stage import Stage
 
 __all__ = ["WINDOW", "Options", "run"]
 
@@ -41,6 +48,10 @@ WINDOW = timedelta(minutes=10)
 READER = Actor.system("play")
 PLACE = "play.json"  # in the city's folder: what it plays, and how far it has come
 HOUSEKEEPING = timedelta(days=1)  # of city time between two times at which the lake is compacted and the log sealed
+TURN_SECONDS = 0.2  # between two steps of the clock of a live play
+NOTED_SECONDS = 5.0  # between two times at which a live play puts on record how far it is
+FINISH_SECONDS = 120.0  # at its end, until the city must have taken what is still on its way
+WAITING = 4 * 2**20  # bytes that devices may have sent and nobody taken before time stands still
 FRAMERS = {"jt808": jt808.framer, "hj212": hj212.framer}
 SELF_SPEAKING = ("folder", "push")  # connectors that bring whole files: without a schedule, at the moment they come
 
@@ -58,6 +69,7 @@ class Options:
     report: Path | None = None
     apps: tuple[Path, ...] = ()
     port: int = 8460
+    headless: bool = False
 
 
 def run(screen: Console, options: Options) -> dict[str, object]:
@@ -71,9 +83,13 @@ def run(screen: Console, options: Options) -> dict[str, object]:
             _place_for(file)
     home = options.into or Path(tempfile.mkdtemp(prefix="cityheart-play-")) / "city"
     try:
-        with _city(home, folder, options) as play:
-            _bulk(screen, play, until)
-            return _told(screen, play, options)
+        mark = _ready(home, folder, options)
+        if options.speed is None:
+            with _city(home, folder, mark, options.window) as play:
+                _bulk(screen, play, until)
+                return _told(screen, play, options)
+        with tempfile.TemporaryDirectory(prefix="cityheart-stage-") as work:
+            return _live(screen, home, folder, mark, until, options, Path(work))
     finally:
         if options.into is None:
             shutil.rmtree(home.parent, ignore_errors=True)
@@ -144,27 +160,36 @@ def _mark(folder: CityFolder, window: timedelta, at: datetime) -> dict[str, obje
     return {"frame": frame, "window": duration.iso(window), "until": at.isoformat()}
 
 
-@contextmanager
-def _city(home: Path, folder: CityFolder, options: Options) -> Iterator[Play]:
-    """The city of a test city in ``home``, new or gone on with."""
-    apps = _applications(folder, options.apps)
+def _ready(home: Path, folder: CityFolder, options: Options) -> datetime:
+    """Have a city in ``home``, new or gone on with; up to when it has played."""
     if not (home / FILE).exists():
-        _make(home, folder, apps, options)
-    at, window = _place(home, folder, options.window)
+        _make(home, folder, _applications(folder, options.apps), options)
+    return _place(home, folder, options.window)
+
+
+@contextmanager
+def _city(home: Path, folder: CityFolder, at: datetime, window: timedelta) -> Iterator[Play]:
+    """The city in ``home``, at the moment up to which it has played."""
+    found, troubles = _parts(home, folder)
     city = City.open(home)
     try:
         clock = city.clock
         if not isinstance(clock, VirtualClock):
             raise Invalid(f"the city in {home} lives in the present", remedy="name another folder with --into")
         clock.advance_to(at)
-        sources = _played(city)
-        found, troubles = parts(folder, sources)
-        if not found:
-            what = "; ".join(str(trouble) for trouble in troubles[:5]) or "it has no systems"
-            raise Invalid(f"nothing of {folder.path} can be played: {what}", remedy=_known(sources))
         yield Play(city, folder, window, at, found, troubles)
     finally:
         city.close()
+
+
+def _parts(home: Path, folder: CityFolder) -> tuple[list[Part], list[Trouble]]:
+    """What each source of the city's applications gets, and what nobody gets."""
+    sources = _played(applications(Settings.load(home)))
+    found, troubles = parts(folder, sources)
+    if not found:
+        what = "; ".join(str(trouble) for trouble in troubles[:5]) or "it has no systems"
+        raise Invalid(f"nothing of {folder.path} can be played: {what}", remedy=_known(sources))
+    return found, troubles
 
 
 def _known(sources: Mapping[str, Played]) -> str:
@@ -221,8 +246,8 @@ def _make(home: Path, folder: CityFolder, apps: Sequence[App], options: Options)
         raise
 
 
-def _place(home: Path, folder: CityFolder, window: timedelta) -> tuple[datetime, timedelta]:
-    """How far the city in ``home`` has played this folder, and in which windows."""
+def _place(home: Path, folder: CityFolder, window: timedelta) -> datetime:
+    """How far the city in ``home`` has played this folder, in such windows."""
     try:
         mark = json.loads((home / PLACE).read_text("utf-8"))
         at, cut = datetime.fromisoformat(mark["until"]), duration.parse(mark["window"])
@@ -235,18 +260,18 @@ def _place(home: Path, folder: CityFolder, window: timedelta) -> tuple[datetime,
             f"the city in {home} is played in windows of {mark['window']}",
             remedy=f"go on with --window {mark['window']}",
         )
-    return at, cut
+    return at
 
 
-def _played(city: City) -> dict[str, Played]:
-    """Every source of the city's applications by its id."""
+def _played(apps: Sequence[App]) -> dict[str, Played]:
+    """Every source of the applications by its id."""
+    contracts = {contract.name: contract for app in apps for contract in app.contracts}
     found: dict[str, Played] = {}
-    for app in city.apps:
-        for source in app.sources:
-            every = duration.parse(source.schedule) if source.schedule else None
-            if every is None and source.connector not in SELF_SPEAKING:
-                every = WINDOW
-            found[source.id] = Played(source, city.share.dataset(source.dataset).contract, every)
+    for source in (source for app in apps for source in app.sources):
+        every = duration.parse(source.schedule) if source.schedule else None
+        if every is None and source.connector not in SELF_SPEAKING:
+            every = WINDOW
+        found[source.id] = Played(source, contracts[source.dataset], every)
     return found
 
 
@@ -325,6 +350,169 @@ def _bars(
             bars.update(bar, completed=(moment - begun).total_seconds(), shown=f"{local:%Y-%m-%d %H:%M}")
 
         yield show
+
+
+# ── live ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _live(
+    screen: Console, home: Path, folder: CityFolder, at: datetime, until: datetime, options: Options, work: Path
+) -> dict[str, object]:
+    """Everything up to ``until`` at a speed, by the city's own connectors and listeners."""
+    from cityheart.simulation.player.stage import Stage
+
+    assert options.speed is not None
+    found, _ = _parts(home, folder)
+    folders = {part.played.source.id: str(part.played.source.options.get("path", "")) for part in found}
+    stage = Stage(
+        found,
+        work=work,
+        folder=lambda source: home / folders[source],
+        since=at,
+        begun=folder.since,
+        seed=folder.seed,
+        speed=options.speed,
+    )
+    try:
+        os.environ.update(stage.environment)
+        Settings.load(home).model_copy(update={"sources": stage.differences}).save()
+        with _city(home, folder, at, options.window) as play:
+            stage.addresses = play.city.share.addresses
+            play.troubles += stage.troubles
+            running = _Running(play, stage, options.speed, until)
+            if options.headless:
+                running.headless(screen)
+            else:
+                running.served(screen, options)
+            play.troubles += [trouble for trouble in stage.troubles if trouble not in play.troubles]
+            return _told(screen, play, options)
+    finally:
+        stage.close()
+
+
+class _Running:
+    """A live play: the clock moves, the systems show what there is, and the city asks, listens and acts."""
+
+    def __init__(self, play: Play, stage: Stage, speed: float, until: datetime) -> None:
+        self._play = play
+        self._stage = stage
+        self._speed = speed
+        self._until = until
+        self._noted = stopwatch()
+
+    def headless(self, screen: Console) -> None:
+        """Play to the end without a console; Ctrl-C ends it before."""
+        stop = threading.Event()
+        folder = self._play.folder
+        with _interrupted() as interrupted, _bars(screen, folder, folder.since, self._until) as show:
+            self._play.city.share.listen()
+            try:
+                self.drive(stop, lambda moment: stop.set() if interrupted() else show(moment))
+            finally:
+                self._play.city.share.stop_listening()
+
+    def served(self, screen: Console, options: Options) -> None:
+        """Play with the console, which stays up when all is played unless the end was named."""
+        from cityheart.web import server
+
+        city = self._play.city
+        password = demo.first_password()
+        demo.people(city, password)
+        demo.rosters(city)
+
+        def drive(stop: threading.Event) -> None:
+            self.drive(stop, lambda moment: None)
+            if options.until is not None or stop.is_set():
+                running.stop()
+            else:
+                screen.print("All is played; the console stays up (Ctrl-C ends it).", highlight=False)
+                at_pace(city, speed=1.0)(stop)
+
+        def ready(address: str) -> None:
+            screen.print(f"\nThe console is at [bold]{address}[/]  (Ctrl-C ends the play)", highlight=False)
+            screen.print("Sign in as [bold]officer[/], coordinator, operator, inspector, steward, mayor or admin,")
+            screen.print(f"or as a department's clerk by its code. Password of all: [bold]{password}[/]\n")
+
+        running = server.Running(city, drive, host="127.0.0.1", port=options.port, ready=ready)
+        running.run()
+
+    def drive(self, stop: threading.Event, show: Callable[[datetime], object]) -> None:
+        """Move the clock at the speed, as long as the city keeps up, and take in everything at the end."""
+        play, city = self._play, self._play.city
+        city.share.listen()
+        begun, before = stopwatch(), stopwatch()
+        city.playing = {"playing": True, "speed": self._speed, "from": play.folder.since, "to": self._until}
+        self._turn(play.at)
+        while play.at < self._until and not stop.wait(TURN_SECONDS):
+            now = stopwatch()
+            passed, before = now - before, now
+            if self._stage.waiting > WAITING:
+                continue  # time stands still until the city has taken what was sent
+            self._turn(min(self._until, play.at + timedelta(seconds=passed * self._speed)))
+            show(play.at)
+            if now - self._noted > NOTED_SECONDS:
+                self._noted = now
+                play.note()
+        if play.at >= self._until:
+            self._finish(stop)
+        play.note()
+        city.playing = {**city.playing, "playing": False}
+        play.seconds = stopwatch() - begun
+
+    def _turn(self, moment: datetime) -> None:
+        """One step of the clock."""
+        play, city = self._play, self._play.city
+        self._stage.show(moment)
+        cast(VirtualClock, city.clock).advance_to(moment)
+        city.share.tick(moment)
+        play.live(moment)
+        play.at = moment
+
+    def _finish(self, stop: threading.Event) -> None:
+        """Let the city take everything that is there: what devices sent, and once more what is asked for."""
+        city, moment = self._play.city, self._play.at
+        taken = _until_true(lambda: self._stage.waiting == 0, stop, lambda: self._stage.show(moment))
+        self._stage.hang_up()
+        if not _until_true(self._heard, stop) or not taken:
+            self._play.troubles.append(Trouble("listeners", "not all that devices sent was taken in time"))
+        city.share.stop_listening()
+        waiting = {
+            part.played.source.id for part in self._play.parts if part.artefact.kind in ("table", "records", "drops")
+        }
+        ends = stopwatch() + FINISH_SECONDS
+        while waiting and stopwatch() < ends and not stop.is_set():
+            for source in sorted(waiting):
+                try:
+                    if not city.share.pull(source):
+                        waiting.discard(source)
+                except Unavailable:  # 429 or 500: it is asked again
+                    stop.wait(TURN_SECONDS)
+        for source in sorted(waiting):
+            self._play.troubles.append(Trouble(source, "did not hand over everything in time"))
+        self._play.live(moment)
+
+    def _heard(self) -> bool:
+        """Whether the listeners have taken in all that was sent to them."""
+        figures = self._play.city.share.listeners()
+        published = self._stage.published
+        return all(
+            figures[id].get("messages", 0) >= published[id]
+            if id in published
+            else figures[id].get("connections", 0) == 0
+            for id in figures
+        )
+
+
+def _until_true(
+    holds: Callable[[], bool], stop: threading.Event, meanwhile: Callable[[], object] = lambda: None
+) -> bool:
+    """Wait until something holds, for a bounded time; whether it does."""
+    ends = stopwatch() + FINISH_SECONDS
+    while not holds():
+        if stopwatch() > ends or stop.wait(TURN_SECONDS / 4):
+            return False
+        meanwhile()
+    return True
 
 
 # ── what is told ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -109,12 +109,12 @@ class RecordLog:
         self.moments = unsorted[order]
         self._starts = np.array(starts, dtype=np.int64)[order]
 
-    def records(self, start: int, end: int) -> list[dict[str, object]]:
-        """Entries [start, end), without the moment of their being there."""
+    def records(self, places: Iterable[int]) -> list[dict[str, object]]:
+        """Some entries, without the moment of their being there."""
         found: list[dict[str, object]] = []
         with self._path.open("rb") as lines:
-            for place in self._starts[start:end].tolist():
-                lines.seek(place)
+            for place in places:
+                lines.seek(int(self._starts[place]))
                 record = json.loads(lines.readline())
                 record.pop(VISIBLE, None)
                 found.append(record)
@@ -122,7 +122,7 @@ class RecordLog:
 
     def deliveries(self, start: int, end: int, at: datetime) -> Iterator[Delivery]:
         """Pages of records as JSON."""
-        records = self.records(start, end)
+        records = self.records(range(start, end))
         kept = newest([tuple(str(record.get(name)) for name in self._key) for record in records])
         for page, first in enumerate(range(0, len(kept), RECORDS_TOGETHER), 1):
             rows = [records[index] for index in kept[first : first + RECORDS_TOGETHER]]

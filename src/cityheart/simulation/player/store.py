@@ -1,9 +1,9 @@
-"""The databases of a test city's systems: SQLite files of row versions, read here as logs."""
+"""The databases of a test city's systems: SQLite files of row versions, read as logs, or served as they were at a moment."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from cityheart.sdk import Delivery, Invalid
 from cityheart.simulation.player.handed import VISIBLE, micros, newest
 from cityheart.simulation.player.wire import stream
 
-__all__ = ["TableLog", "columns_of", "tables"]
+__all__ = ["ServedDatabase", "TableLog", "columns_of", "tables"]
 
 ROWS_TOGETHER = 10_000  # rows of one delivery
 
@@ -80,6 +80,57 @@ class TableLog:
             chosen = [rows[index] for index in kept[first : first + ROWS_TOGETHER]]
             table = pa.table({name: _column([row[index] for row in chosen]) for index, name in enumerate(self.names)})
             yield Delivery(f"{self._name} #{part}", at, stream(table), "arrow", at.isoformat())
+
+
+class ServedDatabase:
+    """A system's database at work: a SQLite file in which rows come to be and change as time goes on.
+
+    A table has a row for each ``key`` and none of the columns that say since when. ``tables``: by table the key.
+    """
+
+    def __init__(self, path: Path, file: Path, tables: Mapping[str, Sequence[str]]) -> None:
+        self.file = file
+        self._logs = {table: TableLog(path, table, key) for table, key in tables.items()}
+        self._shown = dict.fromkeys(tables, 0)
+        file.unlink(missing_ok=True)
+        with closing(_opened(path)) as conn:
+            kinds = {
+                table: {
+                    str(row[1]): _affinity(str(row[2])) for row in conn.execute(f"pragma table_info({_quoted(table)})")
+                }
+                for table in tables
+            }
+        self._conn = sqlite3.connect(file, check_same_thread=False)
+        self._conn.execute("pragma journal_mode = wal")
+        for table, log in self._logs.items():
+            columns = [f"{_quoted(name)} {kinds[table][name]}" for name in log.names]
+            if tables[table]:
+                columns.append(f"primary key ({', '.join(_quoted(name) for name in tables[table])})")
+            self._conn.execute(f"create table {_quoted(table)} ({', '.join(columns)})")
+        self._conn.commit()
+
+    def show(self, until: datetime) -> None:
+        """Let everything be there that was by ``until``; readers see all of it or nothing."""
+        for table, log in self._logs.items():
+            end = int(np.searchsorted(log.moments, micros(until), side="right"))
+            rows = log.rows(self._shown[table], end)
+            if rows:
+                values = ", ".join("?" * len(log.names))
+                self._conn.executemany(f"insert or replace into {_quoted(table)} values ({values})", rows)  # noqa: S608
+                self._shown[table] = end
+        self._conn.commit()
+
+    def close(self) -> None:
+        """Close the file; it stays."""
+        self._conn.close()
+
+
+def _affinity(declared: str) -> str:
+    """The plain type of a declared one: what looks like a date in SQLite is text."""
+    kind = declared.upper()
+    if "INT" in kind and "POINT" not in kind:
+        return "INTEGER"
+    return "REAL" if any(part in kind for part in ("REAL", "FLOA", "DOUB", "NUMERIC", "DECIMAL")) else "TEXT"
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -60,6 +60,12 @@ class Part:
     table: str | None = None
     drops: tuple[Drop, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The key as columns of the table; empty where the table lacks one of them."""
+        names = store.tables(self.artefact.path)[self.table or ""]
+        return self.played.key if set(self.played.key) <= set(names) else ()
+
 
 def parts(folder: CityFolder, sources: Mapping[str, Played]) -> tuple[list[Part], list[Trouble]]:
     """Which source gets what, and what nobody gets."""
@@ -151,9 +157,7 @@ def _stream(part: Part, since: datetime, framing: Callable[[str], Framing | None
     match part.artefact.kind:
         case "table":
             assert part.table is not None
-            names = store.tables(path)[part.table]
-            key = part.played.key if set(part.played.key) <= set(names) else ()
-            return Asked(source.id, store.TableLog(path, part.table, key), since, part.played.every)
+            return Asked(source.id, store.TableLog(path, part.table, part.key), since, part.played.every)
         case "records":
             return Asked(source.id, RecordLog(path, part.played.key), since, part.played.every)
         case "messages":
