@@ -10,6 +10,7 @@ from cityheart.share.connectors.folder import Folder
 from cityheart.share.connectors.hj212 import Hj212
 from cityheart.share.connectors.http import Http
 from cityheart.share.connectors.jt808 import Jt808
+from cityheart.share.connectors.mqtt import Mqtt
 from cityheart.share.connectors.push import Push
 from cityheart.share.connectors.sql import Sql
 
@@ -18,5 +19,5 @@ __all__ = ["connectors"]
 
 @hookimpl
 def connectors() -> Iterable[ConnectorKind]:
-    """File folders, SQL databases, paged HTTP APIs, devices over TCP, and sources that deliver by themselves."""
-    return [Folder(), Sql(), Http(), Jt808(), Hj212(), Push()]
+    """File folders, SQL databases, paged HTTP APIs, devices over TCP, MQTT brokers, and sources that deliver by themselves."""
+    return [Folder(), Sql(), Http(), Jt808(), Hj212(), Mqtt(), Push()]
