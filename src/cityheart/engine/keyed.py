@@ -20,7 +20,7 @@ from cityheart.engine.layout import KNOWN_AT, SEQ, epoch_us
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 
-__all__ = ["ALL", "KeyedStep", "Ran", "State", "Step", "dump_state", "load_state", "run_keyed"]
+__all__ = ["ALL", "KeyedStep", "Ran", "State", "Step", "dump_state", "keys_of", "load_state", "run_keyed"]
 
 State: TypeAlias = (
     "dict[str, npt.NDArray[np.generic] | int | float | str | bool | Sequence[object] | Mapping[str, object] | None]"
@@ -81,7 +81,7 @@ def run_keyed(step: KeyedStep[FindingT], states: Mapping[str, State], rows: pa.T
     ran.skipped = total - rows.num_rows
     if rows.num_rows == 0:
         return ran
-    names, codes = _keys(step.key, rows)
+    names, codes = keys_of(step.key, rows)
     order = np.lexsort((*_landing(rows), epoch_us(rows[time]), epoch_us(rows[KNOWN_AT]), codes))
     rows = rows.take(pa.array(order)).combine_chunks()
     codes = codes[order]
@@ -101,8 +101,8 @@ def run_keyed(step: KeyedStep[FindingT], states: Mapping[str, State], rows: pa.T
     return ran
 
 
-def _keys(column: str | None, rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The keys as sorted text, and for each row the place of its key."""
+def keys_of(column: str | None, rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The keys of rows as sorted text, and for each row the place of its key; one key where no column is named."""
     if column is None:
         return [ALL], np.zeros(rows.num_rows, dtype=np.int64)
     encoded = rows[column].cast(pa.string()).combine_chunks().dictionary_encode()

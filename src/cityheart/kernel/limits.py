@@ -228,3 +228,10 @@ LEARN_REPORTS = 100_000  # reports read at one such time; the rest at the next
 
 # Entities
 AREAS_BYTES = 64 * 2**20  # the file of a city's areas
+SUBJECT_QUERY_CHARS = 200  # what somebody types to find a subject
+SUBJECTS_FOUND = 300  # records looked at for the answer to it
+SUBJECT_RECORDS = 2_000  # records of one subject that are shown, or taken out of it at once
+SUBJECT_KEYS = 200  # keys of a subject that one question to the lake names
+LINKS_OF_SUBJECT = 60  # ties of one subject that are followed in its graph; more are said to be there
+GRAPH_SUBJECTS = 300  # subjects of one graph
+TIMELINE_ROWS = 20  # newest rows of each dataset in a subject's time line

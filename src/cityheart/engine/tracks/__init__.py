@@ -1,0 +1,1 @@
+"""Tracks: what the fixes of vehicles mean — stays, trips between them, visits to places and zones."""

@@ -1,0 +1,291 @@
+"""Tracks of all vehicles of a dataset: landed rows in, stays, trips and visits out, with a state for each vehicle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityheart.engine.keyed import State, keys_of
+from cityheart.engine.layout import KNOWN_AT, SEQ, TIMESTAMP, epoch_us
+from cityheart.engine.tracks import motion
+from cityheart.engine.tracks.areas import Layer, no_layer
+from cityheart.engine.tracks.kernel import NOTES, follow
+from cityheart.engine.tracks.motion import CONTENT, KIND, KNOWN, PLACE, RECORD, STATUS
+from cityheart.engine.tracks.parameters import Parameters
+
+__all__ = ["Columns", "Records", "Tracked", "Tracker"]
+
+Floats = npt.NDArray[np.float64]
+
+_UNIT = 1e-7  # degrees: positions are taken to about a centimetre
+_LONG_AGO = -1e18
+_BOTH_CORES = 100_000  # rows from which two threads share the vehicles
+_STATES = np.array(["open", "closed", "withdrawn"])
+_ENDS = np.array(["moved_on", "silence", "jump"])
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of the rows say what: the vehicle, its position (WGS84 degrees) and time.
+
+    ``load``: 0 empty, above 0 loaded. ``valid``: rows in which it is false are left out.
+    """
+
+    key: str
+    time: str
+    lon: str
+    lat: str
+    load: str | None = None
+    valid: str | None = None
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is said of matters, oldest knowledge first for each vehicle: the newest row of a matter counts.
+
+    ``vehicle``: the place of each row's vehicle in ``names``. ``values``: lines of ``motion.RECORD`` numbers.
+    """
+
+    names: list[str]
+    vehicle: npt.NDArray[np.int64]
+    values: Floats
+
+    def of(self, kind: int) -> Records:
+        """Those of one kind."""
+        chosen = self.values[:, KIND] == kind
+        return Records(self.names, self.vehicle[chosen], self.values[chosen])
+
+    def column(self, number: int) -> Floats:
+        """One number of the content of each."""
+        return self.values[:, CONTENT + number]
+
+    @property
+    def known(self) -> npt.NDArray[np.int64]:
+        """When it was known, microseconds since 1970 UTC."""
+        return self.values[:, KNOWN].astype(np.int64)
+
+    def stays(self, key: str) -> pa.Table:
+        """The stays as rows: see docs/reference/tracks.md."""
+        some = self.of(motion.STAY)
+        return some._table(
+            key,
+            {
+                "lon": some.column(motion.LON),
+                "lat": some.column(motion.LAT),
+                "radius_m": some.column(motion.MOVED).round(1),
+                **some._loads(),
+            },
+        )
+
+    def trips(self, key: str) -> pa.Table:
+        """The trips as rows."""
+        some = self.of(motion.TRIP)
+        return some._table(
+            key,
+            {
+                "from_lon": some.column(motion.LON),
+                "from_lat": some.column(motion.LAT),
+                "to_lon": some.column(motion.LON2),
+                "to_lat": some.column(motion.LAT2),
+                "distance_m": some.column(motion.MOVED).round(1),
+                "fastest_kmh": (some.column(motion.FASTEST) * 3.6e6).round(1),
+                "loaded_s": some.column(motion.LOADED) / 1e6,
+                "empty_s": some.column(motion.EMPTY) / 1e6,
+                **some._loads(),
+            },
+        )
+
+    def visits(self, key: str, layer: str, ids: npt.NDArray[np.str_]) -> pa.Table:
+        """The visits to the areas of a layer, which have these ids, as rows."""
+        some = self.of(motion.VISIT)
+        places = pa.array(ids[some.values[:, PLACE].astype(np.int64)].tolist(), pa.string())
+        return some.at_places(key, layer, places, np.zeros(len(some.values)))
+
+    def at_places(self, key: str, layer: str, places: pa.Array, distance: Floats) -> pa.Table:
+        """As visits to places that are known otherwise; ``distance``: metres from the position to each place."""
+        return self._table(
+            key,
+            {
+                "layer": pa.repeat(pa.scalar(layer, pa.string()), len(places)),
+                "place": places,
+                "lon": self.column(motion.LON),
+                "lat": self.column(motion.LAT),
+                "distance_m": distance.round(1),
+                **self._loads(),
+            },
+        )
+
+    def take(self, chosen: npt.NDArray[np.int64]) -> Records:
+        """Some of them."""
+        return Records(self.names, self.vehicle[chosen], self.values[chosen])
+
+    def _loads(self) -> dict[str, pa.Array]:
+        before, after = self.column(motion.LOAD_A), self.column(motion.LOAD_B)
+        return {
+            "load_before": pa.array(before.astype(np.int64), mask=before < 0),
+            "load_after": pa.array(after.astype(np.int64), mask=after < 0),
+        }
+
+    def _table(self, key: str, own: Mapping[str, object]) -> pa.Table:
+        status = self.values[:, STATUS].astype(np.int64)
+        ended = _ENDS[self.column(motion.ENDED).astype(np.int64)]
+        names = pa.array(self.names, pa.string())
+        return pa.table(
+            {
+                key: names.take(pa.array(self.vehicle)),
+                "since": _moments(self.column(motion.SINCE)),
+                "until": _moments(self.column(motion.UNTIL)),
+                **own,
+                "fixes": self.column(motion.FIXES).astype(np.int64),
+                "noise": self.column(motion.NOISE).astype(np.int64),
+                "silence_s": self.column(motion.SILENCE) / 1e6,
+                "state": pa.array(_STATES[status].tolist(), pa.string()),
+                "ended": pa.array(ended.tolist(), pa.string(), mask=status != motion.CLOSED),
+                KNOWN_AT: _moments(self.values[:, KNOWN]),
+            }
+        )
+
+
+@dataclass
+class Tracked:
+    """States of the vehicles that had rows, and the records. ``skipped``: rows without a vehicle, place or time."""
+
+    states: dict[str, State] = field(default_factory=dict)
+    records: Records = field(default_factory=lambda: Records([], np.empty(0, dtype=np.int64), np.empty((0, RECORD))))
+    skipped: int = 0
+
+
+class Tracker:
+    """Follows the vehicles of one dataset. ``layer``: areas whose visits are told."""
+
+    def __init__(self, columns: Columns, parameters: Parameters, layer: Layer | None = None) -> None:
+        self.columns = columns
+        self.parameters = parameters
+        self._vector = parameters.vector()
+        self._layer = no_layer() if layer is None else layer
+
+    def run(self, states: Mapping[str, State], rows: pa.Table) -> Tracked:
+        """Goes through landed rows; ``states`` is left as it is, vehicles without one begin anew.
+
+        The result does not depend on how rows were cut into batches: what is said as of a moment is the same.
+        """
+        total = rows.num_rows
+        rows = self._usable(rows)
+        if rows.num_rows == 0:
+            return Tracked(skipped=total)
+        names, starts, fixes = self._sorted(rows)
+
+        def one(vehicle: int) -> tuple[State, Floats]:
+            state = states.get(names[vehicle])
+            base, kept, notes = _unpacked(state)
+            records, kept = follow(
+                base, self._vector, self._layer, kept, fixes[starts[vehicle] : starts[vehicle + 1]], notes
+            )
+            return _packed(base, kept, notes), records
+
+        if len(fixes) > _BOTH_CORES:
+            with ThreadPoolExecutor(2, thread_name_prefix="tracks") as pool:
+                done = list(pool.map(one, range(len(names)), chunksize=16))
+        else:
+            done = list(map(one, range(len(names))))
+        counts = [len(records) for _, records in done]
+        return Tracked(
+            {name: state for name, (state, _) in zip(names, done, strict=True)},
+            Records(names, np.repeat(np.arange(len(names)), counts), np.concatenate([each for _, each in done])),
+            total - rows.num_rows,
+        )
+
+    def _usable(self, rows: pa.Table) -> pa.Table:
+        c = self.columns
+        chosen = pc.and_(
+            pc.less_equal(pc.abs(rows[c.lon]), pa.scalar(180.0)), pc.less_equal(pc.abs(rows[c.lat]), pa.scalar(90.0))
+        )
+        for name in (c.key, c.time):
+            if rows[name].null_count:
+                chosen = pc.and_(chosen, rows[name].is_valid())
+        if c.valid is not None:
+            chosen = pc.and_(chosen, pc.fill_null(rows[c.valid].cast(pa.bool_()), True))
+        wanted = [
+            c.key,
+            c.time,
+            c.lon,
+            c.lat,
+            KNOWN_AT,
+            *([c.load] if c.load else []),
+            *([SEQ] if SEQ in rows.column_names else []),
+        ]
+        rows = rows.select(wanted)
+        good = pc.sum(chosen).as_py()
+        return rows if good == rows.num_rows and not chosen.null_count else rows.filter(chosen)
+
+    def _sorted(self, rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64], Floats]:
+        """The vehicles' names, where the rows of each begin, and the rows by vehicle, known, time, landing."""
+        c = self.columns
+        names, codes = keys_of(c.key, rows)
+        counts = np.bincount(codes, minlength=len(names))
+        order = np.argsort(codes.astype(np.uint16) if len(names) < 2**16 else codes, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        known, time = epoch_us(rows[KNOWN_AT])[order], epoch_us(rows[c.time])[order]
+        seq = rows[SEQ].to_numpy()[order] if SEQ in rows.column_names else np.arange(len(order))
+        wrong = (np.diff(known) < 0) | (
+            (np.diff(known) == 0) & ((np.diff(time) < 0) | (np.diff(time) == 0) & (np.diff(seq) < 0))
+        )
+        wrong[starts[1:-1] - 1] = False
+        for vehicle in np.unique(np.searchsorted(starts, np.flatnonzero(wrong), side="right") - 1).tolist():
+            part = slice(starts[vehicle], starts[vehicle + 1])
+            again = np.lexsort((seq[part], time[part], known[part]))
+            order[part], known[part], time[part] = order[part][again], known[part][again], time[part][again]
+        fixes = np.empty((len(order), 5))
+        fixes[:, 0], fixes[:, 4] = time, known
+        fixes[:, 1] = np.round(rows[c.lon].to_numpy()[order] / _UNIT) * _UNIT
+        fixes[:, 2] = np.round(rows[c.lat].to_numpy()[order] / _UNIT) * _UNIT
+        fixes[:, 3] = -1.0
+        if c.load is not None:
+            load = pc.fill_null(rows[c.load].cast(pa.int64()), -1).to_numpy()[order]
+            fixes[:, 3] = np.clip(load, -1, 127)
+        return names, starts, fixes
+
+
+def _unpacked(state: State | None) -> tuple[Floats, Floats, Floats]:
+    """The numbers of a vehicle, its kept fixes and its notes."""
+    base = np.zeros(motion.STATE_SIZE)
+    if state is None:
+        return base, np.empty((0, 4)), np.array([_LONG_AGO, _LONG_AGO, _LONG_AGO, 0.0, 0.0])
+    at, values, notes = _array(state, "at"), _array(state, "is"), _array(state, "notes")
+    base[at] = values
+    time = _array(state, "time")
+    kept = np.empty((len(time), 4))
+    kept[:, 0], kept[:, 3] = time, _array(state, "load")
+    kept[:, 1], kept[:, 2] = _array(state, "lon") * _UNIT, _array(state, "lat") * _UNIT
+    assert len(notes) == NOTES
+    return base, kept, notes.astype(np.float64)
+
+
+def _packed(base: Floats, kept: Floats, notes: Floats) -> State:
+    at = np.flatnonzero(base).astype(np.uint16)
+    return {
+        "at": at,
+        "is": base[at],
+        "notes": notes,
+        "time": kept[:, 0].astype(np.int64),
+        "lon": np.round(kept[:, 1] / _UNIT).astype(np.int32),
+        "lat": np.round(kept[:, 2] / _UNIT).astype(np.int32),
+        "load": kept[:, 3].astype(np.int8),
+    }
+
+
+def _array(state: State, name: str) -> npt.NDArray[np.int64]:
+    value = state[name]
+    assert isinstance(value, np.ndarray)
+    return cast("npt.NDArray[np.int64]", value)
+
+
+def _moments(values: Floats) -> pa.Array:
+    return pa.array(values.astype(np.int64)).cast(TIMESTAMP)

@@ -1,0 +1,311 @@
+"""Tracks: what is found is what the definition says, and neither cuts nor the order of arrival change it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cityheart.engine.keyed import State, dump_state, load_state
+from cityheart.engine.layout import TIMESTAMP
+from cityheart.engine.tracks import kernel, motion
+from cityheart.engine.tracks.areas import Layer, layer_of
+from cityheart.engine.tracks.parameters import Parameters
+from cityheart.engine.tracks.tracker import Columns, Records, Tracker
+from cityheart.kernel import limits
+from cityheart.kernel.errors import Invalid
+from tests.engine.track_reference import Fix, Matter, matters
+
+START = int(datetime(2026, 3, 24, tzinfo=UTC).timestamp() * 1e6)
+SECOND = 1_000_000
+COLUMNS = Columns("car", "at", "lon", "lat", load="load", valid="valid")
+AREAS = [shapely.box(121.0137, 31.9, 121.0611, 32.1), shapely.Point(121.0313, 32.0).buffer(0.02)]
+PARAMETERS = Parameters(update=timedelta(microseconds=1))
+
+
+def drive(seed: int, legs: int, period: int = 30) -> list[Fix]:
+    """A vehicle that parks, drives, falls silent, drifts and jumps, for some legs."""
+    dice = random.Random(seed)
+    fixes: list[Fix] = []
+    time, lon, lat = START, 121.0, 32.0
+
+    def see(x: float, y: float) -> None:
+        fixes.append((time, round(x, 6), round(y, 6)))
+
+    for _ in range(legs):
+        what = dice.choice(["park", "drive", "drive", "creep", "silence", "tunnel", "drift", "jump", "tow"])
+        if what in ("park", "drift"):
+            for _ in range(dice.randint(5, 40)):
+                time += period * SECOND
+                far = 0.003 if what == "drift" and dice.random() < 0.1 else 0.0003
+                see(lon + dice.uniform(-far, far), lat + dice.uniform(-far, far))
+        elif what in ("drive", "creep"):
+            east, north = (dice.uniform(-1, 1) * (0.006 if what == "drive" else 0.0006) for _ in range(2))
+            for _ in range(dice.randint(2, 30)):
+                time += period * SECOND
+                lon, lat = lon + east, lat + north
+                see(lon, lat)
+        elif what == "silence":
+            time += dice.randint(31, 3000) * 60 * SECOND
+            lon += dice.choice([0.0, 0.0, 0.02])
+            see(lon, lat)
+        elif what == "tunnel":
+            time += dice.randint(3, 29) * 60 * SECOND
+            lon += 0.02
+            see(lon, lat)
+        elif what == "jump":
+            for _ in range(dice.randint(1, 2)):
+                time += period * SECOND
+                see(lon + 1.5 + dice.random(), lat)
+        else:
+            time += period * SECOND
+            lon += dice.choice([-0.8, 0.8])
+            see(lon, lat)
+    return fixes
+
+
+def rows(fixes: list[Fix], known: list[int] | None = None, car: str = "a", load: int | None = 0) -> pa.Table:
+    time = [fix[0] for fix in fixes]
+    return pa.table(
+        {
+            "car": pa.array([car] * len(fixes), pa.string()),
+            "at": pa.array(time, pa.int64()).cast(TIMESTAMP),
+            "lon": pa.array([fix[1] for fix in fixes], pa.float64()),
+            "lat": pa.array([fix[2] for fix in fixes], pa.float64()),
+            "load": pa.array([load] * len(fixes), pa.int64()),
+            "valid": pa.array([True] * len(fixes)),
+            "_known_at": pa.array(known if known is not None else [t + SECOND for t in time]).cast(TIMESTAMP),
+        }
+    )
+
+
+def newest(records: Records, until: int | None = None) -> dict[tuple[float, ...], tuple[float, ...]]:
+    """Of each matter what is known by a moment, but for those withdrawn."""
+    found = {}
+    for vehicle, record in zip(records.vehicle.tolist(), records.values.tolist(), strict=True):
+        if until is None or record[motion.KNOWN] <= until:
+            matter = (vehicle, record[motion.KIND], record[motion.PLACE], record[motion.CONTENT])
+            found[matter] = (record[motion.STATUS], *record[motion.CONTENT :])
+    return {matter: said for matter, said in found.items() if said[0] != motion.WITHDRAWN}
+
+
+def shown(records: Records) -> list[tuple[object, ...]]:
+    kinds = {motion.STAY: "stay", motion.TRIP: "trip", motion.VISIT: "visit"}
+    ends = {0.0: "moved_on", 1.0: "silence", 2.0: "jump"}
+    found: list[tuple[object, ...]] = []
+    for (_, kind, place, since), said in newest(records).items():
+        content = said[1:]
+        closed = said[0] == motion.CLOSED
+        count = int(content[motion.FIXES]) if kind != motion.TRIP else None
+        length = round(content[motion.MOVED] / 50) if kind == motion.TRIP else None
+        found.append(
+            (kinds[int(kind)], int(place) if kind == motion.VISIT else None, int(since), int(content[motion.UNTIL]), closed,
+             ends[content[motion.ENDED]] if closed else None, count, length)
+        )  # fmt: skip
+    return sorted(found, key=repr)
+
+
+def by_definition(found: list[Matter]) -> list[tuple[object, ...]]:
+    listed: list[tuple[object, ...]] = [
+        (one.kind, one.place, one.since, one.until, one.closed, one.ended, len(one.fixes) if one.kind != "trip" else None,
+         round(one.length / 50) if one.kind == "trip" else None)
+        for one in found
+    ]  # fmt: skip
+    return sorted(listed, key=repr)
+
+
+def tracker(parameters: Parameters = PARAMETERS) -> Tracker:
+    return Tracker(COLUMNS, parameters, layer_of(AREAS))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), legs=st.integers(1, 14))
+def test_what_is_found_is_what_the_definition_says(seed: int, legs: int) -> None:
+    fixes = drive(seed, legs)
+    assert shown(tracker().run({}, rows(fixes)).records) == by_definition(matters(fixes, PARAMETERS, AREAS))
+
+
+def whole(records: list[Records]) -> Records:
+    return Records(
+        records[0].names,
+        np.concatenate([each.vehicle for each in records]),
+        np.concatenate([each.values for each in records]),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, 400), max_size=4), minutes=st.sampled_from([0, 1, 30]))
+def test_cuts_and_saved_states_change_nothing(seed: int, cuts: list[int], minutes: int) -> None:
+    """As of every moment the same is said, also when rows known together land in several batches."""
+    dice = random.Random(seed)
+    fixes = drive(seed, 10)
+    fixes += [(t, x + 0.0001, y) for t, x, y in dice.sample(fixes, len(fixes) // 10)]  # sent again, and not the same
+    arriving = sorted((t + dice.choice([1, 1, 1, 900, 7200]) * SECOND, n) for n, (t, _, _) in enumerate(fixes))
+    step = max(1, minutes * 60 * SECOND)
+    known = [-(-at // step) * step for at, _ in arriving]
+    landed = rows([fixes[n] for _, n in arriving], known).append_column("_seq", pa.array(range(len(fixes)), pa.int64()))
+    parameters = Parameters(lateness=timedelta(hours=1))
+    expected = tracker(parameters).run({}, landed)
+
+    saved: dict[str, bytes] = {}
+    found = []
+    for low, high in itertools.pairwise([0, *sorted(min(cut, len(fixes)) for cut in cuts), len(fixes)]):
+        done = tracker(parameters).run(
+            {key: load_state(each) for key, each in saved.items()}, landed.slice(low, high - low)
+        )
+        saved |= {key: dump_state(state) for key, state in done.states.items()}
+        found.append(done.records)
+    assert saved == {key: dump_state(state) for key, state in expected.states.items()}
+    for moment in [known[-1], *dice.sample(known, min(len(known), 12))]:
+        assert newest(whole(found), moment) == newest(expected.records, moment)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), together=st.booleans())
+def test_late_rows_are_put_where_they_belong(seed: int, together: bool) -> None:
+    """Whatever the order of arrival, in the end the same is said as if every row had come at once in order."""
+    dice = random.Random(seed)
+    fixes = drive(seed, 6)
+    parameters = Parameters(lateness=timedelta(days=30))
+    arriving = [(t, t + SECOND) for t, _, _ in fixes]
+    begin = dice.randrange(len(fixes))
+    back = arriving[min(len(fixes), begin + dice.randint(1, 40)) - 1][1]  # a backlog, in one batch
+    late = [max(known, back) if begin <= n else known for n, (_, known) in enumerate(arriving)]
+    known = late if together else [k + dice.choice([0, 0, 40, 600, 5000]) * SECOND for k in late]
+    order = sorted(range(len(fixes)), key=lambda n: (known[n], dice.random()))
+    mixed = rows([fixes[n] for n in order], [known[n] for n in order])
+    states: dict[str, State] = {}
+    assert len(fixes) <= limits.TRACK_ROWS
+    expected = tracker(parameters).run({}, rows(fixes))
+    found = tracker(parameters).run(states, mixed)
+    assert newest(found.records) == newest(expected.records)
+    again = tracker(parameters).run(found.states, rows(fixes, [max(known) + SECOND] * len(fixes)))
+    assert newest(whole([found.records, again.records])) == newest(expected.records)
+    assert len(again.records.values) == 0  # what was sent again says nothing new
+
+
+def test_a_late_stay_withdraws_the_trip_it_divides() -> None:
+    way = [(START + n * 30 * SECOND, 121.0 + 0.003 * n, 32.0) for n in range(20)]
+    rest = [(way[-1][0] + n * 30 * SECOND, way[-1][1], 32.0) for n in range(1, 40)]
+    onward = [(rest[-1][0] + n * 30 * SECOND, rest[-1][1] + 0.003 * n, 32.0) for n in range(1, 20)]
+    one = Tracker(COLUMNS, Parameters())
+    first = one.run({}, rows(way + onward))
+    assert [each["state"] for each in first.records.trips("car").to_pylist()] == ["open", "open"]
+    then = one.run(first.states, rows(rest, [onward[-1][0] + 60 * SECOND] * len(rest)))
+    trips, stays = then.records.trips("car").to_pylist(), then.records.stays("car").to_pylist()
+    assert [(each["state"], each["ended"]) for each in trips] == [("closed", "moved_on"), ("open", None)]
+    assert trips[0]["until"] == stays[-1]["since"] and stays[-1]["state"] == "closed"
+    assert trips[1]["since"] == stays[-1]["until"]
+    # the same fixes without a stay between: what the stay had divided is one trip again
+    gone = one.run(then.states, rows([(t, 121.06 + 0.002 * n, 32.0) for n, (t, _, _) in enumerate(rest)],
+                                     [onward[-1][0] + 120 * SECOND] * len(rest)))  # fmt: skip
+    assert {each["state"] for each in gone.records.stays("car").to_pylist()} == {"withdrawn"}
+
+
+def test_rows_that_are_too_late_too_early_or_invalid_are_left_out() -> None:
+    fixes = [(START + n * 60 * SECOND, 121.0 + 0.002 * n, 32.0) for n in range(120)]
+    one = Tracker(COLUMNS, Parameters(lateness=timedelta(minutes=30), ahead=timedelta(minutes=1)))
+    done = one.run({}, rows(fixes))
+    late = rows([(START + 90, 121.5, 32.0), (START + 200 * 60 * SECOND, 121.5, 32.0)], [fixes[-1][0] + SECOND * 5] * 2)
+    then = one.run(done.states, late)
+    notes = then.states["a"]["notes"]
+    assert isinstance(notes, np.ndarray) and notes[kernel.LATE] == 1 and notes[kernel.EARLY] == 1
+    assert len(then.records.values) == 0
+    bad = rows(fixes[:4])
+    bad = bad.set_column(5, "valid", pa.array([True, False, None, True]))
+    bad = bad.set_column(2, "lon", pa.array([None, 121.0, 121.0, 400.0], pa.float64()))
+    assert one.run({}, bad).skipped == 3
+    assert one.run({}, bad.slice(0, 2)).states == {}
+
+
+def test_loads_are_those_before_and_after() -> None:
+    still = [(START + n * 30 * SECOND, 121.0, 32.0) for n in range(40)]
+    away = [(still[-1][0] + n * 30 * SECOND, 121.0 + 0.004 * n, 32.0) for n in range(1, 40)]
+    table = pa.concat_tables([rows(still[:20], load=0), rows(still[20:], load=3), rows(away, load=3)])
+    done = Tracker(COLUMNS, Parameters()).run({}, table).records
+    (stay,) = [each for each in done.stays("car").to_pylist() if each["state"] == "closed"]
+    assert (stay["load_before"], stay["load_after"], stay["fixes"]) == (0, 3, 40)
+    trip = done.trips("car").to_pylist()[-1]
+    assert trip["load_before"] == trip["load_after"] == 3 and trip["empty_s"] == 0 and trip["loaded_s"] > 900
+    assert trip["distance_m"] == pytest.approx(377 * (trip["until"] - trip["since"]).total_seconds() / 30, rel=0.01)
+    unknown = Tracker(COLUMNS, Parameters()).run({}, rows(still + away, load=None)).records.trips("car").to_pylist()[-1]
+    assert unknown["load_before"] is None and unknown["loaded_s"] == unknown["empty_s"] == 0
+
+
+def test_many_vehicles_are_followed_apart_and_a_dense_track_is_thinned() -> None:
+    tables = [rows(drive(seed, 8), car=f"car {seed}") for seed in range(30)]
+    done = tracker().run({}, pa.concat_tables(tables))
+    for seed, table in enumerate(tables):
+        number = done.records.names.index(f"car {seed}")
+        chosen = np.flatnonzero(done.records.vehicle == number)
+        alone = tracker().run({}, table).records
+        assert np.array_equal(done.records.take(chosen).values, alone.values)
+    second = [(START + n * SECOND, 121.0 + (0 if n < 1500 else 0.0003 * (n - 1500)), 32.0) for n in range(2000)]
+    stay = Tracker(COLUMNS, Parameters()).run({}, rows(second)).records.stays("car").to_pylist()[-1]
+    assert (stay["until"] - stay["since"]).total_seconds() == pytest.approx(1504, abs=3) and stay["state"] == "closed"
+
+
+@given(
+    points=st.lists(st.tuples(st.floats(-3, 13), st.floats(-3, 13)), min_size=1, max_size=20), seed=st.integers(0, 100)
+)
+@settings(max_examples=60, deadline=None)
+def test_a_layer_finds_the_areas_of_a_position(points: list[tuple[float, float]], seed: int) -> None:
+    dice = random.Random(seed)
+    shapes: list[shapely.Geometry] = []
+    for n in range(dice.randint(1, 12)):
+        x, y = dice.uniform(0, 10), dice.uniform(0, 10)
+        shape = shapely.Point(x, y).buffer(dice.uniform(0.05, 1.5), quad_segs=dice.randint(1, 8))
+        if n % 3 == 0:
+            shape = shape.difference(shapely.Point(x, y).buffer(0.04))
+        shapes.append(shapely.MultiPolygon([shape, shapely.box(20 + n, 20, 20.5 + n, 21)]) if n % 4 == 1 else shape)
+    try:
+        layer = layer_of(shapes)
+    except Invalid as error:
+        assert "cover one place" in str(error)
+        return
+    for lon, lat in points:
+        place = shapely.Point(lon, lat)
+        assert found_in(layer, lon, lat) == [n for n, shape in enumerate(shapes) if shape.contains(place)]
+
+
+def found_in(layer: Layer, lon: float, lat: float) -> list[int]:
+    """The areas of a position, by way of the visits of a vehicle that is there once."""
+    fix = rows([(START, lon, lat)])
+    records = Tracker(COLUMNS, Parameters(), layer).run({}, fix).records.of(motion.VISIT)
+    return sorted(records.values[:, motion.PLACE].astype(int).tolist())
+
+
+def test_layers_that_are_wrong_are_refused() -> None:
+    with pytest.raises(Invalid, match="Point"):
+        layer_of([shapely.Point(0, 0)])
+    with pytest.raises(Invalid, match="area 2 is no area"):
+        layer_of([shapely.box(0, 0, 1, 1), shapely.Polygon([(0, 0), (1, 1), (0, 1), (1, 0)])])
+    with pytest.raises(Invalid, match="more than 4 areas"):
+        layer_of([shapely.box(0, 0, 1 + n, 1) for n in range(5)])
+    row = layer_of([shapely.box(n, 0, n + 1, 1) for n in range(9)])  # neighbours only touch
+    assert found_in(row, 4.5, 0.5) == [4]
+    assert found_in(layer_of([]), 4.5, 0.5) == []
+
+
+def test_parameters_are_data() -> None:
+    declared = {"radius_m": 80, "stay": "PT5M", "jumps": 2}
+    parameters = Parameters.of(declared)
+    assert (parameters.radius_m, parameters.stay, parameters.jumps) == (80, timedelta(minutes=5), 2)
+    assert Parameters.of(parameters.declared()) == parameters
+    for wrong in (
+        {"radius": 80},
+        {"radius_m": "far"},
+        {"radius_m": -1},
+        {"stay": "5 minutes"},
+        {"stay": "PT0S"},
+        {"jumps": True},
+    ):
+        with pytest.raises(Invalid):
+            Parameters.of(wrong)
