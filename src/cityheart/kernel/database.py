@@ -241,10 +241,11 @@ class Database:
     def _part(self, actor: Actor, command_id: str) -> Iterator[Work]:
         """The transaction of one command: its own, or its part of those of :meth:`together`."""
         work: Work | None = getattr(self._shared, "work", None)
-        if work is None or work.actor != actor:
+        if work is None:
             with self.work(actor, alone=command_id) as alone:
                 yield alone
             return
+        assert work.actor == actor, "what is committed together is done by one person"
         heads, posted = dict(work.stream_heads), work.posted
         try:
             with work.conn.begin_nested():
