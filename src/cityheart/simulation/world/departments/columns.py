@@ -76,11 +76,11 @@ def _position(frame: Frame) -> tuple[Floats, Floats]:
 
 
 def _time(frame: Frame, column: Column, made: Values) -> Floats:
-    return np.round(frame.minute * 60) / 60
+    return np.asarray(np.round(frame.minute * 60) / 60, dtype=np.float64)
 
 
 def _day(frame: Frame, column: Column, made: Values) -> Floats:
-    return frame.day * float(DAY)
+    return np.asarray(frame.day * float(DAY), dtype=np.float64)
 
 
 def _month(frame: Frame, column: Column, made: Values) -> Texts:
@@ -162,7 +162,8 @@ def _money(frame: Frame, column: Column, made: Values) -> Floats:
 
 def _size(frame: Frame, column: Column, made: Values) -> Floats:
     """``size MEAN``: of a unit, the same every time."""
-    return np.round(float(column.args[0]) * frame.rng(column.name).lognormal(-0.1, 0.4, frame.units))[frame.unit]
+    sizes = np.round(float(column.args[0]) * frame.rng(column.name).lognormal(-0.1, 0.4, frame.units))
+    return np.asarray(sizes[frame.unit], dtype=np.float64)
 
 
 def _rain(frame: Frame, column: Column, made: Values) -> Floats:
@@ -170,7 +171,8 @@ def _rain(frame: Frame, column: Column, made: Values) -> Floats:
     part, mean = (float(word) for word in column.args)
     hours = frame.rng("sky").random((frame.span.whole + 1) * 24)
     wet = hours[np.maximum(frame.minute // 60, 0).astype(np.int64)] < part
-    return np.round(np.where(wet, frame.rng(column.name).exponential(mean, len(frame)), 0.0), 1)
+    fallen = np.round(frame.rng(column.name).exponential(mean, len(frame)), 1)
+    return np.asarray(np.where(wet, fallen, 0.0), dtype=np.float64)
 
 
 def _turn(frame: Frame, column: Column, made: Values) -> Floats:
@@ -283,7 +285,8 @@ def _address(frame: Frame, column: Column, made: Values) -> Texts:
 def _date(frame: Frame, column: Column, made: Values) -> Floats:
     """``date FROM TO``: a day so many days from the first."""
     low, high = (int(word) for word in column.args)
-    return (frame.span.first // DAY + frame.rng(column.name).integers(low, high, len(frame))) * float(DAY)
+    days = frame.span.first // DAY + frame.rng(column.name).integers(low, high, len(frame))
+    return np.asarray(days * float(DAY), dtype=np.float64)
 
 
 def _plus(frame: Frame, column: Column, made: Values) -> Floats:
@@ -322,7 +325,7 @@ def _wave(word: str | None, at: Floats, length: float) -> Floats:
     if word is None:
         return np.zeros(len(at))
     amplitude, _, peak = word.partition("@")
-    return float(amplitude) * np.cos((at - float(peak)) / length * 2 * np.pi)
+    return np.asarray(float(amplitude) * np.cos((at - float(peak)) / length * 2 * np.pi), dtype=np.float64)
 
 
 def _season(frame: Frame, word: str | None, base: float) -> Floats:

@@ -99,7 +99,7 @@ def _payload(frame: Frame, made: Values, target: str) -> list[object]:
     column = frame.system.column(name)
     if unit:
         micros = frame.span.micro(np.asarray(made[name], np.float64))
-        return (micros // {"ms": 1_000, "s": 1_000_000, "us": 1}[unit]).tolist()
+        return list((micros // {"ms": 1_000, "s": 1_000_000, "us": 1}[unit]).tolist())
     return shown(column, made[name], frame.span)
 
 
