@@ -16,6 +16,7 @@ MOMENT = r"^\d{4}-\d\d-\d\d( ([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?)?(Z|
 SERIAL = r"^\d{5}(\.\d+)?$"
 
 _YEARLESS = r"^(?P<month>\d{1,2})月(?P<day>\d{1,2})日?$"
+_BY = r"\s*(之前|以前|前|止)$"  # a deadline written 2026-03-07前 is that day
 _EXCEL_EPOCH = np.datetime64("1899-12-30", "us")
 
 
@@ -57,7 +58,7 @@ def serial_moments(plain: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.datetime
 
 def dated(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     """Texts in the spelling of ISO 8601, Excel's day numbers among them; and which are in none."""
-    plain = iso(values)
+    plain = iso(pc.replace_substring_regex(tidy(values), pattern=_BY, replacement=""))
     moments = serial_moments(plain)
     serial = ~np.isnat(moments)
     if serial.any():
