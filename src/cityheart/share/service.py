@@ -82,7 +82,13 @@ class Share:
         self._loaded = False
         self._coordinator = Coordinator(database, self.land, connectors, home)
         self._listeners = Listeners(database, self.land, self._coordinator.kind, home, self._column)
-        self.flow = Flow(database, departments=self.departments, datasets=self.datasets, sources=self.declared)
+        self.flow = Flow(
+            database,
+            departments=self.departments,
+            datasets=self.datasets,
+            sources=self.declared,
+            listeners=self.listeners,
+        )
         self.catalogue = Catalogue(database, self.flow, self.quality)
 
     # ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────
