@@ -54,7 +54,7 @@ class Plot:
     probes: list[Window] = field(default_factory=list)  # outlets
     tanks: list[Window] = field(default_factory=list)
     leaks: dict[int, list[str]] = field(default_factory=dict)  # what becomes of the next loads of waste of a site
-    yards: dict[int, int] = field(default_factory=dict)  # vehicle → its place for unloading on the quiet
+    yards: dict[int, tuple[int, int]] = field(default_factory=dict)  # vehicle → its quiet place, visits it will pay
     zones: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)  # vehicle → crossings it will cut through
     paperless: dict[int, list[str]] = field(default_factory=dict)  # vehicle → papers of its next trips in the city
     cases: list[Case] = field(default_factory=list)
@@ -111,12 +111,15 @@ class _Planner:
         plot, rng = self.plot, self.rng
         for site in self.take("over_storage", self.count, lambda s: bool(self._fillable(s))):
             holding = int(rng.choice(self._fillable(site)))
-            since = self.moment(0.05, 0.3)
-            plot.overfull.append(Window(holding, since, self.last, "case", float(rng.uniform(1.12, 1.19))))
+            since = self.moment(0.02, 0.2)
+            plot.overfull.append(Window(holding, since, self.last, "case", float(rng.uniform(1.2, 1.27))))
         for n, site in enumerate(self.take("tank_excursion", self.count, lambda s: bool(self.tanks_of(s)))):
             since = self.moment(0.15, 0.85)
-            how = ("level", "temperature", "pressure")[n % 3]
             tank = int(rng.choice(self.tanks_of(site)))
+            paired = [t for t in self.tanks_of(site) if len(self.town.holdings[self.town.tanks[t].holding].tanks) > 1]
+            how = ("temperature", "pressure")[n % 2]
+            if paired:  # filled to the brim from the tank beside it
+                tank, how = paired[0], "level"
             plot.tanks.append(Window(tank, since, since + float(rng.uniform(1.2, 5)) * HOUR, how))
         for site in self.take("near_limit", self.count, lambda s: bool(self._fillable(s))):
             holding = int(rng.choice(self._fillable(site)))
@@ -371,11 +374,10 @@ class _Planner:
         zones = town.roads.zones
         always = [zone.node for zone in zones if zone.closed == "always"]
         night = [zone.node for zone in zones if zone.closed == "22:00-06:00"]
-        for k, place in enumerate(town.halts["yard"][: self.count]):
+        for place in town.halts["yard"][: self.count]:
             for vehicle in (free.pop() for _ in range(min(2, max(1, len(free) // 6)))):
                 vehicle.role = "yard"
-                plot.yards[vehicle.number] = place
-            del k
+                plot.yards[vehicle.number] = (place, int(rng.integers(2, 5)))
         for n in range(self.count):
             if len(free) < 4:
                 return
