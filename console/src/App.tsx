@@ -26,6 +26,12 @@ const Scores = lazy(() => import("./pages/Scores"));
 const Sources = lazy(() => import("./pages/Sources"));
 const DutyPage = lazy(() => import("./duty/DutyPage"));
 const SourcePage = lazy(() => import("./pages/SourcePage"));
+const FlowPage = lazy(() => import("./flow/FlowPage"));
+const DepartmentPage = lazy(() => import("./flow/DepartmentPage"));
+const DeliveryPage = lazy(() => import("./flow/DeliveryPage"));
+const BadRowPage = lazy(() => import("./flow/BadRowPage"));
+const Catalogue = lazy(() => import("./flow/Catalogue"));
+const DatasetPage = lazy(() => import("./flow/DatasetPage"));
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
 const PlanDraft = lazy(() => import("./pages/PlanDraft"));
@@ -101,6 +107,12 @@ function Inside({ session }: { session: Session }) {
               <Route path="/scores/:view" component={Scores} />
               <Route path="/sources" component={Sources} />
               <Route path="/sources/:id" component={SourcePage} />
+              <Route path="/flow" component={FlowPage} />
+              <Route path="/flow/:code" component={DepartmentPage} />
+              <Route path="/deliveries/:id" component={DeliveryPage} />
+              <Route path="/quarantine/:id" component={BadRowPage} />
+              <Route path="/catalogue" component={Catalogue} />
+              <Route path="/catalogue/:name" component={DatasetPage} />
               <Route path="/plans" component={PlanLibrary} />
               <Route path="/plans/drafts/:id" component={PlanDraft} />
               <Route path="/plans/decisions" component={PlanDecisions} />

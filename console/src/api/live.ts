@@ -39,7 +39,7 @@ export function touched(type: string): readonly string[] {
 }
 
 const WORK = ["incidents", "incident", "tasks", "scores", "alerts", "alert", "events", "cases"] as const;
-const LANDING = ["sources", "source", "quarantine", "layer", "panel"] as const;
+const LANDING = ["sources", "source", "flow", "quarantine", "layer", "panel"] as const;
 const TOUCHED: Record<string, readonly string[]> = {
   alert: ["alerts", "alert", "suggestion", "panel"],
   incident: WORK,

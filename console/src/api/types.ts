@@ -335,7 +335,16 @@ export interface SourceDetail extends Omit<Source, "deliveries"> {
   deliveries: SourceDelivery[];
   quality: {
     rows: number;
-    fields: { name: string; missing: number; invalid: number; min: Cell; max: Cell }[];
+    fields: {
+      name: string;
+      missing: number;
+      invalid: number;
+      min: Cell;
+      max: Cell;
+      /** By cleaning step: values it changed, rows it refused. */
+      cleaned?: Record<string, number>;
+      refused?: Record<string, number>;
+    }[];
   } | null;
 }
 
@@ -356,6 +365,7 @@ export interface Replay {
   tried: number;
   landed: number;
   still_bad: number;
+  superseded?: number;
 }
 
 export interface Department {

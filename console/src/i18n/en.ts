@@ -20,6 +20,7 @@ export const en: Dictionary = {
   "nav.incidents": "Incidents",
   "nav.tasks": "Tasks",
   "nav.scores": "Scores",
+  "nav.flow": "Data",
   "nav.sources": "Sources",
   "nav.plans": "Plans",
   "nav.inbox": "Inbox",

@@ -21,6 +21,7 @@ export const zhCN = {
   "nav.incidents": "事件",
   "nav.tasks": "任务",
   "nav.scores": "问效",
+  "nav.flow": "数据",
   "nav.sources": "数据源",
   "nav.plans": "预案",
   "nav.inbox": "消息",

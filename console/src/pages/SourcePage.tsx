@@ -3,12 +3,15 @@
 import { Button, NativeSelect } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useRef } from "react";
+import { useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
 import { post } from "../api/client";
 import { useMay, useQuarantine, useSource } from "../api/queries";
 import type { QuarantineRow, Replay, SourceDetail } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { Cleaned } from "../flow/Cleaned";
+import { ReplayResult } from "../flow/Replaying";
+import { Deliveries, SourceFlowPanel } from "../flow/SourceFlow";
 import { useWords } from "../i18n";
 import { duration } from "../time/format";
 import { CellView } from "../ui/Evidence";
@@ -48,7 +51,9 @@ function SourceView({ source }: { source: SourceDetail }) {
       <div className="head">
         <div>
           <div className="crumbs">
-            <Link href="/sources">{t("nav.sources")}</Link> / {source.id}
+            <Link href="/flow">{t("nav.flow")}</Link> /{" "}
+            <Link href={`/flow/${encodeURIComponent(source.department)}`}>{say(source.department_title)}</Link> /{" "}
+            {source.id}
           </div>
           <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
             {say(source.title)} <SourceStateWord state={source.state} />
@@ -57,7 +62,10 @@ function SourceView({ source }: { source: SourceDetail }) {
           <div className="quiet line">
             <span>{say(source.department_title)}</span>
             <span>
-              {t("evidence.dataset")} <span className="mono">{source.dataset}</span>
+              {t("evidence.dataset")}{" "}
+              <Link className="mono" href={`/catalogue/${encodeURIComponent(source.dataset)}`}>
+                {source.dataset}
+              </Link>
             </span>
             <span>
               {t("sources.connector")} <span className="mono">{source.connector}</span>
@@ -82,11 +90,12 @@ function SourceView({ source }: { source: SourceDetail }) {
           </Button>
         )}
       </div>
+      <SourceFlowPanel id={source.id} />
       <Quarantine source={source} />
       <div className="columns">
         <Quality source={source} />
         <div className="stack" style={{ gap: 16 }}>
-          <Deliveries source={source} />
+          <Deliveries source={source.id} />
           <Drift source={source} />
         </div>
       </div>
@@ -106,8 +115,12 @@ function Quarantine({ source }: { source: SourceDetail }) {
   const mayReplay = useMay("quarantine.replay");
   const rows = useQuarantine(source.id, reason, state, mayRead);
   const everything = useQuarantine(source.id, null, state, mayRead);
+  const [result, setResult] = useState<Replay | null>(null);
   const replay = useCommand<Replay>({
-    done: ({ tried, landed, still_bad }) => tell.done(t("replay.done", { tried, landed, bad: still_bad })),
+    done: (done) => {
+      setResult(done);
+      tell.done(t("replay.done", { tried: done.tried, landed: done.landed, bad: done.still_bad }));
+    },
     failed: tell.failed,
   });
   const change = (name: string, value: string | null) =>
@@ -128,68 +141,74 @@ function Quarantine({ source }: { source: SourceDetail }) {
       </Panel>
     );
   return (
-    <Panel
-      title={t("quarantine.title")}
-      aside={
-        <span className="line">
-          {rows.data && (
-            <span className="quiet numeric">{t("quarantine.count", { n: number(rows.data.total, 0) })}</span>
-          )}
-          <NativeSelect
-            size="xs"
-            aria-label={t("quarantine.state")}
-            w={110}
-            data={STATES.map((one) => ({ value: one, label: t(`quarantine.${one}`) }))}
-            value={state}
-            onChange={({ currentTarget: { value } }) => change("state", value === "open" ? null : value)}
-          />
-          <NativeSelect
-            size="xs"
-            aria-label={t("quarantine.reason")}
-            w={190}
-            data={[
-              { value: "", label: t("quarantine.allReasons") },
-              ...[...new Set([...reasons, ...(reason ? [reason] : [])])].map((code) => ({ value: code, label: code })),
-            ]}
-            value={reason ?? ""}
-            onChange={({ currentTarget: { value } }) => change("reason", value || null)}
-          />
-          {mayReplay && state === "open" && (
-            <Button
+    <>
+      {result && <ReplayResult result={result} />}
+      <Panel
+        title={t("quarantine.title")}
+        aside={
+          <span className="line">
+            {rows.data && (
+              <span className="quiet numeric">{t("quarantine.count", { n: number(rows.data.total, 0) })}</span>
+            )}
+            <NativeSelect
               size="xs"
-              data-testid="replay"
-              disabled={rows.data?.total === 0}
-              loading={replay.isPending}
-              onClick={() =>
-                replay.mutate({
-                  path: "/api/quarantine/replay",
-                  body: { source: source.id, ...(reason ? { reason } : {}) },
-                })
-              }
-            >
-              {t("replay")}
-            </Button>
-          )}
-        </span>
-      }
-    >
-      <Shown of={rows} lines={5}>
-        {({ items, total }) =>
-          items.length === 0 ? (
-            <Empty title={t("quarantine.empty")}>{t("quarantine.emptyWhy")}</Empty>
-          ) : (
-            <>
-              <QuarantineRows rows={items} />
-              {total > items.length && (
-                <p className="quiet" style={{ margin: "4px 12px 8px" }}>
-                  {t("quarantine.more", { shown: items.length, n: number(total, 0) })}
-                </p>
-              )}
-            </>
-          )
+              aria-label={t("quarantine.state")}
+              w={110}
+              data={STATES.map((one) => ({ value: one, label: t(`quarantine.${one}`) }))}
+              value={state}
+              onChange={({ currentTarget: { value } }) => change("state", value === "open" ? null : value)}
+            />
+            <NativeSelect
+              size="xs"
+              aria-label={t("quarantine.reason")}
+              w={190}
+              data={[
+                { value: "", label: t("quarantine.allReasons") },
+                ...[...new Set([...reasons, ...(reason ? [reason] : [])])].map((code) => ({
+                  value: code,
+                  label: code,
+                })),
+              ]}
+              value={reason ?? ""}
+              onChange={({ currentTarget: { value } }) => change("reason", value || null)}
+            />
+            {mayReplay && state === "open" && (
+              <Button
+                size="xs"
+                data-testid="replay"
+                disabled={rows.data?.total === 0}
+                loading={replay.isPending}
+                onClick={() =>
+                  replay.mutate({
+                    path: "/api/quarantine/replay",
+                    body: { source: source.id, ...(reason ? { reason } : {}) },
+                  })
+                }
+              >
+                {t("replay")}
+              </Button>
+            )}
+          </span>
         }
-      </Shown>
-    </Panel>
+      >
+        <Shown of={rows} lines={5}>
+          {({ items, total }) =>
+            items.length === 0 ? (
+              <Empty title={t("quarantine.empty")}>{t("quarantine.emptyWhy")}</Empty>
+            ) : (
+              <>
+                <QuarantineRows rows={items} />
+                {total > items.length && (
+                  <p className="quiet" style={{ margin: "4px 12px 8px" }}>
+                    {t("quarantine.more", { shown: items.length, n: number(total, 0) })}
+                  </p>
+                )}
+              </>
+            )
+          }
+        </Shown>
+      </Panel>
+    </>
   );
 }
 
@@ -263,10 +282,12 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
                 <Moment at={row.at} shape="short" />
               </span>
               <span role="cell" className="numeric">
-                {row.row ?? "—"}
+                <Link href={`/quarantine/${encodeURIComponent(row.id)}`} data-testid="quarantine-open">
+                  {row.row || "—"}
+                </Link>
               </span>
               <span role="cell" className="mono" style={{ overflowWrap: "anywhere" }}>
-                {row.name ?? row.delivery}
+                <Link href={`/deliveries/${encodeURIComponent(row.delivery)}`}>{row.name ?? row.delivery}</Link>
               </span>
               <span role="cell">
                 {row.reason.field && <span className="mono">{row.reason.field} </span>}
@@ -301,6 +322,7 @@ function Quality({ source }: { source: SourceDetail }) {
                 <th>{t("quality.field")}</th>
                 <th className="right">{t("quality.missing")}</th>
                 <th className="right">{t("quality.invalid")}</th>
+                <Cleaned.Heading />
                 <th className="right">{t("quality.min")}</th>
                 <th className="right">{t("quality.max")}</th>
               </tr>
@@ -316,6 +338,7 @@ function Quality({ source }: { source: SourceDetail }) {
                     )}
                   </td>
                   <td className="right">{number(field.invalid, 0)}</td>
+                  <Cleaned.Cell of={field} />
                   <td className="right">
                     <CellView cell={field.min} />
                   </td>
@@ -329,63 +352,6 @@ function Quality({ source }: { source: SourceDetail }) {
         </div>
       )}
     </Panel>
-  );
-}
-
-function Deliveries({ source }: { source: SourceDetail }) {
-  const { t, say, number } = useWords();
-  return (
-    <Panel title={t("deliveries.title")}>
-      {source.deliveries.length === 0 ? (
-        <Empty title={t("deliveries.empty")}>{t("deliveries.emptyWhy")}</Empty>
-      ) : (
-        <section className="flush" tabIndex={0} aria-label={t("deliveries.title")} style={{ maxHeight: 420 }}>
-          <table className="table">
-            <thead>
-              <tr>
-                <th>{t("deliveries.received")}</th>
-                <th>{t("deliveries.name")}</th>
-                <th className="right">{t("sources.rows")}</th>
-                <th className="right">{t("sources.quarantined")}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {source.deliveries.map((delivery) => (
-                <tr key={delivery.id}>
-                  <td>
-                    <Moment at={delivery.received_at} shape="short" />
-                  </td>
-                  <td style={{ overflowWrap: "anywhere" }}>
-                    {delivery.name} <DeliveryState state={delivery.state} />
-                    {delivery.bytes !== null && delivery.bytes !== undefined && (
-                      <span className="quiet numeric" style={{ whiteSpace: "nowrap" }}>
-                        {" "}
-                        {number(delivery.bytes / 1024)} kB
-                      </span>
-                    )}
-                    {delivery.reason && <div className="late">{say(delivery.reason)}</div>}
-                  </td>
-                  <td className="right">{number(delivery.rows, 0)}</td>
-                  <td className="right">{number(delivery.quarantined, 0)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
-    </Panel>
-  );
-}
-
-const DELIVERY_STATES = ["landed", "refused", "unacknowledged"] as const;
-
-function DeliveryState({ state }: { state: string }) {
-  const { t } = useWords();
-  const known = DELIVERY_STATES.find((one) => one === state);
-  return (
-    <span className="tag" data-tone={state === "refused" ? "late" : undefined}>
-      {known ? t(`delivery.${known}`) : state}
-    </span>
   );
 }
 

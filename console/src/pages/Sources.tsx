@@ -2,6 +2,7 @@
 
 import { Link, useLocation } from "wouter";
 import { useSources } from "../api/queries";
+import { Tabs } from "../flow/Tabs";
 import { useWords } from "../i18n";
 import { duration } from "../time/format";
 import { SourceStateWord } from "../ui/SourceState";
@@ -15,7 +16,10 @@ export default function Sources() {
   return (
     <div className="page">
       <div className="head">
-        <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.sources")}</h1>
+        <div className="line">
+          <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.sources")}</h1>
+          <Tabs at="sources" />
+        </div>
       </div>
       <Panel>
         <Shown of={sources} lines={8}>
@@ -23,7 +27,7 @@ export default function Sources() {
             items.length === 0 ? (
               <Empty title={t("sources.empty")}>{t("sources.emptyWhy")}</Empty>
             ) : (
-              <div className="flush">
+              <section className="flush" tabIndex={0} aria-label={t("nav.sources")}>
                 <table className="table">
                   <thead>
                     <tr>
@@ -77,7 +81,7 @@ export default function Sources() {
                     })}
                   </tbody>
                 </table>
-              </div>
+              </section>
             )
           }
         </Shown>

@@ -27,7 +27,7 @@ import {
 
 interface Place {
   path: string;
-  also: string;
+  also: string | RegExp;
   title: Key;
   permission: string;
   icon: () => ReactNode;
@@ -41,9 +41,18 @@ const PLACES: Place[] = [
   { path: "/scores", also: "/scores", title: "nav.scores", permission: "score.read", icon: ScoreIcon },
   { path: "/plans", also: "/plans", title: "nav.plans", permission: "plan.read", icon: PlanIcon },
   { path: "/cases", also: "/clauses", title: "nav.cases", permission: "case.read", icon: CaseIcon },
-  { path: "/sources", also: "/sources", title: "nav.sources", permission: "source.read", icon: SourceIcon },
+  {
+    path: "/flow",
+    also: /^\/(sources|deliveries|quarantine|catalogue)/,
+    title: "nav.flow",
+    permission: "source.read",
+    icon: SourceIcon,
+  },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];
+
+const belongs = (location: string, also: string | RegExp) =>
+  typeof also === "string" ? location.startsWith(also) : also.test(location);
 
 const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
 
@@ -72,7 +81,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
               <Link
                 key={path}
                 href={path}
-                aria-current={location.startsWith(path) || location.startsWith(also) ? "page" : undefined}
+                aria-current={location.startsWith(path) || belongs(location, also) ? "page" : undefined}
               >
                 <Icon />
                 {t(title)}

@@ -1,0 +1,20 @@
+import type { Cell } from "../api/types";
+import type { Declared } from "./types";
+import { type FlowKey, useFlowWords } from "./words";
+import { zh } from "./words.zh";
+
+/** What the contract asks of a field, in words: its type, its unit, its bounds. */
+export function Rules({ of }: { of: Declared }) {
+  const { f, code } = useFlowWords();
+  const plain = (value: Cell | Cell[]) => (Array.isArray(value) ? value.join(" · ") : String(value));
+  const rules = Object.entries(of.rules)
+    .filter(([name]) => `rule.${name}` in zh)
+    .map(([name, value]) => f(`rule.${name}` as FlowKey, { v: plain(value) }));
+  return (
+    <>
+      {code("type", of.type)}
+      {of.unit && <span className="quiet"> ({of.unit})</span>}
+      {rules.length > 0 && <span> · {rules.join(" · ")}</span>}
+    </>
+  );
+}
