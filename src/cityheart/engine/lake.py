@@ -41,6 +41,7 @@ from cityheart.engine.layout import (
     write_files,
 )
 from cityheart.engine.log import Raced, TableLog
+from cityheart.engine.sayings import STRETCH, Sayings
 from cityheart.engine.statement import columns_named, references
 from cityheart.engine.versions import known_by, newest, newest_sql, within
 from cityheart.kernel import limits
@@ -103,6 +104,7 @@ class _Table:
         self.recent_bytes = 0
         self.recent_after = self.log.version  # `recent` holds everything that landed after this version
         self.results: OrderedDict[tuple[object, ...], pa.Table] = OrderedDict()
+        self.sayings: Sayings | None = None  # made when it is asked whether rows say anything new
 
     def refresh(self) -> None:
         """Takes in the commits of other processes; with them `recent` has a gap and begins anew."""
@@ -303,9 +305,58 @@ class Lake:
         self, table: _Table, version: int, landed: pa.Table, written: Sequence[tuple[DataFile, pa.Table]]
     ) -> None:
         table.remember(version, landed)
+        if table.sayings is not None:
+            table.sayings.learn(landed, version)
         if landed.nbytes <= limits.LAKE_RECENT_BYTES:
             for file, part in written:
                 self._cache.put((table.directory.name, file.path, landed.num_columns), part)
+
+    def unchanged(self, name: str, rows: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which rows say in ``columns`` just what the newest version of their key says already.
+
+        For tables whose key holds the event time. Where more than ``limits.LAKE_SAYINGS_READ`` rows would have to be read
+        to know, a row passes for new: it lands as one more version of the same.
+        """
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            version, files, schema, spec = (
+                table.log.version,
+                list(table.log.files.values()),
+                table.log.schema,
+                table.spec,
+            )
+            if table.sayings is None:
+                table.sayings = Sayings(spec.key, spec.time)
+            sayings = table.sayings
+            gap = sayings.version < table.recent_after and sayings.version != version
+            missed = [rows for at, rows in table.recent if at > sayings.version]
+        if not spec.timed:
+            raise BadRequest(f"The key of {name} does not hold its time.", remedy="Compare with `current`.")
+        if missed and not gap:
+            sayings.catch_up(missed, version)
+
+        def read(stretches: Sequence[int]) -> pa.Table | None:
+            windows = [_Window(each * STRETCH, (each + 1) * STRETCH) for each in stretches]
+            days = {file.day for file in files for window in windows if window.meets(file)}
+            near = [file for file in files if file.day in days]
+            if sum(file.rows for file in near) > limits.LAKE_SAYINGS_READ:
+                return None
+            names = list(dict.fromkeys([SEQ, *spec.key, spec.time, *columns]))
+            wanted = pa.schema([schema.field(each) for each in names])
+            parts = [read_file(table.directory, file.path, wanted, names) for file in near]
+            return _concat(parts, wanted).sort_by(SEQ)
+
+        return sayings.unchanged(rows, columns, version, gap, read)
+
+    def rows_between(self, name: str, time: tuple[datetime, datetime]) -> int:
+        """How many rows the files hold that have any event time in [start, end): never fewer than there are."""
+        window = _window(time)
+        assert window is not None
+        table = self._table(name)
+        with table.lock:
+            table.refresh()
+            return sum(file.rows for file in table.log.files.values() if window.meets(file))
 
     def changes(self, name: str, after: int) -> Changes:
         """The rows that landed after a version, in landing order, however the files were compacted since."""

@@ -7,7 +7,7 @@ groups, so that a box in space and time touches few of them. Every timestamp is 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -299,8 +299,11 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def read_file(directory: Path, path: str, schema: pa.Schema) -> pa.Table:
-    """One data file with the columns of ``schema``, those added to the table after it was written null."""
+def read_file(directory: Path, path: str, schema: pa.Schema, only: Sequence[str] | None = None) -> pa.Table:
+    """One data file with the columns of ``schema``, those added to the table after it was written null.
+
+    ``only`` names the columns that are read, where ``schema`` is a part of the table's.
+    """
     with pq.ParquetFile(directory / path, memory_map=True) as file:
-        rows = file.read()
+        rows = file.read(None if only is None else [name for name in only if name in file.schema_arrow.names])
     return conform(rows, schema)

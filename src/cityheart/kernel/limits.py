@@ -106,6 +106,8 @@ LAKE_DAY_ROWS = 8_000_000  # rows of one day that compaction merges into one fil
 LAKE_DAY_FILES = 8  # files of one day before the background compaction merges them
 LAKE_CHECKPOINT = 100  # commits between two checkpoints of a table's log
 LAKE_RETENTION_HOURS = 168  # files that compaction replaced stay this long for readers that still hold them
+LAKE_SAYINGS = 6_000_000  # keys of one table of which memory holds what is said of them; some 30 bytes each
+LAKE_SAYINGS_READ = 10_000_000  # rows read to learn what a table says of some minutes; beyond, every row passes for new
 STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
 
 # Watch

@@ -1,0 +1,223 @@
+"""What a table says already: for every key of the last stretches of event time a mark of its newest version.
+
+Devices send again what nobody answered, and answers get lost: most of what comes twice comes soon. To tell whether a row
+says anything new, a table of ten thousand files would have to be read; here it is one look into memory. A key and what
+is said of it are marks of 64 bits each, so a row is taken for a repetition of another by chance once in 10^19 rows of
+one key. Memory is bounded: stretches long not asked for are forgotten and read again from the files when needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityheart.engine.layout import epoch_us
+from cityheart.kernel import limits
+
+__all__ = ["STRETCH", "Sayings"]
+
+DAY_US = 86_400_000_000
+STRETCH = 600_000_000  # microseconds of event time that are remembered and forgotten together
+
+Marks = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+Read = Callable[[Sequence[int]], pa.Table | None]
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+_NOTHING = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Sayings:
+    """The marks of one table, whose event time is part of its key. Safe for threads.
+
+    ``version`` is the version of the table up to which they are complete.
+    """
+
+    def __init__(self, key: Sequence[str], time: str) -> None:
+        self._key = tuple(key)
+        self._time = time
+        self._columns: tuple[str, ...] = ()
+        self._marks: OrderedDict[int, _Stretch] = OrderedDict()
+        self._lock = threading.Lock()
+        self.version = -1
+
+    def unchanged(self, rows: pa.Table, columns: Sequence[str], version: int, gap: bool, read: Read) -> Mask:
+        """Which rows say in ``columns`` what the newest version of their key says.
+
+        ``version`` is the table's; with a ``gap`` rows landed unseen since the last look and everything is read anew.
+        ``read`` gives the table's rows of the days in which some stretches lie, oldest version first, no row when none of
+        these stretches has one, None when they are too many to read: then every row passes for new.
+        """
+        keys, said = _marked(rows, self._key), _marked(rows, columns)
+        stretch = epoch_us(rows[self._time]) // STRETCH
+        wanted = np.unique(stretch).tolist()
+        with self._lock:
+            if gap or self._columns != tuple(columns):
+                self._marks.clear()
+                self._columns = tuple(columns)
+            self.version = version
+            self._load([each for each in wanted if each not in self._marks], read)
+            same = np.zeros(rows.num_rows, dtype=bool)
+            for each in wanted:
+                marks = self._marks.get(each)
+                if marks is not None:
+                    self._marks.move_to_end(each)
+                    here = np.flatnonzero(stretch == each) if len(wanted) > 1 else slice(None)
+                    same[here] = marks.same(keys[here], said[here])
+        return same
+
+    def catch_up(self, landed: Sequence[pa.Table], version: int) -> None:
+        """Take in everything that landed since the last look, in order, up to ``version``."""
+        with self._lock:
+            if self.version < version and self._columns:
+                for rows in landed:
+                    self._put(rows, None)
+                self.version = version
+
+    def learn(self, rows: pa.Table, version: int) -> None:
+        """Take in rows that landed as ``version``; what is not the next version leaves a gap, seen at the next look."""
+        with self._lock:
+            if self.version != version - 1 or not self._columns:
+                return
+            self.version = version
+            self._put(rows, None)
+
+    def _load(self, absent: Sequence[int], read: Read) -> None:
+        if not absent:
+            return
+        rows = read(absent)
+        if rows is None:
+            return
+        for each in absent:
+            self._marks[each] = _Stretch()
+        if rows.num_rows == 0:
+            return
+        whole = rows.num_rows <= limits.LAKE_SAYINGS // 2  # what was read and fits need not be read again
+        if whole:
+            stretch = epoch_us(rows[self._time]) // STRETCH
+            for each in range(int(stretch.min()), int(stretch.max()) + 1):
+                if each * STRETCH // DAY_US in {missing * STRETCH // DAY_US for missing in absent}:
+                    self._marks[each] = _Stretch()
+        self._put(rows, None if whole else frozenset(absent))
+
+    def _put(self, rows: pa.Table, only: frozenset[int] | None) -> None:
+        """Takes in rows of the stretches that are remembered, or of some of these."""
+        keys, said = _marked(rows, self._key), _marked(rows, self._columns)
+        stretch = epoch_us(rows[self._time]) // STRETCH
+        for each in np.unique(stretch).tolist():
+            if each in self._marks and (only is None or each in only):
+                here = stretch == each
+                self._marks[each].put(keys[here], said[here])
+        while len(self._marks) > 1 and sum(each.count for each in self._marks.values()) > limits.LAKE_SAYINGS:
+            self._marks.popitem(last=False)
+
+
+class _Stretch:
+    """Marks of keys and of what is said of them, by open addressing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._keys: Marks = np.zeros(1_024, dtype=np.uint64)
+        self._said: Marks = np.zeros(1_024, dtype=np.uint64)
+
+    def put(self, keys: Marks, said: Marks) -> None:
+        """Later ones replace earlier ones of the same key."""
+        needed = 2 * (self.count + len(keys))
+        if needed > len(self._keys):
+            old = self._keys != 0
+            room = 1 << (needed - 1).bit_length()
+            before = self._keys[old], self._said[old]
+            self._keys, self._said = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.uint64)
+            _put(self._keys, self._said, *before)
+        self.count += _put(self._keys, self._said, keys, said)
+
+    def same(self, keys: Marks, said: Marks) -> Mask:
+        """Of which keys just this is said."""
+        return _same(self._keys, self._said, keys, said)
+
+
+def _marked(rows: pa.Table, columns: Sequence[str]) -> Marks:
+    """A mark of every row over some columns; never 0."""
+    marks: Marks = np.full(rows.num_rows, 0x51_7C_C1_B7_27_22_0A_95, dtype=np.uint64)
+    for column in columns:
+        marks = _mixed(marks ^ _values(rows[column]))
+    marks[marks == 0] = 1
+    return marks
+
+
+def _values(column: pa.ChunkedArray) -> Marks:
+    kind = column.type
+    if pa.types.is_floating(kind):
+        numbers = pc.fill_null(column, 0.0).to_numpy().astype(np.float64) + 0.0  # -0.0 is 0.0
+        values = numbers.view(np.uint64)
+    elif (
+        pa.types.is_timestamp(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind)
+    ):
+        whole = pc.cast(column, pa.int32()) if pa.types.is_date32(kind) else column
+        whole = pc.cast(whole, pa.int64())
+        values = pc.fill_null(whole, 0).to_numpy().astype(np.int64).view(np.uint64)
+    else:
+        texts = column if pa.types.is_string(kind) or pa.types.is_binary(kind) else pc.cast(column, pa.string())
+        listed = pc.unique(texts).drop_null()
+        # text repeats itself: each different one is marked once
+        marks = np.fromiter((_text(each) for each in listed.to_pylist()), dtype=np.uint64, count=len(listed))
+        at = pc.fill_null(pc.index_in(texts, value_set=listed), 0).to_numpy()
+        values = marks[at] if len(marks) else np.zeros(len(column), dtype=np.uint64)
+    values = _mixed(values)
+    if column.null_count:
+        values = np.where(pc.is_null(column).to_numpy(), _NOTHING, values)
+    return cast("Marks", values)
+
+
+def _text(value: str | bytes) -> int:
+    data = value.encode() if isinstance(value, str) else value
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
+
+
+def _mixed(values: Marks) -> Marks:
+    """Every bit in influences every bit out (splitmix64)."""
+    values = values + _NOTHING
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _compiled(function: FunctionT) -> FunctionT:
+    return cast("FunctionT", numba.njit(cache=True, nogil=True)(function))
+
+
+@_compiled
+def _put(slots: Marks, values: Marks, keys: Marks, said: Marks) -> int:
+    """Puts pairs in; how many keys are new."""
+    mask = len(slots) - 1
+    count = 0
+    for i in range(len(keys)):
+        at = np.int64(keys[i] & np.uint64(mask))
+        while slots[at] != 0 and slots[at] != keys[i]:
+            at = (at + 1) & mask
+        if slots[at] == 0:
+            slots[at] = keys[i]
+            count += 1
+        values[at] = said[i]
+    return count
+
+
+@_compiled
+def _same(slots: Marks, values: Marks, keys: Marks, said: Marks) -> Mask:
+    mask = len(slots) - 1
+    found = np.zeros(len(keys), dtype=np.bool_)
+    for i in range(len(keys)):
+        at = np.int64(keys[i] & np.uint64(mask))
+        while slots[at] != 0 and slots[at] != keys[i]:
+            at = (at + 1) & mask
+        found[i] = slots[at] == keys[i] and values[at] == said[i]
+    return found
