@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from cityheart.engine.layout import KNOWN_AT, SEQ, epoch_us
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 
-__all__ = ["ALL", "KeyedStep", "Ran", "State", "Step", "dump_state", "keys_of", "load_state", "run_keyed"]
+__all__ = ["ALL", "KeyedStep", "KeyedSteps", "Ran", "State", "Step", "dump_state", "keys_of", "load_state", "run_keyed"]
 
 State: TypeAlias = (
     "dict[str, npt.NDArray[np.generic] | int | float | str | bool | Sequence[object] | Mapping[str, object] | None]"
@@ -57,6 +57,13 @@ class KeyedStep(Protocol[FindingT]):
     def step(self, state: State, batch: pa.Table) -> Step[FindingT]: ...
 
 
+@runtime_checkable
+class KeyedSteps(Protocol[FindingT]):
+    """A step that takes the rows of all keys of a batch at once, which is quicker; what it gives is the same."""
+
+    def step_all(self, states: Mapping[str, State], rows: pa.Table) -> Ran[FindingT]: ...
+
+
 @dataclass
 class Ran(Generic[FindingT]):
     """States of the keys that had rows, findings in the order of the keys, outputs by dataset; rows without a key."""
@@ -73,6 +80,8 @@ def run_keyed(step: KeyedStep[FindingT], states: Mapping[str, State], rows: pa.T
     ``time``: the event time column. ``states`` is left as it is; keys without one begin with ``init``. A row whose key
     is null belongs to nobody: it is counted in ``skipped``.
     """
+    if isinstance(step, KeyedSteps):
+        return step.step_all(states, rows)
     ran: Ran[FindingT] = Ran({}, [], {}, 0)
     outputs: dict[str, list[pa.Table]] = {}
     total = rows.num_rows

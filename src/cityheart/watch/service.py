@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Protocol, cast
 
 import pyarrow as pa
@@ -42,6 +43,8 @@ from cityheart.watch.models import (
 )
 from cityheart.watch.runs import Standing, ask, first_instant, in_order, landed_by, step_over
 from cityheart.watch.store import Checkpoint
+from cityheart.watch.tracks.models import Tracking
+from cityheart.watch.tracks.step import Follower
 
 __all__ = ["Derived", "Watch"]
 
@@ -71,6 +74,7 @@ class Watch:
         self._share = share
         self._zone = zone
         self._kinds: dict[str, AlertKind] = {}
+        self._followers: list[Follower] = []
         self._keyed: list[KeyedDetector] = []
         self._queries: list[QueryDetector] = []
         self._checkpoints: dict[str, Checkpoint] = {}
@@ -116,6 +120,16 @@ class Watch:
                 self._keyed.append(detector)
         self._keyed = in_order(self._keyed)
 
+    def follow(self, trackings: Iterable[Tracking], folder: Path) -> None:
+        """Follow vehicles from their first row on; their datasets are in the lake already.
+
+        ``folder``: the city's, where files of areas lie. Raises :class:`Invalid` for areas that are none.
+        """
+        self._followers += [Follower(each, self._lake, folder) for each in trackings]
+        with self._database.work(_SYSTEM) as work:
+            for follower in self._followers:
+                self._checkpoints[follower.id] = _first_checkpoint(work, follower)
+
     def _all(self) -> list[Detector]:
         return [*self._keyed, *self._queries]
 
@@ -140,7 +154,7 @@ class Watch:
         something else has landed by then.
         """
         found = 0
-        for keyed in self._keyed:
+        for keyed in [*self._followers, *self._keyed]:
             found += self._guarded(keyed, until, self._lake.version(keyed.dataset), partial(self._step, keyed))
         for query in self._queries:
             found += self._guarded(query, until, None, partial(self._ask, query, until))

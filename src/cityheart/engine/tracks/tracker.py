@@ -256,7 +256,7 @@ class Tracker:
 def _unpacked(state: State | None) -> tuple[Floats, Floats, Floats]:
     """The numbers of a vehicle, its kept fixes and its notes."""
     base = np.zeros(motion.STATE_SIZE)
-    if state is None:
+    if not state:
         return base, np.empty((0, 4)), np.array([_LONG_AGO, _LONG_AGO, _LONG_AGO, 0.0, 0.0])
     at, values, notes = _array(state, "at"), _array(state, "is"), _array(state, "notes")
     base[at] = values
