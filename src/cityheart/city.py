@@ -30,6 +30,7 @@ from cityheart.command.models import Incident
 from cityheart.command.service import Command
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
+from cityheart.entities.service import Entities
 from cityheart.kernel import duration, events, migrate
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.calendar import Calendar
@@ -137,6 +138,10 @@ class City:
         self.lake = Lake(settings.home / "lake")
         self.compactor = Compactor(self.lake)
         self.share = Share(self.database, self.lake, home=settings.home)
+        self.entities = Entities(
+            self.database, self.lake, self.share, key=self._key, zone=settings.zone, home=settings.home,
+            city=settings.title["zh-CN"],
+        )  # fmt: skip
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
         self.calendar = Calendar.load(settings.home)
         self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)
@@ -252,6 +257,8 @@ class City:
         self.command.register_units(titles, below)
         self.intake.register_units(titles)
         for app in self.apps:
+            if app.entities is not None:
+                self.entities.register(app.entities)
             self.watch.register(app.detectors, app.alert_kinds)
             for decision in app.decisions:
                 self.decisions.publish(SYSTEM, decision)
@@ -330,6 +337,7 @@ class City:
             self.watch.follow_incidents()
             self.intake.tick(now)
             self.knowledge.ready()
+            self.entities.follow()
             self._send()
 
     def _next_due(self) -> datetime | None:
@@ -363,6 +371,7 @@ class City:
             pass
         self.intake.tick(self.clock.now())
         self.knowledge.follow()
+        self.entities.follow()
         with self.database.work(SYSTEM) as work:
             events.seal(work)
 

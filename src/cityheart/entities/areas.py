@@ -127,6 +127,7 @@ class Areas:
         return newest
 
     def _follow(self, index: int) -> int:
+        size = shapely.area(self._shapes).tolist()
         for _ in range(len(self._areas)):
             area = self._areas[index]
             if area.valid_to is None:
@@ -139,7 +140,7 @@ class Areas:
             ]
             if not later:
                 break
-            index = min(later, key=lambda other: abs(self._shapes[other].area - self._shapes[index].area))
+            index = min(later, key=lambda other: abs(size[other] - size[index]))
         return index
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numba
 from numba.extending import register_jitable
@@ -22,6 +22,6 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(work: int, *arguments: object) -> Any:
         chosen = compiled if work >= _WORTH or compiled.signatures else function
-        return cast("Callable[..., Any]", chosen)(*arguments)
+        return chosen(*arguments)
 
     return run

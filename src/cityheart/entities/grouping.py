@@ -65,16 +65,15 @@ class Resolved:
     candidates: int
 
 
-def resolve(marks: Marks, kind: str, rules: Rules, known: Known) -> Resolved:
-    """Put records into groups. Pairs of records that both have a subject already are not looked at again."""
+def resolve(marks: Marks, kind: str, rules: Rules, known: Known, *, first_new: int = 0) -> Resolved:
+    """Put records into groups. Pairs of records before ``first_new`` were looked at earlier, and are not again."""
     own = rules.kinds[kind]
     count = len(marks)
-    fresh = known.group < 0
-    first_new = int(np.argmax(fresh)) if fresh.any() else count
     sure, which = _sure(marks, count)
     nodes = _Nodes(marks, known)
     nodes.unite(sure)
-    pairs, dropped, candidates = Pairs(*_none(), np.zeros(0), _none()[0]), [], 0
+    pairs, candidates = Pairs(*_none(), np.zeros(0), _none()[0]), 0
+    dropped: list[Dropped] = []
     if own.points is not None and first_new < count:
         marks = _named(marks, nodes.roots()[:count])
         a, b, dropped = blocks(blocking(marks, kind), first_new, rules.block)
@@ -116,8 +115,8 @@ def _named(marks: Marks, roots: Index) -> Marks:
     giver = first[roots[which]]
     which, giver = which[giver >= 0], giver[giver >= 0]
     numbers, stems = marks.numbers.copy(), marks.stems.copy()
-    columns = [AT[name] for name in ("core", "stem", "sound", "region", "form", "head", "tail")]
-    numbers[np.ix_(which, columns)] = numbers[np.ix_(giver, columns)]
+    for name in ("core", "stem", "sound", "region", "form", "head", "tail"):
+        numbers[which, AT[name]] = numbers[giver, AT[name]]
     stems[which] = stems[giver]
     return Marks(numbers, stems, marks.lon, marks.lat, marks.unique, marks.decisive)
 
@@ -149,6 +148,9 @@ class _Nodes:
         self.unique = np.concatenate([marks.unique, known.unique])
         old = np.flatnonzero(known.group >= 0)
         self.parent[old] = self.count + known.group[old]
+        for place in range(marks.unique.shape[1]):
+            says = old[marks.unique[old, place] != 0]
+            self.unique[self.count + known.group[says], place] = marks.unique[says, place]
         self.apart = known.apart + self.count
         self.flagged = np.zeros(self.count + groups, dtype=np.bool_)
         self.flagged[self.apart.ravel()] = True
@@ -244,7 +246,7 @@ def _none() -> tuple[Index, Index]:
     return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
 
-@inner  # type: ignore[untyped-decorator]
+@inner
 def _find(parent: Index, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]

@@ -144,7 +144,7 @@ _B = tuple(range(len(POINTS)))
 _METRES = 111_320.0
 
 
-@inner  # type: ignore[untyped-decorator]
+@inner
 def _name(p: Index, q: Index) -> int:
     """What two names say, as bits; 0: nothing yet, their likeness decides."""
     bits = 0
@@ -176,7 +176,7 @@ def _name(p: Index, q: Index) -> int:
     return bits
 
 
-@inner  # type: ignore[untyped-decorator]
+@inner
 def _rest(p: Index, q: Index, metres: float) -> int:
     """What addresses, persons, numbers and places say, as bits."""
     bits = 0

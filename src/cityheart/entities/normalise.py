@@ -106,7 +106,7 @@ class Gazetteer:
         home = _without(self.city, ("市",))
         province = "(?:" + "|".join(rules.provinces) + ")(?:省|市|壮族自治区|回族自治区|维吾尔自治区|自治区)?"
         city = f"(?:{re.escape(home)}市?)" if home else "(?:)"
-        area = "|".join(re.escape(place) for place in places) or r"[^\s\S]"
+        written = "|".join(re.escape(place) for place in places) or r"[^\s\S]"
         stem = "|".join(re.escape(one) for one in sorted(stems - {""}, key=len, reverse=True)) or r"[^\s\S]"
         ends = "|".join(sorted(rules.endings, key=len, reverse=True))
         self.name_region = rf"^(?:{province})?(?P<region>(?:{stem})(?:{ends})?)?(?P<rest>.*)$"
@@ -114,10 +114,10 @@ class Gazetteer:
         town = "|".join(rules.towns)
         road = "|".join(rules.roads)
         self.address = (
-            rf"^(?:{province})?{city}?(?P<area>(?:{area})(?:{ends})?)?"
+            rf"^(?:{province})?{city}?(?P<area>(?:{written})(?:{ends})?)?"
             rf"(?:[^0-9]{{0,12}}?(?:{town}))?(?P<road>[^0-9号]{{1,12}}?(?:{road}))?(?P<number>[0-9]{{1,6}})?.*$"
         )
-        self._area_codes = {written + end: code for written, code in known.items() for end in ("", *rules.endings)}
+        self._area_codes = {name + end: code for name, code in known.items() for end in ("", *rules.endings)}
 
     def area(self, written: pa.Array) -> pa.Array:
         """The present code of each area name; null for one that is not of this city."""

@@ -49,6 +49,8 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "outbox.manage": "see what did not leave the city, and have it sent again",
         "detector.backtest": "run backtests",
         "layer.read": "see map layers and panels",
+        "subject.read": "find subjects and see what their datasets allow",
+        "subject.review": "decide which records are the same, split and merge subjects",
     }
 )
 
@@ -63,6 +65,7 @@ _SEE = (
     "layer.read",
     "duty.read",
     "case.read",
+    "subject.read",
 )
 _DIRECT = ("incident.dispatch", "run.patch", "task.verify", "task.decide", "plan.draft", "plan.publish", "event.read")
 _HEAR = ("report.read", "report.file", "report.decide")
@@ -90,6 +93,7 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
                     "score.read",
                     "duty.read",
                     "case.read",
+                    "subject.read",
                 ),
                 True,
             ),
@@ -103,12 +107,13 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
                     "appeal.file",
                     "duty.manage",
                     "report.read",
+                    "subject.review",
                 ),
                 False,
             ),
         },
         "steward": {
-            **dict.fromkeys(("source.read", "dataset.read", "layer.read"), True),
+            **dict.fromkeys(("source.read", "dataset.read", "layer.read", "subject.read", "subject.review"), True),
             **dict.fromkeys(
                 ("source.manage", "quarantine.read", "quarantine.replay", "case.read", "case.manage"), True
             ),

@@ -21,6 +21,8 @@ from cityheart.command.decisions.compile import compile_decision
 from cityheart.command.decisions.models import Decision
 from cityheart.command.knowledge.clauses import read_clauses
 from cityheart.command.knowledge.models import Clause
+from cityheart.entities.declared import Declaration, read_declaration
+from cityheart.entities.declared import check as check_entities
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
 from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest
@@ -70,6 +72,7 @@ class App:
     layers: tuple[Layer, ...]
     panels: tuple[Panel, ...]
     functions: Mapping[str, Callable[..., object]] = field(repr=False)
+    entities: Declaration | None = None
     feed: Feed | None = None
     judge: Judge | None = field(default=None, repr=False)
     simulated: bool = False
@@ -113,6 +116,7 @@ def load(folder: Path) -> App:
         layers=manifest.layers,
         panels=manifest.panels,
         functions={one.entry: package.function(one.entry) for one in manifest.panels if one.entry is not None},
+        entities=read_declaration(_file(folder, manifest.app.entities)) if manifest.app.entities else None,
         feed=_feed(folder, package, manifest),
         judge=cast("Judge", package.function(manifest.app.judge)) if manifest.app.judge else None,
         simulated=manifest.app.simulated,
@@ -249,6 +253,8 @@ class _Check:
         if app.feed is not None:
             known = {one.id for one in app.sources}
             self._need(app.feed.source in known, f"the feed's source {app.feed.source} is not declared")
+        if app.entities is not None:
+            check_entities(app.entities, app.contracts, f"{app.folder}, entities")
         self._plans()
 
     def _detector(self, detector: Detector) -> None:

@@ -66,6 +66,7 @@ class AppSection(_Declared):
     plans: str | None = Field(default=None, description="folder of plans (*.yaml)")
     decisions: str | None = Field(default=None, description="folder of decision tables (*.yaml, *.dmn)")
     knowledge: str | None = Field(default=None, description="folder of regulation clauses (*.toml)")
+    entities: str | None = Field(default=None, description="file that says which rows speak of which subjects")
     judge: Entry | None = Field(default=None, description="module:function that judges its warnings by what happened")
     simulated: bool = Field(default=False, description="departments' answers are simulated in demonstrations")
     notice: Words | None = Field(default=None, description="what the console says about that")

@@ -21,6 +21,7 @@ from cityheart.command.intake import api as intake_api
 from cityheart.command.intake import open311
 from cityheart.command.knowledge import api as knowledge_api
 from cityheart.command.library import api as library_api
+from cityheart.entities import api as entities_api
 from cityheart.kernel import events, limits
 from cityheart.kernel.access import require
 from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
@@ -55,6 +56,7 @@ def create_app(city: City) -> FastAPI:
     app.include_router(serve_api.router(city.serve, titles, secure=city.settings.secure_cookies))
     app.include_router(inbox_api.router(city.inbox, city.database))
     app.include_router(share_api.router(city.share))
+    app.include_router(entities_api.router(city.entities))
     app.include_router(watch_api.router(city.watch, city.command, city.knowledge))
     app.include_router(knowledge_api.router(city.knowledge))
     app.include_router(command_api.router(city.command, city.account))
