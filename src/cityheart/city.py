@@ -53,6 +53,7 @@ from cityheart.share import departments
 from cityheart.share.models import Delivery, Landed, Source
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
+from cityheart.watch.tracks.service import Tracks
 
 __all__ = ["City", "Participant", "applications", "available_apps"]
 
@@ -143,6 +144,7 @@ class City:
             city=settings.title["zh-CN"],
         )  # fmt: skip
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
+        self.tracks = Tracks(self.lake, self.share)
         self.calendar = Calendar.load(settings.home)
         self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)
         self.decisions = Decisions(self.database)
@@ -188,8 +190,10 @@ class City:
     # ── making and opening ──────────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
-    def create(cls, settings: Settings, clock: Clock) -> City:
-        """Make a city in ``settings.home``. Raises :class:`Invalid` when the folder holds one already.
+    def create(cls, settings: Settings, clock: Clock, files: Mapping[str, Path] | None = None) -> City:
+        """Make a city in ``settings.home``, with copies of ``files`` under their names.
+
+        Raises :class:`Invalid` when the folder holds a city already.
 
         When it cannot be made, nothing is left of it in the folder.
         """
@@ -204,6 +208,8 @@ class City:
         home.mkdir(parents=True, exist_ok=True)
         try:
             settings.save()
+            for name, file in (files or {}).items():
+                shutil.copyfile(file, home / name)
             return cls.open(home, clock)
         except Exception:
             shutil.rmtree(home, ignore_errors=True)

@@ -96,26 +96,40 @@ def _day(value: str | None, zone: str, name: str) -> datetime | None:
 @app.command()
 def init(
     home: Home,
-    like: Annotated[str | None, typer.Option(help="install this application, e.g. air")] = None,
-    name: Annotated[str, typer.Option(help="short name of the city")] = "city",
+    like: Annotated[
+        str | None, typer.Option(help="a city to begin with, e.g. nantong, or one application, e.g. air")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="short name of the city; by default that of --like")] = None,
     database: Annotated[str, typer.Option(help="SQLAlchemy URL of the operational store; empty: SQLite in DIR")] = "",
-    zone: Annotated[str, typer.Option(help="time zone of the city")] = "Asia/Shanghai",
+    zone: Annotated[str | None, typer.Option(help="time zone of the city; by default Asia/Shanghai")] = None,
 ) -> None:
     """Make a city in DIR: its store, its lake, and an administrator who can sign in.
 
-    Put applications of your own into DIR/apps (see docs/tutorial), or name one that is installed with --like.
+    --like nantong makes a whole prefecture with its departments, areas and every system they have; --like air installs
+    one application. Put applications of your own into DIR/apps (see docs/tutorial).
     """
     from cityheart.city import City, available_apps
     from cityheart.kernel.actors import Actor
     from cityheart.kernel.clock import SystemClock
+    from cityheart.kernel.hooks import plugins
     from cityheart.kernel.settings import Settings
     from cityheart.kernel.text import text
+    from cityheart.sdk.template import read_templates
 
-    installed = available_apps()
-    if like is not None and like not in installed:
-        raise Invalid(f"there is no application {like}", remedy=f"installed are: {', '.join(sorted(installed))}")
-    settings = Settings.checked(home=home, name=name, database_url=database, zone=zone, apps=(like,) if like else ())
-    city = City.create(settings, SystemClock())
+    templates = read_templates(plugins().cities())
+    template = templates.get(like or "")
+    chosen: dict[str, object] = dict(template.settings) if template else {}
+    if like is not None and template is None:
+        installed = available_apps()
+        if like not in installed:
+            there = ", ".join(sorted({*installed, *templates}))
+            raise Invalid(f"there is no city and no application {like}", remedy=f"there are: {there}")
+        chosen["apps"] = (like,)
+    chosen |= {"name": name or (template.name if template else "city"), "database_url": database}
+    if zone is not None:
+        chosen["zone"] = zone
+    settings = Settings.checked(home=home, **chosen)
+    city = City.create(settings, SystemClock(), template.files if template else {})
     password = secrets.token_urlsafe(12)
     city.serve.create(
         Actor.system("init"), "admin", password, name=text("管理员", "Administrator"), department=None, roles=["admin"]

@@ -7,10 +7,16 @@ from pathlib import Path
 
 from cityheart.sdk import hookimpl
 
-__all__ = ["apps"]
+__all__ = ["apps", "cities"]
 
 
 @hookimpl
 def apps() -> Iterable[Path]:
     """The folders beside this file that have a manifest."""
     return sorted(path.parent for path in Path(__file__).parent.glob("*/manifest.toml"))
+
+
+@hookimpl
+def cities() -> Iterable[Path]:
+    """The files of cities to begin with that applications bring."""
+    return sorted(Path(__file__).parent.glob("*/cities/*.toml"))

@@ -44,6 +44,10 @@ class Hooks:
         """Folders of applications, each with a ``manifest.toml``."""
 
     @hookspec
+    def cities(self) -> Iterable[Path]:  # type: ignore[empty-body]
+        """Files that describe a city to begin with: ``cityheart init DIR --like NAME``, by the file's name."""
+
+    @hookspec
     def deliveries(self) -> Iterable[OutboxDelivery]:  # type: ignore[empty-body]
         """Ways in which messages of the outbox leave the city's database, in every city."""
 
@@ -78,6 +82,10 @@ class Plugins:
     def apps(self) -> list[Path]:
         """Every installed application's folder."""
         return cast("list[Path]", self._gather("apps"))
+
+    def cities(self) -> list[Path]:
+        """Every file of a city to begin with."""
+        return cast("list[Path]", self._gather("cities"))
 
     def deliveries(self) -> list[OutboxDelivery]:
         """Every way out of the outbox that needs no settings."""
