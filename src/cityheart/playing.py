@@ -496,7 +496,7 @@ class _Running:
         figures = self._play.city.share.listeners()
         published = self._stage.published
         return all(
-            figures[id].get("messages", 0) >= published[id]
+            figures[id].get("frames", 0) >= published[id]
             if id in published
             else figures[id].get("connections", 0) == 0
             for id in figures
