@@ -234,6 +234,9 @@ def play(
     window: Annotated[str, typer.Option(help="city time that is taken in at once in bulk")] = "PT10M",
     findings: Annotated[Path | None, typer.Option(help="write what was found to this file, as JSON lines")] = None,
     report: Annotated[Path | None, typer.Option(help="write counts and figures to this JSON file")] = None,
+    score: Annotated[
+        bool, typer.Option("--score", help="play nothing: compare --findings with what was planted in CITY")
+    ] = False,
     own: Annotated[
         list[Path] | None, typer.Option("--app", help="install the application in this folder too; repeatable")
     ] = None,
@@ -249,6 +252,11 @@ def play(
 
     if bulk and speed is not None:
         raise Invalid("--bulk and --speed exclude each other", remedy="give one of them")
+    if score:
+        if findings is None:
+            raise Invalid("--score compares findings", remedy="name their file with --findings")
+        playing.scored(screen, folder, findings, report)
+        return
     playing.run(
         screen,
         playing.Options(

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from cityheart import demo
 from cityheart.city import City, applications, available_apps
@@ -42,7 +43,7 @@ from cityheart.simulation.player.wire import Framing
 if TYPE_CHECKING:
     from cityheart.simulation.player.stage import Stage
 
-__all__ = ["WINDOW", "Options", "run"]
+__all__ = ["WINDOW", "Options", "findings", "run", "scored"]
 
 WINDOW = timedelta(minutes=10)
 READER = Actor.system("play")
@@ -93,6 +94,29 @@ def run(screen: Console, options: Options) -> dict[str, object]:
     finally:
         if options.into is None:
             shutil.rmtree(home.parent, ignore_errors=True)
+
+
+def scored(screen: Console, folder: Path, findings: Path, report: Path | None) -> dict[str, object]:
+    """Compare findings with what was planted; nothing is played. Raises :class:`Invalid` for a city without truth."""
+    from cityheart.simulation.player import score
+
+    if not findings.is_file():
+        raise Invalid(f"there is no file {findings}", remedy="play the city first, with --findings")
+    told = score.score(score.read_cases(CityFolder.read(folder)), score.read_findings(findings))
+    table = Table("kind", "cases", "hits", "false alarms", "precision", "recall", "F1", "delay (h)")
+    for line in score.lines(told):
+        table.add_row(*line)
+    screen.print(table)
+    screen.print(f"mean F1 over the kinds that were planted: {told['macro_f1']}", highlight=False)
+    if report is not None:
+        _place_for(report)
+        _write(report, told)
+    return told
+
+
+def _write(file: Path, told: Mapping[str, object]) -> None:
+    text = json.dumps(json.loads(canonical(told)), ensure_ascii=False, indent=1, sort_keys=True)
+    file.write_text(text + "\n", "utf-8")
 
 
 def _until(value: str | None, folder: CityFolder) -> datetime:
@@ -496,9 +520,7 @@ class _Running:
         figures = self._play.city.share.listeners()
         published = self._stage.published
         return all(
-            figures[id].get("frames", 0) >= published[id]
-            if id in published
-            else figures[id].get("connections", 0) == 0
+            figures[id].get("frames", 0) >= published[id] if id in published else figures[id].get("connections", 0) == 0
             for id in figures
         )
 
@@ -525,8 +547,7 @@ def _told(screen: Console, play: Play, options: Options) -> dict[str, object]:
     if options.findings is not None:
         options.findings.write_text("".join(canonical(one) + "\n" for one in found), "utf-8")
     if options.report is not None:
-        text = json.dumps(json.loads(canonical(told)), ensure_ascii=False, indent=1, sort_keys=True)
-        options.report.write_text(text + "\n", "utf-8")
+        _write(options.report, told)
     figures = cast("dict[str, Any]", told["figures"])
     local = play.at.astimezone(ZoneInfo(play.folder.zone))
     screen.print(
