@@ -291,13 +291,15 @@ def _opened(home: Path) -> Iterator[City]:
 @app.command()
 def doctor(home: Home) -> None:
     """Look for what is wrong with the city in DIR, and say what to do about it. Ends with 1 when something is."""
+    from rich.markup import escape
+
     from cityheart import examine
 
     found = examine.doctor(home)
     table = Table("", "what", "finding", "what to do", title=f"city in {home}", title_justify="left")
     for one in found:
         mark = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "bad": "[red]bad[/]"}[one.state]
-        table.add_row(mark, one.what, one.finding, one.remedy)
+        table.add_row(mark, escape(one.what), escape(one.finding), escape(one.remedy))
     screen.print(table)
     if any(one.state == "bad" for one in found):
         raise typer.Exit(1)

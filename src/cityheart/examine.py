@@ -252,6 +252,8 @@ def _lake(city: City) -> Finding:
 def _source(source: Mapping[str, Any]) -> Finding:
     state = source["state"]
     reason = (source.get("reason") or {}).get("en", "")
+    if state == "idle":  # nobody has connected it yet: no fault, but something to do
+        return Finding("ok", f"source {source['id']}", "idle", reason)
     finding = f"{state}: {reason}" if reason else str(state)
     if state in ("failing", "refused"):
         return Finding("bad", f"source {source['id']}", finding, "open the source in the console to see the delivery")

@@ -151,7 +151,8 @@ class Coordinator:
             values: dict[str, object] = {"failures": 0, "next_try_at": following}
             if row.state in ("failing", "idle") or (row.state == "refused" and landed):
                 refused = next((each.refused for each in landed if each.refused), None)
-                values |= {"state": "refused" if refused else "ok", "reason": refused}
+                answered = "ok" if landed or row.deliveries else "idle"  # there, but with nothing to say so far
+                values |= {"state": "refused" if refused else answered, "reason": refused}
             if row.state == "failing":
                 work.emit(f"source:{source.id}", "source.recovered", {"source": source.id, "failures": row.failures})
             store.set_source(work.conn, source.id, values)

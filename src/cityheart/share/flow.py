@@ -25,6 +25,7 @@ from cityheart.share.contracts import Contract
 from cityheart.share.contracts import Field as Declared
 from cityheart.share.models import Dataset, Department, Source, SourceState
 from cityheart.share.store import DeliveryRow, FlowRow, QuarantineRow, SourceRow
+from cityheart.share.unset import awaited
 
 __all__ = ["WORST_FIRST", "Flow", "Standing", "counted", "declaration", "delivered", "standing"]
 
@@ -57,7 +58,8 @@ def standing(row: SourceRow, cycle: timedelta | None, now: datetime) -> Standing
             "late", text(f"已有 {hours:.1f} 小时没有新数据", f"nothing has come for {hours:.1f} hours"), silent
         )
     known: SourceState = next((each for each in WORST_FIRST if each == row.state), "idle")
-    return Standing(known, row.reason, silent)
+    reason = row.reason or (awaited(row.source.id, row.source.options) if known == "idle" else None)
+    return Standing(known, reason, silent)
 
 
 def counted(rows: Iterable[DeliveryRow]) -> list[FlowRow]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from cityheart.kernel.text import Text, text
 
-__all__ = ["unset", "what_to_do"]
+__all__ = ["awaited", "unset"]
 
 _NOWHERE = re.compile(r"^[a-z][a-z0-9+.-]*://([^/@\s]*@)?([a-z0-9-]+\.)+invalid(:\d+)?(/|$)", re.IGNORECASE)
 
@@ -24,10 +24,17 @@ def unset(options: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(sorted(name for name, value in options.items() if isinstance(value, str) and _NOWHERE.match(value)))
 
 
-def what_to_do(source: str, names: tuple[str, ...]) -> Text:
-    """What a person does about a source that has no address yet."""
-    listed = ", ".join(names)
-    return text(
-        f'尚未接入：请在 cityheart.toml 的 [sources."{source}"] 中填写 {listed}',
-        f'not connected yet: give {listed} under [sources."{source}"] in cityheart.toml',
-    )
+def awaited(source: str, options: Mapping[str, object]) -> Text | None:
+    """What a source that has never delivered waits for, so that a person knows what to do; ``None`` when nobody can tell."""
+    if names := unset(options):
+        listed = ", ".join(names)
+        return text(
+            f'尚未接入：请在 cityheart.toml 的 [sources."{source}"] 中填写 {listed}',
+            f'not connected yet: give {listed} under [sources."{source}"] in cityheart.toml',
+        )
+    if path := options.get("path"):
+        return text(f"等待文件：请放入 {path}", f"waits for files: put them into {path}")
+    if port := options.get("port"):
+        host = options.get("host", "127.0.0.1")
+        return text(f"等待设备连接 {host}:{port}", f"waits for devices that connect to {host}:{port}")
+    return None
