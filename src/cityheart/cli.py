@@ -297,6 +297,8 @@ def doctor(home: Home) -> None:
 
     found = examine.doctor(home)
     table = Table("", "what", "finding", "what to do", title=f"city in {home}", title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"  # ids are copied from here
     for one in found:
         mark = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "bad": "[red]bad[/]"}[one.state]
         table.add_row(mark, escape(one.what), escape(one.finding), escape(one.remedy))
