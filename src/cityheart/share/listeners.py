@@ -18,6 +18,7 @@ from cityheart.kernel.text import Text
 from cityheart.share import store
 from cityheart.share.connectors.base import ConnectorKind, Listener, ListenerKind, Listening, SourceFailed
 from cityheart.share.models import Delivery, Landed, Source
+from cityheart.share.unset import unset
 
 __all__ = ["Listeners"]
 
@@ -61,9 +62,8 @@ class Listeners:
         An address that is taken is tried again with :meth:`keep`; the source's state says so meanwhile.
         """
         for source in sources:
-            if isinstance(self._kind(source.connector), ListenerKind) and any(
-                name in source.options for name in _WHERE
-            ):
+            said = any(name in source.options for name in _WHERE) and not unset(source.options)
+            if said and isinstance(self._kind(source.connector), ListenerKind):
                 self._wanted[source.id] = source
         self._begin()
 
