@@ -54,7 +54,7 @@ class Watch:
                 edge = day * DAY + np.arange(DAY + 1)
                 part = np.clip((edge - since) / (until - since), 0, 1)
                 rate = rate + tonnes * np.diff(part)
-        return np.concatenate([[0.0], np.cumsum(rate)]) + self.business.mass[holding, day]
+        return np.asarray(np.concatenate([[0.0], np.cumsum(rate)]) + self.business.mass[holding, day], dtype=np.float64)
 
     def levels(self, holding: int, day: int) -> dict[int, Floats]:
         """The true level of each of a holding's tanks in metres, minute by minute; together they hold its mass."""

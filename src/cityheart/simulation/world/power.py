@@ -60,15 +60,15 @@ class Grid:
 
     def _idle(self, number: int, how: str, load: Floats, hour: Floats, day: int) -> Floats:
         """What a stopped site still draws."""
-        full = self.full[number]
+        full = float(self.full[number])
         if how == "maintenance":  # welders and cranes by day
-            return load + np.where((hour > 8) & (hour < 17), 0.22 * full, 0.0)
+            return load + full * np.where((hour > 8) & (hour < 17), 0.22, 0.0)
         if how == "heating":  # tanks must not freeze or set
             return load + 0.12 * full
         if how == "cleaning":
-            return load + np.where((hour > 9 + day % 4) & (hour < 11 + day % 4), 0.4 * full, 0.0)
+            return load + full * np.where((hour > 9 + day % 4) & (hour < 11 + day % 4), 0.4, 0.0)
         if how == "emptying":
-            return load + np.where((hour > 8) & (hour < 18), 0.06 * full, 0.0)
+            return load + full * np.where((hour > 8) & (hour < 18), 0.06, 0.0)
         return load
 
     def day(self, day: int) -> pa.Table:
