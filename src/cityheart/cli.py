@@ -327,6 +327,39 @@ def verify(home: Home) -> None:
 
 
 @app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of the test city; must not be there or be empty")],
+    seed: Annotated[int, typer.Option(min=0, help="another seed, another city; the same seed, the same bytes")] = 1,
+    firms: Annotated[int, typer.Option(min=20, max=3_000, help="firms that deal with hazardous chemicals")] = 120,
+    days: Annotated[int, typer.Option(min=1, max=120, help="days of sensors and tracks")] = 21,
+    vehicles: Annotated[int, typer.Option(min=12, max=5_000, help="vehicles for hazardous goods")] = 60,
+    start: Annotated[str, typer.Option(help="first day; the areas change on 2020-07-06")] = "2020-06-20",
+) -> None:
+    """Write a test city: a simulated prefecture's systems with all their faults, and the truth of what was planted.
+
+    Everything in it is synthetic. Play it with: cityheart play OUT
+    """
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from cityheart.simulation.world.write import write
+
+    first = _day(start, "Asia/Shanghai", "--start")
+    assert first is not None
+    with Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=screen, transient=True) as shown:
+        task = shown.add_task("the city")
+
+        def tell(stage: str, done: int, whole: int) -> None:
+            shown.update(task, description=stage if whole <= 1 else f"{stage}: day {done + 1} of {whole}")
+
+        written = write(out, seed=seed, firms=firms, days=days, vehicles=vehicles, start=first.date(), progress=tell)
+    screen.print(f"{out}: {sum(written.rows.values()):,} rows, messages and packets", highlight=False)
+    for kind, count in written.cases.items():
+        screen.print(f"  {kind:22} {count:4}", highlight=False)
+    if written.missing:
+        screen.print(f"no room for: {', '.join(written.missing)} (more days or firms)", highlight=False)
+
+
+@app.command()
 def backtest(
     home: Home,
     detector: Annotated[str, typer.Argument(help="id of the detector, e.g. air.heavy_pollution")],
