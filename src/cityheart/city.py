@@ -263,6 +263,8 @@ class City:
         self.command.register_units(titles, below)
         self.intake.register_units(titles)
         for app in self.apps:
+            self.watch.follow(app.tracks, self.settings.home)
+            self.tracks.register(app.tracks)
             if app.entities is not None:
                 self.entities.register(app.entities)
             self.watch.register(app.detectors, app.alert_kinds)

@@ -21,15 +21,17 @@ from cityheart.command.decisions.compile import compile_decision
 from cityheart.command.decisions.models import Decision
 from cityheart.command.knowledge.clauses import read_clauses
 from cityheart.command.knowledge.models import Clause
+from cityheart.engine.tracks.parameters import Parameters
 from cityheart.entities.declared import Declaration, read_declaration
 from cityheart.entities.declared import check as check_entities
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
-from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest
+from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest, read_tracks
 from cityheart.sdk.reader import Reader
 from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Delivery, Department, Source
 from cityheart.watch.models import AlertKind, Detector, LevelText, QueryDetector
+from cityheart.watch.tracks.models import Sites, Tracking, contracts_of
 
 __all__ = ["App", "Feed", "load"]
 
@@ -66,6 +68,7 @@ class App:
     sources: tuple[Source, ...]
     detectors: tuple[Detector, ...]
     alert_kinds: tuple[AlertKind, ...]
+    tracks: tuple[Tracking, ...]
     plans: tuple[str, ...]
     decisions: tuple[bytes, ...]
     clauses: tuple[Clause, ...]
@@ -94,6 +97,8 @@ def load(folder: Path) -> App:
     folder = folder.resolve()
     manifest = read_manifest(folder)
     contracts = tuple(Contract.load(_file(folder, name)) for name in manifest.app.contracts)
+    tracks = _tracks(folder, manifest.app.tracks)
+    contracts += _followed(folder, tracks, contracts)
     alerts = read_alerts(_file(folder, manifest.app.alerts)) if manifest.app.alerts else ()
     package = _Package(folder, manifest.app.id)
     app = App(
@@ -110,6 +115,7 @@ def load(folder: Path) -> App:
         ),
         detectors=_detectors(package, manifest.app.detectors),
         alert_kinds=tuple(_alert_kind(one) for one in alerts),
+        tracks=tracks,
         plans=_plans(folder, manifest.app.plans),
         decisions=_decisions(folder, manifest.app.decisions),
         clauses=_clauses(folder, manifest.app.knowledge),
@@ -138,6 +144,41 @@ def _file(folder: Path, name: str) -> Path:
 def _alert_kind(one: AlertDeclaration) -> AlertKind:
     levels = {int(level): LevelText(words.advice, words.measures) for level, words in one.levels.items()}
     return AlertKind(one.kind, one.department, one.title, one.classification, one.issuer, one.area, levels, one.source)
+
+
+def _tracks(folder: Path, name: str | None) -> tuple[Tracking, ...]:
+    if name is None:
+        return ()
+    file = _file(folder, name)
+    found = []
+    for one in read_tracks(file):
+        sites = None if one.sites is None else Sites(**one.sites.model_dump())
+        try:
+            numbers = Parameters.of(one.parameters)
+        except Invalid as error:
+            raise Invalid(f"{file}: {one.name}: {error.detail}", remedy=error.remedy) from None
+        found.append(
+            Tracking(one.name, one.title, one.dataset, one.key, one.load, one.valid, one.zones, sites, numbers)
+        )
+    return tuple(found)
+
+
+def _followed(folder: Path, tracks: Sequence[Tracking], contracts: Sequence[Contract]) -> tuple[Contract, ...]:
+    """The contracts of the datasets that come of following vehicles."""
+    known = {one.name: one for one in contracts}
+    made: list[Contract] = []
+    for one in tracks:
+        for name in (one.dataset, *([one.sites.dataset] if one.sites else [])):
+            if name not in known:
+                raise Invalid(f"{folder / 'manifest.toml'}: tracks {one.name}: dataset {name} has no contract")
+        if one.sites is not None:
+            columns = {each.name for each in known[one.sites.dataset].stored}
+            lacking = {one.sites.id, one.sites.boundary} - columns - {None}
+            if lacking or known[one.sites.dataset].spec().lon is None:
+                what = f"no column {min(map(str, lacking))}" if lacking else "no position"
+                raise Invalid(f"{folder / 'manifest.toml'}: tracks {one.name}: {one.sites.dataset} has {what}")
+        made += contracts_of(one, known[one.dataset])
+    return tuple(made)
 
 
 def _plans(folder: Path, name: str | None) -> tuple[str, ...]:
@@ -233,6 +274,7 @@ class _Check:
             ("layer", [one.id for one in app.layers]),
             ("panel", [one.id for one in app.panels]),
             ("clause", [one.id for one in app.clauses]),
+            ("track", [one.name for one in app.tracks]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             self._need(not twice, f"{what} {', '.join(twice)} is declared twice")

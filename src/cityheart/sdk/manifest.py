@@ -16,7 +16,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.text import LANGUAGES
 
-__all__ = ["AlertDeclaration", "Band", "Layer", "Line", "Manifest", "Panel", "read_alerts", "read_manifest"]
+__all__ = [
+    "AlertDeclaration",
+    "Band",
+    "Layer",
+    "Line",
+    "Manifest",
+    "Panel",
+    "read_alerts",
+    "read_manifest",
+    "read_tracks",
+]
 
 FILE = "manifest.toml"
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -63,6 +73,7 @@ class AppSection(_Declared):
     contracts: tuple[str, ...] = Field(default=(), description="contract files, one for each dataset")
     detectors: Entry | None = Field(default=None, description="module:function that gives the detectors")
     alerts: str | None = Field(default=None, description="file of alert kinds")
+    tracks: str | None = Field(default=None, description="file of vehicles to follow")
     plans: str | None = Field(default=None, description="folder of plans (*.yaml)")
     decisions: str | None = Field(default=None, description="folder of decision tables (*.yaml, *.dmn)")
     knowledge: str | None = Field(default=None, description="folder of regulation clauses (*.toml)")
@@ -224,6 +235,35 @@ class AlertDeclaration(_Declared):
     levels: dict[Literal["1", "2", "3", "4"], LevelDeclaration] = Field(min_length=1)
 
 
+class SitesDeclaration(_Declared):
+    """``[tracks.sites]``: places of a dataset; who stays within ``within_m`` metres of one visits it."""
+
+    dataset: str
+    id: Column
+    boundary: Column | None = Field(default=None, description="column with a polygon as WKT, WGS84")
+    within_m: Annotated[float, Field(gt=0, le=10_000)] = 200.0
+
+
+class TrackDeclaration(_Declared):
+    """``[[tracks]]``: vehicles to follow; their stays, trips and visits become ``<name>_stay``, ``_trip``, ``_visit``."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+    title: Words
+    dataset: str
+    key: Column
+    load: Column | None = Field(default=None, description="column of the load: 0 empty, above 0 loaded")
+    valid: Column | None = Field(default=None, description="column that is false where a position is none")
+    zones: Annotated[str, Field(pattern=r"^[\w.-]+\.geojson$")] | None = Field(
+        default=None, description="file of areas in the city's folder"
+    )
+    sites: SitesDeclaration | None = None
+    parameters: dict[str, float | int | str] = Field(default={}, description="see docs/reference/tracks.md")
+
+
+class _TrackFile(_Declared):
+    tracks: tuple[TrackDeclaration, ...]
+
+
 class _AlertFile(_Declared):
     alerts: tuple[AlertDeclaration, ...]
 
@@ -243,6 +283,13 @@ def read_alerts(file: Path) -> tuple[AlertDeclaration, ...]:
     if not file.is_file():
         raise NotFound(f"{file} is missing", remedy="write it, or mend `alerts` in the manifest")
     return _checked(_AlertFile, file).alerts
+
+
+def read_tracks(file: Path) -> tuple[TrackDeclaration, ...]:
+    """The vehicles to follow in a file. Raises :class:`NotFound`, :class:`Invalid` naming the place in the file."""
+    if not file.is_file():
+        raise NotFound(f"{file} is missing", remedy="write it, or mend `tracks` in the manifest")
+    return _checked(_TrackFile, file).tracks
 
 
 def _checked(shape: type[Shape], file: Path) -> Shape:

@@ -866,6 +866,13 @@ class Share:
         Unconditionally shared data (1) is for everybody with ``dataset.read``; conditional (2) and unshared (3) data
         for its owner, stewards, administrators and the system, and each such read is an event. Raises Forbidden.
         """
+        self.admit(actor, dataset, at=at, columns=columns)
+        return self._lake.current(dataset, at=at, time=time, columns=columns)
+
+    def admit(
+        self, actor: Actor, dataset: str, *, at: datetime | None = None, columns: Sequence[str] | None = None
+    ) -> None:
+        """Let the actor read a dataset as :meth:`read` does, in a way of the caller's own. Raises Forbidden, NotFound."""
         found = self.dataset(dataset)
         require(actor, "dataset.read")
         if found.sharing != 1:
@@ -877,7 +884,6 @@ class Share:
             with self._database.work(actor) as work:
                 data = {"dataset": dataset, "columns": list(columns) if columns is not None else None, "at": at}
                 work.emit(f"dataset:{dataset}", "dataset.read", data)
-        return self._lake.current(dataset, at=at, time=time, columns=columns)
 
 
 # ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────

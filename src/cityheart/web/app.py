@@ -30,6 +30,7 @@ from cityheart.serve import api as serve_api
 from cityheart.serve.inbox import api as inbox_api
 from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
+from cityheart.watch.tracks import api as tracks_api
 from cityheart.web.guard import Guard, problem_response
 from cityheart.web.live import Live
 
@@ -58,6 +59,7 @@ def create_app(city: City) -> FastAPI:
     app.include_router(share_api.router(city.share))
     app.include_router(entities_api.router(city.entities))
     app.include_router(watch_api.router(city.watch, city.command, city.knowledge))
+    app.include_router(tracks_api.router(city.tracks))
     app.include_router(knowledge_api.router(city.knowledge))
     app.include_router(command_api.router(city.command, city.account))
     app.include_router(decisions_api.router(city.decisions))

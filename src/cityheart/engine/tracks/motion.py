@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cityheart.engine.tracks.areas import AREAS, Layer, areas_at
-from cityheart.engine.tracks.compiled import inner
+from cityheart.engine.tracks.compiled import compiled, inner
 
 __all__ = [
     "CLOSED", "CONTENT", "EMPTY", "ENDED", "FASTEST", "FELL_SILENT", "FIXES", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2",
     "LOADED", "LOAD_A", "LOAD_B", "LON", "LON2", "MOVED", "MOVED_ON", "NOISE", "OPEN", "PLACE", "P_AHEAD", "P_LATENESS",
     "P_ROWS", "RECORD", "ROOM", "SILENCE", "SINCE", "STATE_SIZE", "STATUS", "STAY", "TRIP", "UNTIL", "VISIT", "WITHDRAWN",
-    "metres", "take", "told",
+    "metres", "real", "take", "told",
 ]  # fmt: skip
 
 _Floats = npt.NDArray[np.float64]
@@ -382,3 +382,20 @@ def told(s: _Floats, out: _Floats, n: int) -> int:
                 out[n, CONTENT + field] = s[at + _TOLD + field]
             n += 1
     return n
+
+
+@compiled
+def real(fixes: _Floats, p: _Floats) -> npt.NDArray[np.bool_]:
+    """Which of a vehicle's fixes (lines of time, longitude, latitude, load, in the order of time) are no noise."""
+    s = np.zeros(JUMP + 4)
+    kept = np.zeros(fixes.shape[0], dtype=np.bool_)
+    for i in range(fixes.shape[0]):
+        if s[HAS] > 0.0 and _jumped(s, p, fixes[i]):
+            if s[JUMP] < p[P_JUMPS]:
+                continue
+            s[JUMP] = 0.0
+        s[HAS] = 1.0
+        kept[i] = True
+        for j in range(4):
+            s[LAST + j] = fixes[i, j]
+    return kept
