@@ -49,7 +49,8 @@ WINDOW = timedelta(minutes=10)
 READER = Actor.system("play")
 PLACE = "play.json"  # in the city's folder: what it plays, and how far it has come
 HOUSEKEEPING = timedelta(days=1)  # of city time between two times at which the lake is compacted and the log sealed
-TURN_SECONDS = 0.2  # between two steps of the clock of a live play
+TURN_SECONDS = 0.1  # between two steps of the clock of a live play
+STEP_SECONDS = 0.3  # of real time that one step makes up for at most
 NOTED_SECONDS = 5.0  # between two times at which a live play puts on record how far it is
 FINISH_SECONDS = 120.0  # at its end, until the city must have taken what is still on its way
 WAITING = 4 * 2**20  # bytes that devices may have sent and nobody taken before time stands still
@@ -469,7 +470,7 @@ class _Running:
         self._turn(play.at)
         while play.at < self._until and not stop.wait(TURN_SECONDS):
             now = stopwatch()
-            passed, before = now - before, now
+            passed, before = min(now - before, STEP_SECONDS), now  # a city that is slow is played slower, not in leaps
             if self._stage.waiting > WAITING:
                 continue  # time stands still until the city has taken what was sent
             self._turn(min(self._until, play.at + timedelta(seconds=passed * self._speed)))
