@@ -108,6 +108,7 @@ LAKE_CHECKPOINT = 100  # commits between two checkpoints of a table's log
 LAKE_RETENTION_HOURS = 168  # files that compaction replaced stay this long for readers that still hold them
 LAKE_SAYINGS = 6_000_000  # keys of one table of which memory holds what is said of them; some 30 bytes each
 LAKE_SAYINGS_READ = 10_000_000  # rows read to learn what a table says of some minutes; beyond, every row passes for new
+HOT_NEAREST = 1_000  # nearest points of the hot window asked for at once
 STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
 
 # Watch
@@ -171,6 +172,8 @@ WIRE_RETRY_LONGEST = timedelta(seconds=15)  # between two tries to land a batch
 MQTT_PAYLOAD_BYTES = 64 * 2**10  # one message of a broker; a longer one is no reading
 MQTT_BATCH_MESSAGES = 50_000  # messages landed together
 MQTT_WAITING_BYTES = 32 * 2**20  # received and not landed; then nothing more is read from the broker
+MQTT_RETRY_FIRST = 1  # seconds before a broker that is away is tried again; doubles with each further try
+MQTT_RETRY_LONGEST = 60  # seconds between two tries to reach a broker
 MQTT_SESSION = timedelta(days=7)  # how long a broker is asked to keep messages for a city that is away
 LISTEN_AGAIN = timedelta(seconds=30)  # between two tries to begin listening at an address that was taken
 

@@ -23,7 +23,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
 from cityheart.share import formats
-from cityheart.share.check import Checked, check
+from cityheart.share.check import Checked, check, codes_of
 from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.formats.batch import Batch, Malformed, Reading, opened, size_of
 from cityheart.share.formats.delimited import together
@@ -41,6 +41,7 @@ __all__ = [
     "examine_records",
     "identify",
     "merge_quality",
+    "said_once",
 ]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -236,6 +237,21 @@ def merge_quality(stored: Mapping[str, object], checked: int, fields: Mapping[st
             "refused": _summed(old.get("refused"), quality.refused),
         }
     return {"rows": _count(stored.get("rows")) + checked, "fields": merged}
+
+
+def said_once(contract: Contract, rows: pa.Table) -> pa.Table:
+    """Of the rows of several deliveries those that say something else than the one before of the same key."""
+    keys = codes_of([rows[name] for name in contract.key])
+    known = rows["_known_at"].cast(pa.int64()).to_numpy()
+    order = np.lexsort((known, keys))  # by key, then as the city heard them; equal ones stay in order
+    again = np.concatenate(([False], keys[order][1:] == keys[order][:-1]))
+    if not again.any():
+        return rows
+    content = codes_of([rows[each.name] for each in contract.stored])[order]
+    again &= np.concatenate(([False], content[1:] == content[:-1]))
+    news = np.ones(len(order), dtype=bool)
+    news[order[again]] = False
+    return rows.filter(pa.array(news))
 
 
 @dataclass

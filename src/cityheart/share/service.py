@@ -47,6 +47,7 @@ from cityheart.share.landing import (
     examine_records,
     identify,
     merge_quality,
+    said_once,
 )
 from cityheart.share.listeners import Listeners
 from cityheart.share.models import Dataset, Delivery, Department, Landed, Refused, Replayed, Source
@@ -304,7 +305,7 @@ class Share:
         """Write the good rows to the lake; the version they are in."""
         rows = examined.rows
         if rows is not None and contract.unchanged == "drop":
-            rows = self._news(contract, rows)
+            rows = self._news(contract, said_once(contract, rows) if len(examined.outcomes) > 1 else rows)
             counts = Counter(rows["_batch"].to_pylist()) if rows is not None else Counter()
             for id, outcome in examined.outcomes.items():
                 outcome.rows = counts[id]

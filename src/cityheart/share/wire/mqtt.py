@@ -41,6 +41,7 @@ log = structlog.get_logger("share")
 
 _AHEAD = 20  # messages a broker sends at least before it waits for acknowledgements
 _SILENCE = 0.05  # seconds without a message after so many: the broker waits
+_LEAVING = 3.0  # seconds a broker is given to take the last acknowledgements
 _RECEIVE = 65_535  # messages that MQTT 5 lets a broker send ahead
 _PACKET_BYTES = 2**20  # largest packet that MQTT 5 lets it send
 
@@ -94,6 +95,7 @@ class Subscriber:
         self._connected = False
         self._stopping = False
         self._asked_to_stop = threading.Event()
+        self._heard_out = threading.Event()
         self._why: dict[str, Text | None] = {"broker": None, "landing": None}
         self._told: Text | None = None
         self._counts: dict[str, int] = dict.fromkeys(
@@ -124,6 +126,10 @@ class Subscriber:
             self._asked_to_stop.set()
             self._lock.notify_all()
         self._worker.join(max(0.0, ends - stopwatch()))
+        if self._connected:
+            # it is answered after all acknowledgements before it have been taken, which a close at once could cut off
+            self._client.unsubscribe(f"cityheart/{self._listening.source}/leaves")
+            self._heard_out.wait(max(0.0, min(_LEAVING, ends - stopwatch())))
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -145,12 +151,13 @@ class Subscriber:
                 client.tls_set(ca_certs=str(broker.ca_file) if broker.ca_file else None)
             except (OSError, ssl.SSLError) as error:
                 raise SourceFailed(text(f"证书不可用：{error}", f"the certificates cannot be used: {error}")) from error
-        client.reconnect_delay_set(1, 60)
+        client.reconnect_delay_set(limits.MQTT_RETRY_FIRST, limits.MQTT_RETRY_LONGEST)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_unsubscribe = lambda *answer: self._heard_out.set()
         self._broker = broker
         if not latest:
             client.connect_async(broker.host, broker.port, broker.keepalive)
