@@ -21,4 +21,4 @@ Bools = npt.NDArray[np.bool_]
 
 def compiled(function: FunctionT) -> FunctionT:
     """The same function as machine code; it lets other threads run meanwhile."""
-    return cast("FunctionT", numba.njit(cache=True, nogil=True)(function))
+    return cast("FunctionT", numba.njit(cache=True, nogil=True, error_model="numpy")(function))

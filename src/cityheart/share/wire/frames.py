@@ -47,6 +47,7 @@ def raw(column: pa.ChunkedArray | pa.Array) -> tuple[Bytes, Ints]:
     kind = np.int64 if wide else np.int32
     places = np.frombuffer(offsets, dtype=kind, count=array.offset + len(array) + 1)[array.offset :].astype(np.int64)
     held = np.frombuffer(data if data is not None else b"", dtype=np.uint8)
+    held.flags.writeable = False  # whatever Arrow says: compiled functions know one kind of bytes
     return held, places
 
 
@@ -56,7 +57,7 @@ def gathered(data: Bytes, starts: Ints, ends: Ints) -> tuple[Bytes, Ints]:
     np.cumsum(ends - starts, out=offsets[1:])
     out = np.empty(int(offsets[-1]), dtype=np.uint8)
     _copy(data, starts, offsets, out)
-    out.flags.writeable = False  # as what Arrow holds is: compiled functions know one kind of bytes
+    out.flags.writeable = False
     return out, offsets
 
 

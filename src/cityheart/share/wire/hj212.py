@@ -239,16 +239,21 @@ def cut(
         for p in range(start, finish):
             while p >= offsets[chunk + 1]:
                 chunk += 1
-            mark = data[p] == 35 and p + 1 < finish and data[p + 1] == 35 and (not opened or p > start + 1)
+            # of a run of # the last two are the mark; at the end of what has come it shows later
+            mark = data[p] == 35 and p + 2 < finish and data[p + 1] == 35 and data[p + 2] != 35
             if mark:
                 if p > start and not blank:
                     starts[count], ends[count] = start, p
-                    closed[count] = chunk if p + 1 < offsets[chunk + 1] else chunk + 1
+                    closed[count] = chunk
+                    while p + 2 >= offsets[closed[count] + 1]:
+                        closed[count] += 1
                     count += 1
                 start, opened, blank, least = p, True, False, 0
                 continue
-            if data[p] != 13 and data[p] != 10:
-                blank = False
+            if blank and not opened:
+                if data[p] == 13 or data[p] == 10:
+                    continue
+                start, blank = p, False  # line ends between packets are nothing
             if opened and p == start + 5:
                 length = _declared(data, start, p + 1)
                 least = start + 6 + length + 4 if length >= 0 else 0
@@ -309,7 +314,7 @@ def _moment(data: Bytes, start: int, end: int) -> int:
     )  # fmt: skip
     if year < 1970 or month < 1 or month > 12 or day < 1 or hour > 23 or minute > 59 or second > 59:
         return -1
-    longest = 30 if month in (4, 6, 9, 11) else 31
+    longest = 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
     if month == 2:
         longest = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
     if day > longest:
@@ -376,6 +381,8 @@ def _bounds(data: Bytes, start: int, end: int, form: int) -> tuple[int, int]:
     if end - start < 2 or data[start] != 35 or data[start + 1] != 35:
         return -1, 0
     length = _declared(data, start, end)
+    if length >= 0 and end - start > length + 12 and data[start + length + 12] == 35:
+        return -7, 0  # the parts of a divided packet
     if length < 0 or end - start != length + 12 or data[end - 2] != 13 or data[end - 1] != 10:
         return -2, 0
     said = 0
@@ -462,13 +469,14 @@ def _packet(data: Bytes, start: int, end: int, numbers: Ints, values: Floats, pl
                 if kind >= 0:
                     if at == row:
                         row += 1
-                        values[:, at] = np.nan
+                        for each in range(4):
+                            values[each, at] = np.nan
                         places[2, at], places[3, at], places[4, at], places[5, at] = p, dash, -1, -1
                     if kind == 4:
                         places[4, at], places[5, at] = equals + 1, stop
                     else:
                         value = _value(data, equals + 1, stop)
-                        if np.isinf(value):
+                        if value == np.inf:
                             return -6
                         values[kind, at] = value
         p = stop + 1

@@ -298,7 +298,7 @@ def _local(data: Bytes, at: int) -> int:
     if month < 1 or month > 12 or day < 1 or part[3] > 23 or part[4] > 59 or part[5] > 59:
         return -1
     leap = year % 4 == 0  # in this century
-    longest = 30 if month in (4, 6, 9, 11) else 31
+    longest = 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
     if month == 2:
         longest = 29 if leap else 28
     if day > longest:
@@ -392,7 +392,8 @@ def _opened(content: Bytes, size: int, form: int, phone: Bytes) -> int:
     if form == 0 and size - head != (content[2] & 3) << 8 | content[3]:
         return -5
     first = 5 if recent else 4
-    phone[:] = 48
+    for i in range(20):
+        phone[i] = 48
     for i in range(head - 2 - first):
         high, low = content[first + i] >> 4, content[first + i] & 15
         if high > 9 or low > 9:
@@ -456,6 +457,7 @@ def _decode(data: Bytes, offsets: Ints, form: Ints, numbers: Ints, phones: Bytes
             numbers[1, row] = _number(content, head - 2, 2)
             numbers[11, row], numbers[12, row] = supplement, 2019 if recent else 2013
             numbers[13, row], numbers[14, row] = frame, number
-            phones[row, :] = phone
+            for i in range(20):
+                phones[row, i] = phone[i]
             row += 1
     return row, wrong

@@ -212,12 +212,11 @@ def _heads(data: Bytes, offsets: Ints, heads: Ints, phones: Bytes) -> None:
         if not sound or check != 0 or size < (18 if recent else 13):
             continue
         heads[frame, 0] = head[0] << 8 | head[1]
-        phones[frame, :] = 0
+        for i in range(10):
+            phones[frame, i] = head[5 + i] if recent else head[i] if i >= 4 else 0
         if recent:
-            phones[frame, :] = head[5:15]
             heads[frame, 1], heads[frame, 2] = head[15] << 8 | head[16], 1
         else:
-            phones[frame, 4:] = head[4:10]
             heads[frame, 1], heads[frame, 2] = head[10] << 8 | head[11], 0
 
 
@@ -230,11 +229,13 @@ def _answers(heads: Ints, phones: Bytes, result: Ints, serial: Ints, out: Bytes,
         content[0], content[1], content[3] = 0x80, 0x01, 5
         if heads[i, 2]:
             content[2], content[4] = 0x40, 1
-            content[5:15] = phones[i]
+            for p in range(10):
+                content[5 + p] = phones[i, p]
             size = 15
         else:
             content[2] = 0
-            content[4:10] = phones[i, 4:]
+            for p in range(6):
+                content[4 + p] = phones[i, 4 + p]
             size = 10
         content[size], content[size + 1] = serial[i] >> 8, serial[i] & 255
         content[size + 2], content[size + 3] = heads[i, 1] >> 8, heads[i, 1] & 255
