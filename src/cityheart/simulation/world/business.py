@@ -150,6 +150,11 @@ def _scaled(town: Town) -> None:
         for one in town.holdings:
             if town.chemicals[one.chemical].carried == carried:
                 one.makes, one.uses, one.retail = one.makes * factor, one.uses * factor, one.retail * factor
+    wasted = sum(site.waste for site in town.sites) / 6.0
+    able = 1.4 * sum(vehicle.kind == "waste" for vehicle in town.vehicles)
+    for site in town.sites:
+        if site.role != "waste_leak":
+            site.waste *= min(1.0, able / wasted) if wasted else 1.0
 
 
 class _Dispatch:
@@ -183,6 +188,7 @@ class _Dispatch:
         self.since_rest = np.zeros(len(town.vehicles))
         self.ceilings = self._ceilings()
         self.unlicensed = self._unlicensed()
+        self.dumps = list(self.town.halts["dump"])
 
     def _closed(self) -> set[tuple[int, int]]:
         """(site, day) on which nothing is fetched or brought because the site has stopped."""
@@ -215,8 +221,10 @@ class _Dispatch:
             self.driven[:] = self.since_rest[:] = 0.0
             self._work(day)
             orders = [*self._buy(day), *self._sell(day), *self._dispose(day)]
-            for number in self.rng.permutation(len(orders)):
-                self._send(day, *orders[int(number)])
+            shuffled = [orders[int(number)] for number in self.rng.permutation(len(orders))]
+            shuffled.sort(key=lambda order: not (order[2] < 0 and bool(self.plot.leaks.get(-1 - order[0]))))
+            for order in shuffled:
+                self._send(day, *order)
             self._home(day)
             self.stock += self.change + self.moves[:, day]
         mass[:, whole] = self.stock
@@ -443,7 +451,10 @@ class _Dispatch:
         if trip.chemical < 0 and trip.load[0] >= self.town.span.first:
             end = self._fate(trip, end)
         load = 3
-        if self._offends(trip, vehicle):
+        elif trip.chemical >= 0 and sites[trip.target_site].beyond and rng.random() < 0.03:
+            grounds = self.town.halts["customer"]  # the customer wants it on his building ground; the waybill says so
+            trip.dumped = end = grounds[trip.number % len(grounds)]
+        if trip.dumped < 0 and self._offends(trip, vehicle):
             yard, visits = self.plot.yards[number]
             self.plot.yards[number] = (yard, visits - 1)
             at = self._go(vehicle, at, sites[trip.origin_site].place, yard, 3)
@@ -491,11 +502,12 @@ class _Dispatch:
             trip.waste = "unweighed" if self.rng.random() < 0.06 else "arrives"
             return end
         trip.waste = pending.pop()
-        site, places = self.town.sites[trip.origin_site], self.town.halts["dump"]
+        site = self.town.sites[trip.origin_site]
         until: float | None = None
+        if trip.waste == "vanishes" and not self.dumps:
+            trip.waste = "lighter"
         if trip.waste == "vanishes":
-            trip.dumped = places[trip.number % len(places)]
-            end = trip.dumped
+            trip.dumped = end = self.dumps.pop()  # nobody dumps at one place twice
         elif trip.waste == "unlicensed":
             trip.target_site = self.unlicensed[trip.number % len(self.unlicensed)]
             end = self.town.sites[trip.target_site].place

@@ -136,7 +136,7 @@ class _Planner:
 
     def _fillable(self, site: Site) -> list[int]:
         """Holdings that are filled by truck and whose tanks are all monitored."""
-        return [n for n in site.holdings if (h := self.town.holdings[n]).tanks and (h.uses > 0 or h.makes > 0)]
+        return [n for n in site.holdings if (h := self.town.holdings[n]).tanks and h.uses > 0]
 
     # ── probes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -364,7 +364,7 @@ class _Planner:
         ends = ("vanishes", "lighter", "unlicensed")
         for n, site in enumerate(self.take("waste_leak", self.count, wastes)):
             self.plot.leaks[site.number] = [ends[(n + k) % 3] for k in range(1 + int(self.rng.random() < 0.4))]
-            site.waste = max(site.waste, 0.9)
+            site.waste = max(site.waste, 1.6)
 
     def _vehicles(self) -> None:
         plot, rng, town = self.plot, self.rng, self.town
@@ -374,8 +374,10 @@ class _Planner:
         zones = town.roads.zones
         always = [zone.node for zone in zones if zone.closed == "always"]
         night = [zone.node for zone in zones if zone.closed == "22:00-06:00"]
+        plenty = [vehicle for vehicle in free if vehicle.kind in ("fuel", "liquid")]
         for place in town.halts["yard"][: self.count]:
-            for vehicle in (free.pop() for _ in range(min(2, max(1, len(free) // 6)))):
+            for vehicle in (plenty.pop() for _ in range(min(2, len(plenty)))):
+                free.remove(vehicle)
                 vehicle.role = "yard"
                 plot.yards[vehicle.number] = (place, int(rng.integers(2, 5)))
         for n in range(self.count):

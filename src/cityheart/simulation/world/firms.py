@@ -61,7 +61,7 @@ _NUMBERS = {
     "carrier": "苏交运管许可通字[{year}]{no}号",
     "disposal": "苏环危废[{year}]{no}号",
 }
-_FLEET = (("liquid", 0.32), ("fuel", 0.25), ("corrosive", 0.16), ("waste", 0.10), ("pressure", 0.09), ("boxed", 0.08))
+_FLEET = (("waste", 0.12), ("boxed", 0.08), ("pressure", 0.10), ("corrosive", 0.16), ("fuel", 0.24), ("liquid", 0.30))
 VEHICLES = {
     "liquid": "液体罐车", "fuel": "油罐车", "corrosive": "腐蚀品罐车", "waste": "危废厢式车", "pressure": "压力罐车",
     "boxed": "厢式车",
@@ -473,9 +473,9 @@ def _metered(town: Town, rng: np.random.Generator) -> None:
 
 def _fleet(town: Town, rng: np.random.Generator, vehicles: int) -> None:
     """The vehicles, by kind; each belongs to a carrier and is parked at its depot."""
-    kinds: list[str] = [kind for kind, _ in _FLEET] * (1 if vehicles >= 12 else 0)
-    names, shares = [kind for kind, _ in _FLEET], np.array([share for _, share in _FLEET])
-    kinds += [names[int(k)] for k in np.searchsorted(np.cumsum(shares), rng.random(max(0, vehicles - len(kinds))))]
+    kinds = [kind for kind, share in _FLEET for _ in range(max(1, round(share * vehicles)))]
+    kinds = (kinds + ["liquid"] * vehicles)[: max(vehicles, 0)]
+    kinds = [kinds[k] for k in rng.permutation(len(kinds))]
     carriers = [n for n, firm in enumerate(town.firms) if firm.kind == "carrier"]
     tonnes: dict[str, Sequence[float]] = {"boxed": (8, 12), "waste": (9, 12), "pressure": (20, 22)}
     for number in range(vehicles):

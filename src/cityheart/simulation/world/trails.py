@@ -117,7 +117,9 @@ def sampled(town: Town, legs: Sequence[Leg], day: int, odometer: Floats) -> Samp
         _batches(of, mute & ~dark, until[of] >= end),
     )
     lost = rng.random(len(at)) < np.where(dark, 0.8, 0.004)
-    return told.where(~lost)
+    second = np.floor(at * 60 + 1e-6)
+    again = np.concatenate([[False], (second[1:] == second[:-1]) & (vehicle[1:] == vehicle[:-1])])
+    return told.where(~lost & ~again)
 
 
 def _positions(
