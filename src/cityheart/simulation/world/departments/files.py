@@ -5,10 +5,7 @@ A file holds the rows of a day, a week or a month and is dropped some hours or d
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,22 +14,22 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..chance import Ints
+from ..files import archive, csv_bytes, parquet_bytes, workbook
 from ..times import DAY
 from .columns import Values
 from .declared import Column
 from .frame import Frame, starts
 from .records import Handed
 from .shown import serial, shown
-from .workbook import Cell, Sheet, workbook
 
 __all__ = ["write_files"]
 
 _LATE, _MISSING, _ENCODED, _DOUBLED = 0.04, 0.015, 0.05, 0.08
 _DRIFT = 0.55  # of the span, after which sources write their second headers
-_ZIPPED = (1980, 1, 1, 0, 0, 0)
+
+Cell = str | int | float | None
 
 
 @dataclass
@@ -174,12 +171,9 @@ def _plant(frame: Frame, files: Sequence[_File]) -> int:
 
 
 def _csv(file: _File) -> bytes:
-    out = io.StringIO()
-    written = csv.writer(out, lineterminator="\r\n")
-    written.writerow(file.headers)
-    written.writerows(zip(*(_cells(file, column) for column in file.frame.system.columns), strict=True))
     usual, other = ("gb18030", "utf-8-sig") if file.frame.system.transport[1] == "csvgb" else ("utf-8-sig", "gb18030")
-    return out.getvalue().encode(other if file.rng.random() < _ENCODED else usual)
+    cells = [_cells(file, column) for column in file.frame.system.columns]
+    return csv_bytes(file.headers, zip(*cells, strict=True), other if file.rng.random() < _ENCODED else usual)
 
 
 def _cells(file: _File, column: Column) -> list[str]:
@@ -223,14 +217,14 @@ def _xlsx(file: _File) -> bytes:
     columns = file.frame.system.columns
     cells = [_row_cells(file, column) for column in columns]
     areas = file.frame.area[file.rows]
-    sheets = []
+    sheets: list[tuple[str, Sequence[Sequence[Cell]], int]] = []
     for area in dict.fromkeys(areas.tolist()):
         name = file.frame.ground.areas[area].name if area >= 0 else "全市"
-        rows: list[list[Cell]] = [[cell[row] for cell in cells] for row in np.flatnonzero(areas == area).tolist()]
+        rows = [[cell[row] for cell in cells] for row in np.flatnonzero(areas == area).tolist()]
         if len(rows) > 2 and file.rng.random() < 0.4:
             rows.insert(int(file.rng.integers(1, len(rows))), [None] * len(columns))
         title = f"{name}{file.frame.system.title}（{file.frame.span.day(file.begin):%Y年%m月%d日}起）"
-        sheets.append(Sheet(name, title, [list[Cell](file.headers), *rows]))
+        sheets.append((name, [[title], file.headers, *rows], len(columns)))
     return workbook(sheets)
 
 
@@ -253,21 +247,18 @@ def _row_cells(file: _File, column: Column) -> list[Cell]:
 
 def _xml(file: _File) -> bytes:
     """An archive of one document a row, in GB 18030, named after the first column."""
-    out = io.BytesIO()
     system = file.frame.system
     columns = [file.column(column) for column in system.columns]
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for row in zip(*columns, strict=True):
-            inner = "".join(
-                f"  <{column.name}>{escape(_text(value))}</{column.name}>\n"
-                for column, value in zip(system.columns, row, strict=True)
-                if value is not None
-            )
-            document = f'<?xml version="1.0" encoding="GB18030"?>\n<{system.resource}>\n{inner}</{system.resource}>\n'
-            member = zipfile.ZipInfo(f"{row[0]}.xml", _ZIPPED)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, document.encode("gb18030"))
-    return out.getvalue()
+    members = []
+    for row in zip(*columns, strict=True):
+        inner = "".join(
+            f"  <{column.name}>{escape(_text(value))}</{column.name}>\n"
+            for column, value in zip(system.columns, row, strict=True)
+            if value is not None
+        )
+        document = f'<?xml version="1.0" encoding="GB18030"?>\n<{system.resource}>\n{inner}</{system.resource}>\n'
+        members.append((f"{row[0]}.xml", document.encode("gb18030")))
+    return archive(members)
 
 
 def _json(file: _File) -> bytes:
@@ -278,10 +269,7 @@ def _json(file: _File) -> bytes:
 
 
 def _parquet(file: _File) -> bytes:
-    out = io.BytesIO()
-    table = pa.table({column.name: _typed(file, column) for column in file.frame.system.columns})
-    pq.write_table(table, out, compression="zstd")
-    return out.getvalue()
+    return parquet_bytes(pa.table({column.name: _typed(file, column) for column in file.frame.system.columns}))
 
 
 def _typed(file: _File, column: Column) -> pa.Array:

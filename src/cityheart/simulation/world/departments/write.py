@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -47,15 +47,26 @@ class Written:
         return sum(each.rows for each in self.sources.values())
 
 
-def write_departments(out: Path, *, seed: int, days: int, start: date, world: WithAreas | None = None) -> Written:
+def write_departments(
+    out: Path,
+    *,
+    seed: int,
+    days: int,
+    start: date,
+    world: WithAreas | None = None,
+    only: Collection[str] | None = None,
+) -> Written:
     """Write ``systems/NAME/`` of every department below ``out``, a test city's folder. Equal seeds give equal bytes.
 
-    ``world`` gives the areas; without one they are the prefecture's own.
+    ``world`` gives the areas; without one they are the prefecture's own. ``only`` names the sources to write, for those
+    who want a few; what a source hands out does not depend on the others.
     """
     span = Span.of(start, days)
     ground = Ground.build(seed, span, world.areas if world else Areas.read(APP_DATA / "areas.geojson"))
     written = {}
     for system in systems():
+        if only is not None and system.source not in only:
+            continue
         folder = out / "systems" / system.name
         folder.mkdir(parents=True)
         rows = frame(seed, system, span, ground)
