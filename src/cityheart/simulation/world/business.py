@@ -450,10 +450,10 @@ class _Dispatch:
         end = sites[trip.target_site].place
         if trip.chemical < 0 and trip.load[0] >= self.town.span.first:
             end = self._fate(trip, end)
-        load = 3
         elif trip.chemical >= 0 and sites[trip.target_site].beyond and rng.random() < 0.03:
             grounds = self.town.halts["customer"]  # the customer wants it on his building ground; the waybill says so
             trip.dumped = end = grounds[trip.number % len(grounds)]
+        load = 3
         if trip.dumped < 0 and self._offends(trip, vehicle):
             yard, visits = self.plot.yards[number]
             self.plot.yards[number] = (yard, visits - 1)
