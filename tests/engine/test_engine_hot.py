@@ -121,3 +121,57 @@ def test_cells_keep_neighbours_together() -> None:
     # bit by bit, against the definition
     x, y = int((120.0 + 180) * 2**16 / 360), int((32.0 + 90) * 2**16 / 180)
     assert codes[0] == sum(((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1) for bit in range(16))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    batches=st.lists(st.lists(POINT, max_size=12), min_size=1, max_size=10),
+    place=CORNER,
+    times=st.tuples(SECONDS, SECONDS),
+    k=st.integers(1, 15),
+    within=st.sampled_from([float("inf"), 500.0, 50_000.0]),
+)
+def test_the_nearest_equal_brute_force(
+    batches: list[list[tuple[float, float, float]]],
+    place: tuple[float, float],
+    times: tuple[float, float],
+    k: int,
+    within: float,
+) -> None:
+    window = HotWindow(lon="lon", lat="lat", time="at")
+    every: list[pa.Table] = []
+    for batch in batches:
+        columns = [list(column) for column in zip(*batch, strict=True)] or [[], [], []]
+        every.append(points(*columns, first=sum(part.num_rows for part in every)))
+        window.add(every[-1])
+    rows = pa.concat_tables(every)
+    lon, lat = rows["lon"].to_numpy(), rows["lat"].to_numpy()
+    at = rows["at"].cast(pa.int64()).to_numpy()
+    start, end = (START + timedelta(seconds=value) for value in sorted(times))
+    east = np.abs(lon - place[0])
+    east = np.minimum(east, 360 - east) * np.cos(np.radians(place[1]))
+    away = np.hypot(east, lat - place[1]) * np.radians(6_371_008.8)
+    chosen = (at >= _us(start)) & (at < _us(end)) & (away <= within)
+    expected = np.sort(away[chosen])[:k]
+
+    found, metres = window.nearest(*place, k, start, end, within_m=within)
+    np.testing.assert_allclose(metres, expected, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(away[found["id"].to_numpy()], expected, rtol=1e-9, atol=1e-6)
+    assert len(set(found["id"].to_pylist())) == found.num_rows
+
+
+def test_the_nearest_of_many_and_of_none() -> None:
+    window = HotWindow(lon="lon", lat="lat", time="at")
+    day = (START, START + timedelta(days=1))
+    with pytest.raises(BadRequest, match="not had a point"):
+        window.nearest(0, 0, 1, *day)
+    rng = np.random.default_rng(3)
+    lon, lat = rng.normal(121.0, 0.2, 20_000), rng.normal(32.0, 0.1, 20_000)
+    window.add(points(lon.tolist(), lat.tolist(), rng.uniform(0, 86_400, 20_000).tolist()))
+    for place in ((121.0, 32.0), (121.9, 32.4), (-59.0, -32.0), (180.0, 90.0)):
+        found, metres = window.nearest(*place, 5, *day)
+        assert found.num_rows == 5 and (np.diff(metres) >= 0).all()
+    assert window.nearest(121.0, 32.0, 5, *reversed(day))[0].num_rows == 0
+    for wrong in ((200.0, 0.0, 5), (0.0, float("nan"), 5), (0.0, 0.0, 0), (0.0, 0.0, 1_000_000)):
+        with pytest.raises(BadRequest):
+            window.nearest(*wrong, *day)

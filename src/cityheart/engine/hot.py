@@ -7,6 +7,7 @@ when they have grown. Positions are WGS84 degrees; times are aware and kept in m
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.engine.compiled import compiled, inner
 from cityheart.engine.layout import CELL_BITS, cells, epoch_us, spread
+from cityheart.kernel import limits
 from cityheart.kernel.errors import BadRequest, Invalid
 
 __all__ = ["HotWindow"]
@@ -130,6 +133,33 @@ class HotWindow:
         boxes = _boxes(west, south, east, north, start, end)
         return sum(len(_hits(run, box)) for box in boxes for run in self._runs)
 
+    def nearest(
+        self, lon: float, lat: float, k: int, start: datetime, end: datetime, *, within_m: float = math.inf
+    ) -> tuple[pa.Table, _Floats]:
+        """The ``k`` rows nearest to a position with start <= time < end, nearest first, and how many metres away each is.
+
+        Distances are those of a plane that touches the earth there: good to 1 % up to 100 km, further away only their
+        order is right, roughly. Fewer rows when there are no more, or no more ``within_m``.
+        """
+        if not (abs(lon) <= 180.0 and abs(lat) <= 90.0) or math.isnan(within_m):
+            raise BadRequest("A position needs a longitude and a latitude in degrees.")
+        if not 1 <= k <= limits.HOT_NEAREST:
+            raise BadRequest(f"{k} nearest points cannot be found.", remedy=f"Ask for 1 to {limits.HOT_NEAREST}.")
+        if self._schema is None:
+            raise BadRequest("The window has not had a point yet.")
+        low, high = _us(start), _us(end)
+        best = np.full(k, within_m * (1.0 + 1e-12))
+        which, where = np.full(k, -1, dtype=np.int64), np.full(k, -1, dtype=np.int64)
+        runs = self._runs
+        for number, run in enumerate(runs):
+            if low <= run.until and high > run.base:
+                _nearest(
+                    run.keys, run.lon, run.lat, run.time, run.base, lon, lat, low, high, number, best, which, where
+                )
+        count = int(np.count_nonzero(where >= 0))
+        found = [runs[int(at)].rows.slice(int(row), 1) for at, row in zip(which[:count], where[:count], strict=True)]
+        return pa.Table.from_batches(found, schema=self._schema), best[:count]
+
     def _run(self, rows: pa.Table) -> _Run:
         lon, lat = (np.asarray(rows[name].to_numpy(), dtype=np.float64) for name in self._names[:2])
         time = epoch_us(rows[self._names[2]])
@@ -178,6 +208,115 @@ def _cover(box: _Box) -> tuple[npt.NDArray[np.uint64], int]:
     x = _SPREAD[x0 >> shift : (x1 >> shift) + 1]
     y = _SPREAD[y0 >> shift : (y1 >> shift) + 1] << np.uint64(1)
     return np.bitwise_or.outer(y, x).ravel(), shift
+
+
+_DEGREE = math.pi / 180.0 * 6_371_008.8  # metres; the mean radius of the earth (IUGG)
+_RINGS = 5  # of cells looked at around a position before larger cells are taken
+
+
+@inner
+def _code(x: int, y: int) -> int:
+    """The Morton code of a cell: :func:`~cityheart.engine.layout.spread` for compiled code."""
+    code = 0
+    for bit in range(CELL_BITS):
+        code |= ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1)
+    return code
+
+
+@inner
+def _first(keys: npt.NDArray[np.uint64], low: int, wanted: np.uint64) -> int:
+    """The first place from ``low`` on whose key is not below that: steps that double, then halves."""
+    step, high, size = 1, low, keys.size
+    while high < size and keys[high] < wanted:
+        low = high + 1
+        high += step
+        step *= 2
+    high = min(high, size)
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@inner
+def _look(
+    keys: npt.NDArray[np.uint64], lons: _Floats, lats: _Floats, times: _Ints, base: int, low: np.uint64, high: np.uint64,
+    lon: float, lat: float, start: int, end: int, number: int, best: _Floats, which: _Ints, where: _Ints,
+) -> None:  # fmt: skip
+    """Looks at the points with keys from ``low`` to ``high``, passing over those of other times."""
+    since = np.uint64(min(max(start - base, 0) // _TICK, _TICKS - 1))
+    until = np.uint64(min(max(end - 1 - base, 0) // _TICK, _TICKS - 1))
+    ticks = np.uint64(_TICKS - 1)
+    scale = math.cos(lat * math.pi / 180.0)
+    at = _first(keys, 0, low)
+    last = best.size - 1
+    while at < keys.size and keys[at] <= high:
+        tick = keys[at] & ticks
+        if tick < since:
+            at = _first(keys, at, (keys[at] - tick) | since)
+            continue
+        if tick > until:
+            if keys[at] | ticks == high:
+                return
+            at = _first(keys, at, (keys[at] | ticks) + np.uint64(1) + since)
+            continue
+        east = abs(lons[at] - lon)
+        east = min(east, 360.0 - east) * scale
+        north = lats[at] - lat
+        away = math.sqrt(east * east + north * north) * _DEGREE
+        if away < best[last] and times[at] >= start and times[at] < end:
+            slot = last
+            while slot > 0 and best[slot - 1] > away:
+                best[slot], which[slot], where[slot] = best[slot - 1], which[slot - 1], where[slot - 1]
+                slot -= 1
+            best[slot], which[slot], where[slot] = away, number, at
+        at += 1
+
+
+@compiled
+def _nearest(
+    keys: npt.NDArray[np.uint64], lons: _Floats, lats: _Floats, times: _Ints, base: int,
+    lon: float, lat: float, start: int, end: int, number: int, best: _Floats, which: _Ints, where: _Ints,
+) -> None:  # fmt: skip
+    """Puts the nearest points of a run into ``best`` (metres, ascending), ``which`` (the run) and ``where`` (the place).
+
+    Rings of cells around the position, until none that has not been looked at can hold a nearer point; when a few rings
+    hold too little, cells of four times the size, and so on.
+    """
+    tell, tell_which, tell_where = best.copy(), which.copy(), where.copy()
+    scale = math.cos(lat * math.pi / 180.0) * _DEGREE
+    for level in range(0, CELL_BITS + 1, 2):
+        side = 1 << (CELL_BITS - level)
+        x, y = (lon + 180.0) * side / 360.0, (lat + 90.0) * side / 180.0
+        column, row = min(int(x), side - 1), min(int(y), side - 1)
+        size = np.uint64(2**64 - 1) >> np.uint64(2 * (CELL_BITS - level))  # of keys in one cell, less one
+        wide, tall = 360.0 / side * scale, 180.0 / side * _DEGREE
+        for ring in range(_RINGS):
+            for dy in range(-ring, ring + 1):
+                if row + dy < 0 or row + dy >= side:
+                    continue
+                for dx in range(-ring, ring + 1, 1 if abs(dy) == ring else max(2 * ring, 1)):
+                    if dx and (2 * dx <= -side or 2 * dx > side):  # the globe is round: a column is looked at once
+                        continue
+                    away_x = max(column + dx - x, x - column - dx - 1.0, 0.0) * wide
+                    away_y = max(row + dy - y, y - row - dy - 1.0, 0.0) * tall
+                    if away_x * away_x + away_y * away_y > best[-1] * best[-1]:
+                        continue
+                    code = np.uint64(_code((column + dx) % side, row + dy))
+                    low = (code << np.uint64(2 * level + 31)) << np.uint64(1)  # a shift by 64 would not be one
+                    _look(keys, lons, lats, times, base, low, low | size,
+                          lon, lat, start, end, number, best, which, where)  # fmt: skip
+            reach = min((x - column + ring) * wide, (column + 1 + ring - x) * wide)
+            if 2 * ring + 1 >= side:
+                reach = math.inf
+            south = (y - row + ring) * tall if row - ring > 0 else math.inf
+            north = (row + 1 + ring - y) * tall if row + ring < side - 1 else math.inf
+            if min(reach, south, north) >= best[-1] or min(reach, south, north) == math.inf:
+                return
+        best[:], which[:], where[:] = tell, tell_which, tell_where
 
 
 def _step(value: float, origin: float, scale: float, side: int) -> int:

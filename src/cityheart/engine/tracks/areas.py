@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from cityheart.engine.tracks.compiled import inner
+from cityheart.engine.compiled import inner
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cityheart.engine.compiled import compiled, inner
 from cityheart.engine.tracks.areas import Layer
-from cityheart.engine.tracks.compiled import compiled, inner
 from cityheart.engine.tracks.motion import (
     CONTENT,
     KIND,

@@ -17,8 +17,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from cityheart.engine.compiled import compiled, inner
 from cityheart.engine.tracks.areas import AREAS, Layer, areas_at
-from cityheart.engine.tracks.compiled import compiled, inner
 
 __all__ = [
     "CLOSED", "CONTENT", "EMPTY", "ENDED", "FASTEST", "FELL_SILENT", "FIXES", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2",
