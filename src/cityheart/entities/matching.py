@@ -15,7 +15,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
 from cityheart.entities.compiled import inner, kernel
-from cityheart.entities.hashing import Hashes
+from cityheart.entities.hashing import Hashes, both
 from cityheart.entities.marks import AT, Marks
 from cityheart.entities.rules import POINTS, KindRules
 
@@ -74,14 +74,17 @@ def blocks(keys: Mapping[str, Hashes], first_new: int, cap: int) -> tuple[Index,
     ]
     keep = (sizes > 1) & ~large
     codes = _pairs(int((sizes[keep] ** 2).sum()), who, starts[keep], sizes[keep], first_new, count)
-    codes = np.unique(codes)
+    codes.sort()
+    codes = codes[np.concatenate([[True], codes[1:] != codes[:-1]])] if len(codes) else codes
     return codes // count, codes % count, sorted(dropped, key=lambda one: (-one.size, one.name, one.record))
 
 
 def score(marks: Marks, a: Index, b: Index, rules: KindRules) -> Pairs:
     """The points of each pair; of those that no name can still bring to ``rules.review``, not all are counted."""
     weights = rules.weights()
-    points, evidence, waiting = _score(10 * len(a), marks.numbers, marks.lon, marks.lat, marks.unique, a, b, weights)
+    points, evidence, waiting = _score(
+        10 * len(a), marks.numbers, marks.lon, marks.lat, marks.unique, _carriers(marks), a, b, weights
+    )
     hopeful = waiting & (points + max(weights[BIT["name_near"]], weights[BIT["name_alike"]]) >= rules.review)
     which = np.flatnonzero(hopeful)
     if len(which):
@@ -102,6 +105,22 @@ def score(marks: Marks, a: Index, b: Index, rules: KindRules) -> Pairs:
     points[rest] += weights[BIT["name_other"]]
     evidence[rest] |= 1 << BIT["name_other"]
     return Pairs(a, b, points, evidence)
+
+
+def _carriers(marks: Marks) -> npt.NDArray[np.int64]:
+    """How many different codes are known under the name of each record: with its region, and whatever the region."""
+    core, region, code = (marks.numbers[:, AT[name]] for name in ("core", "region", "code"))
+    found = np.zeros((len(marks), 2), dtype=np.int64)
+    for place, name in enumerate((both(core, region), core)):
+        known = np.flatnonzero((name != 0) & (code != 0))
+        order = known[np.lexsort((code[known], name[known]))]
+        fresh = np.ones(len(order), dtype=bool)
+        fresh[1:] = (name[order[1:]] != name[order[:-1]]) | (code[order[1:]] != code[order[:-1]])
+        names, counts = np.unique(name[order[fresh]], return_counts=True)
+        if len(names):
+            at = np.minimum(np.searchsorted(names, name), len(names) - 1)
+            found[:, place] = np.where(names[at] == name, counts[at], 0)
+    return found
 
 
 def points_of(evidence: int, rules: KindRules) -> Sequence[tuple[str, float]]:
@@ -136,7 +155,8 @@ _AREA, _ROAD, _NUMBER, _PERSON, _PHONE = AT["area"], AT["road"], AT["number"], A
 _REGISTRATION, _CODE, _TAIL, _OF = AT["registration"], AT["code"], AT["tail_of_code"], AT["of"]
 _B = tuple(range(len(POINTS)))
 (
-    _EXACT, _NAME_CORE, _NAME_FORMER, _NAME_STEM, _NAME_SOUND, _NEAR, _ALIKE, _OTHER, _REGION_OTHER, _FORM_OTHER,
+    _EXACT, _NAME_CORE, _NAME_FORMER, _NAME_STEM, _NAME_SOUND, _NEAR, _ALIKE, _OTHER, _SOLE, _SHARED, _REGION_OTHER,
+    _FORM_OTHER,
     _ADDRESS, _ADDRESS_ROAD, _ADDRESS_OTHER, _AREA_OTHER, _PERSON_SAME, _PERSON_OTHER, _PHONE_SAME, _PHONE_OTHER,
     _REGISTRATION_SAME, _REGISTRATION_OTHER, _CODE_NEAR, _OF_SAME, _OF_OTHER, _PLACE_AT, _PLACE_NEAR, _PLACE_APART,
     _PLACE_FAR,
@@ -150,7 +170,7 @@ def _name(p: Index, q: Index) -> int:
     bits = 0
     differ = p[_REGION] != 0 and q[_REGION] != 0 and p[_REGION] != q[_REGION]
     if p[_CORE] == q[_CORE]:
-        bits = 1 << _EXACT if p[_REGION] == q[_REGION] else 1 << _NAME_CORE
+        bits = 1 << _EXACT if p[_REGION] != 0 and p[_REGION] == q[_REGION] else 1 << _NAME_CORE
         if p[_FORM] > 1 and q[_FORM] > 1 and p[_FORM] != q[_FORM]:
             bits |= 1 << _FORM_OTHER
     elif (p[_FORMER] != 0 and (p[_FORMER] == q[_CORE] or p[_FORMER] == q[_FORMER])) or (
@@ -217,6 +237,7 @@ def _score(
     lon: npt.NDArray[np.float64],
     lat: npt.NDArray[np.float64],
     unique: npt.NDArray[np.int64],
+    carriers: npt.NDArray[np.int64],
     a: Index,
     b: Index,
     weights: npt.NDArray[np.float64],
@@ -244,6 +265,12 @@ def _score(
             said = _name(p, q)
             waiting[i] = (said & ~(1 << _REGION_OTHER)) == 0
             bits |= said
+            if said >> _EXACT & 1 or said >> _NAME_CORE & 1:
+                known = carriers[x, 0] if said >> _EXACT & 1 else carriers[x, 1]
+                if known == 1:
+                    bits |= 1 << _SOLE
+                elif known > 1:
+                    bits |= 1 << _SHARED
         evidence[i] = bits
         for place in range(len(weights)):
             if bits >> place & 1:

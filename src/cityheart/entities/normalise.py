@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = ["Address", "Gazetteer", "Names", "codes", "registration", "sounds", "
 
 _CODE_LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015: no I, O, S, V, Z
 _CODE_WEIGHTS = np.array([pow(3, place, 31) for place in range(17)], dtype=np.int64)
+_PIECE = 50_000
 _NO_SIGNS = r"""[\s·・•,，.。、;；:：'"“”‘’`~!！?？*#@&|\\/_<>《》\[\]【】{}+=-]+"""
 
 
@@ -128,6 +130,16 @@ class Gazetteer:
     def names(self, values: pa.Array) -> Names:
         """Names taken apart."""
         distinct, back = _distinct(values)
+        core, stem, region, form = _columnwise(self._name_parts, distinct)
+        length = pc.fill_null(pc.utf8_length(stem), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        head, tail = _halves(stem, length)
+        return Names(
+            hashes(core, "core")[back], hashes(stem, "stem")[back], sounds(stem)[back], head[back], tail[back],
+            hashes(region, "region")[back], form.to_numpy(zero_copy_only=False)[back], stem.take(pa.array(back)),
+        )  # fmt: skip
+
+    def _name_parts(self, distinct: pa.Array) -> tuple[pa.Array, ...]:
+        """Core, stem, region and form of each name."""
         rules = spelling()
         whole = tidy(distinct)
         whole = pc.replace_substring_regex(whole, self.name_place, "")
@@ -147,27 +159,21 @@ class Gazetteer:
             core, "(" + "|".join(sorted(rules.fillers, key=len, reverse=True)) + ")+$", ""
         )
         stem = pc.if_else(pc.greater(pc.utf8_length(stem), 1), stem, core)
-        half = pc.utf8_length(stem).to_numpy(zero_copy_only=False)
-        half = np.nan_to_num(half.astype(np.float64)).astype(np.int64)
-        head, tail = _halves(stem, half)
         region = pc.replace_substring_regex(region, "(" + "|".join(rules.endings) + ")$", "")
-        return Names(
-            hashes(core, "core")[back], hashes(stem, "stem")[back], sounds(stem)[back], head[back], tail[back],
-            hashes(region, "region")[back], form[back], stem.take(pa.array(back)),
-        )  # fmt: skip
+        return core, stem, region, pa.array(form)
 
     def addresses(self, values: pa.Array) -> Address:
         """Addresses taken apart."""
         distinct, back = _distinct(values)
+        area, road, number = _columnwise(self._address_parts, distinct)
+        written, area_back = _distinct(area)
+        found = hashes(self.area(written), "area")[area_back]
+        return Address(found[back], hashes(road, "road")[back], hashes(number, "number")[back])
+
+    def _address_parts(self, distinct: pa.Array) -> tuple[pa.Array, ...]:
         plain = pc.replace_substring_regex(tidy(distinct), r"[()]", "")
         parts = pc.extract_regex(plain, self.address)
-        area, area_back = _distinct(pc.struct_field(parts, "area"))
-        found = hashes(self.area(area), "area")[area_back]
-        return Address(
-            found[back],
-            hashes(pc.struct_field(parts, "road"), "road")[back],
-            hashes(pc.struct_field(parts, "number"), "number")[back],
-        )
+        return tuple(pc.struct_field(parts, name) for name in ("area", "road", "number"))
 
 
 # ── texts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -252,6 +258,16 @@ def registration(values: pa.Array) -> pa.Array:
     """Of tidied texts those that are 15-digit registration numbers of the time before the unified code; else null."""
     right = pc.fill_null(pc.match_substring_regex(values, "^[0-9]{15}$"), False)
     return pc.if_else(right, values, pa.scalar(None, pa.string()))
+
+
+def _columnwise(function: Callable[[pa.Array], tuple[pa.Array, ...]], values: pa.Array) -> tuple[pa.Array, ...]:
+    """What ``function`` makes of a column; of a long one piece by piece, on two cores."""
+    if len(values) <= _PIECE:
+        return function(values)
+    pieces = [values.slice(start, _PIECE) for start in range(0, len(values), _PIECE)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        found = list(pool.map(function, pieces))
+    return tuple(pa.concat_arrays(list(column)) for column in zip(*found, strict=True))
 
 
 def _distinct(values: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:

@@ -21,7 +21,7 @@ KINDS = ("firm", "site", "vehicle", "tank", "outlet", "meter")
 
 POINTS = (
     "name_exact", "name_core", "name_former", "name_stem", "name_sound", "name_near", "name_alike", "name_other",
-    "region_other", "form_other",
+    "name_sole", "name_shared", "region_other", "form_other",
     "address_same", "address_road", "address_other", "area_other",
     "person_same", "person_other", "phone_same", "phone_other", "registration_same", "registration_other", "code_near",
     "of_same", "of_other", "place_at", "place_near", "place_apart", "place_far",

@@ -30,6 +30,8 @@ EVIDENCE: Mapping[str, Text] = {
     "name_near": text("名称只差个别字", "the names differ by a letter or two"),
     "name_alike": text("名称相近", "the names are somewhat alike"),
     "name_other": text("名称不同", "the names differ"),
+    "name_sole": text("该名称下只有一个信用代码", "only one credit code is known under this name"),
+    "name_shared": text("该名称下有多个信用代码", "several credit codes are known under this name"),
     "region_other": text("名称中的地区不同", "the names say different regions"),
     "form_other": text("组织形式不同", "the legal forms differ"),
     "address_same": text("地址一致（路名和门牌）", "the addresses are equal: road and number"),
