@@ -211,6 +211,9 @@ def _heads(data: Bytes, offsets: Ints, heads: Ints, phones: Bytes) -> None:
         recent = head[2] & 0x40 if size > 2 else 0
         if not sound or check != 0 or size < (18 if recent else 13):
             continue
+        opening = (18 if recent else 13) + (4 if head[2] & 0x20 else 0)
+        if size - opening != (head[2] & 3) << 8 | head[3]:
+            continue
         heads[frame, 0] = head[0] << 8 | head[1]
         for i in range(10):
             phones[frame, i] = head[5 + i] if recent else head[i] if i >= 4 else 0

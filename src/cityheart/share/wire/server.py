@@ -61,7 +61,7 @@ class Server:
         self._halted = False
         self._counts = dict.fromkeys(
             ("accepted", "turned_away", "idle_closed", "cut_off", "bytes", "frames", "bad", "refused", "rows",
-             "quarantined", "batches", "failures", "answers"), 0,
+             "quarantined", "batches", "failures"), 0,
         )  # fmt: skip
         self._waiting_frames = 0
         self._landing_seconds = 0.0
@@ -178,7 +178,6 @@ class Server:
             connection = self._connections.get(number)
             if connection is not None:
                 connection.transport.write(data)
-        self._counts["answers"] += len(answers)
 
     def _landed(self, answers: Answers, taken: Mapping[int, int]) -> None:
         """Answer what is durable, and read again from those that waited for it."""
@@ -200,7 +199,7 @@ class Server:
 
     def _cut_off(self, number: int) -> None:
         connection = self._connections.get(number)
-        if connection is not None:
+        if connection is not None and not connection.transport.is_closing():
             self._counts["cut_off"] += 1
             connection.transport.abort()
 
@@ -260,8 +259,8 @@ class Server:
             batch.strikes.pop(number, None)
         for number, size in turn.bad:
             batch.strikes[number] = batch.strikes.get(number, 0) + size
-            if batch.strikes[number] > limits.WIRE_BAD_BYTES:
-                self._call(self._cut_off, number)
+        for number in {number for number, _ in turn.bad if batch.strikes[number] > limits.WIRE_BAD_BYTES}:
+            self._call(self._cut_off, number)
         if turn.soon:
             self._call(self._answer, turn.soon)
         batch.late += turn.late
