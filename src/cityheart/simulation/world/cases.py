@@ -81,8 +81,8 @@ class _Planner:
 
     def all(self) -> None:
         """Everything, the kinds with the fewest candidates first."""
-        self._tanks()
         self._emissions()
+        self._tanks()
         self._suspended()
         self._months()
         self._licences()
@@ -96,7 +96,8 @@ class _Planner:
     def take(self, role: str, count: int, fits: Callable[[Site], bool]) -> list[Site]:
         """So many sites without a role, which now play this one."""
         able = [site for site in self.town.sites if not site.role and not site.beyond and fits(site)]
-        chosen = [able[k] for k in self.rng.permutation(len(able))[:count]]
+        able = [able[k] for k in self.rng.permutation(len(able))]
+        chosen = sorted(able, key=lambda site: site.monitored and not role.endswith(("storage", "excursion")))[:count]
         for site in chosen:
             site.role = role
         return chosen
@@ -121,7 +122,8 @@ class _Planner:
             if paired:  # filled to the brim from the tank beside it
                 tank, how = paired[0], "level"
             plot.tanks.append(Window(tank, since, since + float(rng.uniform(1.2, 5)) * HOUR, how))
-        for site in self.take("near_limit", self.count, lambda s: bool(self._fillable(s))):
+        others = [s for s in self.town.sites if s.role != "over_storage" and self._fillable(s)]
+        for site in (others[k] for k in rng.permutation(len(others))[: self.count]):
             holding = int(rng.choice(self._fillable(site)))
             plot.overfull.append(Window(holding, self.first, self.last, "innocent", 0.965))
         everything = np.arange(len(self.town.tanks))

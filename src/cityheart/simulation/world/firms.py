@@ -442,8 +442,8 @@ def _outlets(town: Town, rng: np.random.Generator, firms: int) -> None:
     able = [site for site in town.sites if site.kind in ("producer", "disposal")]
     able += [site for site in town.sites if site.kind == "user" and site.shift != "day"]
     wanted = max(6, round(firms / 5))
-    for k in rng.permutation(len(able)):
-        site = able[k]
+    shuffled = [able[k] for k in rng.permutation(len(able))]
+    for site in sorted(shuffled, key=lambda site: site.shift != "continuous"):
         for _ in range(1 + int(rng.random() < 0.2)):
             if len(town.outlets) >= wanted:
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,6 +47,20 @@ class Watch:
         for holding, since, until, tonnes in business.flows:
             if holding in watched:
                 self.by_holding.setdefault(holding, []).append((since, until, tonnes))
+
+        for tank, some in self.windows.items():
+            self.windows[tank] = [self._possible(tank, window) for window in some]
+
+    def _possible(self, tank: int, window: Window) -> Window:
+        """A level that cannot rise for want of goods in the tank beside it becomes a pressure that does."""
+        if window.how != "level":
+            return window
+        holding = self.town.tanks[tank].holding
+        middle = (window.since + window.until) / 2
+        day = int(middle // DAY)
+        reached = self.levels(holding, day)[tank][int(middle - day * DAY)]
+        enough = reached >= _ALARM * self.town.tanks[tank].alarm_level
+        return window if enough else replace(window, how="pressure")
 
     def mass(self, holding: int, day: int) -> Floats:
         """Tonnes of a holding at the start of each minute of a day, and at its end (1,441 values)."""
