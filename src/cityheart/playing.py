@@ -188,14 +188,16 @@ def _mark(folder: CityFolder, window: timedelta, at: datetime) -> dict[str, obje
 def _ready(home: Path, folder: CityFolder, options: Options) -> datetime:
     """Have a city in ``home``, new or gone on with; up to when it has played."""
     if not (home / FILE).exists():
-        _make(home, folder, _applications(folder, options.apps), options)
+        apps = _applications(folder, options.apps)
+        _parts(folder, apps)  # what cannot be played leaves no city behind
+        _make(home, folder, apps, options)
     return _place(home, folder, options.window)
 
 
 @contextmanager
 def _city(home: Path, folder: CityFolder, at: datetime, window: timedelta) -> Iterator[Play]:
     """The city in ``home``, at the moment up to which it has played."""
-    found, troubles = _parts(home, folder)
+    found, troubles = _parts(folder, applications(Settings.load(home)))
     city = City.open(home)
     try:
         clock = city.clock
@@ -207,9 +209,9 @@ def _city(home: Path, folder: CityFolder, at: datetime, window: timedelta) -> It
         city.close()
 
 
-def _parts(home: Path, folder: CityFolder) -> tuple[list[Part], list[Trouble]]:
-    """What each source of the city's applications gets, and what nobody gets."""
-    sources = _played(applications(Settings.load(home)))
+def _parts(folder: CityFolder, apps: Sequence[App]) -> tuple[list[Part], list[Trouble]]:
+    """What each source of the applications gets, and what nobody gets. Raises :class:`Invalid` when that is nothing."""
+    sources = _played(apps)
     found, troubles = parts(folder, sources)
     if not found:
         what = "; ".join(str(trouble) for trouble in troubles[:5]) or "it has no systems"
@@ -387,7 +389,7 @@ def _live(
     from cityheart.simulation.player.stage import Stage
 
     assert options.speed is not None
-    found, _ = _parts(home, folder)
+    found, _ = _parts(folder, applications(Settings.load(home)))
     folders = {part.played.source.id: str(part.played.source.options.get("path", "")) for part in found}
     stage = Stage(
         found,

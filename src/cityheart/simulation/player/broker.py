@@ -16,13 +16,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cityheart.sdk import Invalid, stopwatch
 from cityheart.simulation.player.wire import MESSAGES, Recording
 
-__all__ = ["Broker", "Publisher"]
+__all__ = ["PLACES", "Broker", "Publisher"]
 
 STARTING_SECONDS = 10.0  # until the broker must take connections
 STARTS = 5  # tries to start it: another program may take the port that was free
 INFLIGHT = 1_000  # messages on the way to the broker that it has not acknowledged
 _SUBSCRIPTIONS = "$SYS/broker/subscriptions/count"
-_PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"
+PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"
 _SETTINGS = """\
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -38,7 +38,7 @@ class Broker:
     """A broker on a free port of this machine. Raises :class:`Invalid` when there is none to start."""
 
     def __init__(self, work: Path) -> None:
-        program = shutil.which("mosquitto") or shutil.which("mosquitto", path=_PLACES)
+        program = shutil.which("mosquitto") or shutil.which("mosquitto", path=PLACES)
         if program is None:
             raise Invalid("there is no MQTT broker", remedy="install one: apt-get install mosquitto")
         for _ in range(STARTS):
