@@ -26,12 +26,15 @@ const Scores = lazy(() => import("./pages/Scores"));
 const Sources = lazy(() => import("./pages/Sources"));
 const DutyPage = lazy(() => import("./duty/DutyPage"));
 const SourcePage = lazy(() => import("./pages/SourcePage"));
-const FlowPage = lazy(() => import("./flow/FlowPage"));
-const DepartmentPage = lazy(() => import("./flow/DepartmentPage"));
-const DeliveryPage = lazy(() => import("./flow/DeliveryPage"));
-const BadRowPage = lazy(() => import("./flow/BadRowPage"));
-const Catalogue = lazy(() => import("./flow/Catalogue"));
-const DatasetPage = lazy(() => import("./flow/DatasetPage"));
+/** The pages of the flow are small and one leads to the next: they come in one piece. */
+const flow = (name: keyof typeof import("./flow/pages")) =>
+  lazy(async () => ({ default: (await import("./flow/pages"))[name] }));
+const FlowPage = flow("FlowPage");
+const DepartmentPage = flow("DepartmentPage");
+const DeliveryPage = flow("DeliveryPage");
+const BadRowPage = flow("BadRowPage");
+const Catalogue = flow("Catalogue");
+const DatasetPage = flow("DatasetPage");
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
 const PlanDraft = lazy(() => import("./pages/PlanDraft"));

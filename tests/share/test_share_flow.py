@@ -231,6 +231,7 @@ def test_a_steward_goes_from_the_city_to_a_bad_row(sign: Sign, steward: Actor) -
     assert {each["code"]: each["state"] for each in flow["departments"]} == {"ecology": "ok", "police": "none"}
     assert flow["total"]["states"] == {"failing": 0, "refused": 0, "late": 0, "idle": 0, "ok": 1}
     of = client.get("/api/flow/ecology").json()
+    assert (sum(of["series"]["minutes"]["rows"]), sum(of["series"]["hours"]["bad"])) == (1, 2)
     assert [(each["id"], each["open"], each["update_cycle_seconds"]) for each in of["sources"]] == [
         ("ecology.air", 2, 3600.0)
     ]

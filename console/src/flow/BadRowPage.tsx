@@ -9,13 +9,12 @@ import { Failure, Loading, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { bytesOf, ENCODINGS, hex, looksLikeText, readable, recordOf } from "./hex";
-import { Choice } from "./parts";
+import { Choice, Why } from "./parts";
 import { useBadRow } from "./queries";
 import { ReplayResult } from "./Replaying";
 import { Rules } from "./Rules";
 import type { BadRow } from "./types";
 import { useFlowWords } from "./words";
-import "./flow.css";
 
 export default function BadRowPage() {
   const { id = "" } = useParams<{ id: string }>();
@@ -36,7 +35,7 @@ export default function BadRowPage() {
 const at = (id: string) => `/quarantine/${encodeURIComponent(id)}`;
 
 function View({ row }: { row: BadRow }) {
-  const { f, t, say } = useFlowWords();
+  const { f, say } = useFlowWords();
   const place = row.row === 0 ? f("bad.whole") : f("bad.row", { n: row.row });
   const file = row.member ? f("bad.inFile", { file: row.name, member: row.member }) : row.name;
   return (
@@ -49,19 +48,18 @@ function View({ row }: { row: BadRow }) {
             <Link href={`/deliveries/${encodeURIComponent(row.delivery)}`}>{file || row.delivery}</Link> / {place}
           </div>
           <h1 style={{ fontSize: 20, margin: 0 }} data-testid="bad-why">
-            {row.reason.field && <span className="mono">{row.reason.field} </span>}
-            {say(row.reason.message)}
+            <Why reason={row.reason} />
           </h1>
           <div className="quiet line">
             <span className="mono">{row.reason.code}</span>
             <Moment at={row.at} ago />
             <span className="tag" data-testid="bad-state">
-              {t(`quarantine.${row.state}`)}
+              {f(`quarantine.${row.state}`)}
             </span>
             {row.closed_at && (
               <span>
                 {f("bad.closed", {
-                  state: t(`quarantine.${row.state}`),
+                  state: f(`quarantine.${row.state}`),
                   who: (row.closed_by ?? "").replace(/^user:/, ""),
                 })}{" "}
                 <Moment at={row.closed_at} />
@@ -119,7 +117,7 @@ function View({ row }: { row: BadRow }) {
 }
 
 function Acts({ row }: { row: BadRow }) {
-  const { f, t } = useFlowWords();
+  const { f } = useFlowWords();
   const tell = useTell();
   const [result, setResult] = useState<Replay | null>(null);
   const replay = useCommand<Replay>({ done: setResult, failed: tell.failed });
@@ -129,7 +127,7 @@ function Acts({ row }: { row: BadRow }) {
   return (
     <>
       {row.state === "open" && (
-        <Panel title={t("replay")}>
+        <Panel title={f("replay")}>
           <div className="body stack">
             <p style={{ margin: 0 }}>
               {row.form === "line" ? f("bad.lineWhy") : row.complete ? f("bad.replayWhy") : f("bad.incomplete")}

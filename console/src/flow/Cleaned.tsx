@@ -9,7 +9,7 @@ function Heading() {
 }
 
 function Cell({ of }: { of: FieldCounts }) {
-  const { code, number, t } = useFlowWords();
+  const { t, code, number } = useFlowWords();
   const steps = Object.entries(of.cleaned ?? {}).filter(([, count]) => count > 0);
   const refused = Object.entries(of.refused ?? {}).filter(([, count]) => count > 0);
   return (
@@ -28,4 +28,8 @@ function Cell({ of }: { of: FieldCounts }) {
   );
 }
 
-export const Cleaned = { Heading, Cell };
+/** Whether a step changed or refused anything at all: else the column is left out. */
+const any = (fields: readonly FieldCounts[]) =>
+  fields.some(({ cleaned, refused }) => Object.keys({ ...cleaned, ...refused }).length > 0);
+
+export const Cleaned = { any, Heading, Cell };

@@ -1,7 +1,7 @@
 /** One dataset: what it is for, what its contract asks of every field, and how good what its sources deliver is. */
 
 import { Link, useParams } from "wouter";
-import { CellView } from "../ui/Evidence";
+import { CellView } from "../ui/Cell";
 import { Failure, Loading, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Cleaned } from "./Cleaned";
@@ -111,7 +111,8 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
 }
 
 function SourceQuality({ source }: { source: CatalogueDataset["sources"][number] }) {
-  const { t, say, number } = useFlowWords();
+  const { f, say, number } = useFlowWords();
+  const cleaned = Cleaned.any(source.quality.fields);
   const share = (count: number) =>
     source.quality.rows > 0 && (
       <span className="quiet"> {number((100 * count) / source.quality.rows, count > 0 ? 1 : 0)}%</span>
@@ -127,7 +128,7 @@ function SourceQuality({ source }: { source: CatalogueDataset["sources"][number]
       }
       aside={
         <span className="quiet">
-          {t("quality.rows", { n: number(source.quality.rows, 0) })} · <Moment at={source.last_delivery_at} ago />
+          {f("quality.rows", { n: number(source.quality.rows, 0) })} · <Moment at={source.last_delivery_at} ago />
         </span>
       }
     >
@@ -136,12 +137,12 @@ function SourceQuality({ source }: { source: CatalogueDataset["sources"][number]
           <table className="table">
             <thead>
               <tr>
-                <th>{t("quality.field")}</th>
-                <th className="right">{t("quality.missing")}</th>
-                <th className="right">{t("quality.invalid")}</th>
-                <Cleaned.Heading />
-                <th className="right">{t("quality.min")}</th>
-                <th className="right">{t("quality.max")}</th>
+                <th>{f("quality.field")}</th>
+                <th className="right">{f("quality.missing")}</th>
+                <th className="right">{f("quality.invalid")}</th>
+                {cleaned && <Cleaned.Heading />}
+                <th className="right">{f("quality.min")}</th>
+                <th className="right">{f("quality.max")}</th>
               </tr>
             </thead>
             <tbody>
@@ -156,7 +157,7 @@ function SourceQuality({ source }: { source: CatalogueDataset["sources"][number]
                     {number(field.invalid, 0)}
                     {share(field.invalid)}
                   </td>
-                  <Cleaned.Cell of={field} />
+                  {cleaned && <Cleaned.Cell of={field} />}
                   <td className="right">
                     <CellView cell={field.min} />
                   </td>

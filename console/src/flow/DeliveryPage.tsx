@@ -7,12 +7,11 @@ import { useMay } from "../api/queries";
 import type { QuarantineRow } from "../api/types";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
-import { Figure } from "./parts";
+import { Figure, Why } from "./parts";
 import { useBadRows, useDelivery } from "./queries";
 import { DeliveryState } from "./SourceFlow";
 import type { DeliveryDetail } from "./types";
 import { useFlowWords } from "./words";
-import "./flow.css";
 
 export default function DeliveryPage() {
   const { id = "" } = useParams<{ id: string }>();
@@ -124,7 +123,7 @@ function View({ delivery }: { delivery: DeliveryDetail }) {
 const STATES = ["open", "replayed", "dismissed", "all"] as const;
 
 function BadRows({ delivery }: { delivery: DeliveryDetail }) {
-  const { f, t, number } = useFlowWords();
+  const { f, number } = useFlowWords();
   const [state, setState] = useState<(typeof STATES)[number]>("open");
   const rows = useBadRows(delivery.id, state, true);
   const items = rows.data?.pages.flatMap((page) => page.items) ?? [];
@@ -134,12 +133,12 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
       title={f("delivery.bad")}
       aside={
         <span className="line">
-          <span className="quiet numeric">{t("quarantine.count", { n: number(total, 0) })}</span>
+          <span className="quiet numeric">{f("quarantine.count", { n: number(total, 0) })}</span>
           <NativeSelect
             size="xs"
             w={120}
-            aria-label={t("quarantine.state")}
-            data={STATES.map((one) => ({ value: one, label: one === "all" ? f("state.all") : t(`quarantine.${one}`) }))}
+            aria-label={f("quarantine.state")}
+            data={STATES.map((one) => ({ value: one, label: one === "all" ? f("state.all") : f(`quarantine.${one}`) }))}
             value={state}
             onChange={({ currentTarget: { value } }) => setState(STATES.find((one) => one === value) ?? "open")}
           />
@@ -155,9 +154,9 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
               <table className="table">
                 <thead>
                   <tr>
-                    <th className="right">{t("quarantine.col.row")}</th>
-                    <th>{t("quarantine.col.reason")}</th>
-                    <th>{t("quarantine.col.raw")}</th>
+                    <th className="right">{f("quarantine.col.row")}</th>
+                    <th>{f("quarantine.col.reason")}</th>
+                    <th>{f("quarantine.col.raw")}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -187,15 +186,14 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
 }
 
 function BadRowLine({ row }: { row: QuarantineRow }) {
-  const { f, say } = useFlowWords();
+  const { f } = useFlowWords();
   return (
     <tr data-testid="bad-row">
       <td className="right">
         <Link href={`/quarantine/${encodeURIComponent(row.id)}`}>{row.row ? row.row : f("bad.whole")}</Link>
       </td>
       <td>
-        {row.reason.field && <span className="mono">{row.reason.field} </span>}
-        {say(row.reason.message)} <span className="quiet mono">{row.reason.code}</span>
+        <Why reason={row.reason} /> <span className="quiet mono">{row.reason.code}</span>
       </td>
       <td>
         <code className="raw">{row.raw.length > 240 ? `${row.raw.slice(0, 240)}…` : row.raw}</code>

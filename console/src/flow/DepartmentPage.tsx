@@ -7,7 +7,7 @@ import { Bars } from "./Bars";
 import { Figure, Quality, Spark, StateWord, troubled } from "./parts";
 import { useDepartmentFlow } from "./queries";
 import { Tabs } from "./Tabs";
-import type { DepartmentFlow, FlowSource, Steps } from "./types";
+import type { DepartmentFlow, FlowSource } from "./types";
 import { useFlowWords } from "./words";
 
 export default function DepartmentPage() {
@@ -26,15 +26,8 @@ export default function DepartmentPage() {
   );
 }
 
-/** Counts that end with the step that is under way. */
-function stepsOf(at: string, seconds: number, rows: number[]): Steps {
-  const end = (Math.floor(Date.parse(at) / 1_000 / seconds) + 1) * seconds;
-  const from = new Date((end - rows.length * seconds) * 1_000).toISOString();
-  return { from, step_seconds: seconds, rows, bad: rows.map(() => 0) };
-}
-
-function View({ flow: { at, department, sources } }: { flow: DepartmentFlow }) {
-  const { f, t, say, rate, number, bytes, percent, code } = useFlowWords();
+function View({ flow: { department, series, sources } }: { flow: DepartmentFlow }) {
+  const { f, say, rate, number, bytes, percent, code } = useFlowWords();
   return (
     <>
       <div className="head">
@@ -77,7 +70,7 @@ function View({ flow: { at, department, sources } }: { flow: DepartmentFlow }) {
                 <tr>
                   <th>{f("table.state")}</th>
                   <th>{f("table.source")}</th>
-                  <th>{t("sources.connector")}</th>
+                  <th>{f("sources.connector")}</th>
                   <th className="right">{f("table.rate")}</th>
                   <th>{f("table.hours")}</th>
                   <th className="right">{f("table.day")}</th>
@@ -99,12 +92,12 @@ function View({ flow: { at, department, sources } }: { flow: DepartmentFlow }) {
         <div className="flow-columns">
           <Panel title={f("department.minutes")}>
             <div className="body">
-              <Bars steps={stepsOf(at, 60, department.minutes)} title={f("department.minutes")} />
+              <Bars steps={series.minutes} title={f("department.minutes")} />
             </div>
           </Panel>
           <Panel title={f("department.hours")}>
             <div className="body">
-              <Bars steps={stepsOf(at, 3_600, department.hours)} title={f("department.hours")} />
+              <Bars steps={series.hours} title={f("department.hours")} />
             </div>
           </Panel>
         </div>

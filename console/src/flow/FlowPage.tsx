@@ -1,6 +1,7 @@
 /** The flow of data from every department into the city: what is wrong first, then how much comes from whom. */
 
 import { TextInput } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { Empty, Panel, Shown } from "../ui/states";
 import { urgency, WORST_FIRST } from "./layout";
@@ -13,6 +14,7 @@ import { type FlowKey, useFlowWords } from "./words";
 
 const OVER: readonly Over[] = ["now", "hour", "day"];
 const SHOWN_AT_ONCE = 6;
+const SHOWN_ON_A_WALL = 14;
 
 function useSettings() {
   const [params, setParams] = useSearchParams();
@@ -135,17 +137,18 @@ function Totals({ overview, over }: { overview: Overview; over: Over }) {
 function Attention({ overview }: { overview: Overview }) {
   const { f, say, length, number } = useFlowWords();
   const { attention } = overview;
+  const wall = useMediaQuery("(min-width: 2400px)", false, { getInitialValueInEffect: false });
   if (attention.length === 0)
     return (
       <p className="flow-calm" data-testid="flow-calm">
         <StateWord state={overview.total.last_delivery_at === null ? "idle" : "ok"} /> {f("attention.none")}
       </p>
     );
-  const shown = attention.slice(0, SHOWN_AT_ONCE);
+  const shown = attention.slice(0, wall ? SHOWN_ON_A_WALL : SHOWN_AT_ONCE);
   const since = (one: Wanting) =>
     one.freshness_seconds === null
       ? f("attention.never")
-      : f("attention.since", { length: length(one.freshness_seconds) });
+      : f(one.state === "late" ? "attention.since" : "attention.came", { length: length(one.freshness_seconds) });
   return (
     <Panel
       title={f("attention.title")}
@@ -258,9 +261,9 @@ function Departments({ overview, settings }: { overview: Overview; settings: Ret
               <tr>
                 {heading("state")}
                 {heading("department")}
-                <th className="right">{f("table.sources")}</th>
+                <th className="right flow-more">{f("table.sources")}</th>
                 {heading("rate", true)}
-                <th>{f("table.hours")}</th>
+                <th className="flow-more">{f("table.hours")}</th>
                 {heading("day", true)}
                 {heading("quality", true)}
                 {heading("open", true)}
@@ -281,14 +284,14 @@ function Departments({ overview, settings }: { overview: Overview; settings: Ret
                     <td>
                       <StateWord state={one.state} />
                     </td>
-                    <td>
+                    <td className="wide">
                       <Link href={href} onClick={(event) => event.stopPropagation()}>
                         {say(one.title)}
                       </Link>
                     </td>
-                    <td className="right">{one.sources === 0 ? "—" : <Ratio of={one} />}</td>
+                    <td className="right flow-more">{one.sources === 0 ? "—" : <Ratio of={one} />}</td>
                     <td className="right">{one.sources === 0 ? "—" : rate(one.rate[over])}</td>
-                    <td>
+                    <td className="flow-more">
                       <Spark values={one.hours} />
                     </td>
                     <td className="right">{one.sources === 0 ? "—" : number(one.rows.day, 0)}</td>

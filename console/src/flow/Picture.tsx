@@ -1,7 +1,7 @@
 /** The departments on both sides, the heart in the middle, a vein for each; its width and its moving marks are the rate. */
 
 import { useComputedColorScheme } from "@mantine/core";
-import { useReducedMotion } from "@mantine/hooks";
+import { useReducedMotion, useViewportSize } from "@mantine/hooks";
 import { useEffect, useMemo, useRef } from "react";
 import { Link } from "wouter";
 import { along, type Bezier, grouped, type Line, marks, path, rim, sides, thickness, vein, worst } from "./layout";
@@ -43,23 +43,28 @@ interface Scene {
   veins: Vein[];
 }
 
-function scene(overview: Overview, over: Over, width: number, words: FlowWords): Scene {
+/** `tall`: how high the window is, so that all rows are seen at once where they can still be read. */
+function scene(overview: Overview, over: Over, width: number, tall: number, words: FlowWords): Scene {
   const groups = grouped(overview.departments);
   const narrow = width < NARROW;
   const wide = width >= 1_500;
-  const row = narrow ? 40 : wide ? 22 : 18;
+  const lines = narrow ? [[], []] : sides(groups);
+  const room = tall - (width >= 2_400 ? 170 : 340);
+  const row = narrow
+    ? 40
+    : Math.round(Math.min(26, Math.max(16, room / Math.max(lines[0].length, lines[1].length, 1))));
   const column = narrow
     ? Math.min(220, Math.round(width * 0.58))
     : Math.min(380, Math.round(width * (wide ? 0.22 : 0.27)));
   const text = (state: FlowState, rate: number, silent: number | null) =>
-    troubled(state) && silent !== null
+    state === "late" && silent !== null
       ? `${words.state(state)} ${words.length(silent)}`
-      : state === "ok" || rate > 0
+      : state === "ok" || (rate > 0 && !troubled(state))
         ? words.rate(rate, true)
         : words.state(state);
   const rows: Row[] = [];
-  const put = (lines: Line[], side: -1 | 1) => {
-    for (const [at, { kind, department }] of lines.entries()) {
+  const put = (column: Line[], side: -1 | 1) => {
+    for (const [at, { kind, department }] of column.entries()) {
       const top = at * row;
       if (department === null) {
         const heading = words.code("kind", kind);
@@ -86,7 +91,10 @@ function scene(overview: Overview, over: Over, width: number, words: FlowWords):
     for (const [at, { kind, departments }] of groups.entries()) {
       const state = worst(departments.map((one) => one.state));
       const rate = departments.reduce((sum, one) => sum + one.rate[over], 0);
+      const wrong = departments.filter((one) => troubled(one.state)).length;
       const name = words.f("kind.count", { kind: words.code("kind", kind), n: departments.length });
+      const shown =
+        wrong > 0 ? `${words.rate(rate, true)} · ${words.f("kind.wrong", { n: wrong })}` : text(state, rate, null);
       rows.push({
         key: kind,
         side: -1,
@@ -96,17 +104,16 @@ function scene(overview: Overview, over: Over, width: number, words: FlowWords):
         name,
         state,
         rate,
-        text: text(state, rate, null),
+        text: shown,
       });
     }
   else {
-    const [left, right] = sides(groups);
-    put(left, -1);
-    put(right, 1);
+    put(lines[0], -1);
+    put(lines[1], 1);
   }
-  const tall = rows.reduce((most, { top }) => Math.max(most, top + row), 0);
+  const highest = rows.reduce((most, { top }) => Math.max(most, top + row), 0);
   const radius = narrow ? Math.min(62, Math.max(48, (width - column - 40) / 2)) : wide ? 116 : 96;
-  const height = Math.max(tall, radius * 2 + 96);
+  const height = Math.max(highest, radius * 2 + 96);
   // a short side stands in the middle
   for (const side of [-1, 1] as const) {
     const own = rows.filter((one) => one.side === side);
@@ -117,7 +124,9 @@ function scene(overview: Overview, over: Over, width: number, words: FlowWords):
   const veins: Vein[] = [];
   for (const side of [-1, 1] as const) {
     const own = rows.filter((one) => one.side === side && one.heading === null);
-    for (const [n, { key, top, state, rate }] of own.entries()) {
+    for (const [n, { key, top, state: word, rate, department }] of own.entries()) {
+      // what several departments share flows as long as one of them does
+      const state = department === null && rate > 0 ? "ok" : word;
       const [toX, toY] = rim(heart.x, heart.y, radius + 3, side, n, own.length);
       const x = side === -1 ? column + 6 : width - column - 6;
       veins.push({ key, state, rate, curve: vein(x, top + row / 2, toX, toY) });
@@ -129,7 +138,8 @@ function scene(overview: Overview, over: Over, width: number, words: FlowWords):
 export function Picture({ overview, over }: { overview: Overview; over: Over }) {
   const words = useFlowWords();
   const [box, width] = useWidth<HTMLDivElement>(1_240);
-  const drawn = useMemo(() => scene(overview, over, width, words), [overview, over, width, words]);
+  const { height: tall } = useViewportSize();
+  const drawn = useMemo(() => scene(overview, over, width, tall, words), [overview, over, width, tall, words]);
   const { heart } = drawn;
   const { total } = overview;
   const of = over === "day" ? "day" : "hour";
@@ -168,6 +178,9 @@ export function Picture({ overview, over }: { overview: Overview; over: Over }) 
           <div>
             <dt>{words.f("heart.label")}</dt>
             <dd className="flow-core-rate">{words.rate(total.rate[over])}</dd>
+            <dd className={total.quality !== null && total.quality < 0.95 ? "flow-poor" : "quiet"}>
+              {words.f("table.quality")} {words.percent(total.quality)}
+            </dd>
           </div>
         </dl>
         <p
@@ -192,7 +205,13 @@ export function Picture({ overview, over }: { overview: Overview; over: Over }) 
               data-side={one.side === -1 ? "left" : "right"}
               data-heading={one.heading !== null}
               data-state={one.state}
-              style={{ top: one.top, height: drawn.row, width: drawn.column, lineHeight: `${drawn.row}px` }}
+              style={{
+                top: one.top,
+                height: drawn.row,
+                width: drawn.column,
+                lineHeight: `${drawn.row}px`,
+                fontSize: drawn.narrow ? 13 : Math.min(15, Math.max(12, drawn.row * 0.68)),
+              }}
             >
               <PictureRow row={one} narrow={drawn.narrow} word={words.state(one.state)} />
             </li>

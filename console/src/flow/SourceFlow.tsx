@@ -50,14 +50,14 @@ export function SourceFlowPanel({ id }: { id: string }) {
 }
 
 export function Deliveries({ source }: { source: string }) {
-  const { f, t, number } = useFlowWords();
+  const { f, number } = useFlowWords();
   const [only, setOnly] = useState<"all" | "bad">("all");
   const deliveries = useDeliveries(source, only);
   const items = deliveries.data?.pages.flatMap((page) => page.items) ?? [];
   const total = deliveries.data?.pages[0]?.total ?? 0;
   return (
     <Panel
-      title={t("deliveries.title")}
+      title={f("deliveries.title")}
       aside={
         <span className="line">
           <span className="quiet numeric">{f("deliveries.total", { n: number(total, 0) })}</span>
@@ -74,18 +74,18 @@ export function Deliveries({ source }: { source: string }) {
       <Shown of={deliveries} lines={5}>
         {() =>
           items.length === 0 ? (
-            <Empty title={only === "bad" ? f("deliveries.noneBad") : t("deliveries.empty")}>
-              {only === "bad" ? null : t("deliveries.emptyWhy")}
+            <Empty title={only === "bad" ? f("deliveries.noneBad") : f("deliveries.empty")}>
+              {only === "bad" ? null : f("deliveries.emptyWhy")}
             </Empty>
           ) : (
-            <section className="flush" tabIndex={0} aria-label={t("deliveries.title")} style={{ maxHeight: 420 }}>
+            <section className="flush" tabIndex={0} aria-label={f("deliveries.title")} style={{ maxHeight: 420 }}>
               <table className="table">
                 <thead>
                   <tr>
-                    <th>{t("deliveries.received")}</th>
-                    <th>{t("deliveries.name")}</th>
-                    <th className="right">{t("sources.rows")}</th>
-                    <th className="right">{t("sources.quarantined")}</th>
+                    <th>{f("deliveries.received")}</th>
+                    <th>{f("deliveries.name")}</th>
+                    <th className="right">{f("sources.rows")}</th>
+                    <th className="right">{f("sources.quarantined")}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -141,11 +141,11 @@ function DeliveryRow({ delivery }: { delivery: SourceDelivery }) {
 const STATES = ["landed", "refused", "unacknowledged"] as const;
 
 export function DeliveryState({ state }: { state: string }) {
-  const { t } = useFlowWords();
+  const { f } = useFlowWords();
   const known = STATES.find((one) => one === state);
   return (
     <span className="tag" data-tone={state === "refused" ? "late" : undefined}>
-      {known ? t(`delivery.${known}`) : state}
+      {known ? f(`delivery.${known}`) : state}
     </span>
   );
 }

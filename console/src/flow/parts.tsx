@@ -1,9 +1,11 @@
 /** Small parts that the pages of the flow share. */
 
 import type { ReactNode } from "react";
+import type { Text } from "../api/types";
 import { CheckIcon, ClockIcon, CrossIcon, WaitingIcon, WarningIcon } from "../ui/icons";
 import type { FlowState, ListenerFigures } from "./types";
 import { useFlowWords } from "./words";
+import "./flow.css";
 
 const NoneIcon = ({ size = 16 }: { size?: number }) => (
   <svg
@@ -135,5 +137,17 @@ export function Choice<T extends string>({
         </button>
       ))}
     </fieldset>
+  );
+}
+
+/** Why, in words; with the field where the words do not name it. */
+export function Why({ reason }: { reason: { field: string | null; message: Text } }) {
+  const { say } = useFlowWords();
+  const words = say(reason.message);
+  return (
+    <>
+      {reason.field && !words.includes(reason.field) && <span className="mono">{reason.field} </span>}
+      {words}
+    </>
   );
 }

@@ -73,7 +73,8 @@ export interface FlowSource extends FlowFigures {
 
 export interface DepartmentFlow {
   at: Iso;
-  department: FlowDepartment & { minutes: number[] };
+  department: FlowDepartment;
+  series: { minutes: Steps; hours: Steps };
   sources: FlowSource[];
 }
 

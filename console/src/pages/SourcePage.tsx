@@ -10,11 +10,12 @@ import { useMay, useQuarantine, useSource } from "../api/queries";
 import type { QuarantineRow, Replay, SourceDetail } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { Cleaned } from "../flow/Cleaned";
+import { Why } from "../flow/parts";
 import { ReplayResult } from "../flow/Replaying";
 import { Deliveries, SourceFlowPanel } from "../flow/SourceFlow";
-import { useWords } from "../i18n";
+import { useFlowWords } from "../flow/words";
 import { duration } from "../time/format";
-import { CellView } from "../ui/Evidence";
+import { CellView } from "../ui/Cell";
 import { SourceStateWord } from "../ui/SourceState";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -35,14 +36,17 @@ export default function SourcePage() {
   return <SourceView source={source.data} />;
 }
 
+/** Kinds of connector whose systems deliver when they want: they cannot be asked. */
+const BY_THEMSELVES = new Set(["push", "jt808", "hj212", "mqtt"]);
+
 function SourceView({ source }: { source: SourceDetail }) {
-  const { t, say, number, language } = useWords();
+  const { f, t, say, number, language } = useFlowWords();
   const tell = useTell();
   const client = useQueryClient();
   const mayManage = useMay("source.manage");
   const pull = useMutation({
     mutationFn: () => post<unknown>(`/api/sources/${encodeURIComponent(source.id)}/pull`),
-    onSuccess: () => tell.done(t("pull.done")),
+    onSuccess: () => tell.done(f("pull.done")),
     onError: tell.failed,
     onSettled: () => client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" }),
   });
@@ -68,25 +72,25 @@ function SourceView({ source }: { source: SourceDetail }) {
               </Link>
             </span>
             <span>
-              {t("sources.connector")} <span className="mono">{source.connector}</span>
+              {f("sources.connector")} <span className="mono">{source.connector}</span>
             </span>
             <span>
-              {t("sources.freshness")}{" "}
+              {f("sources.freshness")}{" "}
               {source.freshness_seconds === null ? "—" : duration(source.freshness_seconds, language)}
             </span>
             <span>
-              {t("sources.rows")} <span className="numeric">{number(source.rows, 0)}</span>
+              {f("sources.rows")} <span className="numeric">{number(source.rows, 0)}</span>
             </span>
             {source.next_try_at && (
               <span>
-                {t("sources.nextTry")} <Moment at={source.next_try_at} ago />
+                {f("sources.nextTry")} <Moment at={source.next_try_at} ago />
               </span>
             )}
           </div>
         </div>
-        {mayManage && (
+        {mayManage && !BY_THEMSELVES.has(source.connector) && (
           <Button variant="default" data-testid="pull" loading={pull.isPending} onClick={() => pull.mutate()}>
-            {t("pull")}
+            {f("pull")}
           </Button>
         )}
       </div>
@@ -106,7 +110,7 @@ function SourceView({ source }: { source: SourceDetail }) {
 const STATES = ["open", "replayed", "dismissed"] as const;
 
 function Quarantine({ source }: { source: SourceDetail }) {
-  const { t, number } = useWords();
+  const { f, t, number } = useFlowWords();
   const tell = useTell();
   const [params, setParams] = useSearchParams();
   const reason = params.get("reason");
@@ -119,7 +123,7 @@ function Quarantine({ source }: { source: SourceDetail }) {
   const replay = useCommand<Replay>({
     done: (done) => {
       setResult(done);
-      tell.done(t("replay.done", { tried: done.tried, landed: done.landed, bad: done.still_bad }));
+      tell.done(f("replay.done", { tried: done.tried, landed: done.landed, bad: done.still_bad }));
     },
     failed: tell.failed,
   });
@@ -136,7 +140,7 @@ function Quarantine({ source }: { source: SourceDetail }) {
   const reasons = new Set(everything.data?.items.map(({ reason: { code } }) => code));
   if (!mayRead)
     return (
-      <Panel title={t("quarantine.title")}>
+      <Panel title={f("quarantine.title")}>
         <Empty title={t("state.forbidden")}>{t("state.forbiddenRemedy")}</Empty>
       </Panel>
     );
@@ -144,26 +148,26 @@ function Quarantine({ source }: { source: SourceDetail }) {
     <>
       {result && <ReplayResult result={result} />}
       <Panel
-        title={t("quarantine.title")}
+        title={f("quarantine.title")}
         aside={
           <span className="line">
             {rows.data && (
-              <span className="quiet numeric">{t("quarantine.count", { n: number(rows.data.total, 0) })}</span>
+              <span className="quiet numeric">{f("quarantine.count", { n: number(rows.data.total, 0) })}</span>
             )}
             <NativeSelect
               size="xs"
-              aria-label={t("quarantine.state")}
+              aria-label={f("quarantine.state")}
               w={110}
-              data={STATES.map((one) => ({ value: one, label: t(`quarantine.${one}`) }))}
+              data={STATES.map((one) => ({ value: one, label: f(`quarantine.${one}`) }))}
               value={state}
               onChange={({ currentTarget: { value } }) => change("state", value === "open" ? null : value)}
             />
             <NativeSelect
               size="xs"
-              aria-label={t("quarantine.reason")}
+              aria-label={f("quarantine.reason")}
               w={190}
               data={[
-                { value: "", label: t("quarantine.allReasons") },
+                { value: "", label: f("quarantine.allReasons") },
                 ...[...new Set([...reasons, ...(reason ? [reason] : [])])].map((code) => ({
                   value: code,
                   label: code,
@@ -185,7 +189,7 @@ function Quarantine({ source }: { source: SourceDetail }) {
                   })
                 }
               >
-                {t("replay")}
+                {f("replay")}
               </Button>
             )}
           </span>
@@ -194,13 +198,13 @@ function Quarantine({ source }: { source: SourceDetail }) {
         <Shown of={rows} lines={5}>
           {({ items, total }) =>
             items.length === 0 ? (
-              <Empty title={t("quarantine.empty")}>{t("quarantine.emptyWhy")}</Empty>
+              <Empty title={f("quarantine.empty")}>{f("quarantine.emptyWhy")}</Empty>
             ) : (
               <>
                 <QuarantineRows rows={items} />
                 {total > items.length && (
                   <p className="quiet" style={{ margin: "4px 12px 8px" }}>
-                    {t("quarantine.more", { shown: items.length, n: number(total, 0) })}
+                    {f("quarantine.more", { shown: items.length, n: number(total, 0) })}
                   </p>
                 )}
               </>
@@ -218,7 +222,7 @@ const COLUMNS = {
 } as const;
 
 function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
-  const { t, say } = useWords();
+  const { f } = useFlowWords();
   const box = useRef<HTMLDivElement>(null);
   const shown = useVirtualizer({
     count: rows.length,
@@ -231,7 +235,7 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
       ref={box}
       role="table"
       tabIndex={0}
-      aria-label={t("quarantine.title")}
+      aria-label={f("quarantine.title")}
       style={{ maxHeight: 380, overflow: "auto" }}
     >
       <div
@@ -251,7 +255,7 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
       >
         {(["at", "row", "delivery", "reason", "raw"] as const).map((name) => (
           <span key={name} role="columnheader">
-            {t(`quarantine.col.${name}`)}
+            {f(`quarantine.col.${name}`)}
           </span>
         ))}
       </div>
@@ -290,8 +294,7 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
                 <Link href={`/deliveries/${encodeURIComponent(row.delivery)}`}>{row.name ?? row.delivery}</Link>
               </span>
               <span role="cell">
-                {row.reason.field && <span className="mono">{row.reason.field} </span>}
-                {say(row.reason.message)} <span className="quiet mono">{row.reason.code}</span>
+                <Why reason={row.reason} /> <span className="quiet mono">{row.reason.code}</span>
               </span>
               <span role="cell">
                 <code className="raw">{row.raw.length > 400 ? `${row.raw.slice(0, 400)}…` : row.raw}</code>
@@ -305,26 +308,27 @@ function QuarantineRows({ rows }: { rows: QuarantineRow[] }) {
 }
 
 function Quality({ source }: { source: SourceDetail }) {
-  const { t, number } = useWords();
+  const { f, number } = useFlowWords();
   const quality = source.quality;
+  const cleaned = Cleaned.any(quality?.fields ?? []);
   return (
     <Panel
-      title={t("quality.title")}
-      aside={quality && <span className="quiet numeric">{t("quality.rows", { n: number(quality.rows, 0) })}</span>}
+      title={f("quality.title")}
+      aside={quality && <span className="quiet numeric">{f("quality.rows", { n: number(quality.rows, 0) })}</span>}
     >
       {quality === null || quality.fields.length === 0 ? (
-        <Empty title={t("quality.empty")}>{t("quality.emptyWhy")}</Empty>
+        <Empty title={f("quality.empty")}>{f("quality.emptyWhy")}</Empty>
       ) : (
         <div className="flush">
           <table className="table">
             <thead>
               <tr>
-                <th>{t("quality.field")}</th>
-                <th className="right">{t("quality.missing")}</th>
-                <th className="right">{t("quality.invalid")}</th>
-                <Cleaned.Heading />
-                <th className="right">{t("quality.min")}</th>
-                <th className="right">{t("quality.max")}</th>
+                <th>{f("quality.field")}</th>
+                <th className="right">{f("quality.missing")}</th>
+                <th className="right">{f("quality.invalid")}</th>
+                {cleaned && <Cleaned.Heading />}
+                <th className="right">{f("quality.min")}</th>
+                <th className="right">{f("quality.max")}</th>
               </tr>
             </thead>
             <tbody>
@@ -338,7 +342,7 @@ function Quality({ source }: { source: SourceDetail }) {
                     )}
                   </td>
                   <td className="right">{number(field.invalid, 0)}</td>
-                  <Cleaned.Cell of={field} />
+                  {cleaned && <Cleaned.Cell of={field} />}
                   <td className="right">
                     <CellView cell={field.min} />
                   </td>
@@ -356,14 +360,14 @@ function Quality({ source }: { source: SourceDetail }) {
 }
 
 function Drift({ source }: { source: SourceDetail }) {
-  const { t } = useWords();
+  const { f } = useFlowWords();
   return (
-    <Panel title={t("drift.title")}>
+    <Panel title={f("drift.title")}>
       {source.drift.length === 0 ? (
-        <div className="body quiet">{t("drift.empty")}</div>
+        <div className="body quiet">{f("drift.empty")}</div>
       ) : (
         <div className="body">
-          <p style={{ margin: "0 0 8px" }}>{t("drift.meaning")}</p>
+          <p style={{ margin: "0 0 8px" }}>{f("drift.meaning")}</p>
           <dl className="pairs">
             {source.drift.map(({ column, first_seen_at }) => (
               <DriftPair key={column} column={column} at={first_seen_at} />

@@ -3,14 +3,14 @@
 import { Link, useLocation } from "wouter";
 import { useSources } from "../api/queries";
 import { Tabs } from "../flow/Tabs";
-import { useWords } from "../i18n";
+import { useFlowWords } from "../flow/words";
 import { duration } from "../time/format";
 import { SourceStateWord } from "../ui/SourceState";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 
 export default function Sources() {
-  const { t, say, number, language } = useWords();
+  const { f, t, say, number, language } = useFlowWords();
   const [, go] = useLocation();
   const sources = useSources();
   return (
@@ -25,21 +25,21 @@ export default function Sources() {
         <Shown of={sources} lines={8}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title={t("sources.empty")}>{t("sources.emptyWhy")}</Empty>
+              <Empty title={f("sources.empty")}>{f("sources.emptyWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={t("nav.sources")}>
                 <table className="table">
                   <thead>
                     <tr>
-                      <th>{t("sources.state")}</th>
-                      <th>{t("sources.title")}</th>
-                      <th>{t("sources.department")}</th>
-                      <th>{t("sources.dataset")}</th>
-                      <th className="right">{t("sources.freshness")}</th>
-                      <th className="right">{t("sources.deliveries")}</th>
-                      <th className="right">{t("sources.rows")}</th>
-                      <th className="right">{t("sources.quarantined")}</th>
-                      <th>{t("sources.nextTry")}</th>
+                      <th>{f("sources.state")}</th>
+                      <th>{f("sources.title")}</th>
+                      <th>{f("sources.department")}</th>
+                      <th>{f("sources.dataset")}</th>
+                      <th className="right">{f("sources.freshness")}</th>
+                      <th className="right">{f("sources.deliveries")}</th>
+                      <th className="right">{f("sources.rows")}</th>
+                      <th className="right">{f("sources.quarantined")}</th>
+                      <th>{f("sources.nextTry")}</th>
                     </tr>
                   </thead>
                   <tbody>
@@ -62,7 +62,7 @@ export default function Sources() {
                             </Link>
                             {source.reason && <div className="quiet">{say(source.reason)}</div>}
                             {source.drift.length > 0 && (
-                              <span className="tag">{t("sources.drift", { n: source.drift.length })}</span>
+                              <span className="tag">{f("sources.drift", { n: source.drift.length })}</span>
                             )}
                           </td>
                           <td>{say(source.department_title)}</td>

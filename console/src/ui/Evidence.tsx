@@ -3,9 +3,10 @@
 import { lazy, Suspense, useMemo } from "react";
 import { Link } from "wouter";
 import { useSources } from "../api/queries";
-import type { Cell, Evidence, PanelContent, SeriesEvidence, TableContent, Text } from "../api/types";
+import type { Evidence, PanelContent, SeriesEvidence, TableContent } from "../api/types";
 import { useWords } from "../i18n";
 import { cityTime } from "../time/format";
+import { CellView } from "./Cell";
 import { linesOf, lookOf, namedAtEnd } from "./lines";
 import type { Extent } from "./SeriesChart";
 import { Empty, Loading } from "./states";
@@ -181,18 +182,6 @@ export function EvidenceView({
       </section>
     </div>
   );
-}
-
-const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
-
-export function CellView({ cell }: { cell: Cell | Text }) {
-  const { say, number, t } = useWords();
-  const zone = useZone();
-  if (cell === null || cell === undefined) return <span className="quiet">—</span>;
-  if (typeof cell === "number") return number(cell, Number.isInteger(cell) ? 0 : undefined);
-  if (typeof cell === "boolean") return t(cell ? "yes" : "no");
-  if (typeof cell === "string") return MOMENT.test(cell) ? <time dateTime={cell}>{cityTime(cell, zone)}</time> : cell;
-  return say(cell);
 }
 
 export function SourceLink({ id }: { id: string }) {

@@ -89,6 +89,8 @@ class _Sum:
     last: datetime | None = None
     hours: list[int] = dataclasses.field(default_factory=lambda: [0] * _DAY_HOURS)
     minutes: list[int] = dataclasses.field(default_factory=lambda: [0] * _HOUR_MINUTES)
+    hours_bad: list[int] = dataclasses.field(default_factory=lambda: [0] * _DAY_HOURS)
+    minutes_bad: list[int] = dataclasses.field(default_factory=lambda: [0] * _HOUR_MINUTES)
 
     def add(self, other: _Sum) -> None:
         self.now += other.now
@@ -102,8 +104,9 @@ class _Sum:
             self.states[state] = self.states.get(state, 0) + count
         if other.last is not None:
             self.last = max(other.last, self.last or other.last)
-        self.hours = [left + right for left, right in zip(self.hours, other.hours, strict=True)]
-        self.minutes = [left + right for left, right in zip(self.minutes, other.minutes, strict=True)]
+        for name in ("hours", "minutes", "hours_bad", "minutes_bad"):
+            mine, more = getattr(self, name), getattr(other, name)
+            setattr(self, name, [left + right for left, right in zip(mine, more, strict=True)])
 
     @property
     def state(self) -> str:
@@ -227,8 +230,23 @@ class Flow:
                 }
             )
         items.sort(key=lambda each: (WORST_FIRST.index(each["state"]), each["id"]))
-        shown = {**_named(found), **_states(total), **total.shown(now, seconds), "minutes": total.minutes}
-        return {"at": now, "department": shown, "sources": items}
+        shown = {**_named(found), **_states(total), **total.shown(now, seconds)}
+        minute, hour = _begin(now, _MINUTE), _begin(now, _HOUR)
+        series = {
+            "minutes": {
+                "from": minute - timedelta(minutes=_HOUR_MINUTES - 1),
+                "step_seconds": _MINUTE,
+                "rows": total.minutes,
+                "bad": total.minutes_bad,
+            },
+            "hours": {
+                "from": hour - timedelta(hours=_DAY_HOURS - 1),
+                "step_seconds": _HOUR,
+                "rows": total.hours,
+                "bad": total.hours_bad,
+            },
+        }
+        return {"at": now, "department": shown, "series": series, "sources": items}
 
     def source(self, actor: Actor, id: str, hours: int) -> dict[str, object]:
         """What a source delivered over the last `hours`: equal steps of a minute, ten minutes or an hour, oldest first.
@@ -373,13 +391,16 @@ class Flow:
             total = sums[each.source]
             place = round((each.bucket - first_minute).total_seconds()) // 60
             total.minutes[place] += each.rows
+            total.minutes_bad[place] += each.bad
             total.hour += each.rows
             total.hour_bad += each.bad
             if place >= _HOUR_MINUTES - 2:
                 total.now += each.rows * (1.0 if place == _HOUR_MINUTES - 1 else left)
         for each in by_hour:
             total = sums[each.source]
-            total.hours[round((each.bucket - first_hour).total_seconds()) // 3600] += each.rows
+            place = round((each.bucket - first_hour).total_seconds()) // 3600
+            total.hours[place] += each.rows
+            total.hours_bad[place] += each.bad
             total.day += each.rows
             total.day_bad += each.bad
             total.day_bytes += each.bytes
