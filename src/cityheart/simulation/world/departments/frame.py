@@ -144,10 +144,11 @@ def _events(seed: int, system: System, span: Span, ground: Ground) -> Frame:
     rng = numbers(seed, "department", system.source, "events")
     rest = span.off()
     minutes, places = [], []
-    for day in range(span.first // DAY, span.whole):
+    before = 7 if system.transport[-1] == "week" else 0  # the first weekly file tells of the week before the span
+    for day in range(span.first // DAY - before, span.whole):
         epoch = int(ground.epoch(np.array([float(day * DAY)]))[0])
         for area in ground.valid[epoch].tolist():
-            count = int(rng.poisson(rate * ground.people[area] * (_OFF[profile] if rest[day] else 1.0)))
+            count = int(rng.poisson(rate * ground.people[area] * (_OFF[profile] if rest[max(day, 0)] else 1.0)))
             low, middle, high = (8.4, 10.5, 17.6) if profile == "office" else (6.0, 12.0, 23.0)
             minutes.append(day * DAY + rng.triangular(low, middle, high, count) * 60)
             places.append(rng.choice(ground.within(area, epoch), count))

@@ -16,6 +16,7 @@ __all__ = ["BLANK", "days", "encoded", "iso", "serial", "shown"]
 
 BLANK = ""
 _EXCEL = date(1899, 12, 30)
+_TEXT = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def iso(span: Span, minutes: NDArray[np.float64]) -> list[str | None]:
@@ -56,7 +57,16 @@ def shown(column: Column, values: NDArray[np.generic], span: Span) -> list[objec
 def encoded(names: Sequence[str], columns: Sequence[Sequence[object]]) -> list[str]:
     """JSON objects, one a row."""
     parts = [
-        [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for value in column]
-        for name, column in zip(names, columns, strict=True)
+        [f"{begin}{_json(value)}" for value in column]
+        for begin, column in zip((f"{_TEXT(name)}:" for name in names), columns, strict=True)
     ]
     return ["{" + ",".join(row) + "}" for row in zip(*parts, strict=True)]
+
+
+def _json(value: object) -> str:
+    """A plain value; the library looks at every one anew what it is, which is most of the time of a large city."""
+    if isinstance(value, str):
+        return _TEXT(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
