@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from cityheart.engine.keyed import State, dump_state, load_state
 from cityheart.engine.layout import TIMESTAMP
-from cityheart.engine.tracks import kernel, motion
-from cityheart.engine.tracks.areas import Layer, layer_of
+from cityheart.engine.tracks import motion
+from cityheart.engine.tracks.areas import layer_of
+from cityheart.engine.tracks.motion import Layer
 from cityheart.engine.tracks.parameters import Parameters
 from cityheart.engine.tracks.tracker import Columns, Records, Tracker
 from cityheart.kernel import limits
@@ -40,7 +41,7 @@ def drive(seed: int, legs: int, period: int = 30) -> list[Fix]:
         fixes.append((time, round(x, 6), round(y, 6)))
 
     for _ in range(legs):
-        what = dice.choice(["park", "drive", "drive", "creep", "silence", "tunnel", "drift", "jump", "tow"])
+        what = dice.choice(["park", "drive", "drive", "creep", "silence", "nap", "tunnel", "drift", "jump", "tow"])
         if what in ("park", "drift"):
             for _ in range(dice.randint(5, 40)):
                 time += period * SECOND
@@ -56,9 +57,9 @@ def drive(seed: int, legs: int, period: int = 30) -> list[Fix]:
             time += dice.randint(31, 3000) * 60 * SECOND
             lon += dice.choice([0.0, 0.0, 0.02])
             see(lon, lat)
-        elif what == "tunnel":
+        elif what in ("tunnel", "nap"):
             time += dice.randint(3, 29) * 60 * SECOND
-            lon += 0.02
+            lon += 0.02 if what == "tunnel" else dice.choice([0.0, 0.0005])
             see(lon, lat)
         elif what == "jump":
             for _ in range(dice.randint(1, 2)):
@@ -216,7 +217,7 @@ def test_rows_that_are_too_late_too_early_or_invalid_are_left_out() -> None:
     late = rows([(START + 90, 121.5, 32.0), (START + 200 * 60 * SECOND, 121.5, 32.0)], [fixes[-1][0] + SECOND * 5] * 2)
     then = one.run(done.states, late)
     notes = then.states["a"]["notes"]
-    assert isinstance(notes, np.ndarray) and notes[kernel.LATE] == 1 and notes[kernel.EARLY] == 1
+    assert isinstance(notes, np.ndarray) and notes[motion.LATE] == 1 and notes[motion.EARLY] == 1
     assert len(then.records.values) == 0
     bad = rows(fixes[:4])
     bad = bad.set_column(5, "valid", pa.array([True, False, None, True]))

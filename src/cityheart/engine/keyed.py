@@ -114,10 +114,10 @@ def keys_of(column: str | None, rows: pa.Table) -> tuple[list[str], npt.NDArray[
     """The keys of rows as sorted text, and for each row the place of its key; one key where no column is named."""
     if column is None:
         return [ALL], np.zeros(rows.num_rows, dtype=np.int64)
-    encoded = rows[column].cast(pa.string()).combine_chunks().dictionary_encode()
+    encoded = rows[column].combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()
-    names: list[str] = encoded.dictionary.to_pylist()
+    names: list[str] = encoded.dictionary.cast(pa.string()).to_pylist()
     place = np.empty(len(names), dtype=np.int64)
     order = sorted(range(len(names)), key=names.__getitem__)
     place[order] = np.arange(len(names))

@@ -183,8 +183,13 @@ class TableLog:
         try:
             written = os.fstat(handle).st_mtime_ns // 1_000_000
             first = {"commitInfo": {"timestamp": written, "operation": operation, "engineInfo": "cityheart"}}
-            os.write(handle, f"{json.dumps(first)}\n{payload}\n".encode())
+            left = memoryview(f"{json.dumps(first)}\n{payload}\n".encode())
+            while left:  # a disk that is nearly full takes a part, and says that it is full at the next
+                left = left[os.write(handle, left) :]
             os.fsync(handle)
+        except OSError:
+            os.unlink(staged)
+            raise
         finally:
             os.close(handle)
         target = self._path(version, "json")

@@ -8,32 +8,18 @@ area, a walk along its edges (the even-odd rule, which knows holes and parts).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from cityheart.engine.compiled import inner
+from cityheart.engine.tracks.motion import AREAS, Layer
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 
-__all__ = ["AREAS", "Layer", "areas_at", "layer_of", "no_layer"]
+__all__ = ["layer_of", "no_layer"]
 
-AREAS = 4  # areas of one layer that a position can lie in at once
 _SIDE = 256  # cells of the grid along each side, at most
-
-
-class Layer(NamedTuple):
-    """Areas as two arrays.
-
-    ``grid``: the cells along each side; for each cell and one more where its list of areas begins; for each area and one
-    more where its edges begin; the lists. All places are counted in the array they are in.
-    ``edges``: west, south, cells per degree of longitude and latitude; then every edge as lon, lat, lon2, lat2.
-    """
-
-    grid: npt.NDArray[np.int32]
-    edges: npt.NDArray[np.float64]
 
 
 def no_layer() -> Layer:
@@ -96,29 +82,3 @@ def _edges(shape: shapely.Geometry) -> npt.NDArray[np.float64]:
             points = np.asarray(shapely.get_coordinates(ring), dtype=np.float64)
             found.append(np.hstack([points[:-1], points[1:]]))
     return np.concatenate(found)
-
-
-@inner
-def areas_at(layer: Layer, lon: float, lat: float, found: npt.NDArray[np.int32]) -> int:
-    """Writes the numbers of the areas that a position lies in; returns how many there are."""
-    grid, edges = layer.grid, layer.edges
-    side = grid[0]
-    x = (lon - edges[0, 0]) * edges[0, 2]
-    y = (lat - edges[0, 1]) * edges[0, 3]
-    if side == 0 or not (x >= 0.0 and y >= 0.0 and x <= side and y <= side):
-        return 0
-    cell = 1 + min(int(y), side - 1) * side + min(int(x), side - 1)
-    starts = 1 + side * side + 1
-    count = 0
-    for i in range(grid[cell], grid[cell + 1]):
-        area = grid[i]
-        inside = False
-        for e in range(grid[starts + area], grid[starts + area + 1]):
-            south, north = edges[e, 1], edges[e, 3]
-            if (south > lat) != (north > lat):
-                if lon < (edges[e, 2] - edges[e, 0]) * (lat - south) / (north - south) + edges[e, 0]:
-                    inside = not inside
-        if inside and count < found.size:
-            found[count] = area
-            count += 1
-    return count

@@ -1,4 +1,4 @@
-"""The motion of one vehicle: a state that takes one fix after the other and says what stays, trips and visits there are.
+"""The motion of one vehicle: its fixes, one after the other, and the stays, trips and visits that they are.
 
 A fix is (time in microseconds since 1970 UTC, longitude, latitude in WGS84 degrees, load). A *stay* begins at the first
 fix of a run that remains within ``radius`` of it for the time of a stay (Li et al., "Mining user similarity based on
@@ -6,25 +6,30 @@ location history", 2008) and goes on while fixes are within ``radius`` of its ce
 is drift. What lies between stays is a *trip*. A fix that could only be reached at an impossible speed is noise, unless
 the fixes that follow agree with it. *Visits* are the times inside the areas of a layer.
 
-The state is one vector of numbers. :func:`take` is a function of state and fix alone, so the same fixes in the order of
-time give the same answer however they were cut. What it says are *records*: the newest one of each matter counts.
+The state is one vector of numbers, and what :func:`take` does follows from state and fix alone. It says *records*: of
+each matter the newest one counts. What is said at any moment is what it says of all fixes known by then in the order of
+their time. A fix in that order moves the state on. For a late one the last fixes are kept, with the state before them:
+they are gone through again, once as they were and once with it, and what is now different is said (:func:`follow`).
+
+All of this is in one file because the compiled code that is kept on disk is made anew when its own file changes, and not
+when a file changes from which it takes a function.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cityheart.engine.compiled import compiled, inner
-from cityheart.engine.tracks.areas import AREAS, Layer, areas_at
 
 __all__ = [
-    "CLOSED", "CONTENT", "EMPTY", "ENDED", "FASTEST", "FELL_SILENT", "FIXES", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2",
-    "LOADED", "LOAD_A", "LOAD_B", "LON", "LON2", "MOVED", "MOVED_ON", "NOISE", "OPEN", "PLACE", "P_AHEAD", "P_LATENESS",
-    "P_ROWS", "RECORD", "ROOM", "SILENCE", "SINCE", "STATE_SIZE", "STATUS", "STAY", "TRIP", "UNTIL", "VISIT", "WITHDRAWN",
-    "metres", "real", "take", "told",
+    "AREAS", "AT_KNOWN", "BEFORE", "CLOSED", "CONTENT", "EARLY", "EMPTY", "ENDED", "FASTEST", "FELL_SILENT", "FIXES",
+    "FOLDED", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2", "LATE", "LOADED", "LOAD_A", "LOAD_B", "LON", "LON2", "MOVED",
+    "MOVED_ON", "NOISE", "NOTES", "OPEN", "PLACE", "RECORD", "SILENCE", "SINCE", "STATE_SIZE", "STATUS", "STAY", "TRIP",
+    "UNTIL", "VISIT", "WITHDRAWN", "Layer", "follow", "real",
 ]  # fmt: skip
 
 _Floats = npt.NDArray[np.float64]
@@ -45,6 +50,7 @@ MOVED_ON, FELL_SILENT, JUMPED = 0.0, 1.0, 2.0  # how a matter ended
 _FIELDS = 16
 RECORD = CONTENT + _FIELDS
 
+AREAS = 4  # areas of one layer that a vehicle can be in at once
 ROOM = 2 * AREAS + 10  # records that one fix may give, at most
 
 # The state: the last fix, a jump that waits for others, a fix outside a stay, then matters, then candidates of a stay
@@ -57,8 +63,50 @@ _CANDIDATES = _AREA + AREAS
 _MOST = 64  # candidates kept; closer ones are thinned out
 STATE_SIZE = _CANDIDATES + 4 * _MOST
 
+NOTES = 5  # numbers kept of each vehicle beside its state:
+AT_KNOWN, BEFORE, FOLDED, LATE, EARLY = 0, 1, 2, 3, 4
+# when a row was known last; the newest time known before that; up to when fixes are in the state; rows left out
+
 _DEGREE = math.pi / 180.0 * 6_371_008.8  # metres; the mean radius of the earth (IUGG)
 _RADIAN = math.pi / 180.0
+
+
+class Layer(NamedTuple):
+    """Areas as two arrays.
+
+    ``grid``: the cells along each side; for each cell and one more where its list of areas begins; for each area and one
+    more where its edges begin; the lists. All places are counted in the array they are in.
+    ``edges``: west, south, cells per degree of longitude and latitude; then every edge as lon, lat, lon2, lat2.
+    """
+
+    grid: npt.NDArray[np.int32]
+    edges: npt.NDArray[np.float64]
+
+
+@inner
+def areas_at(layer: Layer, lon: float, lat: float, found: npt.NDArray[np.int32]) -> int:
+    """Writes the numbers of the areas that a position lies in; returns how many there are."""
+    grid, edges = layer.grid, layer.edges
+    side = grid[0]
+    x = (lon - edges[0, 0]) * edges[0, 2]
+    y = (lat - edges[0, 1]) * edges[0, 3]
+    if side == 0 or not (x >= 0.0 and y >= 0.0 and x <= side and y <= side):
+        return 0
+    cell = 1 + min(int(y), side - 1) * side + min(int(x), side - 1)
+    starts = 1 + side * side + 1
+    count = 0
+    for i in range(grid[cell], grid[cell + 1]):
+        area = grid[i]
+        inside = False
+        for e in range(grid[starts + area], grid[starts + area + 1]):
+            south, north = edges[e, 1], edges[e, 3]
+            if (south > lat) != (north > lat):
+                if lon < (edges[e, 2] - edges[e, 0]) * (lat - south) / (north - south) + edges[e, 0]:
+                    inside = not inside
+        if inside and count < found.size:
+            found[count] = area
+            count += 1
+    return count
 
 
 @inner
@@ -291,7 +339,8 @@ def _roll(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int
     _candidate(s, f)
     while s[COUNT] > 1.0 and _away(s, p):
         _move(s, c)
-    return _visits(s, p, f, layer, out, n)
+    n = _visits(s, p, f, layer, out, n)
+    return _park(s, p, out, n) if time - s[c] >= p[P_STAY] else n
 
 
 @inner
@@ -382,6 +431,151 @@ def told(s: _Floats, out: _Floats, n: int) -> int:
                 out[n, CONTENT + field] = s[at + _TOLD + field]
             n += 1
     return n
+
+
+@inner
+def _room(a: _Floats, n: int, more: int) -> _Floats:
+    """The array with its first ``n`` lines and room for more."""
+    if n + more <= a.shape[0]:
+        return a
+    larger = np.empty((2 * a.shape[0] + more, a.shape[1]))
+    for i in range(n):
+        for j in range(a.shape[1]):
+            larger[i, j] = a[i, j]
+    return larger
+
+
+@inner
+def _fold(
+    s: _Floats, p: _Floats, layer: Layer, b: _Floats, low: int, high: int, out: _Floats, n: int
+) -> tuple[_Floats, int]:
+    """Takes the fixes ``low`` to ``high``."""
+    for i in range(low, high):
+        out = _room(out, n, ROOM)
+        n = take(s, p, b[i], layer, out, n)
+    return out, n
+
+
+@inner
+def _find(records: _Floats, low: int, high: int, one: _Floats) -> int:
+    """The last record about the same matter; -1 without one.
+
+    A matter has a kind, a place and a beginning; a stay also where it was when it was recognised.
+    """
+    for i in range(high - 1, low - 1, -1):
+        same = records[i, KIND] == one[KIND] and records[i, PLACE] == one[PLACE] and records[i, CONTENT] == one[CONTENT]
+        if same and one[KIND] == STAY:
+            lon, lat = CONTENT + LON2, CONTENT + LAT2
+            same = records[i, lon] == one[lon] and records[i, lat] == one[lat]
+        if same:
+            return i
+    return -1
+
+
+@inner
+def _correct(old: _Floats, old_n: int, new: _Floats, new_n: int, out: _Floats, n: int) -> tuple[_Floats, int]:
+    """Says what is different now: first the matters that never were, then those that are new or changed."""
+    out = _room(out, n, old_n + new_n)
+    for i in range(old_n):
+        if _find(old, i + 1, old_n, old[i]) < 0 and _find(new, 0, new_n, old[i]) < 0:
+            for j in range(RECORD):
+                out[n, j] = old[i, j]
+            out[n, STATUS] = WITHDRAWN
+            n += 1
+    for i in range(new_n):
+        if _find(new, i + 1, new_n, new[i]) >= 0:
+            continue
+        at = _find(old, 0, old_n, new[i])
+        differs = at < 0 or old[at, STATUS] != new[i, STATUS]
+        for j in range(RECORD):
+            out[n, j] = new[i, j]
+            differs |= j >= CONTENT and old[max(at, 0), j] != new[i, j]
+        if differs:
+            n += 1
+    return out, n
+
+
+@inner
+def _insert(b: _Floats, head: int, tail: int, row: _Floats) -> int:
+    """Puts a late fix where it belongs, in place of one of the same time; returns the new end."""
+    at = tail
+    while at > head and b[at - 1, 0] >= row[0]:
+        at -= 1
+    same = at < tail and b[at, 0] == row[0]
+    if not same:
+        for i in range(tail, at, -1):
+            for j in range(4):
+                b[i, j] = b[i - 1, j]
+    for j in range(4):
+        b[at, j] = row[j]
+    return tail if same else tail + 1
+
+
+@compiled
+def follow(
+    base: _Floats, p: _Floats, layer: Layer, kept: _Floats, rows: _Floats, notes: _Floats
+) -> tuple[_Floats, _Floats]:
+    """Goes through rows (time, lon, lat, load, known) in the order of known, time and landing.
+
+    Times in microseconds since 1970 UTC, positions in degrees. ``kept``: the fixes (time, lon, lat, load) of before that
+    are not in the state ``base`` yet; ``base`` and ``notes`` are moved on. Returns the records, in the order of what was
+    known, and the fixes to keep.
+    """
+    head, tail = 0, kept.shape[0]
+    b = np.empty((tail + rows.shape[0] + 1, 4))
+    for i in range(tail):
+        for j in range(4):
+            b[i, j] = kept[i, j]
+    now = base.copy()
+    old, new, out = np.empty((ROOM, RECORD)), np.empty((ROOM, RECORD)), np.empty((4 * ROOM, RECORD))
+    old, _ = _fold(now, p, layer, b, 0, tail, old, 0)
+    i, n, end = 0, 0, rows.shape[0]
+    while i < end:
+        known = rows[i, 4]
+        if known > notes[AT_KNOWN]:
+            notes[AT_KNOWN] = known
+            if tail > head:
+                notes[BEFORE] = b[tail - 1, 0]
+            first = head
+            while tail - head > p[P_ROWS] or (tail > head and b[head, 0] <= notes[BEFORE] - p[P_LATENESS]):
+                notes[FOLDED] = b[head, 0]
+                head += 1
+            for k in range(first, head):
+                take(base, p, b[k], layer, old, 0)
+        begun, late, was = n, False, 0
+        while i < end and rows[i, 4] == known:
+            row = rows[i]
+            i += 1
+            if i < end and rows[i, 4] == known and rows[i, 0] == row[0]:
+                continue  # the row that landed later says it again
+            if row[0] > known + p[P_AHEAD]:
+                notes[EARLY] += 1.0
+            elif row[0] <= notes[FOLDED] or row[0] <= notes[BEFORE] - p[P_LATENESS]:
+                notes[LATE] += 1.0
+            elif tail > head and row[0] <= b[tail - 1, 0]:
+                if not late:
+                    s = base.copy()
+                    old = _room(old, 0, ROOM)
+                    was = told(s, old, 0)
+                    old, was = _fold(s, p, layer, b, head, tail, old, was)
+                    late = True
+                tail = _insert(b, head, tail, row)
+                if i < end and rows[i, 4] == known and rows[i, 0] <= b[tail - 1, 0]:
+                    continue
+                now = base.copy()
+                new = _room(new, 0, ROOM)
+                is_now = told(now, new, 0)
+                new, is_now = _fold(now, p, layer, b, head, tail, new, is_now)
+                out, n = _correct(old, was, new, is_now, out, n)
+                late = False
+            else:
+                for j in range(4):
+                    b[tail, j] = row[j]
+                tail += 1
+                out, n = _fold(now, p, layer, b, tail - 1, tail, out, n)
+        for m in range(begun, n):
+            out[m, KNOWN] = known
+    return out[:n].copy(), b[head:tail].copy()
 
 
 @compiled

@@ -15,9 +15,8 @@ import pyarrow.compute as pc
 from cityheart.engine.keyed import State, keys_of
 from cityheart.engine.layout import KNOWN_AT, SEQ, TIMESTAMP, epoch_us
 from cityheart.engine.tracks import motion
-from cityheart.engine.tracks.areas import Layer, no_layer
-from cityheart.engine.tracks.kernel import NOTES, follow
-from cityheart.engine.tracks.motion import CONTENT, KIND, KNOWN, PLACE, RECORD, STATUS
+from cityheart.engine.tracks.areas import no_layer
+from cityheart.engine.tracks.motion import CONTENT, KIND, KNOWN, NOTES, PLACE, RECORD, STATUS, Layer, follow
 from cityheart.engine.tracks.parameters import Parameters
 
 __all__ = ["Columns", "Records", "Tracked", "Tracker"]

@@ -16,7 +16,8 @@ from shapely.geometry import shape
 
 from cityheart.engine.lake import Lake
 from cityheart.engine.layout import KNOWN_AT, epoch_us
-from cityheart.engine.tracks.areas import Layer, layer_of, no_layer
+from cityheart.engine.tracks.areas import layer_of, no_layer
+from cityheart.engine.tracks.motion import Layer
 from cityheart.engine.versions import known_by, newest
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
