@@ -162,7 +162,7 @@ WIRE_PARTS = 256  # parts of one divided message
 WIRE_DIVIDED = 1_000  # divided messages of one listener that wait for their other parts
 WIRE_BATCH_FRAMES = 65_536  # frames decoded together
 WIRE_CONNECTIONS = 20_000  # connections of one listener at once
-WIRE_WAITING_BYTES = 64 * 2**20  # read from all connections of a listener and not landed
+WIRE_WAITING_BYTES = 24 * 2**20  # read from all connections of a listener and not landed
 WIRE_CONNECTION_BYTES = 256 * 2**10  # read from one connection and not landed; then it waits, and nobody else
 WIRE_UNSENT_BYTES = 64 * 2**10  # answers that a device does not read before nothing more is read from it
 WIRE_BAD_BYTES = 64 * 2**10  # of what is no frame, one after another, before a connection is cut off
@@ -183,6 +183,7 @@ SQL_BATCH_ROWS = 10_000  # rows fetched from a database at a time
 EDGE_ROWS = 100_000  # rows remembered at the edge of an incremental read, to tell ties apart
 HTTP_SECONDS = 30.0  # one HTTP request, connection to last byte
 HTTP_BYTES = 64 * 2**20  # one HTTP answer
+HTTP_TRIES = 3  # times one page is asked for when the server stumbles
 HTTP_PAGES = 10_000  # pages of one pull
 RETRY_FIRST = timedelta(seconds=5)  # wait after the first failure; doubles with each further one
 RETRY_LONGEST = timedelta(hours=1)  # between two tries of a source, however often it failed

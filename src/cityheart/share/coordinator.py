@@ -123,10 +123,17 @@ class Coordinator:
                 if count >= limits.PULL_DELIVERIES:
                     break
         except SourceFailed as failed:
+            if failed.retry_after is not None and landed:  # it answered, and asked for a pause before the rest
+                self._answered(source, landed, failed.retry_after)
+                return landed
             self._failed(source, failed.message, failed.retry_after)
             raise Unavailable(
                 f"source {source.id}: {failed.message['en']}", remedy="its page says when it is tried again"
             ) from failed
+        except Unavailable as problem:  # what came cannot be kept now: it is asked for again
+            reason = text(f"暂时无法入库：{problem.detail}", f"nothing can be landed now: {problem.detail}")
+            self._failed(source, reason, None)
+            raise
         except Problem:
             raise
         except Exception as error:  # a plug-in may fail in any way; the city goes on
@@ -143,9 +150,11 @@ class Coordinator:
 
         return known
 
-    def _answered(self, source: Source, landed: Sequence[Landed]) -> None:
+    def _answered(self, source: Source, landed: Sequence[Landed], pause: timedelta | None = None) -> None:
         now = self._database.clock.now()
         following = self._following(source, now)
+        if pause is not None and following is not None:
+            following = min(following, now + self._wait(0, pause))
         with self._database.work(SYSTEM) as work:
             row = store.lock_source(work.conn, source.id)
             values: dict[str, object] = {"failures": 0, "next_try_at": following}

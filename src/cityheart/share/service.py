@@ -27,7 +27,7 @@ from cityheart.kernel import duration, limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
+from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from cityheart.kernel.text import Text, text
 from cityheart.share import departments as tree
 from cityheart.share import store
@@ -85,7 +85,7 @@ class Share:
         self._sources: dict[str, Source] = {}
         self._loaded = False
         self._coordinator = Coordinator(database, self.land, connectors, home)
-        self._listeners = Listeners(database, self.land, self._coordinator.kind, home, self._column)
+        self._listeners = Listeners(database, self.land, self._coordinator.kind, home, self._column, self._settle)
         self.flow = Flow(
             database,
             departments=self.departments,
@@ -215,7 +215,8 @@ class Share:
         Small deliveries are one lake commit and one transaction together; a large one is read block by block. A
         delivery that cannot be taken is refused (``Landed.refused``) and does not hinder the others; a row that breaks
         its contract is in quarantine. `cursor` is kept in the transaction of the last delivery.
-        Raises NotFound for an unknown source, TooMany above ``limits.LAND_DELIVERIES``.
+        Raises NotFound for an unknown source, TooMany above ``limits.LAND_DELIVERIES``, Unavailable when the lake cannot be
+        written (a full disk): then nothing has been taken, and the same call lands it once there is room.
         """
         source = self._source(source_id)
         if len(deliveries) > limits.LAND_DELIVERIES:
@@ -311,7 +312,19 @@ class Share:
                 outcome.rows = counts[id]
         if rows is None or rows.num_rows == 0:
             return version
-        return self._lake.append(source.dataset, self._within_columns(source.dataset, rows))
+        return self._write(source.dataset, self._within_columns(source.dataset, rows))
+
+    def _write(self, dataset: str, rows: pa.Table, *, transaction: tuple[str, int] | None = None) -> int:
+        """Append to the lake. Raises Unavailable when it cannot be written: the transaction around it then ends, too, so
+        nothing is on record and nothing is acknowledged, and the same delivery is taken when there is room again."""
+        try:
+            return self._lake.append(dataset, rows, transaction=transaction)
+        except OSError as error:
+            why = error.strerror or str(error).partition("\n")[0][:200]
+            raise Unavailable(
+                f"the lake cannot be written: {why}",
+                remedy="make room on the disk of the city's folder; what was not taken is asked for again by itself",
+            ) from error
 
     def _within_columns(self, dataset: str, rows: pa.Table) -> pa.Table:
         """Without undeclared columns above the limit; they stay reported."""
@@ -343,8 +356,14 @@ class Share:
         news = ~np.isin(codes[current.num_rows :], codes[: current.num_rows])
         return rows.filter(pa.array(news))
 
-    def _note_orphans(self, work: Work, dataset: str, version: int, extra: Sequence[str]) -> int:
-        """Put on record what a crash left in the lake without one; returns the lake's version."""
+    def _note_orphans(
+        self, work: Work, dataset: str, version: int, extra: Sequence[str], devices: Source | None = None
+    ) -> int:
+        """Put on record what a crash left in the lake without one; returns the lake's version.
+
+        A source delivers again what nobody answered, and it is recorded in full then. ``devices`` names one that does not:
+        its devices send the same again in other company, so that what is in the lake is all that will be of it.
+        """
         there = self._lake.version(dataset)
         if there == version:
             return version
@@ -362,12 +381,33 @@ class Share:
                 received_at=row["_known_at"], state="unacknowledged", rows=0, quarantined=0, reasons={}, reason=None,
                 version=None,
             )
+            if devices is None or row["_source"] != devices.id
+            else DeliveryRow(
+                id=row["_batch"], source=devices.id, dataset=dataset, name="after a crash", stamp="", sha256="",
+                bytes=0, received_at=row["_known_at"], state="landed", rows=row["count_all"], quarantined=0,
+                reasons={}, reason=None, version=there,
+            )
             for row in found.to_pylist()
             if row["_batch"] and row["_batch"] not in known and row["_batch"].startswith("delivery-")
         ]  # fmt: skip
-        store.add_deliveries(work.conn, list({each.id: each for each in orphans}.values()))
+        noted = list({each.id: each for each in orphans}.values())
+        store.add_deliveries(work.conn, noted)
         store.set_dataset_state(work.conn, dataset, there, extra)
+        landed = [each for each in noted if each.state == "landed"]
+        if devices is not None and landed:
+            state = store.lock_source(work.conn, devices.id)
+            rows_landed = sum(each.rows for each in landed)
+            counted = {"rows": state.rows + rows_landed, "deliveries": state.deliveries + len(landed)}
+            store.set_source(work.conn, devices.id, counted)
+            self.flow.record(work, landed)
+            self._tell(work, devices, landed, [], [], {}, there)
         return there
+
+    def _settle(self, source: Source) -> None:
+        """Before devices are heard again: what a crash left of theirs in the lake goes on record."""
+        with self._database.work(SYSTEM) as work:
+            version, extra = store.lock_dataset(work.conn, source.dataset)
+            self._note_orphans(work, source.dataset, version, extra, source)
 
     def _record(
         self,
@@ -516,7 +556,7 @@ class Share:
                 rows = self._news(contract, rows)
             if rows is not None and rows.num_rows:
                 rows = self._within_columns(source.dataset, rows)
-                version = self._lake.append(source.dataset, rows, transaction=transaction)
+                version = self._write(source.dataset, rows, transaction=transaction)
             store.set_dataset_state(work.conn, source.dataset, version, extra)
 
     def _rows_of(self, dataset: str, delivery: str) -> int:
@@ -699,7 +739,7 @@ class Share:
             rows = examined.rows.filter(pa.array(~stale))
             landed = rows.num_rows
             if landed:
-                version = self._lake.append(source.dataset, rows)
+                version = self._write(source.dataset, rows)
         closed = [each.id for each, ok in zip(entries, good, strict=True) if ok]
         store.set_quarantine_state(work.conn, closed, "replayed", work.actor.id, work.now)
         store.recount_open(work.conn, source.id)

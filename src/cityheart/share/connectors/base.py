@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -133,6 +133,18 @@ class SourceFailed(Exception):  # noqa: N818  (a state of the source, not a faul
         super().__init__(message["en"])
         self.message = message
         self.retry_after = retry_after
+
+
+def back(moment: str, overlap: timedelta) -> str:
+    """A moment as a source wrote it (ISO 8601), moved back and written as it was; other text stays as it is."""
+    if not overlap:
+        return moment
+    try:
+        moved = datetime.fromisoformat(moment) - overlap
+    except ValueError:
+        return moment
+    written = moved.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment.endswith("Z") else moved.isoformat()
+    return written.replace("T", " ") if "T" not in moment else written
 
 
 def secret(options: Mapping[str, object], name: str) -> str | None:

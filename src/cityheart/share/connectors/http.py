@@ -1,7 +1,8 @@
 """A paged JSON API: by page number, by cursor, or one answer; from the last change seen on.
 
-A visit ends at the first page that fails and goes on from there next time: what has landed is not asked for again. A
-429 or 503 with Retry-After is obeyed by waiting that long before the next visit, not by holding the connection.
+A page that is answered with a server error is asked for again at once, a few times; then the visit ends and goes on from
+there next time: what has landed is not asked for again. A 429 or 503 with Retry-After is obeyed by waiting that long before
+the next visit, not by holding the connection.
 Redirects are not followed, answers are bounded in bytes and seconds.
 """
 
@@ -15,15 +16,18 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx
+import structlog
 
-from cityheart.kernel import limits
+from cityheart.kernel import duration, limits
 from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.text import Text, text
-from cityheart.share.connectors.base import Pull, Pulled, SourceFailed, secret
+from cityheart.share.connectors.base import Pull, Pulled, SourceFailed, back, secret
 from cityheart.share.formats.json_records import records_at
 from cityheart.share.models import Delivery, Refused
 
 __all__ = ["Http"]
+
+_log = structlog.get_logger("share")
 
 
 class Http:
@@ -44,6 +48,7 @@ class Http:
         "next": text("下一游标的路径，默认 next", "path of the next cursor, default next"),
         "since_param": text("更改时间下限的参数", "parameter of the earliest change wanted"),
         "since_field": text("记录中更改时间的字段", "field of a record that holds its time of change"),
+        "overlap": text("重复读取的时长，如 PT10M", "how far back to look again, such as PT10M"),
         "token_env": text("保存令牌的环境变量", "environment variable that holds the bearer token"),
         "seconds": text("一次请求的时限（秒）", "seconds one request may take"),
     }
@@ -57,6 +62,11 @@ class Http:
             found.append("the option 'style' must be page, cursor or single")
         if bool(options.get("since_param")) != bool(options.get("since_field")):
             found.append("the options 'since_param' and 'since_field' go together")
+        try:
+            if _overlap(options) and not options.get("since_param"):
+                found.append("the option 'overlap' needs 'since_param' and 'since_field'")
+        except ValueError as error:
+            found.append(f"overlap: {error}")
         return found
 
     def pull(self, pull: Pull) -> Iterator[Pulled]:
@@ -66,7 +76,7 @@ class Http:
         headers = {"accept": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
         with httpx.Client(headers=headers, timeout=_seconds(pull.options), follow_redirects=False) as client:
             for _ in range(limits.HTTP_PAGES):
-                document = _get(client, pull, visit.params())
+                document = _asked(client, pull, visit.params())
                 try:
                     records = records_at(document, _option(pull, "records"))
                 except Refused as refused:
@@ -126,7 +136,7 @@ class _Visit:
         if self.options.get("size_param") and self.options.get("size"):
             params[str(self.options["size_param"])] = str(self.options["size"])
         if self.options.get("since_param") and self.since is not None:
-            params[str(self.options["since_param"])] = self.since
+            params[str(self.options["since_param"])] = back(self.since, _overlap(self.options))
         style = self.options.get("style", "page")
         if style == "page":
             params[str(self.options.get("page_param", "page"))] = str(self.page)
@@ -152,12 +162,17 @@ class _Visit:
             self.rim[digest] = moment
             if moment and (self.top is None or _later(moment, self.top)):
                 self.top = moment
-        self.rim = {
-            digest: moment
-            for digest, moment in self.rim.items()
-            if not moment or moment == self.top or len(self.rim) < 10_000
-        }
+        if len(self.rim) >= 10_000:
+            self.rim = self._at_the_edge()
         return fresh
+
+    def _at_the_edge(self) -> dict[str, str]:
+        """Records seen on this visit that the next one will see again."""
+        overlap = _overlap(self.options)
+        if not overlap or self.top is None:
+            return {digest: moment for digest, moment in self.rim.items() if not moment or moment == self.top}
+        low = back(self.top, overlap)
+        return {digest: moment for digest, moment in self.rim.items() if not moment or not _later(low, moment)}
 
     def move_on(self, document: object, records: list[object]) -> bool:
         """Turn the page; whether that was the last one."""
@@ -188,11 +203,27 @@ class _Visit:
     def finished(self) -> dict[str, object]:
         """To begin the next visit with."""
         if self.options.get("since_field"):
-            edge = {digest for digest, moment in self.rim.items() if not moment or moment == self.top}
-            if self.top == self.since:
+            edge = set(self._at_the_edge())
+            if self.top == self.since or _overlap(self.options):
                 edge |= self.edge
             return {"visit": self.number, "since": self.top, "edge": sorted(edge)[: limits.EDGE_ROWS]}
         return {"visit": self.number, "pages": self.pages}
+
+
+def _asked(client: httpx.Client, pull: Pull, params: Mapping[str, str]) -> object:
+    """The document of one page; a server that stumbles (5xx, a broken connection) is asked again at once."""
+    for tried in range(1, limits.HTTP_TRIES):
+        try:
+            return _get(client, pull, params)
+        except SourceFailed as failed:
+            if not isinstance(failed, _Stumbled):
+                raise
+            _log.info("asked again", source=pull.source, tried=tried, reason=failed.message["en"])
+    return _get(client, pull, params)
+
+
+class _Stumbled(SourceFailed):
+    """An answer that may well be another one the next time."""
 
 
 def _get(client: httpx.Client, pull: Pull, params: Mapping[str, str]) -> object:
@@ -217,7 +248,8 @@ def _get(client: httpx.Client, pull: Pull, params: Mapping[str, str]) -> object:
     except httpx.TimeoutException as error:
         raise SourceFailed(text(f"{allowed:g} 秒内没有应答", f"no answer within {allowed:g} s")) from error
     except httpx.HTTPError as error:
-        raise SourceFailed(text(f"无法连接：{error}", f"cannot be reached: {error}")) from error
+        kind = SourceFailed if isinstance(error, httpx.ConnectError | httpx.UnsupportedProtocol) else _Stumbled
+        raise kind(text(f"无法连接：{error}", f"cannot be reached: {error}")) from error
     try:
         document: object = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
@@ -237,7 +269,8 @@ def _judge(response: httpx.Response, now: datetime) -> None:
         )
     if status in (401, 403):
         raise SourceFailed(text(f"令牌不被接受（HTTP {status}）", f"the token is not accepted (HTTP {status})"))
-    raise SourceFailed(text(f"应答 HTTP {status}", f"answered HTTP {status}"))
+    kind = _Stumbled if status >= 500 else SourceFailed
+    raise kind(text(f"应答 HTTP {status}", f"answered HTTP {status}"))
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:
@@ -265,6 +298,11 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()[
         :24
     ]
+
+
+def _overlap(options: Mapping[str, object]) -> timedelta:
+    overlap = options.get("overlap")
+    return duration.parse(str(overlap)) if overlap is not None else timedelta(0)
 
 
 def _seconds(options: Mapping[str, object]) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from cityheart.kernel import duration, limits
 from cityheart.kernel.text import Text, text
-from cityheart.share.connectors.base import Pull, Pulled, SourceFailed, secret
+from cityheart.share.connectors.base import Pull, Pulled, SourceFailed, back, secret
 from cityheart.share.models import Delivery
 
 __all__ = ["Sql"]
@@ -226,19 +226,14 @@ def _overlap(options: Mapping[str, object]) -> timedelta:
 
 
 def _back(since: object, overlap: timedelta) -> object:
-    """`since` moved back by the overlap; text of ISO 8601 is moved as a time and written as it was."""
+    """`since` moved back by the overlap."""
     if not overlap:
         return since
     if isinstance(since, datetime | date):
         return since - overlap
     if isinstance(since, int | float):
         return since - overlap.total_seconds()
-    try:
-        moved = datetime.fromisoformat(str(since)) - overlap
-    except ValueError:
-        return since
-    written = moved.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if str(since).endswith("Z") else moved.isoformat()
-    return written.replace("T", " ") if "T" not in str(since) else written
+    return back(str(since), overlap)
 
 
 def _trimmed(edge: Mapping[str, object], since: object, overlap: timedelta) -> dict[str, object]:
