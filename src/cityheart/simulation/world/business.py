@@ -33,7 +33,7 @@ _MARK = 0.55  # of what is allowed: below it more is ordered
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A vehicle between two minutes: on a route from one mark to another (minutes at ordinary speed), or at a place."""
+    """A vehicle between two minutes: on a route from one mark to another (0 its start, 1 its end), or at a place."""
 
     vehicle: int
     since: float
@@ -69,6 +69,16 @@ class Business:
     legs: list[Leg] = field(default_factory=list)
     flows: list[tuple[int, float, float, float]] = field(default_factory=list)  # holding, since, until, tonnes
     mass: Floats = field(default_factory=lambda: np.zeros((0, 0)))  # holdings × days: at the start of each day
+
+    def totals(self, day: int) -> Floats:
+        """Tonnes that each holding gains (makes) or loses (uses, retails) on a day."""
+        run = self.run[:, day * SLOTS : (day + 1) * SLOTS]
+        norm = np.array([_NORM[site.shift] for site in self.town.sites])
+        work, first = run.sum(axis=1, dtype=np.float64) / norm, run[:, 0].astype(np.float64)
+        site = np.array([one.site for one in self.town.holdings], dtype=np.int64)
+        gain = np.array([one.makes - one.uses for one in self.town.holdings])
+        retail = np.array([one.retail for one in self.town.holdings])
+        return np.asarray(np.where(retail > 0, -retail * first[site], gain * work[site]), dtype=np.float64)
 
     def rate(self, holding: int, day: int) -> Floats:
         """Tonnes made (positive) or used and retailed (negative) in each quarter-hour of a day."""
@@ -236,7 +246,7 @@ class _Dispatch:
 
     def _work(self, day: int) -> None:
         """What plants make and use on a day; full or empty tanks slow them down."""
-        change = np.array([self.b.rate(number, day).sum() for number in range(len(self.stock))])
+        change = self.b.totals(day)
         low = self.stock + change + np.minimum(self.moves[:, day], 0) - self.going
         factor = np.ones(len(self.stock))
         short = (change < 0) & (low < 0.06 * self.allowed)
@@ -250,7 +260,7 @@ class _Dispatch:
         hit = np.flatnonzero(slower < 1)
         if len(hit):
             self.b.run[hit, day * SLOTS : (day + 1) * SLOTS] *= slower[hit, None].astype(np.float32)
-            change = np.array([self.b.rate(number, day).sum() for number in range(len(self.stock))])
+            change = self.b.totals(day)
         self.change = change
 
     # ── who needs what ─────────────────────────────────────────────────────────────────────────────────────────
@@ -564,16 +574,17 @@ class _Dispatch:
         if start == end:
             return at + 1.0
         route, roads = self._choose(vehicle, at, start, end), self.town.roads
-        whole = float(roads.route(*route).minutes[-1])
+        whole = roads.minutes(*route)
         slow = 1 / float(self.rng.uniform(0.78, 1.0))
         mark = 0.0
         pauses = self._pauses(vehicle.number, whole, slow, load, trip is not None)
         for pause, minutes in pauses:
-            self._leg(vehicle.number, at, at + (pause - mark) * slow, route, (mark, pause), -1, True, load, load)
+            marks = (mark / whole, pause / whole)
+            self._leg(vehicle.number, at, at + (pause - mark) * slow, route, marks, -1, True, load, load)
             at += (pause - mark) * slow
-            self._leg(vehicle.number, at, at + minutes, route, (pause, pause), -1, minutes < 8, load, load)
+            self._leg(vehicle.number, at, at + minutes, route, (marks[1], marks[1]), -1, minutes < 8, load, load)
             at, mark = at + minutes, pause
-        self._leg(vehicle.number, at, at + (whole - mark) * slow, route, (mark, whole), -1, True, load, load)
+        self._leg(vehicle.number, at, at + (whole - mark) * slow, route, (mark / whole, 1.0), -1, True, load, load)
         self.driven[vehicle.number] += whole * slow
         return at + (whole - mark) * slow
 
@@ -638,8 +649,8 @@ class _Dispatch:
                 node, _ = pending.pop()
                 self._stay(number, begin, 0)
                 route = (self.where[number], vehicle.depot, 2, node)
-                whole = float(self.town.roads.route(*route).minutes[-1])
-                self._leg(number, begin, begin + whole * 1.05, route, (0, whole), -1, True, 0, 0)
+                whole = self.town.roads.minutes(*route)
+                self._leg(number, begin, begin + whole * 1.05, route, (0, 1), -1, True, 0, 0)
                 at = begin + whole * 1.05
             else:
                 self._stay(number, begin, 0)

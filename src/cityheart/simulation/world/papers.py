@@ -174,13 +174,14 @@ def flows(business: Business) -> list[Row]:
             report("sale", *codes, cas, trip.quantity * 1000, permit, trip.load[1])
         if not buyer.beyond:
             report("purchase", *codes, cas, trip.quantity * 1000, permit, trip.unload[1])
+    rates = np.stack([business.totals(day) for day in range(span.whole)], axis=1)
     for holding in town.holdings:
         if holding.uses <= 0 or not town.chemicals[holding.chemical].controlled:
             continue
         uscc = town.firms[town.sites[holding.site].firm].uscc
         cas = town.chemicals[holding.chemical].cas
         for day in range(span.whole):
-            kg = -1000 * float(business.rate(holding.number, day).sum())
+            kg = -1000 * float(rates[holding.number, day])
             window = diverted.get(holding.number)
             if window is not None and window.since <= day * DAY < window.until:
                 kg *= 1 - window.size
@@ -244,7 +245,10 @@ def returns(business: Business) -> tuple[tuple[str, ...], list[tuple[object, ...
     town, span = business.town, business.town.span
     rng = numbers(town.seed, "returns")
     found: list[tuple[float, tuple[object, ...]]] = []
-    rates = [np.array([business.rate(h.number, day).sum() for day in range(span.whole)]) for h in town.holdings]
+    rates = np.stack([business.totals(day) for day in range(span.whole)], axis=1)
+    moves: dict[int, list[tuple[float, float, float]]] = {}
+    for number, begin, end, tonnes in business.flows:
+        moves.setdefault(number, []).append((begin, end, tonnes))
     unbooked = _unbooked(business)
     for holding in town.holdings:
         site = town.sites[holding.site]
@@ -259,7 +263,8 @@ def returns(business: Business) -> tuple[tuple[str, ...], list[tuple[object, ...
         for since, until in span.months():
             if until > span.last:
                 continue
-            figures = _month(business, holding.number, rates[holding.number], since, until, rng)
+            some = moves.get(holding.number, [])
+            figures = _month(business, holding.number, rates[holding.number], some, since, until, rng)
             figures = _falsified(business, holding.number, since, figures, unbooked)
             month = span.day(since)
             filed = until + float(rng.uniform(1.2, 6)) * DAY
@@ -272,15 +277,21 @@ def returns(business: Business) -> tuple[tuple[str, ...], list[tuple[object, ...
 
 
 def _month(
-    business: Business, holding: int, rates: Floats, since: float, until: float, rng: np.random.Generator
+    business: Business,
+    holding: int,
+    rates: Floats,
+    moves: list[tuple[float, float, float]],
+    since: float,
+    until: float,
+    rng: np.random.Generator,
 ) -> Floats:
     """Opening, produced, purchased, used, sold, disposed, closing of a month, measured to about half a percent."""
     one = business.town.holdings[holding]
     first, last = int(since // DAY), int(until // DAY)
     steady = abs(float(rates[first:last].sum()))
     came = went = 0.0
-    for number, begin, end, tonnes in business.flows:
-        if number == holding and begin < until and end > since:
+    for begin, end, tonnes in moves:
+        if begin < until and end > since:
             part = (min(end, until) - max(begin, since)) / (end - begin) * tonnes
             came, went = came + max(part, 0.0), went - min(part, 0.0)
     made = steady if one.makes else 0.0

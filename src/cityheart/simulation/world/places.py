@@ -33,6 +33,7 @@ _ZONE_NAMES = ("禁行区", "限时禁行区", "限时禁行区", "禁行区", "
 _ZONE_HOURS = ("always", "22:00-06:00", "07:00-09:00", "always", "17:00-19:00")
 _SLOT = 520.0  # metres from one plot of land to the next
 _FAR = 1e9
+_REMEMBERED = 20_000  # routes that are kept drawn
 
 
 def metres(lon: Floats, lat: Floats, lon2: Floats | float, lat2: Floats | float) -> Floats:
@@ -182,6 +183,7 @@ class Roads:
     speed: Floats  # metres a minute
     dark: Bools
     mute: Bools
+    cost: Floats  # minutes from end to end
     zones: tuple[Zone, ...]
     towns: Mapping[int, tuple[str, str]]
     time: list[Floats] = field(default_factory=list)
@@ -213,7 +215,7 @@ class Roads:
         hidden = rng.permutation(np.flatnonzero(inner))
         dark[hidden[: max(3, len(hidden) // 40)]] = True
         mute[hidden[-max(4, len(hidden) // 25) :]] = True
-        roads = cls(lon, lat, edges, bends, marks, length, speed, dark, mute, (), towns)
+        roads = cls(lon, lat, edges, bends, marks, length, speed, dark, mute, length / speed, (), towns)
         roads._edge = {(int(a), int(b)): n for n, (a, b) in enumerate(edges)}
         roads.zones = _zones(rng, roads, areas, day)
         closed = {zone.node for zone in roads.zones}
@@ -229,7 +231,7 @@ class Roads:
         count = len(self.lon)
         time = np.full((count, count), _FAR)
         step = np.full((count, count), -1, dtype=np.int64)
-        for (a, b), cost in zip(self.edges, self.length / self.speed, strict=True):
+        for (a, b), cost in zip(self.edges, self.cost, strict=True):
             if int(a) not in avoided and int(b) not in avoided:
                 time[a, b] = time[b, a] = cost
                 step[a, b], step[b, a] = b, a
@@ -294,71 +296,83 @@ class Roads:
         x, y = points[k] + (points[k + 1] - points[k]) * part
         return float(x), float(y)
 
-    def minutes(self, a: int, b: int, way: int = 0) -> float:
-        """Minutes at ordinary speed from place ``a`` to place ``b`` (numbers in ``places``)."""
-        return float(self.route(a, b, way).minutes[-1])
+    def minutes(self, a: int, b: int, way: int = 0, via: int = -1) -> float:
+        """Minutes at ordinary speed from place ``a`` to place ``b`` (numbers in ``places``), without drawing the way."""
+        one, other = self.places[a], self.places[b]
+        if one.edge == other.edge and via < 0:
+            return abs(one.along - other.along) * float(self.cost[one.edge]) + 2.0
+        return self._ends(one, other, way, via)[0] + 2.0
 
     def route(self, a: int, b: int, way: int = 0, via: int = -1) -> Route:
         """The way from place ``a`` to place ``b``, through the crossing ``via`` if it is one."""
         key = (a, b, way, via)
         if key not in self._routes:
-            self._routes[key] = self._way(self.places[a], self.places[b], way, via)
+            if len(self._routes) >= _REMEMBERED:
+                self._routes.clear()
+            self._routes[key] = self._drawn(self.places[a], self.places[b], way, via)
         return self._routes[key]
 
-    def _way(self, a: Place, b: Place, way: int, via: int) -> Route:
-        legs: list[tuple[int, float, float]] = []  # edge, from, to (0 to 1)
+    def _ends(self, a: Place, b: Place, way: int, via: int) -> tuple[float, int, int]:
+        """The least minutes from one place to another, and by which end of its edge each is left and reached."""
+        time = self.time[way]
+        best = (_FAR, 0, 0)
+        for i in (0, 1):
+            node = self.edges[a.edge, i]
+            out = self.cost[a.edge] * (a.along if i == 0 else 1 - a.along)
+            for j in (0, 1):
+                other = self.edges[b.edge, j]
+                between = time[node, other] if via < 0 else time[node, via] + time[via, other]
+                into = self.cost[b.edge] * (b.along if j == 0 else 1 - b.along)
+                best = min(best, (float(out + between + into), i, j))
+        return best
+
+    def _drawn(self, a: Place, b: Place, way: int, via: int) -> Route:
+        """The way as points: every point between the two feet is a bend of an edge (number × 6 + its place there)."""
+        bends: list[int] = []
+        hidden: list[bool] = []
         if a.edge == b.edge and via < 0:
-            legs.append((a.edge, a.along, b.along))
+            bends += self._between(a.edge, a.along, b.along)
+            hidden += [False] * len(bends)
         else:
-            start, end, time = self.edges[a.edge], self.edges[b.edge], self.time[way]
-            cost = self.length / self.speed
-            options = []
-            for i, node in enumerate(map(int, start)):
-                for j, other in enumerate(map(int, end)):
-                    between = time[node, other] if via < 0 else time[node, via] + time[via, other]
-                    out = cost[a.edge] * (a.along if i == 0 else 1 - a.along)
-                    into = cost[b.edge] * (b.along if j == 0 else 1 - b.along)
-                    options.append((out + between + into, i, j))
-            _, i, j = min(options)
-            legs.append((a.edge, a.along, float(i)))
-            here, end_node = int(start[i]), int(end[j])
-            for aim in ([via] if via >= 0 else []) + [end_node]:
+            _, i, j = self._ends(a, b, way, via)
+            bends += [*self._between(a.edge, a.along, float(i)), a.edge * 6 + 5 * i]
+            hidden += [False] * len(bends)
+            here, last = int(self.edges[a.edge, i]), int(self.edges[b.edge, j])
+            for aim in (via, last) if via >= 0 else (last,):
                 while here != aim:
                     after = int(self.step[way][here, aim])
                     edge = self._edge.get((here, after))
-                    legs.append((edge, 0.0, 1.0) if edge is not None else (self._edge[after, here], 1.0, 0.0))
+                    if edge is not None:
+                        bends += range(edge * 6 + 1, edge * 6 + 6)
+                        hidden += (False, True, True, True, False)
+                    else:
+                        edge = self._edge[after, here]
+                        bends += range(edge * 6 + 4, edge * 6 - 1, -1)
+                        hidden += (False, True, True, True, False)
                     here = after
-            legs.append((b.edge, float(j), b.along))
-        return self._drawn(a, b, legs)
-
-    def _drawn(self, a: Place, b: Place, legs: Sequence[tuple[int, float, float]]) -> Route:
-        points: list[Floats] = [np.array([[a.lon, a.lat], a.foot])]
-        speed: list[Floats] = [np.array([250.0])]
-        edges: list[Ints] = [np.array([-1])]
-        middles: list[Bools] = [np.array([False])]
-        for edge, begin, end in legs:
-            marks = self.marks[edge]
-            inner = np.flatnonzero((marks > min(begin, end)) & (marks < max(begin, end)))
-            inner = inner if end > begin else inner[::-1]
-            points += [self.bends[edge, inner], np.array([self._on(edge, end)])]
-            count = len(inner) + 1
-            reached = np.append(marks[inner], end) + (0.1 if end < begin else -0.1)
-            middles.append((reached > 0.35) & (reached < 0.65))
-            edges.append(np.full(count, edge))
-            speed.append(np.full(count, self.speed[edge]))
-        points.append(np.array([[b.lon, b.lat]]))
-        at = np.concatenate(points)
-        on = np.concatenate([*edges, np.array([-1])])
+            rest = self._between(b.edge, float(j), b.along)
+            bends += rest
+            hidden += [False] * len(rest)
+        which = np.array(bends, dtype=np.int64)
+        at = np.concatenate([[(a.lon, a.lat), a.foot], self.bends.reshape(-1, 2)[which], [b.foot, (b.lon, b.lat)]])
+        on = np.concatenate([[a.edge], which // 6, [b.edge, b.edge]])
         run = metres(at[:-1, 0], at[:-1, 1], at[1:, 0], at[1:, 1]) + 0.01
-        took = run / np.concatenate([*speed, np.array([250.0])])
+        speed = self.speed[on]
+        speed[0] = speed[-1] = 250.0
         return Route(
             at[:, 0],
             at[:, 1],
             np.concatenate([[0.0], np.cumsum(run)]),
-            np.concatenate([[0.0], np.cumsum(took)]),
-            self.dark[on] & (on >= 0) & np.concatenate([*middles, np.array([False])]),
-            self.mute[on] & (on >= 0),
+            np.concatenate([[0.0], np.cumsum(run / speed)]),
+            self.dark[on] & np.array([False, *hidden, False, False]),
+            self.mute[on] & np.array([False, *([True] * len(hidden)), False, False]),
         )
+
+    def _between(self, edge: int, begin: float, end: float) -> list[int]:
+        """The bends of an edge strictly between two marks, in the order in which they are passed."""
+        marks = self.marks[edge]
+        inner = [edge * 6 + k for k in range(6) if min(begin, end) < marks[k] < max(begin, end)]
+        return inner if end > begin else inner[::-1]
 
     def zones_geojson(self) -> dict[str, Any]:
         """The closed zones as the test city's ``zones.geojson``."""

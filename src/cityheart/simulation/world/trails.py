@@ -57,12 +57,13 @@ class _Axis:
     metres: Floats
     dark: Bools
     mute: Bools
+    length: Floats
     number: dict[tuple[int, int, int, int], int]
 
     @classmethod
     def of(cls, town: Town, legs: Sequence[Leg]) -> _Axis:
         keys = sorted({leg.route for leg in legs if leg.route is not None})
-        routes = [town.roads.route(*key) for key in keys] or [town.roads.route(0, 1)]
+        routes = [town.roads.route(*key) for key in keys] or [town.roads.route(0, 1)]  # an axis is never empty
         flat = [np.append(route.dark, False) for route in routes]
         still = [np.append(route.mute, False) for route in routes]
         return cls(
@@ -72,6 +73,7 @@ class _Axis:
             np.concatenate([route.metres for route in routes]),
             np.concatenate(flat),
             np.concatenate(still),
+            np.array([route.minutes[-1] for route in routes]),
             {key: n for n, key in enumerate(keys)},
         )
 
@@ -133,7 +135,7 @@ def _positions(
     odometer: Floats,
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, Bools, Bools]:
     number = np.array([-1 if leg.route is None else axis.number[leg.route] for leg in legs])
-    marks = np.array([leg.marks for leg in legs])
+    marks = np.array([leg.marks for leg in legs]) * axis.length[np.maximum(number, 0), None]
     mark = marks[of, 0] + done * (marks[of, 1] - marks[of, 0])
     pace = ((marks[:, 1] - marks[:, 0]) / whole)[of]
     on = mark + number[of] * _APART
@@ -193,6 +195,7 @@ def trespasses(town: Town, legs: Sequence[Leg]) -> list[Case]:
         route = town.roads.route(*leg.route)
         at = np.arange(leg.since, min(leg.until, town.span.last), 1 / 12)
         mark = leg.marks[0] + (at - leg.since) / (leg.until - leg.since) * (leg.marks[1] - leg.marks[0])
+        mark = mark * route.minutes[-1]
         lon, lat = np.interp(mark, route.minutes, route.lon), np.interp(mark, route.minutes, route.lat)
         for zone in town.roads.zones:
             hit = np.flatnonzero(zone.inside(lon, lat) & zone.shut(at))
