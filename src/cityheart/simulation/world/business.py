@@ -136,13 +136,13 @@ def _shifts(town: Town, plot: Plot) -> NDArray[np.float32]:
 def _stopped(
     rng: np.random.Generator, run: NDArray[np.float32], since: float, until: float, how: str, size: float
 ) -> None:
-    begin, end = int(since // 15), int(until // 15)
+    begin, end = int(since // 15), min(int(until // 15), len(run))
+    first = max(0, begin)  # an order may be older than the days that are simulated, and outlast them
     if how == "workshop":
-        run[begin:end] *= size
+        run[first:end] *= size
         return
-    winding = int(rng.uniform(10, 34) * 4) if float(run[max(0, begin - SLOTS) : begin].min(initial=1)) > 0.3 else 2
-    slope = np.clip(1 - np.arange(end - begin) / winding, 0, 1)
-    run[begin:end] *= slope
+    winding = int(rng.uniform(10, 34) * 4) if float(run[max(0, begin - SLOTS) : first].min(initial=1)) > 0.3 else 2
+    run[first:end] *= np.clip(1 - (np.arange(first, end) - begin) / winding, 0, 1)
 
 
 def _scaled(town: Town) -> None:
