@@ -159,7 +159,7 @@ noise = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces=st.lists(noise, max_size=12), cut=st.integers(1, 60))
 def test_no_byte_is_lost_and_nothing_breaks(pieces: list[bytes], cut: int) -> None:
     """Every byte but line ends comes out, in order; however the stream is cut, the same packets."""
@@ -178,7 +178,7 @@ def test_no_byte_is_lost_and_nothing_breaks(pieces: list[bytes], cut: int) -> No
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cp=st.text(st.sampled_from("DataTime=20260701;,-&=RtdFlagCouMinAvgMax0123456789.#"), max_size=120))
 def test_any_data_is_rows_or_an_error(cp: str) -> None:
     """A sound packet with whatever in it."""

@@ -218,7 +218,7 @@ def test_a_recording_is_a_delivery() -> None:
 noise = st.one_of(st.binary(max_size=40), st.sampled_from([GOLDEN, GOLDEN[:30], b"\x7e\x7e", b"\x7d", position(3)]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces=st.lists(noise, max_size=12), cuts=st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_no_byte_is_lost_and_nothing_breaks(pieces: list[bytes], cuts: list[int]) -> None:
     """Every byte but the marks comes out, in order; however the stream is cut, the same frames."""
@@ -245,7 +245,7 @@ def test_no_byte_is_lost_and_nothing_breaks(pieces: list[bytes], cuts: list[int]
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     body=st.binary(max_size=80), id=st.sampled_from([0x0200, 0x0704]), old=st.booleans(),
     flip=st.tuples(st.integers(0, 200), st.integers(1, 255)),

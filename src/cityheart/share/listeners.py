@@ -44,12 +44,14 @@ class Listeners:
         kind: Callable[[str], ConnectorKind],
         home: Path | None,
         known: Callable[[str, str], frozenset[str]],
+        settle: Callable[[Source], None],
     ) -> None:
         self._database = database
         self._land = land
         self._kind = kind
         self._home = home
         self._known = known
+        self._settle = settle
         self._lock = threading.Lock()
         self._wanted: dict[str, Source] = {}
         self._running: dict[str, Listener] = {}
@@ -81,6 +83,7 @@ class Listeners:
                 kind = self._kind(source.connector)
                 assert isinstance(kind, ListenerKind)
                 try:
+                    self._settle(source)
                     self._running[id] = kind.listen(self._listening(source))
                 except SourceFailed as failed:
                     self._report(id, failed.message)
