@@ -25,11 +25,11 @@ HEADER = "编号,时间,数值\n"
 
 
 def contract(name: str, owner: str, cycle: str) -> Contract:
-    """Readings of one department: a number, a moment, a value from 0 to 1,000."""
+    """Readings: a number, a moment, a value from 0 to 1,000."""
     return Contract.parse(
         {
             "name": name,
-            "title": {"zh-CN": f"{owner} 读数（合成）", "en": f"Readings of {owner} (synthetic)"},
+            "title": {"zh-CN": f"读数，{cycle}（合成）", "en": f"Readings, {cycle} (synthetic)"},
             "schema": {
                 "fields": [
                     {"name": "id", "type": "string", "constraints": {"required": True}},
@@ -53,7 +53,7 @@ def contract(name: str, owner: str, cycle: str) -> Contract:
 def delivery(source: str, at: datetime, rows: int, wrong: int = 0, *, header: str = HEADER) -> Delivery:
     """Rows of a moment; the first `wrong` of them have a value that is out of range or no number."""
     lines = [
-        f"{n},{at:%Y-%m-%d %H:%M:%S},{('9999', '十二', '<b>7</b>')[n % 3] if n < wrong else n % 900}\n"
+        f"{source}-{n},{at:%Y-%m-%d %H:%M:%S},{('9999', '十二', '<b>7</b>')[n % 3] if n < wrong else n % 900}\n"
         for n in range(rows)
     ]
     return Delivery(f"{source.rpartition('.')[2]}_{at:%Y%m%d_%H%M}.csv", at, (header + "".join(lines)).encode(), "csv")
@@ -80,13 +80,12 @@ def flowing(home: Path, *, quiet: bool = False, bad: int = 0, below: tuple[str, 
         city.serve.create(SYSTEM, name, PASSWORD, name=text(name, name), department=department, roles=[role])
     listed = departments.read(Path(prefecture.__file__).parent / "data" / "departments.csv")
     having = [each for n, each in enumerate(listed) if (each.code in below if below else n % 9 != 4)]
-    cycles = {each.code: ("PT10M", "PT1H", "P1D")[n % 3] for n, each in enumerate(having)}
     datasets = [
-        Dataset.of(contract(f"{each.code.replace('-', '_')}_reading", each.code, cycles[each.code])) for each in having
+        Dataset.of(contract(f"reading_{cycle.lower()}", having[0].code, cycle)) for cycle in ("PT10M", "PT1H", "P1D")
     ]
     sources = [
-        Source(f"{each.code}.reading", each.code, text("业务读数", "Readings"), "push", {}, dataset.name, None)
-        for each, dataset in zip(having, datasets, strict=True)
+        Source(f"{each.code}.reading", each.code, text("业务读数", "Readings"), "push", {}, datasets[n % 3].name, None)
+        for n, each in enumerate(having)
     ]
     broken = Source(
         "weather.station", listed[-1].code, text("气象观测接口", "Weather stations"), "http",

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from cityheart.command.intake.filing import Filing
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import text
+from cityheart.share.models import Delivery
 
 from ..played import PASSWORD
 from .conftest import Served
@@ -114,6 +115,10 @@ def _parts(served: Served) -> dict[str, str]:
     said = "解放路128号门口的路灯不亮了，晚上黑漆漆的"
     city.intake.take(SYSTEM, Filing("hotline", "1", said, None, "street_light", "解放路128号", 116.4, 39.9))
     city.knowledge.import_cases(SYSTEM, "cases-0001", "archive", "json", json.dumps([CASE]))
+    source = str(city.share.sources(SYSTEM)[0]["id"])
+    refused = Delivery("no-columns.csv", city.clock.now(), "编号,数值\n1,2\n".encode())
+    (landed,) = city.share.land(source, [refused])
+    (entry,), _ = city.share.quarantine(SYSTEM, delivery=landed.delivery)
     draft = city.library.save(SYSTEM, "plan: draft", kind="yaml", command_id="draft-0001")
     return {
         "/alerts/:id": str(alert["id"]),
@@ -122,7 +127,11 @@ def _parts(served: Served) -> dict[str, str]:
         "/matters/:id": city.intake.matters(SYSTEM, state="open")[0][0].id,
         "/cases/:id": city.knowledge.cases(SYSTEM)[0][0][1].id,
         "/scores/:view": "appeals",
-        "/sources/:id": str(city.share.sources(SYSTEM)[0]["id"]),
+        "/sources/:id": source,
+        "/flow/:code": "ecology",
+        "/deliveries/:id": landed.delivery,
+        "/quarantine/:id": entry.id,
+        "/catalogue/:name": city.share.datasets()[0].name,
         "/plans/drafts/:id": draft.id,
         "/plans/decisions/:digest": city.library.tables(SYSTEM)[0][0].decision.digest,
         "/plans/:digest": plan.digest,

@@ -1,0 +1,109 @@
+"""The flow of data as an officer sees it at a glance and a steward follows it down to one bad row."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from cityheart.simulation.play import at_pace
+from cityheart.web import server
+
+from .conftest import OpenPage, Served
+from .flowing import NOW, SYSTEM, delivery, flowing
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A synthetic prefecture at noon: streams, hourly files, late, refused, failing and silent sources."""
+    city = flowing(tmp_path_factory.mktemp("flow") / "city", bad=250)
+    ready, address = threading.Event(), []
+
+    def listening(at: str) -> None:
+        address.append(at)
+        ready.set()
+
+    running = server.Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    yield Served(city, address[0])
+    running.stop()
+    thread.join(15)
+    city.close()
+
+
+def _wide(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth"))
+
+
+def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
+    served: Served, open_page: OpenPage
+) -> None:
+    with open_page("officer", "/flow", width=1280) as page:
+        attention = page.get_by_test_id("flow-attention").locator("li")
+        expect(attention.first).to_have_attribute("data-state", "failing")
+        states = [each.get_attribute("data-state") for each in attention.all()]
+        assert states == sorted(states, key=["failing", "refused", "late"].index)
+        expect(page.get_by_test_id("flow-department")).to_have_count(62)
+        page.get_by_test_id("flow-view").get_by_role("button", name="表").click()
+        rows = page.get_by_test_id("flow-table").locator("tbody tr")
+        expect(rows).to_have_count(62)
+        expect(page.get_by_test_id("flow-picture")).to_have_count(0)
+        expect(rows.first).to_have_attribute("data-state", "failing")
+        late = page.get_by_test_id("flow-states").locator("button[data-value=late]")
+        late.press("Enter")
+        expect(late).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_test_id("flow-table").locator("tbody tr:not([data-state=late])")).to_have_count(0)
+        assert rows.count() > 0
+        page.reload()  # what is chosen stands in the address
+        expect(page.get_by_test_id("flow-states").locator("button[data-value=late]")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        # a delivery is seen without anybody asking for it
+        code = rows.first.get_attribute("data-department")
+        assert code is not None
+        gone = page.get_by_test_id("flow-table").locator(f"tr[data-department={code}]")
+        expect(gone).to_have_count(1)
+        now = served.city.clock.now()
+        served.city.share.land(f"{code}.reading", [delivery(f"{code}.reading", now, 30)])
+        expect(gone).to_have_count(0)
+        for width in (390, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(f"{served.address}/flow")
+            expect(page.get_by_test_id("flow-picture")).to_be_visible()
+            assert _wide(page) <= width
+        page.emulate_media(reduced_motion="reduce")
+        expect(page.locator(".flow-marks")).to_have_attribute("data-still", "true")
+
+
+def test_a_steward_goes_down_to_a_bad_row_and_replays(served: Served, open_page: OpenPage) -> None:
+    share = served.city.share
+    source = next(each for each in share.declared() if share.flow.deliveries(SYSTEM, each.id, bad=True)[1] > 0)
+    share.land(source.id, [delivery(source.id, NOW + timedelta(minutes=2), 40, 3)])
+    with open_page("steward", "/flow", language="en-US") as page:
+        link = page.locator(f"[data-testid=flow-department][data-department={source.department}]")
+        link.focus()
+        page.keyboard.press("Enter")
+        page.get_by_test_id("flow-source").first.get_by_role("link").click()
+        expect(page.get_by_test_id("bars")).to_be_visible()
+        page.get_by_test_id("deliveries-only").locator("button[data-value=bad]").click()
+        page.get_by_test_id("delivery-row").first.get_by_role("link").click()
+        expect(page.get_by_test_id("bad-row").first).to_be_visible()
+        page.get_by_test_id("bad-row").first.get_by_role("link").click()
+        expect(page.get_by_test_id("bad-why")).to_contain_text("value")
+        expect(page.locator(".flow-record tr[data-wrong=true]")).to_contain_text("数值")
+        page.get_by_test_id("bad-as").locator("button[data-value=hex]").click()
+        expect(page.get_by_test_id("bad-bytes")).to_contain_text("000000  7b 22 e7 bc 96")
+        page.get_by_test_id("replay-reason").click()
+        expect(page.get_by_test_id("replay-result")).to_contain_text("still bad")
+        page.get_by_test_id("bad-next").click()
+        expect(page.get_by_test_id("replay-result")).to_have_count(0)
+        page.get_by_test_id("dismiss").click()
+        expect(page.get_by_test_id("bad-state")).to_have_text("Dismissed")
+        expect(page.get_by_test_id("dismiss")).to_have_count(0)
+    with open_page("water", "/flow", language="en-US") as page:  # a clerk sees the own department alone
+        expect(page.get_by_test_id("flow-department")).to_have_count(1)
