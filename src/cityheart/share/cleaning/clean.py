@@ -130,7 +130,7 @@ def _values(step: Step, values: pa.Array) -> tuple[pa.Array, Mask]:
         case "dates":
             return dates.dated(values)
         case "quantity":
-            return quantities.to_unit(letters.width(values), step.to, step.m3_as)
+            return quantities.to_unit(letters.digits(values), step.to, step.m3_as)
         case "uscc":
             return codes.uscc(values)
         case "cas":

@@ -39,7 +39,7 @@ def good_uscc(values: pa.Array) -> Mask:
 
 def cas(values: pa.Array) -> tuple[pa.Array, Mask]:
     """Numbers as 7732-18-5, also those written with other dashes or none, and which of them are none."""
-    tidy = pc.replace_substring_regex(width(values), r"(?i)^cas(号|no\.?)?\s*:?\s*", "")
+    tidy = pc.replace_substring_regex(width(values), r"(?i)^cas\s*(号|no\.?)?\s*:?\s*", "")
     tidy = pc.replace_substring_regex(tidy, r"\s*[\x{2010}-\x{2015}\x{2212}—－–-]\s*", "-")
     tidy = pc.replace_substring_regex(tidy, r"^0*(\d{2,7})-?(\d{2})-?(\d)$", r"\1-\2-\3")
     return tidy, ~good_cas(tidy) & _there(values)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["number", "plate", "squeeze", "width"]
+__all__ = ["digits", "number", "plate", "squeeze", "width"]
 
 _WIDE = r"[\x{FF01}-\x{FF5E}\x{3000}\x{00A0}\x{2007}\x{202F}\x{200B}-\x{200D}\x{2060}\x{FEFF}\x{3014}\x{3015}]"
 _UNSEEN = r"[\x{200B}-\x{200D}\x{2060}\x{FEFF}]"
@@ -59,9 +59,15 @@ def squeeze(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(values, rf" ({_CHINESE})", r"\1")
 
 
+def digits(values: pa.Array) -> pa.Array:
+    """As ``width``, and the marks within a number with it: a full-width comma between digits, a minus sign."""
+    plain = pc.replace_substring_regex(width(values), r"^\x{2212}", "-")
+    return pc.replace_substring_regex(plain, r"(\d)，(\d)", r"\1,\2")
+
+
 def number(values: pa.Array) -> pa.Array:
     """Without thousands separators; 1,5 is none and stays."""
-    plain = pc.replace_substring_regex(width(values), r"^\x{2212}", "-")
+    plain = digits(values)
     grouped = pc.match_substring_regex(plain, r"^[+-]?\d{1,3}([, ']\d{3})+(\.\d+)?$")
     return pc.if_else(grouped, pc.replace_substring_regex(plain, r"[, ']", ""), plain)
 
