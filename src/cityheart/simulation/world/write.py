@@ -29,7 +29,7 @@ from .store import write_database
 from .times import DAY, ZONE, Span
 from .trails import sampled, trespasses
 
-__all__ = ["Written", "build", "write"]
+__all__ = ["Written", "build", "planted", "write"]
 
 HOUR = 60.0
 LEAST_FIRMS, MOST_FIRMS = 20, 3_000
@@ -117,6 +117,16 @@ def write(
     told = _truth(out, town, cases)
     missing = tuple(kind for kind in KINDS if not told.get(kind))
     return Written(out, counts.rows, told, missing)
+
+
+def planted(business: Business) -> list[Case]:
+    """Everything that was planted, from what really happened in the city."""
+    return [
+        *_merged(business.plot.cases),
+        *trespasses(business.town, business.legs),
+        *Watch(business).cases(),
+        *Probes(business).cases(),
+    ]
 
 
 def _frame(out: Path, town: Town) -> None:
