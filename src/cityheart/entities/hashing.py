@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from cityheart.entities.compiled import kernel
 
-__all__ = ["Hashes", "both", "hashes", "keyed", "number"]
+__all__ = ["Hashes", "both", "columnwise", "hashes", "keyed", "number", "salted"]
 
 Hashes = npt.NDArray[np.int64]
 
@@ -42,7 +42,7 @@ def hashes(values: pa.Array | pa.ChunkedArray | Sequence[str | None], salt: str 
     if len(column) == 0:
         return np.zeros(0, dtype=np.int64)
     column = pc.fill_null(column, "")
-    seed = int.from_bytes(hashlib.sha256(salt.encode()).digest()[:8], "little")
+    seed = salted(salt)
     if len(column) < _FEW:
         few = [_one(value.encode(), seed) for value in column.to_pylist()]
         return np.array(few, dtype=np.uint64).view(np.int64)
@@ -51,6 +51,11 @@ def hashes(values: pa.Array | pa.ChunkedArray | Sequence[str | None], salt: str 
     letters = np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else np.zeros(1, dtype=np.uint8)
     result: Hashes = _hash(10 * len(column), letters, bounds, np.uint64(seed)).view(np.int64)
     return result
+
+
+def salted(salt: str) -> int:
+    """The number that a salt stands for."""
+    return int.from_bytes(hashlib.sha256(salt.encode()).digest()[:8], "little")
 
 
 def number(salt: str, *parts: str) -> int:
@@ -83,10 +88,10 @@ def keyed(values: pa.Array | pa.ChunkedArray, key: bytes, what: str) -> pa.Array
     return pa.array(marks, pa.string()).take(encoded.indices)
 
 
-@kernel
-def _hash(
+def columnwise(
     letters: npt.NDArray[np.uint8], bounds: npt.NDArray[np.int64], seed: np.uint64
 ) -> npt.NDArray[np.uint64]:  # fmt: skip
+    """FNV-1a and a mix of every text; ``bounds`` say where each begins and ends among the letters (UTF-8)."""
     found = np.zeros(len(bounds) - 1, dtype=np.uint64)
     for i in range(len(found)):
         if bounds[i] == bounds[i + 1]:
@@ -101,8 +106,11 @@ def _hash(
     return found
 
 
+_hash = kernel(columnwise)
+
+
 def _one(letters: bytes, seed: int) -> int:
-    """The same as :func:`_hash` for one text."""
+    """The same as :func:`columnwise` for one text."""
     if not letters:
         return 0
     value = int(_FNV) ^ seed

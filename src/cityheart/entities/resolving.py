@@ -332,7 +332,10 @@ class _Batch:
         """A new subject of these new records; its id is that of the first of them, whoever comes later."""
         ids, rank = self._found.id, self._found.rank
         founder = min(places, key=lambda place: (int(rank[place]), int(ids[place])))
-        id = derive("subject", self._kind, str(int(ids[founder])))
+        parts = [self._kind, str(int(ids[founder]))]
+        if not self._fresh[founder]:  # it left the subject that it founded, or joined, before
+            parts += ["split", str(self._change)]
+        id = derive("subject", *parts)
         empty = Subject(
             id, self._kind, None, None, None, None, None, None, [0] * len(self._own_rules.unique), 10**6, 10**6,
             self._work.now,
