@@ -137,6 +137,7 @@ def check(
     else:
         index = np.arange(rows.num_rows)
         good = pa.table(values)
+    good = good.select([field.name for field in contract.stored])  # what is not kept makes no difference either
     doubled, same = _duplicates(good, contract, groups[index] if groups is not None else None)
     if doubled is not None:
         at, equal = index[doubled], same[doubled]
@@ -145,7 +146,6 @@ def check(
         found.put(at[~equal], "conflicting_duplicate", None, _conflicting)
         keep = np.flatnonzero(~doubled)
         good, index = good.take(pa.array(keep)), index[keep]
-    good = good.select([field.name for field in contract.stored])
     for header, name in drift.items():
         kept = _as_text(rows.column(header))
         good = good.append_column(name, kept.take(pa.array(index)) if len(index) < rows.num_rows else kept)
