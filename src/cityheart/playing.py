@@ -400,9 +400,11 @@ def _live(
         seed=folder.seed,
         speed=options.speed,
     )
+    settings = Settings.load(home)
+    own = {id: each for id, each in settings.sources.items() if id not in stage.differences}
     try:
         os.environ.update(stage.environment)
-        Settings.load(home).model_copy(update={"sources": stage.differences}).save()
+        settings.model_copy(update={"sources": {**own, **stage.differences}}).save()
         with _city(home, folder, at, options.window) as play:
             stage.addresses = play.city.share.addresses
             play.troubles += stage.troubles
@@ -414,6 +416,7 @@ def _live(
             play.troubles += [trouble for trouble in stage.troubles if trouble not in play.troubles]
             return _told(screen, play, options)
     finally:
+        settings.model_copy(update={"sources": own}).save()  # nothing listens there when the play has ended
         stage.close()
 
 
@@ -567,6 +570,9 @@ def _told(screen: Console, play: Play, options: Options) -> dict[str, object]:
             screen.print(f"The {what} in {file}", highlight=False)
     if options.into is not None:
         screen.print(f"Look at the city with: cityheart run {options.into}", highlight=False)
+        screen.print(
+            f"Sign in after: cityheart users add {options.into} NAME --role mayor --role steward", highlight=False
+        )
     return told
 
 
