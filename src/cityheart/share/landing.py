@@ -28,7 +28,7 @@ from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.formats.batch import Batch, Malformed, Reading, opened, size_of
 from cityheart.share.formats.delimited import together
 from cityheart.share.formats.json_records import table_of
-from cityheart.share.models import Delivery, FieldQuality, Refused, Source
+from cityheart.share.models import Delivery, FieldQuality, Refused, Source, printable, seen
 from cityheart.share.store import QuarantineRow
 
 __all__ = [
@@ -356,7 +356,7 @@ class _Examination:
             return np.zeros(0, dtype=np.int64)
         self.checked += len(portion.rows)
         add_quality(self.quality, checked.quality)
-        self.drift.update(checked.drift)
+        self.drift.update({seen(header): name for header, name in checked.drift.items()})
         if checked.good.num_rows:
             owner = portion.groups[checked.index]
             self.tables.append(self._with_system(checked.good, owner))
@@ -437,11 +437,11 @@ class _Examination:
                 dataset=self.contract.name,
                 delivery=one.id,
                 name=one.delivery.name,
-                member=member,
+                member=None if member is None else seen(member),
                 row=row,
                 code=code,
                 field=field,
-                message=message,
+                message=printable(message),
                 form=form,
                 raw=raw[:allowed],
                 complete=complete,

@@ -22,6 +22,8 @@ __all__ = [
     "Replayed",
     "Source",
     "SourceState",
+    "printable",
+    "seen",
 ]
 
 Level = Literal["city", "county", "township"]
@@ -152,4 +154,14 @@ class Refused(Exception):  # noqa: N818  (a delivery is refused; that is an outc
     def __init__(self, code: str, message: Text) -> None:
         super().__init__(message["en"])
         self.code = code
-        self.message = message
+        self.message = printable(message)
+
+
+def printable(message: Text) -> Text:
+    """A message that quotes a source, without what no database and no screen takes (zero bytes, lone surrogates …)."""
+    return {tag: seen(each) for tag, each in message.items()}
+
+
+def seen(words: str) -> str:
+    """Words with U+FFFD for every character that cannot be seen."""
+    return words if words.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in words)
