@@ -92,8 +92,8 @@ def _integer(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
 
 def _boolean(column: pa.ChunkedArray, field: Field, zone: str) -> Typed:
     column = pc.utf8_trim_whitespace(column)
-    yes = pc.is_in(column, value_set=pa.array(field.true_values))
-    no = pc.is_in(column, value_set=pa.array(field.false_values))
+    yes = pc.is_in(column, value_set=pa.array(field.true_values, pa.string()))
+    no = pc.is_in(column, value_set=pa.array(field.false_values, pa.string()))
     values = pc.if_else(pc.or_(yes, no), yes, pa.scalar(None, pa.bool_()))
     return Typed(values, _lost(column, values))
 

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from cityheart.kernel import duration, limits
 from cityheart.kernel.text import Text, text
 from cityheart.share.connectors.base import Pull, Pulled, SourceFailed, back, secret
+from cityheart.share.formats.json_records import JSON_TYPES
 from cityheart.share.models import Delivery
 
 __all__ = ["Sql"]
@@ -167,17 +168,11 @@ def _stream(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
 
 
 def _column(values: list[object]) -> pa.Array:
-    kinds = {type(value) for value in values if value is not None}
-    if (
-        kinds <= {int}
-        or kinds <= {int, float}
-        or kinds <= {str}
-        or kinds <= {bool}
-        or kinds <= {datetime}
-        or kinds <= {date}
-    ):
+    kinds = frozenset(type(value) for value in values if value is not None)
+    type_ = pa.date32() if kinds == {date} else JSON_TYPES.get(kinds)
+    if type_ is not None or kinds == {datetime}:  # moments may bear a zone: which one is found out
         try:
-            return pa.array(values, pa.float64() if float in kinds else None)
+            return pa.array(values, type_)
         except (pa.ArrowInvalid, OverflowError, TypeError):
             pass
     return pa.array([None if value is None else _shown(value) for value in values], pa.string())

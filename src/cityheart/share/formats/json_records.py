@@ -14,7 +14,7 @@ from cityheart.share.formats.batch import Batch, Malformed, Payload, Reading, op
 from cityheart.share.formats.delimited import text_blocks
 from cityheart.share.models import Refused
 
-__all__ = ["batches", "column_of", "records_at", "table_of"]
+__all__ = ["JSON_TYPES", "batches", "column_of", "records_at", "table_of"]
 
 _LISTS = ("items", "data", "records", "results", "rows", "features", "list")
 
@@ -71,12 +71,23 @@ def table_of(records: Sequence[Mapping[str, object]]) -> pa.Table:
     return pa.table({str(name): column_of([record.get(name) for record in records]) for name in names})
 
 
+# Said, never left to be found out: for that pyarrow looks for pandas on the disk, at every call where it is not there.
+JSON_TYPES: dict[frozenset[type], pa.DataType] = {
+    frozenset(): pa.null(),
+    frozenset({int}): pa.int64(),
+    frozenset({float}): pa.float64(),
+    frozenset({int, float}): pa.float64(),
+    frozenset({bool}): pa.bool_(),
+    frozenset({str}): pa.string(),
+}
+
+
 def column_of(values: list[object]) -> pa.Array:
     """Values of JSON as a typed column where they are of one kind, else as text."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int} or kinds <= {int, float} or kinds <= {bool} or kinds <= {str}:
+    kinds = frozenset(type(value) for value in values if value is not None)
+    if kinds in JSON_TYPES:
         try:
-            return pa.array(values, pa.float64() if float in kinds else None)
+            return pa.array(values, JSON_TYPES[kinds])
         except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
             pass
     return pa.array([_as_text(value) for value in values], pa.string())
