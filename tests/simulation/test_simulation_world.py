@@ -154,7 +154,7 @@ def test_shifts_show_in_the_meter(life: Business) -> None:
     worker = next(s for s in life.town.sites if s.kind == "user" and s.shift == "day" and not s.role)
     workday = next(n for n in range(span.whole) if not span.off()[n])
     free = next(n for n in range(span.whole) if span.off()[n])
-    busy, quiet = grid.site(worker.number, workday), grid.site(worker.number, free)
+    busy, quiet = grid.loads(workday)[worker.number], grid.loads(free)[worker.number]
     assert busy[40:64].mean() > 2 * busy[:20].mean()
     assert busy[40:64].mean() > 2 * quiet[40:64].mean()
     table = grid.day(workday)

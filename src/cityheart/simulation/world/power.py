@@ -29,6 +29,7 @@ class Grid:
         self.cool = rng.uniform(0.0, 0.05, count)
         self.air = town.span.temperature(numbers(town.seed, "air"))
         self.cloud = rng.uniform(0.15, 1.0, town.span.whole + 1)
+        self.shops = np.array([site.kind in ("station", "storage", "dealer") for site in town.sites])
         self.stops = {stop.thing: stop for stop in business.plot.stops if stop.how != "workshop"}
         plain = [meter.site for meter in town.meters if not town.sites[meter.site].role and len(meter.feeds) == 1]
         chosen = rng.permutation(len(plain))[: 2 * max(1, len(plain) // 120)]
@@ -38,25 +39,24 @@ class Grid:
             self.swapped[plain[one]] = (plain[other], since, since + 6)
             self.swapped[plain[other]] = (plain[one], since, since + 6)
 
-    def site(self, number: int, day: int) -> Floats:
-        """What a site uses: kW at each quarter-hour."""
-        rng = numbers(self.town.seed, "load", str(number), str(day))
+    def loads(self, day: int) -> Floats:
+        """What every site uses on a day: sites × 96 kW."""
+        rng = numbers(self.town.seed, "loads", str(day))
         slots = slice(day * SLOTS, (day + 1) * SLOTS)
-        site = self.town.sites[number]
-        run = self.business.run[number, slots].astype(np.float64)
         hour = np.arange(SLOTS) / 4
-        if site.kind in ("station", "storage", "dealer"):
-            run = run * np.where((hour > 6.5) & (hour < 21), 0.6, 0.25)
+        run = self.business.run[:, slots].astype(np.float64)
+        run[self.shops] *= np.where((hour > 6.5) & (hour < 21), 0.6, 0.25)
         open_hours = (hour > 7) & (hour < 19)
         light = np.where(open_hours, 1.0, 0.55)
-        cooling = self.cool[number] * np.clip(self.air[slots] - 24, 0, None) * (0.3 + 0.7 * open_hours)
-        load = self.base[number] * light + self.full[number] * (run * (0.86 + cooling * 0.5) + 0.2 * cooling)
-        stop = self.stops.get(number)
+        warm = np.clip(self.air[slots] - 24, 0, None) * (0.3 + 0.7 * open_hours)
+        cooling = self.cool[:, None] * warm
+        load = self.base[:, None] * light + self.full[:, None] * (run * (0.86 + cooling * 0.5) + 0.2 * cooling)
         minute = day * DAY + np.arange(SLOTS) * 15
-        if stop is not None:
+        for number, stop in self.stops.items():
             stopped = (minute >= stop.since) & (minute < stop.until)
-            load = np.where(stopped, self._idle(number, stop.how, load, hour, day), load)
-        return np.asarray(load * (1 + rng.normal(0, 0.025, SLOTS)), dtype=np.float64)
+            if stopped.any():
+                load[number] = np.where(stopped, self._idle(number, stop.how, load[number], hour, day), load[number])
+        return np.asarray(load * (1 + rng.normal(0, 0.025, load.shape)), dtype=np.float64)
 
     def _idle(self, number: int, how: str, load: Floats, hour: Floats, day: int) -> Floats:
         """What a stopped site still draws."""
@@ -75,6 +75,7 @@ class Grid:
         """The rows of one day, as the power company hands them out."""
         rng = numbers(self.town.seed, "meters", str(day))
         ids, owners, sites, rows = [], [], [], []
+        loads = self.loads(day)
         sun = np.clip(np.sin((np.arange(SLOTS) / 4 - 6) / 12 * np.pi), 0, None) * self.cloud[day]
         for meter in self.town.meters:
             site = self.town.sites[meter.site]
@@ -82,7 +83,7 @@ class Grid:
                 continue
             load = np.zeros(SLOTS)
             for number in meter.feeds:
-                load = load + self.site(self._behind(number, day), day)
+                load = load + loads[self._behind(number, day)]
             load = np.clip(load - meter.solar * sun, 0, None)
             ids.append(meter.id)
             owners.append(self.town.firms[site.firm].uscc)

@@ -15,7 +15,7 @@ from .files import Drops, archive, csv_bytes, workbook
 from .firms import VEHICLES, Town, people, uscc, wording
 from .hj212 import limits_of
 from .models import Firm, Site
-from .places import LAT_METRES, LON_METRES
+from .places import LAT_METRES, LON_METRES, Area
 from .times import DAY
 
 __all__ = ["Tables", "approval", "devices", "enforcement", "fire", "market", "port"]
@@ -40,7 +40,8 @@ def approval(business: Business) -> dict[str, Table]:
         if rng.random() < 0.015:  # another person in charge
             at = float(rng.uniform(0, span.last))
             firms.append((at, (*row[:4], people(rng), *row[5:])))
-    sites = [row for site in town.sites if not site.beyond for row in _site_rows(town, site, rng)]
+    moves = _changes(town)
+    sites = [row for site in town.sites if not site.beyond for row in _site_rows(town, site, moves, rng)]
     licences: list[tuple[float, tuple[object, ...]]] = []
     chemicals: list[tuple[float, tuple[object, ...]]] = []
     for one in town.licences:
@@ -84,7 +85,17 @@ def _stamped(town: Town, rows: list[tuple[float, tuple[object, ...]]]) -> list[t
     return [(*row, span.iso(at), span.iso(at)) for at, row in shown]
 
 
-def _site_rows(town: Town, site: Site, rng: np.random.Generator) -> list[tuple[float, tuple[object, ...]]]:
+def _changes(town: Town) -> list[tuple[date, list[Area | None]]]:
+    """The days within the city's time on which areas change, and for every site the area it is in from then on."""
+    lon, lat = np.array([site.lon for site in town.sites]), np.array([site.lat for site in town.sites])
+    last = town.span.day(town.span.last)
+    days = sorted({area.since for area in town.areas.all if town.span.start < area.since <= last})
+    return [(day, town.areas.of(lon, lat, day)) for day in days]
+
+
+def _site_rows(
+    town: Town, site: Site, moves: list[tuple[date, list[Area | None]]], rng: np.random.Generator
+) -> list[tuple[float, tuple[object, ...]]]:
     """A site's row, and a second one when the areas change while the city is told."""
     boundary = None
     if site.boundary:
@@ -99,9 +110,8 @@ def _site_rows(town: Town, site: Site, rng: np.random.Generator) -> list[tuple[f
     back = (round(site.lon, 6), round(site.lat, 6), boundary, site.residents)
     rows: list[tuple[float, tuple[object, ...]]] = []
     rows.append((-float(rng.uniform(5, 800)) * DAY, (site.id, firm.id, site.name, site.address, site.district, *back)))
-    last = town.span.day(town.span.last)
-    for change in sorted({area.since for area in town.areas.all if town.span.start < area.since <= last}):
-        area = town.areas.of(np.array([site.lon]), np.array([site.lat]), change)[0]
+    for change, areas in moves:
+        area = areas[site.number]
         if area is not None and area.code != site.district:
             before = next(one.name for one in town.areas.all if one.code == site.district)
             address = area.name + site.address.removeprefix(before)
