@@ -31,6 +31,7 @@ from cityheart.kernel.deliveries.channel import Channel
 from cityheart.kernel.hooks import Hooks
 from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import Text
+from cityheart.share.cleaning import quantities, steps
 from cityheart.web.app import create_app
 
 __all__ = ["Flag", "Limit", "Operation", "event_titles", "event_types", "flags", "limits_named", "operations", "pages"]
@@ -80,6 +81,7 @@ def pages() -> dict[str, str]:
     made = {
         "settings.md": settings_page(),
         "limits.md": limits_page(),
+        "contracts.md": contracts_page(),
         "hooks.md": hooks_page(),
         "access.md": access_page(),
         "events.md": events_page(),
@@ -141,6 +143,33 @@ def limits_page() -> str:
             text += f"\n## {section}\n\n" + table(("name", "value", "meaning"), rows) if rows else ""
             section, rows = limit.section, []
         rows.append([f"`{limit.name}`", f"`{limit.value}`", limit.meaning])
+    return text
+
+
+def contracts_page() -> str:
+    """The cleaning steps that a contract may name."""
+    text = (
+        "# Contracts\n\nThe cleaning steps that the contract of a dataset may name for a field (`cityheart.clean`), "
+        "done in order before the check.\n\n"
+        'A step is a name (`"width"`) or an object (`{"step": "quantity", "to": "t"}`). `else` says what becomes of a value that '
+        "the step cannot take: `keep` leaves it to the check, `empty` drops the value, `refuse` puts the row into quarantine.\n\n"
+    )
+    rows = []
+    for name, kind in steps.STEPS.items():
+        given = [f"`{each}`" + ("" if each in kind.mandatory else " (optional)") for each in sorted(kind.parameters)]
+        otherwise = f"`{kind.otherwise}`" if name not in steps.NO_ELSE else ""
+        kinds = ", ".join(sorted(kind.types))
+        rows.append([f"`{name}`", kind.title["en"], kinds, ", ".join(given), otherwise])
+    text += table(("step", "what it does", "types of field", "parameters", "`else`, unless said"), rows)
+    text += "\n## Parameters\n\n" + table(
+        ("name", "what"),
+        [
+            ["`to`", "unit of the number: " + ", ".join(f"`{each}`" for each in quantities.UNITS)],
+            ["`m3_as`", "tonnes of a cubic metre; without it a volume is no mass"],
+            ["`values`", "table of what is rewritten to what; `null` for none"],
+            ["`ahead`, `behind`", "how far from the arrival a clock may be, such as `PT10M`; at least one of them"],
+        ],
+    )
     return text
 
 

@@ -17,7 +17,7 @@ from cityheart.kernel.errors import Invalid
 from cityheart.kernel.text import Text, text
 from cityheart.share.cleaning.quantities import UNITS
 
-__all__ = ["STEPS", "Kind", "Step", "StepError", "parse"]
+__all__ = ["NO_ELSE", "STEPS", "Kind", "Step", "StepError", "parse"]
 
 Otherwise = Literal["keep", "refuse", "empty"]
 
@@ -151,7 +151,7 @@ def _step(raw: object) -> Step:
     if name not in STEPS:
         raise StepError(f"nobody knows the step {name!r}; there are {', '.join(STEPS)}")
     kind = STEPS[name]
-    known = kind.parameters | {"step"} | (frozenset() if name in _NO_ELSE else {"else"})
+    known = kind.parameters | {"step"} | (frozenset() if name in NO_ELSE else {"else"})
     unknown = sorted(set(given) - known)
     if unknown:
         raise StepError(f"step {name!r} has no parameter {', '.join(map(repr, unknown))}")
@@ -168,7 +168,8 @@ def _step(raw: object) -> Step:
     return step
 
 
-_NO_ELSE = ("width", "squeeze", "plate", "clock")
+NO_ELSE = ("width", "squeeze", "plate", "clock")
+"""Steps that take every value."""
 
 
 def _unit(raw: object) -> str:
