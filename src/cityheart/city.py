@@ -86,7 +86,7 @@ def applications(settings: Settings) -> list[App]:
 
     Raises :class:`NotFound` for one that is nowhere, :class:`Invalid` for one that is wrong or lies in a folder of another name.
     """
-    named = {folder.name: folder for folder in plugins().apps()}  # an application is called as its folder, nearly always
+    named = {folder.name: folder for folder in plugins().apps()}  # nearly always called as the application
     wanted = [load(named[app_id]) for app_id in settings.apps if app_id in named]
     available = {app.id: app for app in wanted}
     if not available.keys() >= set(settings.apps):
