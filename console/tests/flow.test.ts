@@ -3,7 +3,19 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { rounded, ticks } from "../src/flow/Bars";
 import { bytesOf, hex, looksLikeText, readable, recordOf } from "../src/flow/hex";
-import { along, grouped, type Line, marks, path, rim, sides, thickness, vein, worst } from "../src/flow/layout";
+import {
+  along,
+  grouped,
+  type Line,
+  marks,
+  path,
+  rim,
+  sides,
+  thickness,
+  travelled,
+  vein,
+  worst,
+} from "../src/flow/layout";
 import type { FlowDepartment } from "../src/flow/types";
 import { sized, unitOf } from "../src/flow/words";
 import { en } from "../src/flow/words.en";
@@ -57,6 +69,12 @@ describe("the picture", () => {
         expect(along(curve, 0)).toEqual([10, 20 * n]);
         expect(along(curve, 1)).toEqual([x, y]);
         expect(path(curve)).not.toMatch(/NaN/);
+        // with a level beginning before the bend
+        expect(travelled(-200, curve, 0)).toEqual([-200, 20 * n]);
+        const [endX, endY] = travelled(-200, curve, 1);
+        expect([endX, endY].map(Math.round)).toEqual([x, y].map(Math.round));
+        const way = Array.from({ length: 50 }, (_, at) => travelled(-200, curve, at / 49));
+        for (const [at, [hereX]] of way.entries()) expect(hereX).toBeGreaterThanOrEqual(way[at - 1]?.[0] ?? -200);
       }
   });
 

@@ -138,10 +138,11 @@ function Attention({ overview }: { overview: Overview }) {
   const { f, say, length, number } = useFlowWords();
   const { attention } = overview;
   const wall = useMediaQuery("(min-width: 2400px)", false, { getInitialValueInEffect: false });
+  if (attention.length === 0 && overview.total.last_delivery_at === null) return null;
   if (attention.length === 0)
     return (
       <p className="flow-calm" data-testid="flow-calm">
-        <StateWord state={overview.total.last_delivery_at === null ? "idle" : "ok"} /> {f("attention.none")}
+        <StateWord state="ok" /> {f("attention.none")}
       </p>
     );
   const shown = attention.slice(0, wall ? SHOWN_ON_A_WALL : SHOWN_AT_ONCE);

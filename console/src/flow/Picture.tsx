@@ -4,13 +4,29 @@ import { useComputedColorScheme } from "@mantine/core";
 import { useReducedMotion, useViewportSize } from "@mantine/hooks";
 import { useEffect, useMemo, useRef } from "react";
 import { Link } from "wouter";
-import { along, type Bezier, grouped, type Line, marks, path, rim, sides, thickness, vein, worst } from "./layout";
+import {
+  type Bezier,
+  grouped,
+  halves,
+  type Line,
+  marks,
+  path,
+  rim,
+  sides,
+  thickness,
+  travelled,
+  vein,
+  worst,
+} from "./layout";
 import { StateIcon, troubled } from "./parts";
 import type { FlowDepartment, FlowState, Over, Overview } from "./types";
 import { useWidth } from "./useWidth";
 import { type FlowWords, useFlowWords } from "./words";
 
 const NARROW = 900;
+const WALL = 2_400;
+const TARGET = 24; // px that can be pointed at
+const GAP = 10;
 const FRAME_MS = 50;
 const SPEED = 46; // px a second
 
@@ -18,6 +34,10 @@ interface Row {
   key: string;
   side: -1 | 1;
   top: number;
+  /** From the left, px. */
+  left: number;
+  /** Where its vein bends towards the heart: the inner edge of the columns of its side. */
+  bend: number;
   heading: string | null;
   department: FlowDepartment | null;
   name: string;
@@ -30,6 +50,7 @@ interface Vein {
   key: string;
   state: FlowState;
   rate: number;
+  lead: number;
   curve: Bezier;
 }
 
@@ -47,15 +68,17 @@ interface Scene {
 function scene(overview: Overview, over: Over, width: number, tall: number, words: FlowWords): Scene {
   const groups = grouped(overview.departments);
   const narrow = width < NARROW;
-  const wide = width >= 1_500;
   const lines = narrow ? [[], []] : sides(groups);
-  const room = tall - (width >= 2_400 ? 170 : 340);
-  const row = narrow
-    ? 40
-    : Math.round(Math.min(26, Math.max(16, room / Math.max(lines[0].length, lines[1].length, 1))));
+  const longest = Math.max(lines[0].length, lines[1].length, 1);
+  const room = tall - (width >= WALL ? 170 : 340);
+  // Where one column a side is higher than the window there are two, shifted by half a row: veins pass between names.
+  const double = !narrow && longest > 8 && longest * TARGET > room && width >= 1_100;
+  const row = narrow ? 40 : Math.round(Math.min(28, Math.max(TARGET, room / (double ? longest / 2 + 1 : longest))));
+  const radius = narrow ? Math.min(62, Math.max(48, width * 0.19)) : width < 1_500 ? 80 : 112;
+  const sideways = width / 2 - radius - (double ? 70 : 120);
   const column = narrow
     ? Math.min(220, Math.round(width * 0.58))
-    : Math.min(380, Math.round(width * (wide ? 0.22 : 0.27)));
+    : Math.round(Math.min(420, double ? (sideways - GAP) / 2 : Math.min(sideways, width * 0.3)));
   const text = (state: FlowState, rate: number, silent: number | null) =>
     state === "late" && silent !== null
       ? `${words.state(state)} ${words.length(silent)}`
@@ -63,27 +86,18 @@ function scene(overview: Overview, over: Over, width: number, tall: number, word
         ? words.rate(rate, true)
         : words.state(state);
   const rows: Row[] = [];
-  const put = (column: Line[], side: -1 | 1) => {
-    for (const [at, { kind, department }] of column.entries()) {
-      const top = at * row;
+  const put = (entries: Line[], side: -1 | 1, left: number, bend: number, shift: number) => {
+    for (const [at, { kind, department }] of entries.entries()) {
+      const place = { side, top: at * row + shift, left, bend };
       if (department === null) {
         const heading = words.code("kind", kind);
-        rows.push({
-          key: `${side}-${kind}`,
-          side,
-          top,
-          heading,
-          department,
-          name: heading,
-          state: "none",
-          rate: 0,
-          text: "",
-        });
+        const key = `${side} ${left} ${kind}`;
+        rows.push({ ...place, key, heading, department, name: heading, state: "none", rate: 0, text: "" });
       } else {
         const { state, rate, freshness_seconds: silent, title, code } = department;
         const name = words.say(title);
         const shown = text(state, rate[over], silent);
-        rows.push({ key: code, side, top, heading: null, department, name, state, rate: rate[over], text: shown });
+        rows.push({ ...place, key: code, heading: null, department, name, state, rate: rate[over], text: shown });
       }
     }
   };
@@ -99,6 +113,8 @@ function scene(overview: Overview, over: Over, width: number, tall: number, word
         key: kind,
         side: -1,
         top: at * row,
+        left: 0,
+        bend: column,
         heading: null,
         department: null,
         name,
@@ -107,12 +123,15 @@ function scene(overview: Overview, over: Over, width: number, tall: number, word
         text: shown,
       });
     }
-  else {
-    put(lines[0], -1);
-    put(lines[1], 1);
-  }
+  else
+    for (const [at, side] of ([-1, 1] as const).entries()) {
+      const [outer, inner] = double ? halves(lines[at] ?? []) : [lines[at] ?? [], []];
+      const reach = column + (double ? column + GAP : 0);
+      const bend = side === -1 ? reach : width - reach;
+      put(outer, side, side === -1 ? 0 : width - column, bend, 0);
+      put(inner, side, side === -1 ? column + GAP : width - reach, bend, row / 2);
+    }
   const highest = rows.reduce((most, { top }) => Math.max(most, top + row), 0);
-  const radius = narrow ? Math.min(62, Math.max(48, (width - column - 40) / 2)) : wide ? 116 : 96;
   const height = Math.max(highest, radius * 2 + 96);
   // a short side stands in the middle
   for (const side of [-1, 1] as const) {
@@ -124,12 +143,13 @@ function scene(overview: Overview, over: Over, width: number, tall: number, word
   const veins: Vein[] = [];
   for (const side of [-1, 1] as const) {
     const own = rows.filter((one) => one.side === side && one.heading === null);
-    for (const [n, { key, top, state: word, rate, department }] of own.entries()) {
+    own.sort((one, other) => one.top - other.top);
+    for (const [n, { key, top, left, bend, state: word, rate, department }] of own.entries()) {
       // what several departments share flows as long as one of them does
       const state = department === null && rate > 0 ? "ok" : word;
       const [toX, toY] = rim(heart.x, heart.y, radius + 3, side, n, own.length);
-      const x = side === -1 ? column + 6 : width - column - 6;
-      veins.push({ key, state, rate, curve: vein(x, top + row / 2, toX, toY) });
+      const lead = side === -1 ? left + column + 4 : left - 4;
+      veins.push({ key, state, rate, lead, curve: vein(bend - side * 4, top + row / 2, toX, toY) });
     }
   }
   return { narrow, row, column, height, heart, rows, veins };
@@ -147,10 +167,10 @@ export function Picture({ overview, over }: { overview: Overview; over: Over }) 
     <section className="flow-picture" aria-label={words.f("picture.label")} data-testid="flow-picture">
       <div ref={box} className="flow-scene" data-narrow={drawn.narrow} style={{ height: drawn.height }}>
         <svg width={width} height={drawn.height} aria-hidden="true">
-          {drawn.veins.map(({ key, state, rate, curve }) => (
+          {drawn.veins.map(({ key, state, rate, lead, curve }) => (
             <path
               key={key}
-              d={path(curve)}
+              d={path(curve, lead)}
               className="flow-vein"
               data-state={state}
               data-flows={rate > 0}
@@ -207,10 +227,11 @@ export function Picture({ overview, over }: { overview: Overview; over: Over }) 
               data-state={one.state}
               style={{
                 top: one.top,
+                left: one.left,
                 height: drawn.row,
                 width: drawn.column,
                 lineHeight: `${drawn.row}px`,
-                fontSize: drawn.narrow ? 13 : Math.min(15, Math.max(12, drawn.row * 0.68)),
+                fontSize: drawn.row >= 26 && width > WALL / 2 && !drawn.narrow ? 15 : 13,
               }}
             >
               <PictureRow row={one} narrow={drawn.narrow} word={words.state(one.state)} />
@@ -260,12 +281,13 @@ function Marks({ drawn, width }: { drawn: Scene; width: number }) {
     element.height = Math.round(drawn.height * scale);
     const flowing = drawn.veins
       .filter(({ rate }) => rate > 0)
-      .map(({ curve, rate, state }) => ({
+      .map(({ lead, curve, rate, state }) => ({
+        lead,
         curve,
         trouble: troubled(state),
         count: marks(rate),
         size: thickness(rate) / 2 + 0.8,
-        length: Math.hypot(curve[6] - curve[0], curve[7] - curve[1]),
+        length: Math.abs(curve[0] - lead) + Math.hypot(curve[6] - curve[0], curve[7] - curve[1]),
       }));
     const style = getComputedStyle(document.documentElement);
     const colours = [style.getPropertyValue("--accent").trim(), style.getPropertyValue("--late").trim()];
@@ -274,11 +296,11 @@ function Marks({ drawn, width }: { drawn: Scene; width: number }) {
     const draw = (at: number) => {
       pen.setTransform(scale, 0, 0, scale, 0, 0);
       pen.clearRect(0, 0, width, drawn.height);
-      for (const { curve, trouble, count, size, length } of flowing) {
+      for (const { lead, curve, trouble, count, size, length } of flowing) {
         pen.fillStyle = colours[trouble ? 1 : 0] ?? "";
         const moved = ((at / 1_000) * SPEED) / Math.max(length, 1);
         for (let n = 0; n < count; n++) {
-          const [x, y] = along(curve, (moved + n / count) % 1);
+          const [x, y] = travelled(lead, curve, (moved + n / count) % 1);
           pen.beginPath();
           pen.arc(x, y, size, 0, 2 * Math.PI);
           pen.fill();

@@ -47,19 +47,18 @@ export function sides(groups: readonly Group[]): [Line[], Line[]] {
     const on = (side: boolean) => groups.filter((_, index) => best.left[index] === side).flatMap(lines);
     return [on(first ?? true), on(!(first ?? true))];
   }
-  const left: Line[] = [];
-  const right: Line[] = [];
-  for (const group of groups)
-    for (const line of lines(group)) {
-      const here = left.length < all / 2 ? left : right;
-      // a heading never stands last on the left, and what goes on at the right says what it belongs to
-      if (here === right && right.length === 0) {
-        if (left.at(-1)?.department === null) left.pop();
-        if (line.department !== null) right.push({ kind: group.kind, department: null });
-      }
-      here.push(line);
-    }
-  return [left, right];
+  return halves(groups.flatMap(lines));
+}
+
+/** Lines cut in the middle: a heading never stands last, and what goes on says again what it belongs to. */
+export function halves(all: readonly Line[]): [Line[], Line[]] {
+  const first = all.slice(0, Math.ceil(all.length / 2));
+  const second = all.slice(first.length);
+  const last = first.at(-1);
+  if (last !== undefined && last.department === null && second.length > 0) second.unshift(...first.splice(-1));
+  const next = second[0];
+  if (next !== undefined && next.department !== null) second.unshift({ kind: next.kind, department: null });
+  return [first, second];
 }
 
 /** How thick a vein is, in px, by rows a second: a row a day is seen, and 20,000 a second do not drown the others. */
@@ -76,7 +75,9 @@ export function vein(x: number, y: number, toX: number, toY: number): Bezier {
   return [x, y, x + reach * 0.45, y, toX - reach * 0.5, toY, toX, toY];
 }
 
-export const path = ([x, y, ax, ay, bx, by, toX, toY]: Bezier) => `M${x} ${y}C${ax} ${ay} ${bx} ${by} ${toX} ${toY}`;
+/** A vein as drawn; `lead` is where it begins, level, before it bends. */
+export const path = ([x, y, ax, ay, bx, by, toX, toY]: Bezier, lead = x) =>
+  `M${lead} ${y}H${x}C${ax} ${ay} ${bx} ${by} ${toX} ${toY}`;
 
 export function along([x, y, ax, ay, bx, by, toX, toY]: Bezier, part: number): [number, number] {
   const left = 1 - part;
@@ -88,4 +89,13 @@ export function along([x, y, ax, ay, bx, by, toX, toY]: Bezier, part: number): [
 export function rim(x: number, y: number, radius: number, side: -1 | 1, n: number, count: number): [number, number] {
   const angle = (count < 2 ? 0 : n / (count - 1) - 0.5) * 2.1;
   return [x + side * radius * Math.cos(angle), y + radius * Math.sin(angle)];
+}
+
+/** Where a mark stands that has gone this part of a vein with its level beginning. */
+export function travelled(lead: number, curve: Bezier, part: number): [number, number] {
+  const level = Math.abs(curve[0] - lead);
+  const bent = Math.hypot(curve[6] - curve[0], curve[7] - curve[1]);
+  const gone = part * (level + bent);
+  if (gone < level) return [lead + Math.sign(curve[0] - lead) * gone, curve[1]];
+  return along(curve, bent === 0 ? 1 : (gone - level) / bent);
 }

@@ -319,7 +319,7 @@ function Quality({ source }: { source: SourceDetail }) {
       {quality === null || quality.fields.length === 0 ? (
         <Empty title={f("quality.empty")}>{f("quality.emptyWhy")}</Empty>
       ) : (
-        <div className="flush">
+        <section className="flush" tabIndex={0} aria-label={f("quality.title")}>
           <table className="table">
             <thead>
               <tr>
@@ -353,7 +353,7 @@ function Quality({ source }: { source: SourceDetail }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
     </Panel>
   );
