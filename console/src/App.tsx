@@ -35,6 +35,11 @@ const DeliveryPage = flow("DeliveryPage");
 const BadRowPage = flow("BadRowPage");
 const Catalogue = flow("Catalogue");
 const DatasetPage = flow("DatasetPage");
+const subjects = (name: keyof typeof import("./subjects/pages")) =>
+  lazy(async () => ({ default: (await import("./subjects/pages"))[name] }));
+const Subjects = subjects("Subjects");
+const SubjectPage = subjects("SubjectPage");
+const Reviews = subjects("Reviews");
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
 const PlanDraft = lazy(() => import("./pages/PlanDraft"));
@@ -116,6 +121,9 @@ function Inside({ session }: { session: Session }) {
               <Route path="/quarantine/:id" component={BadRowPage} />
               <Route path="/catalogue" component={Catalogue} />
               <Route path="/catalogue/:name" component={DatasetPage} />
+              <Route path="/subjects" component={Subjects} />
+              <Route path="/subjects/reviews" component={Reviews} />
+              <Route path="/subjects/:id" component={SubjectPage} />
               <Route path="/plans" component={PlanLibrary} />
               <Route path="/plans/drafts/:id" component={PlanDraft} />
               <Route path="/plans/decisions" component={PlanDecisions} />

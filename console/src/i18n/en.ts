@@ -22,6 +22,7 @@ export const en: Dictionary = {
   "nav.scores": "Scores",
   "nav.flow": "Data",
   "nav.sources": "Sources",
+  "nav.subjects": "Subjects",
   "nav.plans": "Plans",
   "nav.inbox": "Inbox",
   "nav.field": "In the field (works offline)",

@@ -23,6 +23,7 @@ export const zhCN = {
   "nav.scores": "问效",
   "nav.flow": "数据",
   "nav.sources": "数据源",
+  "nav.subjects": "主体",
   "nav.plans": "预案",
   "nav.inbox": "消息",
   "nav.field": "外勤（可离线）",

@@ -9,6 +9,7 @@ import { leave as signOut, waitingOf } from "../field/person";
 import { type Key, useWords } from "../i18n";
 import { InboxLink } from "../inbox/InboxLink";
 import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
+import { SubjectIcon } from "../subjects/icon";
 import { cityTime } from "../time/format";
 import {
   CaseIcon,
@@ -48,6 +49,7 @@ const PLACES: Place[] = [
     permission: "source.read",
     icon: SourceIcon,
   },
+  { path: "/subjects", also: "/subjects", title: "nav.subjects", permission: "subject.read", icon: SubjectIcon },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];
 
