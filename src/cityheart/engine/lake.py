@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -41,11 +42,13 @@ from cityheart.engine.layout import (
     write_files,
 )
 from cityheart.engine.log import Raced, TableLog
-from cityheart.engine.sayings import STRETCH, Sayings
 from cityheart.engine.statement import columns_named, references
 from cityheart.engine.versions import known_by, newest, newest_sql, within
 from cityheart.kernel import limits
 from cityheart.kernel.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge, Unavailable
+
+if TYPE_CHECKING:
+    from cityheart.engine.sayings import Sayings
 
 __all__ = ["Changes", "Compacted", "Lake", "TableSpec"]
 
@@ -327,6 +330,9 @@ class Lake:
                 table.spec,
             )
             if table.sayings is None:
+                # only tables of streams have them: what they are compiled with takes its time to load
+                from cityheart.engine.sayings import Sayings
+
                 table.sayings = Sayings(spec.key, spec.time)
             sayings = table.sayings
             gap = sayings.version < table.recent_after and sayings.version != version
@@ -337,7 +343,7 @@ class Lake:
             sayings.catch_up(missed, version)
 
         def read(stretches: Sequence[int]) -> pa.Table | None:
-            windows = [_Window(each * STRETCH, (each + 1) * STRETCH) for each in stretches]
+            windows = [_Window(*sayings.span(each)) for each in stretches]
             days = {file.day for file in files for window in windows if window.meets(file)}
             near = [file for file in files if file.day in days]
             if sum(file.rows for file in near) > limits.LAKE_SAYINGS_READ:

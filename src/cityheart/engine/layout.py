@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cityheart.engine.marks import marked
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, Unavailable
 
@@ -247,7 +248,9 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
     )
     size = _sync(whole)
     sync_directory(whole.parent)
-    unique = rows.select(list(spec.key)).group_by(list(spec.key)).aggregate([]).num_rows == rows.num_rows
+    unique = len(np.unique(marked(rows, spec.key))) == rows.num_rows  # different marks, different keys
+    if not unique:
+        unique = rows.select(list(spec.key)).group_by(list(spec.key)).aggregate([]).num_rows == rows.num_rows
     return (
         DataFile(
             path=path,

@@ -8,7 +8,6 @@ one key. Memory is bounded: stretches long not asked for are forgotten and read 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -18,22 +17,19 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cityheart.engine.layout import epoch_us
+from cityheart.engine.marks import Marks, marked
 from cityheart.kernel import limits
 
 __all__ = ["STRETCH", "Sayings"]
 
-DAY_US = 86_400_000_000
+_DAY_US = 86_400_000_000
 STRETCH = 600_000_000  # microseconds of event time that are remembered and forgotten together
 
-Marks = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 Read = Callable[[Sequence[int]], pa.Table | None]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
-
-_NOTHING = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Sayings:
@@ -57,7 +53,7 @@ class Sayings:
         ``read`` gives the table's rows of the days in which some stretches lie, oldest version first, no row when none of
         these stretches has one, None when they are too many to read: then every row passes for new.
         """
-        keys, said = _marked(rows, self._key), _marked(rows, columns)
+        keys, said = marked(rows, self._key), marked(rows, columns)
         stretch = epoch_us(rows[self._time]) // STRETCH
         wanted = np.unique(stretch).tolist()
         with self._lock:
@@ -74,6 +70,11 @@ class Sayings:
                     here = np.flatnonzero(stretch == each) if len(wanted) > 1 else slice(None)
                     same[here] = marks.same(keys[here], said[here])
         return same
+
+    @staticmethod
+    def span(stretch: int) -> tuple[int, int]:
+        """The event times [start, end) of a stretch, in microseconds since 1970 UTC."""
+        return stretch * STRETCH, (stretch + 1) * STRETCH
 
     def catch_up(self, landed: Sequence[pa.Table], version: int) -> None:
         """Take in everything that landed since the last look, in order, up to ``version``."""
@@ -105,13 +106,13 @@ class Sayings:
         if whole:
             stretch = epoch_us(rows[self._time]) // STRETCH
             for each in range(int(stretch.min()), int(stretch.max()) + 1):
-                if each * STRETCH // DAY_US in {missing * STRETCH // DAY_US for missing in absent}:
+                if each * STRETCH // _DAY_US in {missing * STRETCH // _DAY_US for missing in absent}:
                     self._marks[each] = _Stretch()
         self._put(rows, None if whole else frozenset(absent))
 
     def _put(self, rows: pa.Table, only: frozenset[int] | None) -> None:
         """Takes in rows of the stretches that are remembered, or of some of these."""
-        keys, said = _marked(rows, self._key), _marked(rows, self._columns)
+        keys, said = marked(rows, self._key), marked(rows, self._columns)
         stretch = epoch_us(rows[self._time]) // STRETCH
         for each in np.unique(stretch).tolist():
             if each in self._marks and (only is None or each in only):
@@ -143,52 +144,6 @@ class _Stretch:
     def same(self, keys: Marks, said: Marks) -> Mask:
         """Of which keys just this is said."""
         return _same(self._keys, self._said, keys, said)
-
-
-def _marked(rows: pa.Table, columns: Sequence[str]) -> Marks:
-    """A mark of every row over some columns; never 0."""
-    marks: Marks = np.full(rows.num_rows, 0x51_7C_C1_B7_27_22_0A_95, dtype=np.uint64)
-    for column in columns:
-        marks = _mixed(marks ^ _values(rows[column]))
-    marks[marks == 0] = 1
-    return marks
-
-
-def _values(column: pa.ChunkedArray) -> Marks:
-    kind = column.type
-    if pa.types.is_floating(kind):
-        numbers = pc.fill_null(column, 0.0).to_numpy().astype(np.float64) + 0.0  # -0.0 is 0.0
-        values = numbers.view(np.uint64)
-    elif (
-        pa.types.is_timestamp(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind)
-    ):
-        whole = pc.cast(column, pa.int32()) if pa.types.is_date32(kind) else column
-        whole = pc.cast(whole, pa.int64())
-        values = pc.fill_null(whole, 0).to_numpy().astype(np.int64).view(np.uint64)
-    else:
-        texts = column if pa.types.is_string(kind) or pa.types.is_binary(kind) else pc.cast(column, pa.string())
-        listed = pc.unique(texts).drop_null()
-        # text repeats itself: each different one is marked once
-        marks = np.fromiter((_text(each) for each in listed.to_pylist()), dtype=np.uint64, count=len(listed))
-        at = pc.fill_null(pc.index_in(texts, value_set=listed), 0).to_numpy()
-        values = marks[at] if len(marks) else np.zeros(len(column), dtype=np.uint64)
-    values = _mixed(values)
-    if column.null_count:
-        values = np.where(pc.is_null(column).to_numpy(), _NOTHING, values)
-    return cast("Marks", values)
-
-
-def _text(value: str | bytes) -> int:
-    data = value.encode() if isinstance(value, str) else value
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
-
-
-def _mixed(values: Marks) -> Marks:
-    """Every bit in influences every bit out (splitmix64)."""
-    values = values + _NOTHING
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _compiled(function: FunctionT) -> FunctionT:

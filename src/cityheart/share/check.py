@@ -138,14 +138,7 @@ def check(
         index = np.arange(rows.num_rows)
         good = pa.table(values)
     good = good.select([field.name for field in contract.stored])  # what is not kept makes no difference either
-    doubled, same = _duplicates(good, contract, groups[index] if groups is not None else None)
-    if doubled is not None:
-        at, equal = index[doubled], same[doubled]
-        if contract.unchanged == "keep":  # else a row that says nothing new is dropped, as one of a later delivery is
-            found.put(at[equal], "duplicate", None, _doubled)
-        found.put(at[~equal], "conflicting_duplicate", None, _conflicting)
-        keep = np.flatnonzero(~doubled)
-        good, index = good.take(pa.array(keep)), index[keep]
+    good, index = _once(good, index, contract, groups, found)
     for header, name in drift.items():
         kept = _as_text(rows.column(header))
         good = good.append_column(name, kept.take(pa.array(index)) if len(index) < rows.num_rows else kept)
@@ -309,6 +302,25 @@ def _place(contract: Contract, position: Position, values: dict[str, pa.ChunkedA
     values[position.lat] = pa.chunked_array([pa.array(y, mask=missing)])
 
 
+def _once(
+    good: pa.Table,
+    index: npt.NDArray[np.int64],
+    contract: Contract,
+    groups: npt.NDArray[np.int64] | None,
+    found: _Findings,
+) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """The good rows and their positions without those that give way to another of their key."""
+    doubled, same = _duplicates(good, contract, groups[index] if groups is not None else None)
+    if doubled is None:
+        return good, index
+    at, equal = index[doubled], same[doubled]
+    if contract.unchanged == "keep":  # else a row that says nothing new is dropped, as one of a later delivery is
+        found.put(at[equal], "duplicate", None, _doubled)
+    found.put(at[~equal], "conflicting_duplicate", None, _conflicting)
+    keep = np.flatnonzero(~doubled)
+    return good.take(pa.array(keep)), index[keep]
+
+
 def _duplicates(
     good: pa.Table, contract: Contract, groups: npt.NDArray[np.int64] | None
 ) -> tuple[Mask, Mask] | tuple[None, Mask]:
@@ -328,7 +340,7 @@ def _duplicates(
     at = np.flatnonzero(several)  # positions, in key order, of rows that have a namesake
     here, there = pa.array(order[at]), pa.array(order[last[run[at]]])
     equal = np.ones(len(at), dtype=bool)
-    for column in good.select([field.name for field in contract.stored]).columns:
+    for column in good.columns:
         left, right = column.take(here), column.take(there)
         same = pc.fill_null(pc.equal(left, right), False)
         equal &= _mask(pc.or_(same, pc.and_(pc.is_null(left), pc.is_null(right))))
