@@ -55,7 +55,8 @@ ROOM = 2 * AREAS + 10  # records that one fix may give, at most
 
 # The state: the last fix, a jump that waits for others, a fix outside a stay, then matters, then candidates of a stay
 HAS, LAST, JUMP, OUT, STAYING, COUNT, LEFT_OUT, SUM_LON, SUM_LAT = 0, 1, 5, 9, 14, 15, 16, 17, 18
-_HEAD = 20
+FIX, LEFT = 19, 23  # the fix at hand; the end of a stay, from which a trip begins
+_HEAD = 27
 _ACTIVE, _SAID, _NOW, _TOLD = 0, 1, 2, 2 + _FIELDS
 _MATTER = 2 + 2 * _FIELDS
 _AREA = _HEAD + (2 + AREAS) * _MATTER  # the area of each visit
@@ -129,23 +130,23 @@ def _clear(s: _Floats, at: int, count: int) -> None:
 
 
 @inner
-def _begin(s: _Floats, at: int, f: _Floats) -> None:
+def _begin(s: _Floats, at: int, f: int) -> None:
     """A matter begins at a fix."""
     _clear(s, at, _MATTER)
     s[at + _ACTIVE] = 1.0
     now = at + _NOW
-    s[now + SINCE] = s[now + UNTIL] = f[0]
-    s[now + LON] = s[now + LON2] = f[1]
-    s[now + LAT] = s[now + LAT2] = f[2]
+    s[now + SINCE] = s[now + UNTIL] = s[f]
+    s[now + LON] = s[now + LON2] = s[f + 1]
+    s[now + LAT] = s[now + LAT2] = s[f + 2]
     s[now + FIXES] = 1.0
-    s[now + LOAD_A] = s[now + LOAD_B] = f[3]
+    s[now + LOAD_A] = s[now + LOAD_B] = s[f + 3]
 
 
 @inner
-def _lengthen(s: _Floats, at: int, f: _Floats) -> None:
+def _lengthen(s: _Floats, at: int, f: int) -> None:
     """A matter goes on to a fix: way, silence, speed, time with and without a load."""
     now = at + _NOW
-    time, lon, lat, load = f[0], f[1], f[2], f[3]
+    time, lon, lat, load = s[f], s[f + 1], s[f + 2], s[f + 3]
     way = metres(s[now + LON2], s[now + LAT2], lon, lat)
     span = time - s[now + UNTIL]
     s[now + MOVED] += way
@@ -206,12 +207,12 @@ def _close_visits(s: _Floats, p: _Floats, how: float, out: _Floats, n: int) -> i
 
 
 @inner
-def _visits(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int) -> int:
+def _visits(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -> int:
     """Visits to areas go on, end and begin at a fix."""
     if layer.grid.size == 1:
         return n
     areas = np.empty(AREAS, dtype=np.int32)
-    count = areas_at(layer, f[1], f[2], areas)
+    count = areas_at(layer, s[f + 1], s[f + 2], areas)
     for slot in range(AREAS):
         at = _HEAD + (2 + slot) * _MATTER
         if s[at + _ACTIVE] == 0.0:
@@ -242,9 +243,9 @@ def _move(s: _Floats, c: int) -> None:
     """The oldest candidate is no beginning of a stay: the vehicle moved there."""
     trip = _HEAD + _MATTER
     if s[trip + _ACTIVE] > 0.0:
-        _lengthen(s, trip, s[c : c + 4])
+        _lengthen(s, trip, c)
     else:
-        _begin(s, trip, s[c : c + 4])
+        _begin(s, trip, c)
     count = int(s[COUNT]) - 1
     for i in range(c, c + 4 * count):
         s[i] = s[i + 4]
@@ -263,10 +264,10 @@ def _away(s: _Floats, p: _Floats) -> bool:
 
 
 @inner
-def _candidate(s: _Floats, f: _Floats) -> None:
+def _candidate(s: _Floats, f: int) -> None:
     at = _CANDIDATES + 4 * int(s[COUNT])
     for i in range(4):
-        s[at + i] = f[i]
+        s[at + i] = s[f + i]
     s[COUNT] += 1.0
 
 
@@ -275,13 +276,13 @@ def _park(s: _Floats, p: _Floats, out: _Floats, n: int) -> int:
     """The candidates are a stay: the trip ends at the first of them."""
     c, trip = _CANDIDATES, _HEAD + _MATTER
     if s[trip + _ACTIVE] > 0.0:
-        _lengthen(s, trip, s[c : c + 4])
+        _lengthen(s, trip, c)
         n = _close(s, p, trip, MOVED_ON, out, n)
-    _begin(s, _HEAD, s[c : c + 4])
+    _begin(s, _HEAD, c)
     s[SUM_LON], s[SUM_LAT] = s[c + 1], s[c + 2]
     for i in range(1, int(s[COUNT])):
         at = c + 4 * i
-        _remain(s, s[at : at + 4])
+        _remain(s, at)
     s[_HEAD + _NOW + LON2], s[_HEAD + _NOW + LAT2] = s[_HEAD + _NOW + LON], s[_HEAD + _NOW + LAT]
     _clear(s, c, 4 * _MOST)
     s[COUNT] = 0.0
@@ -290,10 +291,10 @@ def _park(s: _Floats, p: _Floats, out: _Floats, n: int) -> int:
 
 
 @inner
-def _remain(s: _Floats, f: _Floats) -> None:
+def _remain(s: _Floats, f: int) -> None:
     """A stay goes on; its position is the mean of its fixes, its way the farthest of them from it."""
     now = _HEAD + _NOW
-    lon, lat = f[1], f[2]
+    lon, lat = s[f + 1], s[f + 2]
     far, first_lon, first_lat = s[now + MOVED], s[now + LON2], s[now + LAT2]
     _lengthen(s, _HEAD, f)
     s[SUM_LON] += lon
@@ -318,10 +319,10 @@ def _lost(s: _Floats, p: _Floats, how: float, out: _Floats, n: int) -> int:
 
 
 @inner
-def _roll(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int) -> int:
+def _roll(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -> int:
     """A fix of a vehicle that is not staying."""
     c = _CANDIDATES
-    time, lon, lat = f[0], f[1], f[2]
+    time, lon, lat = s[f], s[f + 1], s[f + 2]
     count = int(s[COUNT])
     if count > 0:
         last = c + 4 * (count - 1)
@@ -344,11 +345,11 @@ def _roll(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int
 
 
 @inner
-def _stand(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int) -> int:
+def _stand(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -> int:
     """A fix of a vehicle that is staying."""
     now = _HEAD + _NOW
-    silence = f[0] - s[now + UNTIL]
-    if metres(s[now + LON], s[now + LAT], f[1], f[2]) <= p[P_RADIUS] and silence <= p[P_STAY_GAP]:
+    silence = s[f] - s[now + UNTIL]
+    if metres(s[now + LON], s[now + LAT], s[f + 1], s[f + 2]) <= p[P_RADIUS] and silence <= p[P_STAY_GAP]:
         if s[OUT] > 0.0:
             s[OUT] = 0.0
             s[LEFT_OUT] += 1.0
@@ -357,25 +358,25 @@ def _stand(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: in
     if s[OUT] == 0.0 and silence <= p[P_BRIDGE]:
         s[OUT] = 1.0
         for i in range(4):
-            s[OUT + 1 + i] = f[i]
+            s[OUT + 1 + i] = s[f + i]
         return n
-    left = np.array([s[now + UNTIL], s[now + LON], s[now + LAT], s[now + LOAD_B]])
+    s[LEFT], s[LEFT + 1], s[LEFT + 2], s[LEFT + 3] = s[now + UNTIL], s[now + LON], s[now + LAT], s[now + LOAD_B]
     waiting = s[OUT] > 0.0
     s[OUT] = s[STAYING] = 0.0
     n = _close(s, p, _HEAD, MOVED_ON if waiting else FELL_SILENT, out, n)
     if not waiting:
         n = _close_visits(s, p, FELL_SILENT, out, n)
         return _roll(s, p, f, layer, out, n)
-    _begin(s, _HEAD + _MATTER, left)
-    n = _roll(s, p, s[OUT + 1 : OUT + 5], layer, out, n)
+    _begin(s, _HEAD + _MATTER, LEFT)
+    n = _roll(s, p, OUT + 1, layer, out, n)
     return _roll(s, p, f, layer, out, n)
 
 
 @inner
-def _jumped(s: _Floats, p: _Floats, f: _Floats) -> bool:
+def _jumped(s: _Floats, p: _Floats, f: int) -> bool:
     """Whether a fix is too far from the last to be true, for now: fixes that agree with it may follow."""
     reach = p[P_RADIUS]
-    time, lon, lat = f[0], f[1], f[2]
+    time, lon, lat = s[f], s[f + 1], s[f + 2]
     if metres(s[LAST + 1], s[LAST + 2], lon, lat) <= p[P_SPEED] * (time - s[LAST]) + reach:
         s[JUMP] = 0.0
         return False
@@ -386,12 +387,12 @@ def _jumped(s: _Floats, p: _Floats, f: _Floats) -> bool:
 
 
 @inner
-def take(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int) -> int:
-    """Takes a fix that is later than all before; writes at most ``ROOM`` records from ``out[n]`` on, returns their end.
+def take(s: _Floats, p: _Floats, layer: Layer, out: _Floats, n: int) -> int:
+    """Takes the fix at ``FIX``, later than all before; writes at most ``ROOM`` records from ``out[n]`` on, returns their end.
 
-    ``f``: time, longitude, latitude, load (0 empty, above 0 loaded, -1 unknown). ``layer``: areas whose visits are told.
+    A fix: time, longitude, latitude, load (0 empty, above 0 loaded, -1 unknown). ``layer``: areas whose visits are told.
     """
-    if s[HAS] > 0.0 and _jumped(s, p, f):
+    if s[HAS] > 0.0 and _jumped(s, p, FIX):
         s[LEFT_OUT] += 1.0
         if s[JUMP] < p[P_JUMPS]:
             return n
@@ -399,11 +400,11 @@ def take(s: _Floats, p: _Floats, f: _Floats, layer: Layer, out: _Floats, n: int)
         s[JUMP] = 0.0
     s[HAS] = 1.0
     if s[STAYING] > 0.0:
-        n = _stand(s, p, f, layer, out, n)
+        n = _stand(s, p, FIX, layer, out, n)
     else:
-        n = _roll(s, p, f, layer, out, n)
+        n = _roll(s, p, FIX, layer, out, n)
     for i in range(4):
-        s[LAST + i] = f[i]
+        s[LAST + i] = s[FIX + i]
     if s[LEFT_OUT] > 0.0:
         at = _HEAD if s[STAYING] > 0.0 else _HEAD + _MATTER
         if s[at + _ACTIVE] > 0.0:
@@ -451,8 +452,11 @@ def _fold(
 ) -> tuple[_Floats, int]:
     """Takes the fixes ``low`` to ``high``."""
     for i in range(low, high):
-        out = _room(out, n, ROOM)
-        n = take(s, p, b[i], layer, out, n)
+        if n + ROOM > out.shape[0]:
+            out = _room(out, n, ROOM)
+        for j in range(4):
+            s[FIX + j] = b[i, j]
+        n = take(s, p, layer, out, n)
     return out, n
 
 
@@ -541,7 +545,9 @@ def follow(
                 notes[FOLDED] = b[head, 0]
                 head += 1
             for k in range(first, head):
-                take(base, p, b[k], layer, old, 0)
+                for j in range(4):
+                    base[FIX + j] = b[k, j]
+                take(base, p, layer, old, 0)
         begun, late, was = n, False, 0
         while i < end and rows[i, 4] == known:
             row = rows[i]
@@ -581,15 +587,17 @@ def follow(
 @compiled
 def real(fixes: _Floats, p: _Floats) -> npt.NDArray[np.bool_]:
     """Which of a vehicle's fixes (lines of time, longitude, latitude, load, in the order of time) are no noise."""
-    s = np.zeros(JUMP + 4)
+    s = np.zeros(_HEAD)
     kept = np.zeros(fixes.shape[0], dtype=np.bool_)
     for i in range(fixes.shape[0]):
-        if s[HAS] > 0.0 and _jumped(s, p, fixes[i]):
+        for j in range(4):
+            s[FIX + j] = fixes[i, j]
+        if s[HAS] > 0.0 and _jumped(s, p, FIX):
             if s[JUMP] < p[P_JUMPS]:
                 continue
             s[JUMP] = 0.0
         s[HAS] = 1.0
         kept[i] = True
         for j in range(4):
-            s[LAST + j] = fixes[i, j]
+            s[LAST + j] = s[FIX + j]
     return kept

@@ -179,19 +179,18 @@ class Tracker:
         rows = self._usable(rows)
         if rows.num_rows == 0:
             return Tracked(skipped=total)
-        names, starts, fixes = self._sorted(rows)
+        names, landed = self._by_vehicle(rows)
 
         def one(vehicle: int) -> tuple[State, Floats]:
-            state = states.get(names[vehicle])
-            base, kept, notes = _unpacked(state)
-            records, kept = follow(
-                base, self._vector, self._layer, kept, fixes[starts[vehicle] : starts[vehicle + 1]], notes
-            )
+            base, kept, notes = _unpacked(states.get(names[vehicle]))
+            records, kept = follow(base, self._vector, self._layer, kept, landed.of(vehicle), notes)
             return _packed(base, kept, notes), records
 
-        if len(fixes) > _BOTH_CORES:
+        if rows.num_rows > _BOTH_CORES:
             with ThreadPoolExecutor(2, thread_name_prefix="tracks") as pool:
-                done = list(pool.map(one, range(len(names)), chunksize=16))
+                halves = pool.map(lambda part: list(map(one, part)), (range(0, len(names), 2), range(1, len(names), 2)))
+                even, odd = halves
+            done = [(even if vehicle % 2 == 0 else odd)[vehicle // 2] for vehicle in range(len(names))]
         else:
             done = list(map(one, range(len(names))))
         counts = [len(records) for _, records in done]
@@ -224,32 +223,53 @@ class Tracker:
         good = pc.sum(chosen).as_py()
         return rows if good == rows.num_rows and not chosen.null_count else rows.filter(chosen)
 
-    def _sorted(self, rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64], Floats]:
-        """The vehicles' names, where the rows of each begin, and the rows by vehicle, known, time, landing."""
+    def _by_vehicle(self, rows: pa.Table) -> tuple[list[str], _Landed]:
+        """The vehicles' names, and the rows by vehicle."""
         c = self.columns
         names, codes = keys_of(c.key, rows)
-        counts = np.bincount(codes, minlength=len(names))
         order = np.argsort(codes.astype(np.uint16) if len(names) < 2**16 else codes, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        known, time = epoch_us(rows[KNOWN_AT])[order], epoch_us(rows[c.time])[order]
-        seq = rows[SEQ].to_numpy()[order] if SEQ in rows.column_names else np.arange(len(order))
-        wrong = (np.diff(known) < 0) | (
-            (np.diff(known) == 0) & ((np.diff(time) < 0) | (np.diff(time) == 0) & (np.diff(seq) < 0))
-        )
-        wrong[starts[1:-1] - 1] = False
-        for vehicle in np.unique(np.searchsorted(starts, np.flatnonzero(wrong), side="right") - 1).tolist():
-            part = slice(starts[vehicle], starts[vehicle + 1])
-            again = np.lexsort((seq[part], time[part], known[part]))
-            order[part], known[part], time[part] = order[part][again], known[part][again], time[part][again]
-        fixes = np.empty((len(order), 5))
-        fixes[:, 0], fixes[:, 4] = time, known
-        fixes[:, 1] = np.round(rows[c.lon].to_numpy()[order] / _UNIT) * _UNIT
-        fixes[:, 2] = np.round(rows[c.lat].to_numpy()[order] / _UNIT) * _UNIT
-        fixes[:, 3] = -1.0
+        starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
+        seq = rows[SEQ].to_numpy() if SEQ in rows.column_names else np.arange(len(order))
+        lon, lat = (np.asarray(rows[name].to_numpy(), dtype=np.float64) for name in (c.lon, c.lat))
+        load = np.full(len(order), -1.0)
         if c.load is not None:
-            load = pc.fill_null(rows[c.load].cast(pa.int64()), -1).to_numpy()[order]
-            fixes[:, 3] = np.clip(load, -1, 127)
-        return names, starts, fixes
+            load = np.clip(pc.fill_null(rows[c.load].cast(pa.int64()), -1).to_numpy(), -1, 127).astype(np.float64)
+        return names, _Landed(order, starts, epoch_us(rows[KNOWN_AT]), epoch_us(rows[c.time]), seq, lon, lat, load)
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """Rows as they landed, and which of them are whose: those at ``order[starts[v]]`` … ``order[starts[v + 1] - 1]``."""
+
+    order: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    known: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    seq: npt.NDArray[np.int64]
+    lon: Floats
+    lat: Floats
+    load: Floats
+
+    def of(self, vehicle: int) -> Floats:
+        """The rows of one (time, lon, lat, load, known) in the order of known, time, landing."""
+        rows = self.order[self.starts[vehicle] : self.starts[vehicle + 1]]
+        known, time = self.known[rows], self.time[rows]
+        if not _ascending(known, time):
+            turn = np.argsort(time, kind="stable")
+            if not _ascending(known[turn], time[turn]):  # known in another order than it happened, or said twice
+                turn = np.lexsort((self.seq[rows], time, known))
+            rows, known, time = rows[turn], known[turn], time[turn]
+        fixes = np.empty((len(rows), 5))
+        fixes[:, 0], fixes[:, 3], fixes[:, 4] = time, self.load[rows], known
+        fixes[:, 1] = np.round(self.lon[rows] / _UNIT) * _UNIT
+        fixes[:, 2] = np.round(self.lat[rows] / _UNIT) * _UNIT
+        return fixes
+
+
+def _ascending(known: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> bool:
+    """Whether every row is later known, or known together with the one before and later in time."""
+    later = np.diff(known)
+    return bool(((later > 0) | ((later == 0) & (np.diff(time) > 0))).all())
 
 
 def _unpacked(state: State | None) -> tuple[Floats, Floats, Floats]:
