@@ -36,6 +36,7 @@ class Landed:
     """What became of a test city: the sharing that has it, and what nobody could play."""
 
     share: Share
+    clock: VirtualClock
     folder: Path
     troubles: list[Trouble]
 
@@ -78,4 +79,4 @@ def land(city: Path, names: Sequence[str], home: Path, *, every: timedelta, unti
         for start in range(0, len(deliveries), 100):
             for landed in share.land(stream.source, deliveries[start : start + 100]):
                 assert landed.refused is None, (stream.source, landed.refused)
-    return Landed(share, city, [*troubles, *more])
+    return Landed(share, clock, city, [*troubles, *more])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cityheart.sdk.pages import Pages
 from cityheart.simulation.world.departments import Written, write_departments
 
 from .landing import SYSTEM, Landed, application, land
@@ -171,3 +172,11 @@ def test_files_are_dropped_after_what_they_are_about(city: tuple[Path, Written])
                 assert (drops.parent / row["path"]).is_file()
                 listed += 1
     assert listed > 60
+
+
+def test_the_map_shows_each_station_once_with_its_newest_value(landed: Landed) -> None:
+    pages = Pages(landed.share._lake, [application("prefecture")], landed.clock)
+    for layer, each in (("prefecture.temperature", 22), ("prefecture.scenic", 11)):
+        features = pages.features(SYSTEM, layer)["features"]
+        assert isinstance(features, list) and len(features) == each
+        assert all(feature["properties"]["value"] is not None for feature in features)
