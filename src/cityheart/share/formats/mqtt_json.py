@@ -124,6 +124,7 @@ def _decoded(table: pa.Table, meaning: Meaning, first: int) -> Batch:
     bodies = _bodies(payloads, problems)
     columns: dict[str, pa.Array] = {name: pc.struct_field(levels, name) for name in meaning.levels}
     columns |= _columns(bodies, meaning, problems)
+    arrived = table["at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     bad = np.zeros(table.num_rows, dtype=bool)
     bad[list(problems)] = True
     numbers = np.arange(first, first + table.num_rows, dtype=np.int64)
@@ -132,7 +133,6 @@ def _decoded(table: pa.Table, meaning: Meaning, first: int) -> Batch:
         for row, (code, message) in sorted(problems.items())
     ]
     rows = pa.table(columns)
-    arrived = table["at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     if problems:
         rows = rows.filter(pa.array(~bad))
     return Batch(rows, numbers[~bad], malformed, tabular=False, arrived=arrived[~bad])
