@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 
 from cityheart import cli
 from cityheart.city import City
+from cityheart.engine.tracks.parameters import MEANINGS, Parameters
 from cityheart.kernel import access, limits
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.deliveries.channel import Channel
@@ -32,6 +33,7 @@ from cityheart.kernel.hooks import Hooks
 from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import Text
 from cityheart.share.cleaning import quantities, steps
+from cityheart.watch.tracks.models import KINDS, columns_of
 from cityheart.web.app import create_app
 
 __all__ = ["Flag", "Limit", "Operation", "event_titles", "event_types", "flags", "limits_named", "operations", "pages"]
@@ -82,6 +84,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "limits.md": limits_page(),
         "contracts.md": contracts_page(),
+        "tracks.md": tracks_page(),
         "hooks.md": hooks_page(),
         "access.md": access_page(),
         "events.md": events_page(),
@@ -170,6 +173,29 @@ def contracts_page() -> str:
             ["`ahead`, `behind`", "how far from the arrival a clock may be, such as `PT10M`; at least one of them"],
         ],
     )
+    return text
+
+
+def tracks_page() -> str:
+    """What an application declares to have vehicles followed, and the columns of what comes of it."""
+    text = (
+        "# Tracks\n\nVehicles that are followed as their positions land (`tracks` in a manifest): parameters, and the datasets "
+        "that come of it.\n\n"
+        "`[[tracks]]` names a `dataset` of positions, the `key` of the vehicle, perhaps `load` (0 empty, above 0 loaded) and "
+        "`valid`, `sites` (places of a dataset) and `zones` (a GeoJSON file in the city's folder). Of `name` come the datasets "
+        "`name_stay`, `name_trip` and `name_visit`, shared as the positions are. Every row is a version: what goes on is "
+        "written again, a late position corrects what was said, and what never was is `withdrawn`.\n\n## Parameters\n\n"
+    )
+    text += table(
+        ("name", "default", "what"),
+        [[f"`{name}`", f"`{value}`", MEANINGS[name]] for name, value in Parameters().declared().items()],
+    )
+    for kind in KINDS:
+        rows = [
+            [f"`{name}`", form, title["en"] + (f" ({unit})" if unit else "")]
+            for name, form, title, unit in columns_of(kind)
+        ]
+        text += f"\n## `_{kind}`\n\n" + table(("column", "type", "what"), rows)
     return text
 
 

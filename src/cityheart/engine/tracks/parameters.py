@@ -12,23 +12,29 @@ import numpy.typing as npt
 from cityheart.kernel import duration, limits
 from cityheart.kernel.errors import Invalid
 
-__all__ = ["Parameters"]
+__all__ = ["MEANINGS", "Parameters"]
 
 _MICROSECOND = timedelta(microseconds=1)
+
+MEANINGS: Mapping[str, str] = {
+    "radius_m": "how far the fixes of a stay lie from its first fix, and later from its centre, at most",
+    "stay": "how long a stay lasts at least",
+    "stay_gap": "a silence up to which a vehicle that is heard again at the same place has stayed there",
+    "bridge": "a silence up to which a trip goes on, as in a tunnel",
+    "trip_m": "a shorter way is no trip",
+    "speed_kmh": "a fix that could only be reached faster is noise",
+    "jumps": "after so many fixes in a row that agree with each other the vehicle is really there",
+    "update": "how often an open stay, trip or visit is written again, in the time of the fixes",
+    "lateness": "how late a fix may come, by the time of the newest, and still correct what was said; "
+    f"at most {limits.TRACK_ROWS} fixes of a vehicle are kept for that",
+    "ahead": "how far a device's clock may be ahead of the city's",
+}
+"""What each parameter says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Lengths in metres, speeds in km/h.
-
-    ``radius_m``, ``stay``: a stay is at least that long within that distance of its first fix (Li et al., 2008), then of
-    its centre. ``stay_gap``: a silence up to which a vehicle heard again at the same place has stayed. ``bridge``: a
-    silence up to which a trip goes on, as in a tunnel. ``trip_m``: a shorter way is no trip. ``speed_kmh``: what would
-    need a higher speed is a jump; after ``jumps`` fixes in a row that agree with each other the vehicle is there.
-    ``update``: how often an open stay, trip or visit is written again. ``lateness``: how late a row may come and still
-    correct what was said; at most ``limits.TRACK_ROWS`` fixes of a vehicle are kept for that. ``ahead``: how far a
-    device's clock may be ahead of the city's.
-    """
+    """Lengths in metres, speeds in km/h; what each of them says is in ``MEANINGS``."""
 
     radius_m: float = 150.0
     stay: timedelta = timedelta(minutes=10)

@@ -10,7 +10,7 @@ from cityheart.kernel.errors import Invalid
 from cityheart.kernel.text import Text, text
 from cityheart.share.contracts import Contract
 
-__all__ = ["KINDS", "Sites", "Tracking", "contracts_of"]
+__all__ = ["KINDS", "Sites", "Tracking", "columns_of", "contracts_of"]
 
 KINDS = ("stay", "trip", "visit")
 
@@ -104,6 +104,11 @@ _TITLES: Mapping[str, Text] = {
 _KEYS: Mapping[str, tuple[str, ...]] = {"stay": (), "trip": (), "visit": ("layer", "place")}
 
 
+def columns_of(kind: str) -> list[_Column]:
+    """The columns of a derived dataset beside the vehicle: name, type, title, unit."""
+    return [_SINCE, _UNTIL, *_OWN[kind], *_COMMON]
+
+
 def contracts_of(tracking: Tracking, source: Contract) -> tuple[Contract, ...]:
     """The contracts of the derived datasets: owner, sharing and class are those of the dataset they come from.
 
@@ -121,9 +126,7 @@ def contracts_of(tracking: Tracking, source: Contract) -> tuple[Contract, ...]:
         raise Invalid(f"tracks {tracking.name}: {tracking.key} is {vehicle.type}", remedy="name vehicles by text")
     key_title = vehicle.title or text(vehicle.name, vehicle.name)
     return tuple(
-        _contract(
-            tracking, source, kind, [(tracking.key, "string", key_title, None), _SINCE, _UNTIL, *_OWN[kind], *_COMMON]
-        )
+        _contract(tracking, source, kind, [(tracking.key, "string", key_title, None), *columns_of(kind)])
         for kind in KINDS
     )
 
