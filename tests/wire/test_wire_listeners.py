@@ -44,6 +44,7 @@ from .scene import (
 
 SYSTEM = Actor.system("test")
 CR = b"\r\n"
+BAD = position(1, 13)
 
 
 class Landing:
@@ -321,6 +322,30 @@ def test_who_speaks_another_language_is_cut_off(listen: Make) -> None:
         terminal.say(GOLDEN)
         terminal.hear(1)
     assert server.figures()["cut_off"] == 1
+
+
+def test_a_fault_in_the_city_makes_it_deaf_to_nobody(
+    listen: Make, landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connections it happened with are ended, the source says so; the next ones are heard."""
+    server = listen()
+    hear = server._dialogue.hear
+
+    def stumble(frames: pa.Table) -> object:
+        if BAD in frames["frame"].to_pylist():
+            raise ZeroDivisionError("a fault")
+        return hear(frames)
+
+    monkeypatch.setattr(server._dialogue, "hear", stumble)
+    with Device(at(server)) as first:
+        first.say(BAD)
+        assert first.closed()
+    assert "a fault" in str(landing.said[-1])
+    with Device(at(server)) as second:
+        second.say(GOLDEN)
+        second.hear(1)
+    until(lambda: landing.said[-1] is None)
+    assert landing.landed == [GOLDEN]
 
 
 def test_stopping_lands_what_has_come(listen: Make, landing: Landing) -> None:

@@ -41,6 +41,7 @@ log = structlog.get_logger("share")
 
 _AHEAD = 20  # messages a broker sends at least before it waits for acknowledgements
 _SILENCE = 0.05  # seconds without a message after so many: the broker waits
+_LOOK = 5.0  # seconds between two looks whether paho's thread is there
 _LEAVING = 3.0  # seconds a broker is given to take the last acknowledgements
 _RECEIVE = 65_535  # messages that MQTT 5 lets a broker send ahead
 _PACKET_BYTES = 2**20  # largest packet that MQTT 5 lets it send
@@ -104,8 +105,8 @@ class Subscriber:
         self._landing_seconds = 0.0
         self._client = self._connect(broker)
         self._worker = threading.Thread(target=self._work, name=f"land {listening.source}", daemon=True)
-        self._worker.start()
         self._client.loop_start()
+        self._worker.start()
 
     def figures(self) -> Mapping[str, int | float]:
         """Whether it is connected; since it began: how often, messages, bytes, rows, acknowledgements; what waits."""
@@ -245,11 +246,14 @@ class Subscriber:
 
     def _work(self) -> None:
         while True:
+            self._revive()
             with self._lock:
-                while (left := self._left()) is None or left > 0:
-                    if left is None and self._stopping:
-                        return
-                    self._lock.wait(left)
+                left = self._left()
+                if left is None and self._stopping:
+                    return
+                if left is None or left > 0:
+                    self._lock.wait(_LOOK if left is None else min(left, _LOOK))
+                    continue
                 batch, self._batch = self._batch, _Batch()
             if not self._land(batch):
                 return
@@ -257,6 +261,16 @@ class Subscriber:
             with self._lock:
                 self._unlanded -= batch.bytes
                 self._lock.notify_all()
+
+    def _revive(self) -> None:
+        """Connect anew when paho's thread has ended: it does so for what a broker should never send."""
+        if self._stopping or self._client.loop_start() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return  # it is running
+        with self._lock:
+            self._connection += 1
+            self._connected = False
+        log.error("mqtt.ended", source=self._listening.source)
+        self._say("broker", text("与消息代理的连接出错，正在重连", "the connection to the broker failed and is made anew"))
 
     def _left(self) -> float | None:
         """Seconds until the batch is due; None without one."""

@@ -58,7 +58,9 @@ class Server:
         self._came = threading.Event()
         self._stopping = threading.Event()
         self._begun = threading.Event()
+        self._failed: OSError | None = None
         self._halted = False
+        self._puzzled = False  # what came last could not be worked on
         self._counts = dict.fromkeys(
             ("accepted", "turned_away", "idle_closed", "cut_off", "bytes", "frames", "bad", "refused", "rows",
              "quarantined", "batches", "failures"), 0,
@@ -72,8 +74,11 @@ class Server:
         self._sockets = threading.Thread(target=self._turn_sockets, name=f"listen {name}", daemon=True)
         self._worker = threading.Thread(target=self._work, name=f"land {name}", daemon=True)
         self._sockets.start()
-        self._worker.start()
         self._begun.wait()
+        if self._failed is not None:
+            self._socket.close()
+            raise _unheard(at, self._failed)
+        self._worker.start()
         listening.report(None)
 
     def figures(self) -> Mapping[str, int | float]:
@@ -103,12 +108,15 @@ class Server:
     def _turn_sockets(self) -> None:
         loop = self._loop
         asyncio.set_event_loop(loop)
-        making = loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=1_024)
-        self._server = loop.run_until_complete(making)
-        loop.call_later(self._sweep_seconds, self._sweep)
-        self._begun.set()
         try:
+            making = loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=1_024)
+            self._server = loop.run_until_complete(making)
+            loop.call_later(self._sweep_seconds, self._sweep)
+            self._begun.set()
             loop.run_forever()
+        except OSError as error:
+            self._failed = error
+            self._begun.set()
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
@@ -222,7 +230,7 @@ class Server:
                 ended, self._ended = self._ended, []
                 self._came.clear()
             if chunks:
-                self._hear(framer, chunks, batch)
+                self._understand(framer, chunks, batch)
             for number in ended:
                 framer.close(number)
                 self._dialogue.close(number)
@@ -237,6 +245,23 @@ class Server:
                 return
             if chunks and not full:
                 self._stopping.wait(_TURN_SECONDS)
+
+    def _understand(self, framer: Framer, chunks: Sequence[tuple[int, bytes]], batch: _Batch) -> None:
+        """Work on what came; where that fails its connections are ended, and their devices send again elsewhere."""
+        try:
+            self._hear(framer, chunks, batch)
+        except Exception as error:  # one fault must not make the city deaf
+            log.exception("listener.puzzled", source=self._listening.source)
+            shown = f"{type(error).__name__}: {error}"[:300]
+            self._listening.report(text(f"收到的数据无法处理：{shown}", f"what came cannot be worked on: {shown}"))
+            self._puzzled = True
+            for number in {number for number, _ in chunks}:
+                framer.close(number)
+                self._call(self._cut_off, number)
+        else:
+            if self._puzzled:
+                self._puzzled = False
+                self._listening.report(None)
 
     def _hear(self, framer: Framer, chunks: Sequence[tuple[int, bytes]], batch: _Batch) -> None:
         """Frame what came, answer what promises nothing, and put the rest into the batch."""
@@ -397,13 +422,14 @@ def _bound(at: Address) -> socket.socket:
         listener.setblocking(False)
     except (OSError, OverflowError) as error:
         listener.close()
-        why = getattr(error, "strerror", None) or str(error)
-        taken = getattr(error, "errno", None) == errno.EADDRINUSE
-        hint = "another program listens there" if taken else why
-        raise SourceFailed(
-            text(f"无法监听 {at.host}:{at.port}：{why}", f"cannot listen on {at.host}:{at.port}: {hint}")
-        ) from error
+        raise _unheard(at, error) from error
     return listener
+
+
+def _unheard(at: Address, error: Exception) -> SourceFailed:
+    why = getattr(error, "strerror", None) or str(error)
+    hint = "another program listens there" if getattr(error, "errno", None) == errno.EADDRINUSE else why
+    return SourceFailed(text(f"无法监听 {at.host}:{at.port}：{why}", f"cannot listen on {at.host}:{at.port}: {hint}"))
 
 
 def _allow_files(connections: int) -> None:
