@@ -30,6 +30,8 @@ def _crc_table() -> NDArray16:
 
 
 _TABLE = _crc_table()
+_LENGTHS = pa.array([f"{length:04d}" for length in range(2000)])
+_CODES = pa.array([f"{code:04X}" for code in range(65536)])
 
 
 def crc(data: Bytes, starts: Ints, lengths: Ints) -> NDArray16:
@@ -163,32 +165,21 @@ def _digits(micro: Ints, thousandths: bool) -> pa.Array:
 
 def _packets(text: pa.Array, rng: np.random.Generator) -> tuple[Bytes, Ints]:
     """Data segments as packets with length and CRC, a few CRCs wrong; the bytes and where each packet ends."""
-    buffers = text.buffers()
-    offsets = np.frombuffer(buffers[1], dtype=np.int32)[text.offset : text.offset + len(text) + 1].astype(np.int64)
-    data = np.frombuffer(buffers[2], dtype=np.uint8)
+    offsets = _offsets(text)
     lengths = np.diff(offsets)
-    codes = crc(data, offsets[:-1], lengths).astype(np.int64)
+    codes = crc(np.frombuffer(text.buffers()[2], dtype=np.uint8), offsets[:-1], lengths).astype(np.int64)
     wrong = rng.random(len(text)) < 0.0015
     codes = np.where(wrong, (codes + rng.integers(1, 65535, len(text))) & 0xFFFF, codes)
-    whole = lengths + 12  # ## dddd … hhhh \r\n
-    starts = np.concatenate([[0], np.cumsum(whole)])
-    wire = np.zeros(int(starts[-1]), dtype=np.uint8)
-    begin = starts[:-1]
-    _inside(wire, begin, lengths, data, offsets)
-    wire[begin] = wire[begin + 1] = ord("#")
-    hexes = np.frombuffer(b"0123456789ABCDEF", dtype=np.uint8)
-    for k in range(4):
-        wire[begin + 2 + k] = 48 + (lengths // 10 ** (3 - k)) % 10
-        wire[begin + 6 + lengths + k] = hexes[(codes >> (4 * (3 - k))) & 15]
-    wire[starts[1:] - 2], wire[starts[1:] - 1] = 13, 10
-    return wire, starts[1:]
+    front, back = (names.take(pa.array(chosen)) for names, chosen in ((_LENGTHS, lengths), (_CODES, codes)))
+    packets = pc.binary_join_element_wise("##", front, text, back, "\r\n", "")
+    ends = _offsets(packets)
+    wire = np.frombuffer(packets.buffers()[2], dtype=np.uint8)[ends[0] : ends[-1]]
+    return wire, ends[1:] - ends[0]
 
 
-def _inside(wire: Bytes, begin: Ints, lengths: Ints, data: Bytes, offsets: Ints) -> None:
-    """Copy the segments to their places; their bytes lie one after the other already."""
-    used = data[offsets[0] : offsets[-1]]
-    shift = np.repeat(begin + 6 - (offsets[:-1] - offsets[0]), lengths)
-    wire[np.arange(len(used)) + shift] = used
+def _offsets(text: pa.Array) -> Ints:
+    told = np.frombuffer(text.buffers()[1], dtype=np.int32)[text.offset : text.offset + len(text) + 1]
+    return np.asarray(told, dtype=np.int64)
 
 
 def limits_of(outlet: Outlet) -> str:

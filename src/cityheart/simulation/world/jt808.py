@@ -18,6 +18,7 @@ from .trails import Samples
 
 __all__ = ["Wires", "cut", "escaped"]
 
+_BLOCK = 50_000  # frames that are escaped at once, for the sake of memory
 _REGISTER, _AUTHENTICATE, _HEARTBEAT, _POSITION, _BACKLOG = 0x0100, 0x0102, 0x0002, 0x0200, 0x0704
 _SCHEMA = pa.schema([("sent_at", pa.timestamp("us", "UTC")), ("connection", pa.int32()), ("bytes", pa.binary())])
 
@@ -237,11 +238,22 @@ def _stamp(bodies: Bytes, local: Ints) -> None:
 
 def escaped(flat: Bytes, starts: Ints) -> tuple[Bytes, Ints]:
     """Frames with their delimiters and escapes, and where each ends."""
+    wires, ends, reached = [], [], 0
+    for first in range(0, len(starts) - 1, _BLOCK):
+        some = starts[first : first + _BLOCK + 1]
+        wire, end = _escaped(flat[some[0] : some[-1]], some - some[0])
+        wires.append(wire)
+        ends.append(end + reached)
+        reached += len(wire)
+    return np.concatenate(wires), np.concatenate(ends)
+
+
+def _escaped(flat: Bytes, starts: Ints) -> tuple[Bytes, Ints]:
     special = (flat == 0x7E) | (flat == 0x7D)
-    shift = np.cumsum(special) - special
+    count = np.cumsum(special)
     frame = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    place = np.arange(len(flat)) + shift + 2 * frame + 1
-    ends = starts[1:] + np.cumsum(special)[starts[1:] - 1] + 2 * np.arange(1, len(starts))
+    place = np.arange(len(flat)) + count - special + 2 * frame + 1
+    ends = starts[1:] + count[starts[1:] - 1] + 2 * np.arange(1, len(starts))
     wire = np.zeros(int(ends[-1]), dtype=np.uint8)
     wire[place] = np.where(special, 0x7D, flat)
     wire[place[special] + 1] = np.where(flat[special] == 0x7E, 2, 1)
