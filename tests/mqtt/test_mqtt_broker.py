@@ -162,3 +162,29 @@ def test_who_is_refused_says_so(
     share = city(sqlite, tmp_path, url=broker.url, username="city", password_env="BROKER_PASSWORD")
     with listening(share):
         assert "BROKER_PASSWORD is not set" in str(share.source(SYSTEM, SOURCE)["reason"])
+
+
+def test_a_broker_that_makes_no_sense_is_connected_to_anew(
+    sqlite: Database, tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the client cannot read ends the connection, not the listener; what was not acknowledged comes again."""
+    share = city(sqlite, tmp_path, url=broker.url)
+    with listening(share):
+        subscribed(share)
+        client = share._listeners._running[SOURCE]._client  # type: ignore[attr-defined]
+        read = client._handle_publish
+        broken = []
+
+        def senseless() -> object:
+            if len(broken) == 5:
+                broken.append(1)
+                raise ValueError("a packet of no kind")
+            broken.append(1)
+            return read()
+
+        monkeypatch.setattr(client, "_handle_publish", senseless)
+        publish(broker, messages(range(50)))
+        until(lambda: share._lake.current("reading").num_rows == 50, "all of them")
+        assert figures(share)["connected"] == 2
+        until(lambda: share.source(SYSTEM, SOURCE)["state"] == "ok", "and it says so")
+    assert values(share) == [number / 100 for number in range(50)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +41,6 @@ log = structlog.get_logger("share")
 
 _AHEAD = 20  # messages a broker sends at least before it waits for acknowledgements
 _SILENCE = 0.05  # seconds without a message after so many: the broker waits
-_LOOK = 5.0  # seconds between two looks whether paho's thread is there
 _LEAVING = 3.0  # seconds a broker is given to take the last acknowledgements
 _RECEIVE = 65_535  # messages that MQTT 5 lets a broker send ahead
 _PACKET_BYTES = 2**20  # largest packet that MQTT 5 lets it send
@@ -60,6 +59,20 @@ class Broker:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     keepalive: int = 30
+
+
+class _Client(paho.Client):
+    """Paho's client, which asks whether to begin anew where paho's thread would end: at what no broker should send."""
+
+    anew: Callable[[Exception], bool]
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        while True:
+            try:
+                return super().loop_forever(timeout, retry_first_connection)
+            except Exception as error:
+                if not self.anew(error):
+                    return MQTTErrorCode.MQTT_ERR_UNKNOWN
 
 
 @dataclass
@@ -103,7 +116,9 @@ class Subscriber:
             ("connected", "frames", "bytes", "rows", "quarantined", "batches", "failures", "answers", "repeats"), 0
         )
         self._landing_seconds = 0.0
-        self._client = self._connect(broker)
+        self._broker = broker
+        self._client = self._made()
+        self._dial()
         self._worker = threading.Thread(target=self._work, name=f"land {listening.source}", daemon=True)
         self._client.loop_start()
         self._worker.start()
@@ -136,9 +151,10 @@ class Subscriber:
 
     # ── the broker ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _connect(self, broker: Broker) -> paho.Client:
+    def _made(self) -> _Client:
+        broker = self._broker
         latest = broker.version == 5
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             clean_session=None if latest else False,
@@ -153,22 +169,45 @@ class Subscriber:
             except (OSError, ssl.SSLError) as error:
                 raise SourceFailed(text(f"证书不可用：{error}", f"the certificates cannot be used: {error}")) from error
         client.reconnect_delay_set(limits.MQTT_RETRY_FIRST, limits.MQTT_RETRY_LONGEST)
+        client.anew = self._anew
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_unsubscribe = lambda *answer: self._heard_out.set()
-        self._broker = broker
-        if not latest:
-            client.connect_async(broker.host, broker.port, broker.keepalive)
-            return client
+        return client
+
+    def _dial(self) -> None:
+        """Say where to connect to, and that the session goes on; paho's thread does it."""
+        broker = self._broker
+        if broker.version != 5:
+            self._client.connect_async(broker.host, broker.port, broker.keepalive)
+            return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = int(limits.MQTT_SESSION.total_seconds())
         properties.ReceiveMaximum = _RECEIVE
         properties.MaximumPacketSize = _PACKET_BYTES
-        client.connect_async(broker.host, broker.port, broker.keepalive, clean_start=False, properties=properties)
-        return client
+        self._client.connect_async(broker.host, broker.port, broker.keepalive, clean_start=False, properties=properties)
+
+    def _anew(self, error: Exception) -> bool:
+        """Connect anew after what no broker should send; False when it was to stop."""
+        self._lost()
+        log.exception("mqtt.failed", source=self._listening.source)
+        shown = f"{type(error).__name__}: {error}"[:200]
+        self._say("broker", text(f"消息代理的应答无法理解：{shown}", f"the broker says what makes no sense: {shown}"))
+        if self._asked_to_stop.wait(limits.MQTT_RETRY_FIRST):
+            return False
+        self._dial()
+        return True
+
+    def _lost(self) -> bool:
+        """Note that the connection has ended; whether that was not asked for."""
+        with self._lock:
+            self._connection += 1  # what came before cannot be acknowledged any more
+            self._connected = False
+            self._lock.notify_all()
+            return not self._stopping
 
     def _on_connect(
         self, client: paho.Client, data: object, flags: object, code: ReasonCode, properties: object
@@ -204,12 +243,7 @@ class Subscriber:
     def _on_disconnect(
         self, client: paho.Client, data: object, flags: object, code: ReasonCode, properties: object
     ) -> None:
-        with self._lock:
-            self._connection += 1  # what came before cannot be acknowledged any more
-            self._connected = False
-            stopping = self._stopping
-            self._lock.notify_all()
-        if not stopping:
+        if self._lost():
             self._say("broker", text(f"与消息代理的连接断开：{code}", f"the connection to the broker broke: {code}"))
 
     def _on_message(self, client: paho.Client, data: object, message: paho.MQTTMessage) -> None:
@@ -246,14 +280,11 @@ class Subscriber:
 
     def _work(self) -> None:
         while True:
-            self._revive()
             with self._lock:
-                left = self._left()
-                if left is None and self._stopping:
-                    return
-                if left is None or left > 0:
-                    self._lock.wait(_LOOK if left is None else min(left, _LOOK))
-                    continue
+                while (left := self._left()) is None or left > 0:
+                    if left is None and self._stopping:
+                        return
+                    self._lock.wait(left)
                 batch, self._batch = self._batch, _Batch()
             if not self._land(batch):
                 return
@@ -261,16 +292,6 @@ class Subscriber:
             with self._lock:
                 self._unlanded -= batch.bytes
                 self._lock.notify_all()
-
-    def _revive(self) -> None:
-        """Connect anew when paho's thread has ended: it does so for what a broker should never send."""
-        if self._stopping or self._client.loop_start() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return  # it is running
-        with self._lock:
-            self._connection += 1
-            self._connected = False
-        log.error("mqtt.ended", source=self._listening.source)
-        self._say("broker", text("与消息代理的连接出错，正在重连", "the connection to the broker failed and is made anew"))
 
     def _left(self) -> float | None:
         """Seconds until the batch is due; None without one."""
