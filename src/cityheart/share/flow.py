@@ -64,7 +64,7 @@ def standing(row: SourceRow, cycle: timedelta | None, now: datetime) -> Standing
 
 def counted(rows: Iterable[DeliveryRow]) -> list[FlowRow]:
     """Deliveries as counts of the minutes and hours in which they were received, in a fixed order."""
-    sums: dict[tuple[str, int, datetime], list[int]] = {}
+    sums: dict[tuple[str, int, int], list[int]] = {}
     for row in rows:
         for size in (_MINUTE, _HOUR):
             total = sums.setdefault((row.source, size, _begin(row.received_at, size)), [0, 0, 0, 0])
@@ -88,9 +88,7 @@ class _Sum:
     states: dict[str, int] = dataclasses.field(default_factory=dict)
     last: datetime | None = None
     hours: list[int] = dataclasses.field(default_factory=lambda: [0] * _DAY_HOURS)
-    minutes: list[int] = dataclasses.field(default_factory=lambda: [0] * _HOUR_MINUTES)
     hours_bad: list[int] = dataclasses.field(default_factory=lambda: [0] * _DAY_HOURS)
-    minutes_bad: list[int] = dataclasses.field(default_factory=lambda: [0] * _HOUR_MINUTES)
 
     def add(self, other: _Sum) -> None:
         self.now += other.now
@@ -104,9 +102,8 @@ class _Sum:
             self.states[state] = self.states.get(state, 0) + count
         if other.last is not None:
             self.last = max(other.last, self.last or other.last)
-        for name in ("hours", "minutes", "hours_bad", "minutes_bad"):
-            mine, more = getattr(self, name), getattr(other, name)
-            setattr(self, name, [left + right for left, right in zip(mine, more, strict=True)])
+        self.hours = [left + right for left, right in zip(self.hours, other.hours, strict=True)]
+        self.hours_bad = [left + right for left, right in zip(self.hours_bad, other.hours_bad, strict=True)]
 
     @property
     def state(self) -> str:
@@ -145,17 +142,17 @@ class Flow:
         self.datasets = datasets
         self.sources = sources
         self._listeners = listeners
-        self._swept: dict[str, datetime] = {}
+        self._swept: dict[str, int] = {}  # by source the hour up to which old counts were dropped
 
     def record(self, work: Work, rows: Sequence[DeliveryRow]) -> None:
         """Count deliveries of one source in the transaction that records them; old minutes and hours are dropped."""
         counts = counted(rows)
         store.count_flow(work.conn, counts)
         newest = max((each for each in counts if each.size == _HOUR), key=lambda each: each.bucket, default=None)
-        if newest is not None and self._swept.get(newest.source, _EPOCH) < newest.bucket:
+        if newest is not None and self._swept.get(newest.source, 0) < newest.bucket:
             self._swept[newest.source] = newest.bucket
-            store.forget_flow(work.conn, newest.source, _MINUTE, newest.bucket - limits.FLOW_MINUTES_KEPT)
-            store.forget_flow(work.conn, newest.source, _HOUR, newest.bucket - limits.FLOW_HOURS_KEPT)
+            for size, kept in ((_MINUTE, limits.FLOW_MINUTES_KEPT), (_HOUR, limits.FLOW_HOURS_KEPT)):
+                store.forget_flow(work.conn, newest.source, size, newest.bucket - int(kept.total_seconds()))
 
     # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +183,11 @@ class Flow:
         attention = sorted((each for each in wanting if each is not None), key=_urgency)
         return {
             "at": now,
-            "total": {**_states(everything), **everything.shown(now, seconds), "minutes": everything.minutes},
+            "total": {
+                **_states(everything),
+                **everything.shown(now, seconds),
+                "minutes": self._minutes(sources, now)["rows"],
+            },
             "departments": items,
             "attention": attention[: limits.PAGE_ROWS],
         }
@@ -231,21 +232,13 @@ class Flow:
             )
         items.sort(key=lambda each: (WORST_FIRST.index(each["state"]), each["id"]))
         shown = {**_named(found), **_states(total), **total.shown(now, seconds)}
-        minute, hour = _begin(now, _MINUTE), _begin(now, _HOUR)
-        series = {
-            "minutes": {
-                "from": minute - timedelta(minutes=_HOUR_MINUTES - 1),
-                "step_seconds": _MINUTE,
-                "rows": total.minutes,
-                "bad": total.minutes_bad,
-            },
-            "hours": {
-                "from": hour - timedelta(hours=_DAY_HOURS - 1),
-                "step_seconds": _HOUR,
-                "rows": total.hours,
-                "bad": total.hours_bad,
-            },
+        hours = {
+            "from": _moment(_begin(now, _HOUR) - (_DAY_HOURS - 1) * _HOUR),
+            "step_seconds": _HOUR,
+            "rows": total.hours,
+            "bad": total.hours_bad,
         }
+        series = {"minutes": self._minutes(sources, now), "hours": hours}
         return {"at": now, "department": shown, "series": series, "sources": items}
 
     def source(self, actor: Actor, id: str, hours: int) -> dict[str, object]:
@@ -257,21 +250,20 @@ class Flow:
         now = self._database.clock.now()
         step = 60 if hours <= 2 else 600 if timedelta(hours=hours) < limits.FLOW_MINUTES_KEPT else 3_600
         size = _HOUR if step == _HOUR else _MINUTE
-        end = _begin(now, step) + timedelta(seconds=step)
-        begin = end - timedelta(hours=hours)
-        points = int((end - begin).total_seconds()) // step
-        series: dict[str, list[int]] = {name: [0] * points for name in ("rows", "bad", "deliveries", "bytes")}
+        end = _begin(now, step) + step
+        begin = end - hours * _HOUR
+        points = (end - begin) // step
+        series: dict[str, list[int]] = {name: [0] * points for name in ("rows", "bad", "bytes", "deliveries")}
         with self._database.read() as conn:
-            for row in store.flow_of(conn, [id], size, begin, end):
-                place = int((row.bucket - begin).total_seconds()) // step
-                for name, values in series.items():
-                    values[place] += getattr(row, name)
+            for _, bucket, *counts in store.flow_of(conn, [id], size, begin, end):
+                for values, count in zip(series.values(), counts, strict=True):
+                    values[(bucket - begin) // step] += count
         sums, standings = self._summed([source], now)
         figures = self._listeners().get(id)
         return {
             "source": id,
             "at": now,
-            "from": begin,
+            "from": _moment(begin),
             "step_seconds": step,
             **series,
             "now": {**sums[id].shown(now, _day_seconds(now)), "state": standings[id][1].state},
@@ -377,33 +369,25 @@ class Flow:
         sums = {id: _Sum() for id in ids}
         if not ids:
             return sums, {}
-        minute, hour = _begin(now, _MINUTE), _begin(now, _HOUR)
-        first_minute = minute - timedelta(minutes=_HOUR_MINUTES - 1)
-        first_hour = hour - timedelta(hours=_DAY_HOURS - 1)
+        minute, first = _begin(now, _MINUTE), _begin(now, _HOUR) - (_DAY_HOURS - 1) * _HOUR
         with self._database.read() as conn:
             rows = store.standings(conn, ids)
             uncounted = [row.source.id for row in rows if row.open is None]
             open = store.count_open(conn, uncounted) if uncounted else {}
-            by_minute = store.flow_of(conn, ids, _MINUTE, first_minute, minute + timedelta(minutes=1))
-            by_hour = store.flow_of(conn, ids, _HOUR, first_hour, hour + timedelta(hours=1))
-        left = 1 - (now - minute).total_seconds() / 60  # how much of the minute before lies within the last 60 seconds
-        for each in by_minute:
-            total = sums[each.source]
-            place = round((each.bucket - first_minute).total_seconds()) // 60
-            total.minutes[place] += each.rows
-            total.minutes_bad[place] += each.bad
-            total.hour += each.rows
-            total.hour_bad += each.bad
-            if place >= _HOUR_MINUTES - 2:
-                total.now += each.rows * (1.0 if place == _HOUR_MINUTES - 1 else left)
-        for each in by_hour:
-            total = sums[each.source]
-            place = round((each.bucket - first_hour).total_seconds()) // 3600
-            total.hours[place] += each.rows
-            total.hours_bad[place] += each.bad
-            total.day += each.rows
-            total.day_bad += each.bad
-            total.day_bytes += each.bytes
+            lately = store.flow_by_source(conn, ids, minute - (_HOUR_MINUTES - 1) * _MINUTE, minute)
+            by_hour = store.flow_of(conn, ids, _HOUR, first, first + _DAY_HOURS * _HOUR)
+        left = 1 - (now.timestamp() - minute) / 60  # how much of the minute before lies within the last 60 seconds
+        for id, (good, bad, here, before) in lately.items():
+            total = sums[id]
+            total.hour, total.hour_bad, total.now = good, bad, here + before * left
+        for id, bucket, good, bad, size, _ in by_hour:
+            total = sums[id]
+            place = (bucket - first) // _HOUR
+            total.hours[place] += good
+            total.hours_bad[place] += bad
+            total.day += good
+            total.day_bad += bad
+            total.day_bytes += size
         cycles = {each.name: each.update_cycle for each in self.datasets()}
         standings: dict[str, tuple[SourceRow, Standing]] = {}
         for row in rows:
@@ -414,6 +398,20 @@ class Flow:
             total.last = row.last_delivery_at
             total.open = row.open if row.open is not None else open.get(row.source.id, 0)
         return sums, standings
+
+    def _minutes(self, sources: Sequence[Source], now: datetime) -> dict[str, object]:
+        """What these sources delivered together in each of the last sixty minutes."""
+        last = _begin(now, _MINUTE)
+        first = last - (_HOUR_MINUTES - 1) * _MINUTE
+        with self._database.read() as conn:
+            found = store.flow_by_minute(conn, [each.id for each in sources], first, last)
+        counts = [found.get(minute, (0, 0)) for minute in range(first, last + 1, _MINUTE)]
+        return {
+            "from": _moment(first),
+            "step_seconds": _MINUTE,
+            "rows": [rows for rows, _ in counts],
+            "bad": [bad for _, bad in counts],
+        }
 
     def _wanting(
         self,
@@ -480,15 +478,19 @@ def declaration(contract: Contract, field: Declared) -> dict[str, object]:
     }
 
 
-def _begin(moment: datetime, size: int) -> datetime:
-    """When the bucket that holds a moment begins; buckets of ten minutes and less are the same in every zone."""
-    since = int((moment - _EPOCH).total_seconds())
-    return _EPOCH + timedelta(seconds=since - since % size)
+def _begin(moment: datetime, size: int) -> int:
+    """When the bucket that holds a moment begins, in seconds since 1970; those of an hour and less suit every zone."""
+    since = (moment - _EPOCH) // timedelta(seconds=1)
+    return since - since % size
+
+
+def _moment(seconds: int) -> datetime:
+    return _EPOCH + timedelta(seconds=seconds)
 
 
 def _day_seconds(now: datetime) -> float:
     """The time that the hours of the last day cover so far."""
-    return (now - _begin(now, _HOUR)).total_seconds() + (_DAY_HOURS - 1) * _HOUR
+    return now.timestamp() - _begin(now, _HOUR) + (_DAY_HOURS - 1) * _HOUR
 
 
 def _named(department: Department) -> dict[str, object]:

@@ -36,6 +36,7 @@ __all__ = [
     "deliveries_page",
     "discard_unacknowledged",
     "drift_of",
+    "flow_by_minute",
     "flow_by_source",
     "flow_of",
     "forget_delivery",
@@ -147,7 +148,8 @@ flow_table = sa.Table(
     metadata,
     sa.Column("source", sa.String(80), primary_key=True),
     sa.Column("size", sa.SmallInteger, primary_key=True, autoincrement=False),  # seconds of the bucket: 60 or 3600
-    sa.Column("bucket", UtcDateTime, primary_key=True),  # when it begins, by the city's clock
+    # when it begins, by the city's clock, in seconds since 1970: thousands are read for one answer
+    sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("deliveries", sa.BigInteger, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),  # landed
     sa.Column("bad", sa.BigInteger, nullable=False),  # put into quarantine; a delivery refused as a whole is one
@@ -211,11 +213,11 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
-    """What a source delivered within the `size` seconds that begin at `bucket`."""
+    """What a source delivered within the `size` seconds that begin at `bucket`, in seconds since 1970."""
 
     source: str
     size: int
-    bucket: datetime
+    bucket: int
     deliveries: int
     rows: int
     bad: int
@@ -571,37 +573,51 @@ def count_flow(conn: sa.Connection, rows: Sequence[FlowRow]) -> None:
         conn.execute(_COUNT_FLOW[conn.dialect.name], [_values(row) for row in rows])
 
 
-def forget_flow(conn: sa.Connection, source: str, size: int, before: datetime) -> None:
+def forget_flow(conn: sa.Connection, source: str, size: int, before: int) -> None:
     """Drop the counts of a source from before a moment."""
     columns = flow_table.c
     conn.execute(flow_table.delete().where(columns.source == source, columns.size == size, columns.bucket < before))
 
 
-def flow_of(
-    conn: sa.Connection, sources: Collection[str], size: int, since: datetime, until: datetime
-) -> list[FlowRow]:
-    """The counts of these sources in the buckets that begin within [since, until), by source and time."""
+def _flowed(sources: Collection[str], size: int, since: int, until: int) -> sa.ColumnElement[bool]:
     columns = flow_table.c
-    statement = (
-        sa.select(flow_table)
-        .where(columns.source.in_(sources), columns.size == size, columns.bucket >= since, columns.bucket < until)
-        .order_by(columns.source, columns.bucket)
-    )
-    return [FlowRow(*row) for row in conn.execute(statement)]
+    return sa.and_(columns.source.in_(sources), columns.size == size, columns.bucket >= since, columns.bucket < until)
+
+
+def flow_of(
+    conn: sa.Connection, sources: Collection[str], size: int, since: int, until: int
+) -> Sequence[tuple[str, int, int, int, int, int]]:
+    """Source, bucket, rows, bad, bytes, deliveries of the buckets that begin within [since, until)."""
+    columns = flow_table.c
+    wanted = (columns.source, columns.bucket, columns.rows, columns.bad, columns.bytes, columns.deliveries)
+    found = conn.execute(sa.select(*wanted).where(_flowed(sources, size, since, until))).all()
+    return cast("Sequence[tuple[str, int, int, int, int, int]]", found)
 
 
 def flow_by_source(
-    conn: sa.Connection, sources: Collection[str], size: int, since: datetime, until: datetime
-) -> dict[str, tuple[int, int, int]]:
-    """Rows, bad rows and bytes by source in the buckets that begin within [since, until)."""
+    conn: sa.Connection, sources: Collection[str], since: int, last: int
+) -> dict[str, tuple[int, int, int, int]]:
+    """By source, over the minutes from `since` to `last`: rows, bad rows, rows of the last minute and of that before."""
     columns = flow_table.c
-    total = [sa.func.sum(each) for each in (columns.rows, columns.bad, columns.bytes)]
+    here = sa.func.sum(sa.case((columns.bucket == last, columns.rows), else_=0))
+    before = sa.func.sum(sa.case((columns.bucket == last - 60, columns.rows), else_=0))
     statement = (
-        sa.select(columns.source, *total)
-        .where(columns.source.in_(sources), columns.size == size, columns.bucket >= since, columns.bucket < until)
+        sa.select(columns.source, sa.func.sum(columns.rows), sa.func.sum(columns.bad), here, before)
+        .where(_flowed(sources, 60, since, last + 60))
         .group_by(columns.source)
     )
-    return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in conn.execute(statement)}
+    return {row[0]: (int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in conn.execute(statement)}
+
+
+def flow_by_minute(conn: sa.Connection, sources: Collection[str], since: int, last: int) -> dict[int, tuple[int, int]]:
+    """Rows and bad rows of all these sources together, by minute from `since` to `last`."""
+    columns = flow_table.c
+    statement = (
+        sa.select(columns.bucket, sa.func.sum(columns.rows), sa.func.sum(columns.bad))
+        .where(_flowed(sources, 60, since, last + 60))
+        .group_by(columns.bucket)
+    )
+    return {row[0]: (int(row[1]), int(row[2])) for row in conn.execute(statement)}
 
 
 # ── quarantine ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -152,7 +152,7 @@ def upgrade() -> None:
         "share_flow",
         sa.Column("source", sa.String(length=80), nullable=False),
         sa.Column("size", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("bucket", UtcDateTime(), nullable=False),
+        sa.Column("bucket", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("deliveries", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("bad", sa.BigInteger(), nullable=False),
