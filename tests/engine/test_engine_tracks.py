@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -310,3 +311,15 @@ def test_parameters_are_data() -> None:
     ):
         with pytest.raises(Invalid):
             Parameters.of(wrong)
+
+
+def test_a_real_track_is_what_the_definition_says() -> None:
+    """An aircraft that circles for hours (data/SOURCE.md): silences, jumps, and waiting loops that are stays of a kind."""
+    lines = (Path(__file__).parent / "data" / "relay-aircraft.csv").read_text("utf-8").splitlines()[1:]
+    fixes = [(int(ms) * 1000, float(lon), float(lat)) for ms, lon, lat in (line.split(",") for line in lines)]
+    micro = timedelta(microseconds=1)
+    loops = Parameters(radius_m=8_000.0, stay=timedelta(minutes=5), speed_kmh=1200.0, trip_m=5_000.0, update=micro)
+    for parameters, least in ((PARAMETERS, 4), (loops, 8)):
+        found = shown(Tracker(COLUMNS, parameters).run({}, rows(fixes)).records)
+        assert found == by_definition(matters(fixes, parameters, []))
+        assert len(found) >= least
