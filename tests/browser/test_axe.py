@@ -14,6 +14,7 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import text
 from cityheart.share.models import Delivery
 
+from ..entities.scene import settled
 from ..played import PASSWORD
 from .conftest import Served
 
@@ -120,7 +121,9 @@ def _parts(served: Served) -> dict[str, str]:
     (landed,) = city.share.land(source, [refused])
     (entry,), _ = city.share.quarantine(SYSTEM, delivery=landed.delivery)
     draft = city.library.save(SYSTEM, "plan: draft", kind="yaml", command_id="draft-0001")
+    firm, _ = settled(city)
     return {
+        "/subjects/:id": firm,
         "/alerts/:id": str(alert["id"]),
         "/incidents/:id": incident,
         "/tasks/:id": next(task.id for task in tasks if task.state == "dispatched"),

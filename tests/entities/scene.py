@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
+from cityheart.city import City
 from cityheart.engine.lake import Lake
 from cityheart.entities.declared import Declaration
 from cityheart.entities.service import Entities
@@ -113,6 +115,42 @@ DECLARED = {
 
 # codes with right check characters
 CODE_A, CODE_B, CODE_C = "91320614MAY75K146K", "91320685MA5YLPN57B", "91320614MALPBN553H"
+
+
+def settled(city: City) -> tuple[str, str]:
+    """Put the small city's departments, rows and questions into a whole one: the id of a firm and of a question."""
+    city.share.register(
+        [
+            Department(code, text(f"部门{code}", code))
+            for code in DEPARTMENTS
+            if code not in city.share.department_titles()
+        ],
+        [Dataset.of(one) for one in CONTRACTS],
+        [
+            Source(f"{one.name}.all", one.owner, text(f"来源{one.name}", one.name), "push", {}, one.name)
+            for one in CONTRACTS
+        ],
+    )
+    city.entities.register(Declaration.model_validate(DECLARED))
+    rows: Mapping[str, Sequence[Mapping[str, object]]] = {
+        "register": [
+            {"firm_id": "F1", "uscc": CODE_A, "name": "南通天万化工有限公司", "person": "许超", "address": "海门区通海路47号"},
+            {"firm_id": "F2", "uscc": CODE_B, "name": "海安利晨环保科技有限公司", "address": "海安市长安路2号"},
+        ],
+        "place": [
+            {"site_id": "S1", "firm_id": "F1", "name": "南通天万化工有限公司二厂区", "lon": 121.3, "lat": 32.2}
+        ],
+        "fire": [{"name": "南通天万化工有限公司", "address": "海门区滨江路3号", "result": "合格"}],
+        "flow": [{"flow_id": "L1", "seller": CODE_A, "buyer": CODE_B, "day": "2015-10-01"}],
+    }  # fmt: skip
+    for dataset, some in rows.items():
+        payload = json.dumps(some, ensure_ascii=False).encode()
+        city.share.land(f"{dataset}.all", [Delivery(f"{dataset}-1", city.clock.now(), payload, "json")])
+    city.entities.follow()
+    (question,) = cast("Sequence[Mapping[str, str]]", city.entities.reviews(STEWARD)["items"])
+    firm = city.entities.subject_of("firm", {"firm_id": "F1"})
+    assert firm is not None
+    return firm, question["id"]
 
 
 class Scene:

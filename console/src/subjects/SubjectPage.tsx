@@ -28,7 +28,7 @@ export default function SubjectPage() {
 }
 
 function View({ of: one }: { of: Subject }) {
-  const { s, say, unit } = useSubjectWords();
+  const { s, say, unit, plain } = useSubjectWords();
   const called = useCalled();
   return (
     <>
@@ -98,7 +98,7 @@ function View({ of: one }: { of: Subject }) {
                       <div className="quiet values">
                         {row.values.slice(0, 8).map(({ name, title, value }) => (
                           <span key={name}>
-                            {say(title)} <b>{String(value)}</b>
+                            {say(title)} <b>{plain(value)}</b>
                           </span>
                         ))}
                       </div>
@@ -133,10 +133,10 @@ function View({ of: one }: { of: Subject }) {
 }
 
 function Who({ of: one }: { of: Subject }) {
-  const { s, say } = useSubjectWords();
+  const { s, say, list } = useSubjectWords();
   const from = (datasets: string[]) => {
     const titles = new Map(one.sources.map((each) => [each.dataset, say(each.title)]));
-    return datasets.map((name) => titles.get(name) ?? name).join("、");
+    return list(datasets.map((name) => titles.get(name) ?? name));
   };
   const lines: [string, string, string][] = [
     ...one.names.map(({ value, datasets }): [string, string, string] => [s("name"), value, from(datasets)]),
@@ -156,7 +156,7 @@ function Who({ of: one }: { of: Subject }) {
   return (
     <Panel title={s("one.names")}>
       <section className="flush" tabIndex={0} aria-label={s("one.names")}>
-        <table className="table">
+        <table className="table subject-said">
           <tbody>
             {lines.map(([what, value, datasets]) => (
               <tr key={`${what} ${value}`}>
@@ -189,7 +189,7 @@ function Who({ of: one }: { of: Subject }) {
 }
 
 function Connected({ of: one }: { of: Subject }) {
-  const { s, say } = useSubjectWords();
+  const { s, say, list } = useSubjectWords();
   const [hops, setHops] = useState(1);
   const ties = useTies(one.id, hops);
   return (
@@ -223,7 +223,7 @@ function Connected({ of: one }: { of: Subject }) {
                 <div className="body quiet">
                   {found.cut.length > 0 && <div>{s("ties.cut")}</div>}
                   {found.restricted.length > 0 && (
-                    <div>{s("ties.hidden", { names: found.restricted.map(({ title }) => say(title)).join("、") })}</div>
+                    <div>{s("ties.hidden", { names: list(found.restricted.map(({ title }) => say(title))) })}</div>
                   )}
                 </div>
               )}
@@ -424,7 +424,7 @@ function Act({
 }
 
 function SourcesOf({ of: one }: { of: Subject }) {
-  const { s, say, number } = useSubjectWords();
+  const { s, say, number, list } = useSubjectWords();
   const [open, setOpen] = useState<Source | null>(null);
   return (
     <Panel title={s("one.sources")}>
@@ -446,7 +446,7 @@ function SourcesOf({ of: one }: { of: Subject }) {
                   {say(each.title)}
                   <div className="quiet">{say(each.department_title)}</div>
                 </td>
-                <td>{each.roles.map((role) => say(role)).join("、")}</td>
+                <td>{list(each.roles.map((role) => say(role)))}</td>
                 <td className="right">{each.rows === null ? "—" : number(each.rows, 0)}</td>
                 <td>
                   {each.window_hours === null ? (
@@ -473,7 +473,7 @@ function SourcesOf({ of: one }: { of: Subject }) {
 }
 
 function RowsSheet({ subject, source, close }: { subject: string; source: Source; close: () => void }) {
-  const { s, say } = useSubjectWords();
+  const { s, say, plain } = useSubjectWords();
   const pages = useRows(subject, source.dataset);
   const columns = pages.data?.pages[0]?.columns ?? [];
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
@@ -503,7 +503,7 @@ function RowsSheet({ subject, source, close }: { subject: string; source: Source
                     <tr key={`${String(row.known_at)} ${at}`}>
                       {filled.map(({ name }) => (
                         <td key={name} className="mono">
-                          {row[name] === null || row[name] === undefined ? "" : String(row[name])}
+                          {row[name] === null || row[name] === undefined ? "" : plain(row[name])}
                         </td>
                       ))}
                       <td>

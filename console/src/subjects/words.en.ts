@@ -27,7 +27,7 @@ export const en: Record<keyof typeof zh, string> = {
   since: "Since",
   until: "Until",
   "one.names": "Names and former names",
-  "one.former": "former name",
+  "one.former": "Former name",
   "one.where": "Where",
   "one.noPlace": "No position",
   "one.restricted": "There is more that is not shared with you",

@@ -106,7 +106,7 @@ def resolve(marks: Marks, kind: str, rules: Rules, known: Known, *, first_new: i
 def _named(marks: Marks, roots: Index) -> Marks:
     """Records without a name, but surely of a subject that has one, go by that: another address of a known firm."""
     nameless = marks.numbers[:, AT["core"]] == 0
-    which = np.flatnonzero(nameless)
+    which = np.flatnonzero(nameless & ((marks.numbers[:, AT["road"]] != 0) | np.isfinite(marks.lon)))
     named = np.flatnonzero(~nameless)
     if not len(which) or not len(named):
         return marks
