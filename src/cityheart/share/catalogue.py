@@ -76,13 +76,13 @@ class Catalogue:
         }
 
     def _standings(self, actor: Actor, dataset: str | None) -> list[SourceRow]:
-        ids = [
-            each.id
+        sources = [
+            each
             for each in self._flow.sources()
             if dataset in (None, each.dataset) and can(actor, "source.read", each.department)
         ]
         with self._database.read() as conn:
-            return store.standings(conn, ids)
+            return store.standings(conn, sources)
 
     def _title(self, code: str) -> Mapping[str, str]:
         return self._flow.titles().get(code, text(code, code))
@@ -98,6 +98,7 @@ class Catalogue:
             "owner_title": self._title(dataset.owner),
             "sharing": dataset.sharing,
             "classification": dataset.classification,
+            "conditions": dataset.contract.conditions,
             "purpose": dataset.purpose,
             "update_cycle_seconds": dataset.update_cycle.total_seconds() if dataset.update_cycle else None,
             "columns": len(dataset.contract.fields),

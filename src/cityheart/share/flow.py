@@ -286,7 +286,7 @@ class Flow:
         source = self._to_see(actor, source_id)
         with self._database.read() as conn:
             rows = store.deliveries_page(conn, source.id, min(limit, limits.PAGE_ROWS), bad=bad, after=after)
-            (row,) = store.standings(conn, [source.id])
+            (row,) = store.standings(conn, [source])
             total = store.count_bad_deliveries(conn, source.id) if bad else row.deliveries
         return [delivered(each) for each in rows], total
 
@@ -371,7 +371,7 @@ class Flow:
             return sums, {}
         minute, first = _begin(now, _MINUTE), _begin(now, _HOUR) - (_DAY_HOURS - 1) * _HOUR
         with self._database.read() as conn:
-            rows = store.standings(conn, ids)
+            rows = store.standings(conn, sources)
             uncounted = [row.source.id for row in rows if row.open is None]
             open = store.count_open(conn, uncounted) if uncounted else {}
             lately = store.flow_by_source(conn, ids, minute - (_HOUR_MINUTES - 1) * _MINUTE, minute)

@@ -400,24 +400,16 @@ def _source(row: sa.Row[tuple[object, ...]]) -> SourceRow:
     )
 
 
-def standings(conn: sa.Connection, ids: Collection[str]) -> list[SourceRow]:
-    """How sources stand, by id, without their options and quality, which are large."""
-    columns = [each for each in source_table.c if each.name not in ("options", "quality")]
-    statement = sa.select(*columns).where(source_table.c.id.in_(ids)).order_by(source_table.c.id)
+def standings(conn: sa.Connection, sources: Collection[Source]) -> list[SourceRow]:
+    """How these sources stand, by id; without their quality, which is large, and what they are is known."""
+    known = {each.id: each for each in sources}
+    names = (
+        "id", "state", "reason", "failures", "next_try_at", "last_delivery_at", "rows", "quarantined", "deliveries", "open",
+    )  # fmt: skip
+    columns = source_table.c
+    statement = sa.select(*(columns[name] for name in names)).where(columns.id.in_(known)).order_by(columns.id)
     return [
-        SourceRow(
-            Source(row.id, row.department, row.title, row.connector, {}, row.dataset, row.schedule),
-            row.state,
-            row.reason,
-            row.failures,
-            row.next_try_at,
-            row.last_delivery_at,
-            row.rows,
-            row.quarantined,
-            row.deliveries,
-            {},
-            row.open,
-        )
+        SourceRow(known[row[0]], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], {}, row[9])
         for row in conn.execute(statement)
     ]
 
