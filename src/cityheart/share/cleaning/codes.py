@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cityheart.share.cleaning.letters import width
+from cityheart.share.cleaning.letters import run_of, width
 
 __all__ = ["cas", "good_cas", "good_uscc", "uscc"]
 
@@ -57,8 +57,8 @@ def good_cas(values: pa.Array) -> Mask:
 
 def _letters(values: pa.Array, chosen: Mask, size: int) -> npt.NDArray[np.int64]:
     """The characters of the chosen texts, which all are ASCII of one length, a row each."""
-    joined = "".join(values.filter(pa.array(chosen)).to_pylist())
-    return np.frombuffer(joined.encode("ascii"), dtype=np.uint8).reshape(-1, size).astype(np.int64)
+    run, _ = run_of(values.filter(pa.array(chosen)))
+    return run.reshape(-1, size).astype(np.int64)
 
 
 def _true(values: pa.Array) -> Mask:

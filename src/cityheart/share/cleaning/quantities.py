@@ -56,8 +56,8 @@ def to_unit(values: pa.Array, wanted: str, tonnes_per_m3: float | None) -> tuple
     number = pc.replace_substring(pc.struct_field(parts, "number"), ",", "")
     unit = pc.utf8_lower(pc.replace_substring_regex(pc.struct_field(parts, "unit"), r"(左右|上下|整)$", ""))
     measure, times, divided = UNITS[wanted]
-    spelled = np.array(pc.fill_null(unit, "").to_pylist(), dtype=object)
-    kinds, index = np.unique(spelled, return_inverse=True) if len(spelled) else (spelled, np.zeros(0, dtype=np.int64))
+    encoded = pc.fill_null(unit, "").dictionary_encode()
+    kinds, index = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
     over = np.ones(len(kinds))
     under = np.full(len(kinds), np.nan)
     for position, spelling in enumerate(kinds):
