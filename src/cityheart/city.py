@@ -459,8 +459,8 @@ class City:
             "zone": self.settings.zone,
             "now": self.clock.now(),
             "clock": clock,
-            "simulated": bool(self.participants),
-            "notice": next(iter(notices), None),
+            "simulated": bool(self.participants) or "notice" in playing,
+            "notice": playing.get("notice") or next(iter(notices), None),
             "bounds": list(self.settings.bounds),
             "apps": [{"id": app.id, "title": app.title} for app in self.apps],
         }

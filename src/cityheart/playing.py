@@ -30,6 +30,7 @@ from cityheart.kernel.clock import VirtualClock, stopwatch
 from cityheart.kernel.errors import Conflict, Invalid, Unavailable
 from cityheart.kernel.schema import canonical
 from cityheart.kernel.settings import FILE, Settings
+from cityheart.kernel.text import Text, text
 from cityheart.sdk import App, load
 from cityheart.share import departments
 from cityheart.share.models import Delivery
@@ -49,6 +50,10 @@ WINDOW = timedelta(minutes=10)
 READER = Actor.system("play")
 PLACE = "play.json"  # in the city's folder: what it plays, and how far it has come
 HOUSEKEEPING = timedelta(days=1)  # of city time between two times at which the lake is compacted and the log sealed
+NOTICE = text(
+    "测试城市：全部数据均为合成，由测试文件重放。",
+    "A test city: all of its data is made up, and played from files.",
+)
 TURN_SECONDS = 0.1  # between two steps of the clock of a live play
 STEP_SECONDS = 0.3  # of real time that one step makes up for at most
 NOTED_SECONDS = 5.0  # between two times at which a live play puts on record how far it is
@@ -116,8 +121,8 @@ def scored(screen: Console, folder: Path, findings: Path, report: Path | None) -
 
 
 def _write(file: Path, told: Mapping[str, object]) -> None:
-    text = json.dumps(json.loads(canonical(told)), ensure_ascii=False, indent=1, sort_keys=True)
-    file.write_text(text + "\n", "utf-8")
+    shown = json.dumps(json.loads(canonical(told)), ensure_ascii=False, indent=1, sort_keys=True)
+    file.write_text(shown + "\n", "utf-8")
 
 
 def _until(value: str | None, folder: CityFolder) -> datetime:
@@ -258,7 +263,7 @@ def _make(home: Path, folder: CityFolder, apps: Sequence[App], options: Options)
     settings = Settings.checked(
         home=home,
         name=folder.name,
-        title=folder.title,
+        title=_labelled(folder.title),
         zone=folder.zone,
         bounds=folder.bounds,
         apps=tuple(app.id for app in apps[: len(apps) - len(options.apps)]),
@@ -271,6 +276,14 @@ def _make(home: Path, folder: CityFolder, apps: Sequence[App], options: Options)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
+
+
+def _labelled(title: Text) -> Text:
+    """A title that says, wherever it is shown, that nothing in the city is real."""
+    chinese, english = title["zh-CN"], title["en"]
+    if not any(word in chinese for word in ("测试", "模拟", "合成")):
+        chinese += "（测试城市）"
+    return text(chinese, english if "test city" in english else f"{english} (test city)")
 
 
 def _place(home: Path, folder: CityFolder, window: timedelta) -> datetime:
@@ -447,11 +460,17 @@ class _Running:
 
         city = self._play.city
         password = demo.first_password()
-        demo.people(city, password)
-        demo.rosters(city)
+        demo.officers(city, password)
+        ended = threading.Event()
+        people = threading.Thread(target=demo.clerks, args=(city, password), name="clerks", daemon=True)
 
         def drive(stop: threading.Event) -> None:
-            self.drive(stop, lambda moment: None)
+            people.start()  # of many departments: nobody waits for all of them
+            try:
+                self.drive(stop, lambda moment: None)
+            finally:
+                people.join()
+                ended.set()
             if options.until is not None or stop.is_set():
                 running.stop()
             else:
@@ -465,29 +484,37 @@ class _Running:
 
         running = server.Running(city, drive, host="127.0.0.1", port=options.port, ready=ready)
         running.run()
+        if people.ident is not None:
+            ended.wait()  # what was under way when somebody pressed Ctrl-C
 
     def drive(self, stop: threading.Event, show: Callable[[datetime], object]) -> None:
         """Move the clock at the speed, as long as the city keeps up, and take in everything at the end."""
         play, city = self._play, self._play.city
         city.share.listen()
         begun, before = stopwatch(), stopwatch()
-        city.playing = {"playing": True, "speed": self._speed, "from": play.folder.since, "to": self._until}
-        self._turn(play.at)
-        while play.at < self._until and not stop.wait(TURN_SECONDS):
-            now = stopwatch()
-            passed, before = min(now - before, STEP_SECONDS), now  # a city that is slow is played slower, not in leaps
-            if self._stage.waiting > WAITING:
-                continue  # time stands still until the city has taken what was sent
-            self._turn(min(self._until, play.at + timedelta(seconds=passed * self._speed)))
-            show(play.at)
-            if now - self._noted > NOTED_SECONDS:
-                self._noted = now
-                play.note()
-        if play.at >= self._until:
-            self._finish(stop)
-        play.note()
-        city.playing = {**city.playing, "playing": False}
-        play.seconds = stopwatch() - begun
+        told = {"from": play.folder.since, "to": self._until, "notice": NOTICE}
+        city.playing = {"playing": True, "speed": self._speed, **told}
+        try:
+            self._turn(play.at)
+            while play.at < self._until and not stop.wait(TURN_SECONDS):
+                now = stopwatch()
+                passed, before = (
+                    min(now - before, STEP_SECONDS),
+                    now,
+                )  # a city that is slow is played slower, not in leaps
+                if self._stage.waiting > WAITING:
+                    continue  # time stands still until the city has taken what was sent
+                self._turn(min(self._until, play.at + timedelta(seconds=passed * self._speed)))
+                show(play.at)
+                if now - self._noted > NOTED_SECONDS:
+                    self._noted = now
+                    play.note()
+            if play.at >= self._until:
+                self._finish(stop)
+            play.note()
+        finally:
+            city.playing = {**city.playing, "playing": False}
+            play.seconds = stopwatch() - begun
 
     def _turn(self, moment: datetime) -> None:
         """One step of the clock."""

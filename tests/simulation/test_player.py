@@ -121,7 +121,8 @@ def test_the_city_has_the_departments_of_the_folder(played: tuple[Path, dict[str
     city = City.look(home)
     try:
         assert city.share.department_titles()["fire"] == {"zh-CN": "消防", "en": "Fire Brigade"}
-        assert city.settings.title == {"zh-CN": "小城", "en": "Tiny 1"} and city.settings.clock == "virtual"
+        assert city.settings.title == {"zh-CN": "小城（测试城市）", "en": "Tiny 1 (test city)"}
+        assert city.settings.clock == "virtual"
     finally:
         city.close()
 

@@ -166,6 +166,13 @@ class Interface:
         return document
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: somebody hung up."""
+
+
 class Interfaces:
     """The HTTP server of all interfaces, on one free port of this machine. ``token`` opens it."""
 
@@ -207,8 +214,7 @@ class Interfaces:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing: what is asked is no news."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="interfaces", daemon=True)
         self._thread.start()
