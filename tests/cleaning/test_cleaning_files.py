@@ -9,6 +9,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import openpyxl
 import pytest
+import sqlalchemy as sa
 
 import cityheart
 from cityheart.engine.lake import Lake
@@ -211,3 +212,33 @@ def test_names_that_no_database_takes(database: Database, tmp_path: Path) -> Non
     assert drifted["column"] == "新\ufffd列"  # type: ignore[index]
     landed = land(share, "market_entity", "b.json", b'[{"a\\u0000b": "\\ud800"}]')
     assert landed.refused is not None
+
+
+def test_a_table_with_a_reserved_name_and_times_as_text(sqlite: Database, tmp_path: Path) -> None:
+    """The sample city's orders: read by their column of change, again at its edge, each version once."""
+    kept = sa.create_engine(f"sqlite:///{tmp_path / 'enforcement.sqlite'}")
+    sample = sa.create_engine(f"sqlite:///{SAMPLE / 'emergency-enforcement' / 'emergency-enforcement.sqlite'}")
+    with sample.connect() as there, kept.begin() as here:
+        orders = sa.Table("order", sa.MetaData(), autoload_with=there)
+        orders.create(here)
+        rows = [dict(row._mapping) for row in there.execute(sa.select(orders))]
+        here.execute(orders.insert(), rows)
+    contract = Contract.load(CONTRACTS / "enforcement_order.json")
+    share = Share(sqlite, Lake(tmp_path / "lake"), home=tmp_path)
+    options = {"url": "sqlite:///enforcement.sqlite", "table": "order", "updated": "updated_at"}
+    share.register(
+        [Department(contract.owner, text("局", "bureau"))],
+        [Dataset.of(contract)],
+        [Source("order", contract.owner, text("令", "orders"), "sql", options, contract.name)],
+    )
+    first = share.pull("order")
+    assert (sum(each.rows for each in first), sum(each.quarantined for each in first)) == (len(rows), 0)
+    assert share.pull("order") == []
+    newest = max(rows, key=lambda row: row["updated_at"])
+    with kept.begin() as here:  # two more of the very moment that was read last
+        here.execute(orders.insert(), [newest | {"order_id": f"late-{number}"} for number in range(2)])
+    assert sum(each.rows for each in share.pull("order")) == 2
+    known = set(share._lake.current(contract.name)["order_id"].to_pylist())
+    assert known == {row["order_id"] for row in rows} | {"late-0", "late-1"}
+    sample.dispose()
+    kept.dispose()
