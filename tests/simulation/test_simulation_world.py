@@ -275,10 +275,14 @@ def test_controlled_goods_are_accounted_for_except_the_diverted(life: Business, 
     left: dict[str, float] = {}
     bought: dict[str, float] = {}
     until = span.at(span.months()[0][1]).isoformat()
-    for row in {row["flow_id"]: row for row in papers.flows(life)}.values():
+    rows = {row["flow_id"]: row for row in papers.flows(life)}.values()
+    assert {row["kind"] for row in rows} == {"purchase", "sale", "use", "transfer", "loss"}
+    for row in rows:
         if row["occurred_at"] >= until or row["buyer_uscc"] is None:
             continue
-        sign = {"purchase": 1.0, "use": -1.0}.get(row["kind"], 0.0)
+        sign = {"purchase": 1.0, "transfer": 1.0, "use": -1.0, "loss": -1.0}.get(row["kind"], 0.0)
+        if row["kind"] == "transfer":
+            left[row["seller_uscc"]] = left.get(row["seller_uscc"], 0.0) - row["quantity_kg"] / 1000
         left[row["buyer_uscc"]] = left.get(row["buyer_uscc"], 0.0) + sign * row["quantity_kg"] / 1000
         bought[row["buyer_uscc"]] = bought.get(row["buyer_uscc"], 0.0) + max(sign, 0.0) * row["quantity_kg"] / 1000
     diverted = {case.subject for case in cases if case.kind == "controlled_diversion"}
@@ -476,6 +480,11 @@ def test_sizes_that_cannot_be_are_refused(tmp_path: Path, firms: int, days: int,
         write(tmp_path / "city", seed=1, firms=firms, days=days, vehicles=vehicles, start=START)
     assert refused.value.remedy
     assert not (tmp_path / "city").exists()
+
+
+def test_a_city_without_the_end_of_a_week_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="no week ends"):
+        write(tmp_path / "city", seed=1, firms=30, days=2, vehicles=12, start=date(2020, 6, 24))
 
 
 def test_a_folder_with_content_is_left_alone(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class Business:
     ships: list[Ship] = field(default_factory=list)
     legs: list[Leg] = field(default_factory=list)
     flows: list[tuple[int, float, float, float]] = field(default_factory=list)  # holding, since, until, tonnes
+    transfers: list[tuple[int, int, float, float]] = field(default_factory=list)  # holdings, minute, tonnes
+    losses: list[tuple[int, float, float]] = field(default_factory=list)  # holding, minute, tonnes
     mass: Floats = field(default_factory=lambda: np.zeros((0, 0)))  # holdings × days: at the start of each day
 
     def totals(self, day: int) -> Floats:
@@ -236,6 +238,7 @@ class _Dispatch:
             for order in shuffled:
                 self._send(day, *order)
             self._home(day)
+            self._lend(day)
             self.stock += self.change + self.moves[:, day]
         mass[:, whole] = self.stock
         self.b.mass = mass
@@ -364,7 +367,50 @@ class _Dispatch:
                 target = -1 - self.outside[int(self.rng.integers(len(self.outside)))]
                 found.append((number, target, one.chemical, size))
                 self.going[number] += size
+            if site.kind == "storage" and spare > 280 and self.rng.random() < 0.12:
+                self._export(day, number, spare)
         return found
+
+    def _export(self, day: int, holding: int, spare: float) -> None:
+        """A ship fetches some hundred tonnes tomorrow."""
+        mass = round(float(self.rng.uniform(0.4, 0.8)) * spare, 1)
+        since = (day + 1) * DAY + float(self.rng.uniform(0, 900))
+        until = since + 90 + mass / float(self.rng.uniform(2.0, 3.5))
+        if day + 2 >= self.town.span.whole:
+            return
+        partner = self.outside[int(self.rng.integers(len(self.outside)))]
+        self.b.ships.append(Ship(holding, since, until, -mass, partner))
+        self._flow(holding, since, until, -mass)
+        self.going[holding] += mass
+
+    def _lend(self, day: int) -> None:
+        """Now and then one user of a controlled chemical helps another out, or spills some."""
+        users = [
+            one
+            for one in self.town.holdings
+            if one.uses > 0
+            and self.town.chemicals[one.chemical].controlled
+            and not self.town.sites[one.site].role
+            and (one.site, day) not in self.closed
+            and self.stock[one.number] - self.going[one.number] > 0.35 * one.allowed
+        ]
+        if not users or self.rng.random() > 0.3:
+            return
+        giver = users[int(self.rng.integers(len(users)))]
+        at = day * DAY + float(self.rng.uniform(9, 16)) * HOUR
+        if self.rng.random() < 0.3:
+            tonnes = round(float(self.rng.uniform(0.001, 0.008)), 4)
+            self.b.losses.append((giver.number, at, tonnes))
+            self._flow(giver.number, at, at + 10, -tonnes)
+            return
+        takers = [one for one in users if one.chemical == giver.chemical and one.site != giver.site]
+        if takers:
+            taker = takers[int(self.rng.integers(len(takers)))]
+            tonnes = round(float(self.rng.uniform(0.02, 0.08)), 4)
+            if self._room(taker.number, day) > tonnes:
+                self.b.transfers.append((giver.number, taker.number, at, tonnes))
+                self._flow(giver.number, at, at + 30, -tonnes)
+                self._flow(taker.number, at, at + 30, tonnes)
 
     def _dispose(self, day: int) -> list[tuple[int, int, int, float]]:
         """Loads of waste for the disposal plants: origin and target are -1 - site."""
@@ -415,7 +461,7 @@ class _Dispatch:
         start = int(self.rng.integers(max(1, len(able))))
         best, least = None, np.inf
         far = any(self.town.sites[site].beyond for site in sites)
-        for k in range(min(len(able), 9)):
+        for k in range(len(able) if len(able) <= 40 else 9):
             vehicle = able[(start + k) % len(able)]
             ready = max(float(self.free[vehicle.number]), day * DAY + 330.0)
             if ready > day * DAY + (13.2 if far else 15.5) * HOUR or self.driven[vehicle.number] > 7.5 * HOUR:

@@ -493,7 +493,7 @@ def _fleet(town: Town, rng: np.random.Generator, vehicles: int) -> None:
                 kind=kind,
                 tonnes=float(rng.choice(tonnes.get(kind, (25, 28, 30)))),
                 permit=town.span.start + timedelta(days=int(rng.integers(90, 1500))),
-                terminal=2013 if rng.random() < 0.12 else 2019,
+                terminal=2013 if number % 8 == 3 else 2019,
                 driver=hashlib.sha256(f"{town.seed}/driver/{number}".encode()).hexdigest()[:16],
                 depot=town.firms[carrier].depot,
             )

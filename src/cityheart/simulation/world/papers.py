@@ -170,12 +170,20 @@ def flows(business: Business) -> list[Row]:
             report("sale", *codes, cas, trip.quantity * 1000, permit, trip.load[1])
         if not buyer.beyond:
             report("purchase", *codes, cas, trip.quantity * 1000, permit, trip.unload[1])
+
+    def of(holding: int) -> tuple[str, str]:
+        one = town.holdings[holding]
+        return town.firms[town.sites[one.site].firm].uscc, town.chemicals[one.chemical].cas
+
+    for giver, taker, at, tonnes in business.transfers:
+        report("transfer", of(giver)[0], of(taker)[0], of(giver)[1], tonnes * 1000, None, at)
+    for number, at, tonnes in business.losses:
+        report("loss", None, of(number)[0], of(number)[1], tonnes * 1000, None, at)
     rates = np.stack([business.totals(day) for day in range(span.whole)], axis=1)
     for holding in town.holdings:
         if holding.uses <= 0 or not town.chemicals[holding.chemical].controlled:
             continue
-        uscc = town.firms[town.sites[holding.site].firm].uscc
-        cas = town.chemicals[holding.chemical].cas
+        uscc, cas = of(holding.number)
         for day in range(span.whole):
             kg = -1000 * float(rates[holding.number, day])
             window = diverted.get(holding.number)
@@ -292,9 +300,10 @@ def _month(
             came, went = came + max(part, 0.0), went - min(part, 0.0)
     made = steady if one.makes else 0.0
     used = steady if one.uses else 0.0
-    sold = went + (steady if one.retail else 0.0)
+    lost = sum(tonnes for number, at, tonnes in business.losses if number == holding and since <= at < until)
+    sold = went - lost + (steady if one.retail else 0.0)
     opening, closing = business.mass[holding, first], business.mass[holding, last]
-    figures = np.array([opening, made, came, used, sold, 0.0, closing])
+    figures = np.array([opening, made, came, used, max(sold, 0.0), lost, closing])
     return np.asarray(figures * (1 + np.clip(rng.normal(0, 0.003, 7), -0.007, 0.007)), dtype=np.float64)
 
 
