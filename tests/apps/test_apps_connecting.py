@@ -134,6 +134,17 @@ def test_a_key_may_be_the_first_of_several_texts() -> None:
     assert [(bad.row, bad.code, bad.field) for bad in checked.bad] == [(2, "required", "id")]
 
 
+def test_what_is_shared_unconditionally_has_no_conditions() -> None:
+    document = contract({"name": "id", "first_of": ["code"]})
+    section = document["cityheart"]
+    assert isinstance(section, dict)
+    section["conditions"] = {"zh-CN": "仅用于监管", "en": "For supervision only"}
+    with pytest.raises(ContractError, match=r"cityheart\.conditions"):
+        Contract.parse(document)
+    section["sharing"] = 2
+    assert Contract.parse(document).conditions["en"] == "For supervision only"
+
+
 @pytest.mark.parametrize(
     ("computed", "what"),
     [

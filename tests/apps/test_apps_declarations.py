@@ -81,6 +81,10 @@ def test_a_contract_speaks_both_languages_and_says_what_it_is_for(contract: Cont
         assert words is not None and set(LANGUAGES) <= set(words) and all(words[tag].strip() for tag in LANGUAGES)
     assert contract.sharing in (1, 2, 3)
     assert contract.classification in ("public", "internal", "restricted")
+    if contract.sharing == 1:
+        assert contract.conditions == {}
+    else:
+        assert all(contract.conditions[tag].strip() for tag in LANGUAGES), "say on which conditions, or why not"
     if contract.sharing == 3:
         assert contract.classification != "public"
     assert contract.update_cycle is not None

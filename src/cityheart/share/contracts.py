@@ -13,7 +13,8 @@ without one it is the moment of landing), ``rename`` (column of the source → f
 others), ``clean`` (what is done to the values of a field before they are read: ``cleaning/steps.py``), ``omit`` (fields
 checked but not stored), ``position`` with its datum (a list of them for a row with several places; the first is where
 the row is), ``zone`` of times without an offset,
-``sharing`` (1 unconditional, 2 conditional, 3 not shared), ``classification``, ``purpose``, ``update_cycle`` and
+``sharing`` (1 unconditional, 2 conditional, 3 not shared), ``conditions`` (on which it is shared, or why it is not),
+``classification``, ``purpose``, ``update_cycle`` and
 ``unchanged`` (``keep`` or ``drop`` rows that say nothing new). A key nobody knows is an error, so a slip of the pen
 does not become a silent default.
 """
@@ -67,7 +68,8 @@ _FIELD = {
 }  # fmt: skip
 _CONSTRAINTS = {"required", "unique", "minimum", "maximum", "enum", "pattern", "minLength", "maxLength"}
 _SECTION = {
-    "owner", "time", "rename", "computed", "clean", "omit", "position", "zone", "sharing", "classification", "purpose",
+    "owner", "time", "rename", "computed", "clean", "omit", "position", "zone", "sharing", "conditions", "classification",
+    "purpose",
     "update_cycle", "unchanged",
 }  # fmt: skip
 
@@ -150,6 +152,7 @@ class Contract:
     zone: str = "Asia/Shanghai"
     sharing: Literal[1, 2, 3] = 1
     classification: str = "public"
+    conditions: Text = field(default_factory=dict)
     purpose: Text = field(default_factory=dict)
     update_cycle: timedelta | None = None
     unchanged: Literal["keep", "drop"] = "keep"
@@ -285,6 +288,7 @@ class _Reader:
             zone=self.zone(section.get("zone", "Asia/Shanghai"), "cityheart.zone"),
             sharing=sharing,
             classification=classification,
+            conditions=self.conditions(section, sharing),
             purpose=self.text(section.get("purpose", ""), "cityheart.purpose"),
             update_cycle=self.cycle(section),
             unchanged=unchanged,
@@ -517,6 +521,13 @@ class _Reader:
             except StepError as error:
                 raise self.fail(place, str(error)) from error
         return result
+
+    def conditions(self, section: Mapping[str, object], sharing: object) -> Text:
+        if "conditions" not in section:
+            return {}
+        if sharing == 1:
+            raise self.fail("cityheart.conditions", "what is shared unconditionally has no conditions")
+        return self.text(section["conditions"], "cityheart.conditions")
 
     def zone(self, raw: object, place: str) -> str:
         try:
