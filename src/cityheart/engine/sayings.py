@@ -11,13 +11,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cityheart.engine.compiled import compiled
 from cityheart.engine.layout import epoch_us
 from cityheart.engine.marks import Marks, marked
 from cityheart.kernel import limits
@@ -29,7 +28,6 @@ STRETCH = 600_000_000  # microseconds of event time that are remembered and forg
 
 Mask = npt.NDArray[np.bool_]
 Read = Callable[[Sequence[int]], pa.Table | None]
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 
 class Sayings:
@@ -146,11 +144,7 @@ class _Stretch:
         return _same(self._keys, self._said, keys, said)
 
 
-def _compiled(function: FunctionT) -> FunctionT:
-    return cast("FunctionT", numba.njit(cache=True, nogil=True)(function))
-
-
-@_compiled
+@compiled
 def _put(slots: Marks, values: Marks, keys: Marks, said: Marks) -> int:
     """Puts pairs in; how many keys are new."""
     mask = len(slots) - 1
@@ -166,7 +160,7 @@ def _put(slots: Marks, values: Marks, keys: Marks, said: Marks) -> int:
     return count
 
 
-@_compiled
+@compiled
 def _same(slots: Marks, values: Marks, keys: Marks, said: Marks) -> Mask:
     mask = len(slots) - 1
     found = np.zeros(len(keys), dtype=np.bool_)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
 from cityheart.share.values import to_utc
-from cityheart.share.wire.compiled import Bytes, Floats, Ints, compiled
+from cityheart.share.wire.compiled import Bytes, Floats, Ints, compiled, inner
 from cityheart.share.wire.frames import gathered, raw, strings
 from cityheart.share.wire.framing import Framer, Part, Rules
 from cityheart.share.wire.jt808 import Decoded, Error
@@ -211,7 +211,7 @@ def _crc(data: Bytes, start: int, end: int) -> int:
     return value
 
 
-@compiled
+@inner
 def _declared(data: Bytes, start: int, end: int) -> int:
     """The length that a packet gives for its data segment, or -1."""
     if end - start < 6:
@@ -288,7 +288,7 @@ def _divided(data: Bytes, offsets: Ints) -> Ints:
     return found[:count]
 
 
-@compiled
+@inner
 def _digits(data: Bytes, start: int, end: int) -> int:
     """A whole number of plain digits, or -1."""
     if end <= start or end - start > 18:
@@ -301,7 +301,7 @@ def _digits(data: Bytes, start: int, end: int) -> int:
     return value
 
 
-@compiled
+@inner
 def _moment(data: Bytes, start: int, end: int) -> int:
     """Microseconds since 1970 of a wall clock, from YYYYMMDDhhmmss, or -1."""
     if end - start != 14 or _digits(data, start, end) < 0:
@@ -326,7 +326,7 @@ def _moment(data: Bytes, start: int, end: int) -> int:
     return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000
 
 
-@compiled
+@inner
 def _value(data: Bytes, start: int, end: int) -> float:
     """A decimal number; NaN for nothing, infinity for what is no number."""
     if end <= start:
@@ -355,7 +355,7 @@ def _value(data: Bytes, start: int, end: int) -> float:
     return sign * (whole / 10.0**places)
 
 
-@compiled
+@inner
 def _factor_row(data: Bytes, places: Ints, begin: int, row: int, start: int, end: int) -> int:
     """The row of a factor among those of the packet, ``row`` when it has none yet."""
     for known in range(row - 1, begin - 1, -1):
@@ -371,7 +371,7 @@ def _factor_row(data: Bytes, places: Ints, begin: int, row: int, start: int, end
     return row
 
 
-@compiled
+@inner
 def _bounds(data: Bytes, start: int, end: int, form: int) -> tuple[int, int]:
     """Where the data segment lies; a start below 0 says what is wrong."""
     if form > 1:
@@ -424,7 +424,7 @@ def _decode(
     return row, wrong
 
 
-@compiled
+@inner
 def _packet(data: Bytes, start: int, end: int, numbers: Ints, values: Floats, places: Ints, row: int) -> int:
     """Reads one data segment into rows; the row after the last, or minus what is wrong."""
     begin = row
@@ -493,7 +493,7 @@ def _packet(data: Bytes, start: int, end: int, numbers: Ints, values: Floats, pl
     return row
 
 
-@compiled
+@inner
 def _kind(data: Bytes, start: int, end: int) -> int:
     """What a pair says of its factor: 0 the value, 1 minimum, 2 maximum, 3 total, 4 flag, -1 anything else."""
     if end - start == 4:

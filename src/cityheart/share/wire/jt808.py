@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
-from cityheart.share.wire.compiled import Bytes, Ints, compiled
+from cityheart.share.wire.compiled import Bytes, Ints, compiled, inner
 from cityheart.share.wire.frames import gathered, raw, strings
 from cityheart.share.wire.framing import Framer, Part, Rules
 
@@ -277,7 +277,7 @@ def _divided(data: Bytes, offsets: Ints) -> Ints:
     return found[:count]
 
 
-@compiled
+@inner
 def _number(data: Bytes, at: int, size: int) -> int:
     value: int = 0
     for p in range(at, at + size):
@@ -285,7 +285,7 @@ def _number(data: Bytes, at: int, size: int) -> int:
     return value
 
 
-@compiled
+@inner
 def _local(data: Bytes, at: int) -> int:
     """Microseconds since 1970 UTC of six BCD bytes in UTC+8, or -1."""
     part = np.empty(6, dtype=np.int64)
@@ -311,7 +311,7 @@ def _local(data: Bytes, at: int) -> int:
     return seconds * 1_000_000
 
 
-@compiled
+@inner
 def _position(body: Bytes, at: int, end: int, numbers: Ints, row: int) -> int:
     """Reads one position into a row; 0 or what is wrong with it."""
     if end - at < 28:
@@ -346,7 +346,7 @@ def _position(body: Bytes, at: int, end: int, numbers: Ints, row: int) -> int:
     return 0
 
 
-@compiled
+@inner
 def _content(data: Bytes, start: int, end: int, form: int, into: Bytes) -> int:
     """Unescapes a frame; the length of header and body, or minus what is wrong."""
     if form > 1:
@@ -378,7 +378,7 @@ def _content(data: Bytes, start: int, end: int, form: int, into: Bytes) -> int:
     return size - 1 if size >= 13 else -2
 
 
-@compiled
+@inner
 def _opened(content: Bytes, size: int, form: int, phone: Bytes) -> int:
     """Reads the header and the phone number; where the body begins, or minus what is wrong."""
     recent = content[2] & 0x40
@@ -403,7 +403,7 @@ def _opened(content: Bytes, size: int, form: int, phone: Bytes) -> int:
     return head
 
 
-@compiled
+@inner
 def _batched(content: Bytes, head: int, size: int) -> bool:
     """Whether the lengths of a batch's items add up to it."""
     if size - head < 3:
