@@ -149,7 +149,7 @@ def test_cuts_and_saved_states_change_nothing(seed: int, cuts: list[int], minute
     dice = random.Random(seed)
     fixes = drive(seed, 10)
     fixes += [(t, x + 0.0001, y) for t, x, y in dice.sample(fixes, len(fixes) // 10)]  # sent again, and not the same
-    arriving = sorted((t + dice.choice([1, 1, 1, 900, 7200]) * SECOND, n) for n, (t, _, _) in enumerate(fixes))
+    arriving = sorted((t + dice.choice([1, 1, 900, 2700, 3700, 4500]) * SECOND, n) for n, (t, _, _) in enumerate(fixes))
     step = max(1, minutes * 60 * SECOND)
     known = [-(-at // step) * step for at, _ in arriving]
     landed = rows([fixes[n] for _, n in arriving], known).append_column("_seq", pa.array(range(len(fixes)), pa.int64()))
@@ -225,6 +225,22 @@ def test_rows_that_are_too_late_too_early_or_invalid_are_left_out() -> None:
     bad = bad.set_column(2, "lon", pa.array([None, 121.0, 121.0, 400.0], pa.float64()))
     assert one.run({}, bad).skipped == 3
     assert one.run({}, bad.slice(0, 2)).states == {}
+
+
+def test_rows_known_together_are_judged_together() -> None:
+    """What is too late is so by what was known before, not by a row that came in the same moment and landed first."""
+    way = [(START + n * 60 * SECOND, 121.0 + 0.003 * n, 32.0) for n in range(120)]
+    one = Tracker(COLUMNS, Parameters(lateness=timedelta(hours=1)))
+    known = way[-1][0] + SECOND
+    first = one.run({}, rows(way[:40]))
+    newest_one, late = rows([way[110]], [known]), rows([way[45]], [known])
+    together = one.run(first.states, pa.concat_tables([newest_one, late]))
+    apart = one.run(one.run(first.states, newest_one).states, late)
+    assert dump_state(apart.states["a"]) == dump_state(together.states["a"])
+    notes = apart.states["a"]["notes"]
+    assert isinstance(notes, np.ndarray) and notes[motion.LATE] == 0
+    after = one.run(together.states, rows([way[46]], [known + SECOND])).states["a"]["notes"]
+    assert isinstance(after, np.ndarray) and after[motion.LATE] == 1
 
 
 def test_loads_are_those_before_and_after() -> None:
