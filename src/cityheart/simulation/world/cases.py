@@ -376,7 +376,7 @@ class _Planner:
         zones = town.roads.zones
         always = [zone.node for zone in zones if zone.closed == "always"]
         night = [zone.node for zone in zones if zone.closed == "22:00-06:00"]
-        plenty = [vehicle for vehicle in free if vehicle.kind in ("fuel", "liquid")]
+        plenty = [v for kind in ("fuel", "corrosive", "liquid") for v in free if v.kind == kind]  # the last go far most
         for place in town.halts["yard"][: self.count]:
             for vehicle in (plenty.pop() for _ in range(min(2, len(plenty)))):
                 free.remove(vehicle)
