@@ -284,7 +284,9 @@ def test_areas_that_are_wrong_are_refused(town: Town) -> None:
     assert {each["layer"] for each in town.said("visit")} == {"site"}
 
 
-def test_what_cannot_be_followed_is_refused() -> None:
+def test_what_cannot_be_followed_is_refused(town: Town) -> None:
+    with pytest.raises(Invalid, match="two tracks lorry"):
+        town.watch.follow([LORRY], town.folder)
     with pytest.raises(Invalid, match="no position"):
         contracts_of(LORRY, without_place())
     with pytest.raises(Invalid, match="no column tonnes"):

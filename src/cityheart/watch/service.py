@@ -123,9 +123,13 @@ class Watch:
     def follow(self, trackings: Iterable[Tracking], folder: Path) -> None:
         """Follow vehicles from their first row on; their datasets are in the lake already.
 
-        ``folder``: the city's, where files of areas lie. Raises :class:`Invalid` for areas that are none.
+        ``folder``: the city's, where files of areas lie. Raises :class:`Invalid` for areas that are none, and for a name
+        that is taken.
         """
-        self._followers += [Follower(each, self._lake, folder) for each in trackings]
+        for tracking in trackings:
+            if tracking.id in {follower.id for follower in self._followers}:
+                raise Invalid(f"there are two tracks {tracking.name}", remedy="give one of them another name")
+            self._followers.append(Follower(tracking, self._lake, folder))
         with self._database.work(_SYSTEM) as work:
             for follower in self._followers:
                 self._checkpoints[follower.id] = _first_checkpoint(work, follower)
