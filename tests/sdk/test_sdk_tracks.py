@@ -80,11 +80,6 @@ def test_what_comes_of_following_is_shared_as_the_positions_are(folder: Path) ->
         ('key = "cart"', 'key = "lon"', "name vehicles by text"),
         ('id = "cart"', 'id = "name"', "place has no column name"),
         ('sites = {dataset = "place"', 'sites = {dataset = "shop"', "dataset shop has no contract"),
-        (
-            'sites = {dataset = "place", id = "cart"',
-            'sites = {dataset = "noise", id = "station"',
-            "noise has no position",
-        ),
         ('stay = "PT5M"', 'stay = "soon"', "tracks.toml: cart: 'soon' is not a duration"),
         ("radius_m = 80", "radius = 80", "tracks.toml: cart: tracks: there is no parameter 'radius'"),
         ("within_m = 50", "within_m = 0", r"tracks.toml: tracks.0.sites.within_m"),
@@ -104,3 +99,4 @@ def test_what_does_not_fit_is_refused(folder: Path, old: str, new: str, says: st
 def test_a_file_that_is_missing_is_named(folder: Path) -> None:
     (folder / "tracks.toml").unlink()
     with pytest.raises(NotFound, match=r"tracks\.toml"):
+        load(folder)
