@@ -33,7 +33,7 @@ from cityheart.kernel.settings import Settings
 from cityheart.watch.models import QueryDetector
 from cityheart.watch.runs import attempt
 
-__all__ = ["Finding", "Proof", "doctor", "parameters", "show_backtest", "show_scores", "verify"]
+__all__ = ["Finding", "Proof", "doctor", "of_source", "parameters", "show_backtest", "show_scores", "verify"]
 
 SYSTEM = Actor.system("examine")
 LEAST_FREE = 2 * 2**30  # bytes of disk below which a city is warned
@@ -129,7 +129,7 @@ def _inside(home: Path) -> list[Finding]:
     city = City.look(home)
     try:
         lake = _lake(city)
-        found = [_people(city), lake, *_hanging(city), *(_source(source) for source in city.share.sources(SYSTEM))]
+        found = [_people(city), lake, *_hanging(city), *(of_source(source) for source in city.share.sources(SYSTEM))]
         if lake.state == "ok":
             found += _applications(city)
     finally:
@@ -170,7 +170,9 @@ def _hanging(city: City) -> list[Finding]:
     count, oldest = city.command.overdue(now - HANGING)
     if count and oldest is not None:
         told = f"{count} timer(s) overdue, the oldest for {_span(now - oldest)}"
-        found.append(Finding("bad", "timers", told, "start the city; when it runs, look for worker.run_left in its log"))
+        found.append(
+            Finding("bad", "timers", told, "start the city; when it runs, look for worker.run_left in its log")
+        )
     else:
         found.append(Finding("ok", "timers", "nothing is overdue"))
     return found
@@ -249,7 +251,8 @@ def _lake(city: City) -> Finding:
     return Finding("ok", "lake", f"{len(tables)} tables")
 
 
-def _source(source: Mapping[str, Any]) -> Finding:
+def of_source(source: Mapping[str, Any]) -> Finding:
+    """What the doctor says of a source as sharing tells of it."""
     state = source["state"]
     reason = (source.get("reason") or {}).get("en", "")
     if state == "idle":  # nobody has connected it yet: no fault, but something to do
@@ -356,7 +359,9 @@ def show_scores(
     since = since or city.account.first() or until - timedelta(days=30)
     found = city.account.scores(since, until, formula)
     table = Table("department", "score", "rank", "tasks", "on time", "rework", "charged", title_justify="left")
-    table.title = f"{found.formula.title['en']} ({found.formula.id} {found.formula.version}), out of {found.formula.out_of:g}"
+    table.title = (
+        f"{found.formula.title['en']} ({found.formula.id} {found.formula.version}), out of {found.formula.out_of:g}"
+    )
     for each in found.departments:
         on_time, rework = each.rates["on_time"], each.rates["rework"]
         table.add_row(

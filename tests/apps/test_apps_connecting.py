@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def city(home: Path) -> Iterator[City]:
     """That city, opened."""
     opened = City.open(home)
@@ -67,10 +67,9 @@ def test_asking_a_source_that_has_no_address_says_where_to_give_it(city: City) -
     assert "approval-registry.firm" in str(refused.value.remedy)
 
 
-def test_the_doctor_finds_nothing_wrong(home: Path) -> None:
-    found = examine.doctor(home)
-    sources = [one for one in found if one.what.startswith("source ")]
-    assert len(sources) == 73 and {one.state for one in sources} == {"ok"} and all(one.remedy for one in sources)
+def test_the_doctor_says_what_to_do_about_each(city: City) -> None:
+    found = [examine.of_source(source) for source in city.share.sources(SYSTEM)]
+    assert len(found) == 73 and {one.state for one in found} == {"ok"} and all(one.remedy for one in found)
 
 
 def test_unknown_likenesses_are_refused_with_what_there_is(tmp_path: Path) -> None:
