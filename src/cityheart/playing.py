@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from cityheart import demo
 from cityheart.city import City, applications, available_apps
@@ -109,7 +109,9 @@ def scored(screen: Console, folder: Path, findings: Path, report: Path | None) -
     if not findings.is_file():
         raise Invalid(f"there is no file {findings}", remedy="play the city first, with --findings")
     told = score.score(score.read_cases(CityFolder.read(folder)), score.read_findings(findings))
-    table = Table("kind", "cases", "hits", "false alarms", "precision", "recall", "F1", "delay (h)")
+    table = Table(
+        Column("kind", no_wrap=True), "cases", "hits", "false alarms", "precision", "recall", "F1", "delay (h)"
+    )
     for line in score.lines(told):
         table.add_row(*line)
     screen.print(table)
