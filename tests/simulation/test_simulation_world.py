@@ -113,6 +113,23 @@ def test_levels_stay_in_the_tanks_and_hold_the_mass(life: Business) -> None:
         assert np.allclose(held, watch.mass(holding, number)[:DAY], rtol=1e-6)
 
 
+def test_tanks_pass_their_alarms_only_where_it_was_planted(life: Business, cases: list[Case]) -> None:
+    watch = Watch(life)
+    told = {case.detail.split()[0]: case for case in cases if case.kind == "tank_excursion"}
+    for number in range(life.town.span.first // DAY, life.town.span.last // DAY):
+        for holding in sorted({tank.holding for tank in life.town.tanks}):
+            levels = watch.levels(holding, number)
+            for tank in levels:
+                one = life.town.tanks[tank]
+                alarms = np.array([[one.alarm_level], [one.alarm_temperature], [one.alarm_pressure]])
+                past = number * DAY + np.flatnonzero(
+                    (watch.truth(tank, number, levels)[:3] >= 0.97 * alarms).any(axis=0)
+                )
+                if len(past):
+                    assert told[one.id].since <= past.min()
+                    assert past.max() <= (told[one.id].until or 0)
+
+
 def test_vehicles_are_on_roads_and_keep_to_speeds(life: Business, day: Samples) -> None:
     roads = life.town.roads
     moving = day.where(np.flatnonzero((day.speed > 25) & day.valid)[::40])

@@ -113,7 +113,7 @@ class _Planner:
         for site in self.take("over_storage", self.count, lambda s: bool(self._fillable(s))):
             holding = int(rng.choice(self._fillable(site)))
             since = self.moment(0.02, 0.2)
-            plot.overfull.append(Window(holding, since, self.last, "case", float(rng.uniform(1.2, 1.27))))
+            plot.overfull.append(Window(holding, since, self.last, "case", float(rng.uniform(1.18, 1.24))))
         for n, site in enumerate(self.take("tank_excursion", self.count, lambda s: bool(self.tanks_of(s)))):
             since = self.moment(0.15, 0.85)
             tank = int(rng.choice(self.tanks_of(site)))

@@ -208,7 +208,7 @@ def _positions(samples: Samples, fuel: Bools) -> Bytes:
     """The bodies of position reports, 38 bytes each (the last four only for terminals that know the fuel)."""
     body = np.zeros((len(samples), 38), dtype=np.uint8)
     status = samples.engine * 1 + samples.valid * 2 + samples.load * 256
-    _put(body, 0, 4, np.where(samples.speed > 85, 2, 0))
+    _put(body, 0, 4, np.where(samples.speed > 77, 2, 0))
     _put(body, 4, 4, status)
     _put(body, 8, 4, np.rint(samples.lat * 1e6))
     _put(body, 12, 4, np.rint(samples.lon * 1e6))
