@@ -80,6 +80,7 @@ describe("the picture", () => {
 
   it("tells the worst of several states", () => {
     expect(worst(["ok", "late", "idle"])).toBe("late");
+    expect(worst(["idle", "ok", "none"])).toBe("ok");
     expect(worst(["ok", "failing", "refused"])).toBe("failing");
     expect(worst([])).toBe("none");
   });

@@ -2,7 +2,7 @@
 
 import type { FlowDepartment, FlowState } from "./types";
 
-export const WORST_FIRST: readonly FlowState[] = ["failing", "refused", "late", "idle", "ok", "none"];
+export const WORST_FIRST: readonly FlowState[] = ["failing", "refused", "late", "ok", "idle", "none"];
 export const urgency = (state: FlowState) => WORST_FIRST.indexOf(state);
 export const worst = (states: Iterable<FlowState>): FlowState =>
   [...states].reduce((one, other) => (urgency(other) < urgency(one) ? other : one), "none" as FlowState);

@@ -100,17 +100,22 @@ export function Quality({ share, open }: { share: number | null; open?: number }
   return <span className={poor || (share === null && open) ? "flow-poor numeric" : "numeric"}>{percent(share)}</span>;
 }
 
+/** Figures that say something when they are nothing, too; the others are shown once there is something to say. */
+const ALWAYS = new Set(["connections", "frames", "rows", "waiting_frames"]);
+
 export function Listener({ figures }: { figures: ListenerFigures }) {
   const { f, code, number, bytes } = useFlowWords();
   return (
     <section aria-label={f("listener.title")}>
       <h3 className="flow-sub">{f("listener.title")}</h3>
       <dl className="flow-figures small" data-testid="listener">
-        {Object.entries(figures).map(([name, value]) => (
-          <Figure key={name} name={code("listener", name)}>
-            {name.endsWith("bytes") ? bytes(value) : number(value, Number.isInteger(value) ? 0 : 1)}
-          </Figure>
-        ))}
+        {Object.entries(figures)
+          .filter(([name, value]) => value > 0 || ALWAYS.has(name))
+          .map(([name, value]) => (
+            <Figure key={name} name={code("listener", name)}>
+              {name.endsWith("bytes") ? bytes(value) : number(value, Number.isInteger(value) ? 0 : 1)}
+            </Figure>
+          ))}
       </dl>
     </section>
   );

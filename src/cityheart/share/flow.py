@@ -4,7 +4,8 @@ Rates are read from small counts by minute and by hour that a landing writes wit
 same transaction; the deliveries themselves, which may be millions, are never scanned. Times are the city's.
 
 A state is the worst of what is below it: a system that fails, one that delivers what is refused, one that is late (nothing
-for twice its update cycle), one that never delivered (idle), one that flows (ok).
+for twice its update cycle), one that flows (ok), one that never delivered (idle). A department flows when one of its
+systems does and none needs a person.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from cityheart.share.unset import awaited
 
 __all__ = ["WORST_FIRST", "Flow", "Standing", "counted", "declaration", "delivered", "standing"]
 
-WORST_FIRST: tuple[SourceState, ...] = ("failing", "refused", "late", "idle", "ok")
+WORST_FIRST: tuple[SourceState, ...] = ("failing", "refused", "late", "ok", "idle")
 
 _MINUTE, _HOUR = 60, 3_600
 _DAY_HOURS = 24
