@@ -106,7 +106,7 @@ class Subscriber:
         self._last = 0.0  # when the last message came
         self._unlanded = 0  # bytes that have come and are not landed
         self._connection = 0  # number of the present one
-        self._connected = False
+        self._connected = False  # and subscribed
         self._stopping = False
         self._asked_to_stop = threading.Event()
         self._heard_out = threading.Event()
@@ -124,7 +124,7 @@ class Subscriber:
         self._worker.start()
 
     def figures(self) -> Mapping[str, int | float]:
-        """Whether it is connected; since it began: how often, messages, bytes, rows, acknowledgements; what waits."""
+        """Whether it is subscribed; since it began: connections, messages, bytes, rows, acknowledgements; what waits."""
         with self._lock:
             return {
                 "connections": int(self._connected),
@@ -217,7 +217,6 @@ class Subscriber:
             return
         with self._lock:
             self._connection += 1
-            self._connected = True
             self._counts["connected"] += 1
         error, _ = client.subscribe(self._topic, qos=1)
         if error is not MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -233,6 +232,8 @@ class Subscriber:
             )
             self._say("broker", why)
             return
+        with self._lock:
+            self._connected = True
         log.info("mqtt.subscribed", source=self._listening.source, topic=self._topic)
         self._say("broker", None)
 
