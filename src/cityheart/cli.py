@@ -343,15 +343,17 @@ def simulate(
 
     from cityheart.simulation.world.write import write
 
-    first = _day(start, "Asia/Shanghai", "--start")
+    zone = "Asia/Shanghai"
+    first = _day(start, zone, "--start")
     assert first is not None
+    begin = first.astimezone(ZoneInfo(zone)).date()
     with Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=screen, transient=True) as shown:
         task = shown.add_task("the city")
 
         def tell(stage: str, done: int, whole: int) -> None:
             shown.update(task, description=stage if whole <= 1 else f"{stage}: day {done + 1} of {whole}")
 
-        written = write(out, seed=seed, firms=firms, days=days, vehicles=vehicles, start=first.date(), progress=tell)
+        written = write(out, seed=seed, firms=firms, days=days, vehicles=vehicles, start=begin, progress=tell)
     screen.print(f"{out}: {sum(written.rows.values()):,} rows, messages and packets", highlight=False)
     for kind, count in written.cases.items():
         screen.print(f"  {kind:22} {count:4}", highlight=False)

@@ -16,6 +16,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from typer.testing import CliRunner
+
+from cityheart.cli import app
 from cityheart.sdk import Invalid
 from cityheart.simulation.world import papers, registers
 from cityheart.simulation.world.business import Business
@@ -333,7 +336,9 @@ def test_waste_arrives_except_the_planted(life: Business, cases: list[Case]) -> 
 
 
 def test_the_same_seed_writes_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    write(tmp_path / "again", seed=5, firms=24, days=3, vehicles=13, start=date(2020, 7, 4))
+    command = ["simulate", str(tmp_path / "again"), "--seed", "5", "--firms", "24", "--days", "3", "--vehicles", "13"]
+    told = CliRunner().invoke(app, [*command, "--start", "2020-07-04"])
+    assert told.exit_code == 0, told.output
     assert _digests(tmp_path / "again") == _digests(folder)
     assert numbers(5, "firms").integers(1 << 60) != numbers(6, "firms").integers(1 << 60)
 
