@@ -300,6 +300,17 @@ def found_in(layer: Layer, lon: float, lat: float) -> list[int]:
     return sorted(records.values[:, motion.PLACE].astype(int).tolist())
 
 
+def test_areas_that_are_drawn_anew_begin_new_visits() -> None:
+    inside = [(START + n * 60 * SECOND, 121.03, 32.0) for n in range(60)]
+    short = Parameters(lateness=timedelta(minutes=2))
+    before = Tracker(COLUMNS, short, layer_of(AREAS)).run({}, rows(inside[:15]))
+    again = Tracker(COLUMNS, short, layer_of(AREAS)).run(before.states, rows(inside[15:]))
+    assert again.states["a"]["drawn"] == before.states["a"]["drawn"] and len(again.records.of(motion.VISIT).values) == 6
+    moved = Tracker(COLUMNS, short, layer_of(AREAS[1:])).run(before.states, rows(inside[15:])).records.of(motion.VISIT)
+    assert set(moved.values[:, motion.PLACE].tolist()) == {0.0}
+    assert moved.column(motion.SINCE).min() > inside[10][0]
+
+
 def test_layers_that_are_wrong_are_refused() -> None:
     with pytest.raises(Invalid, match="Point"):
         layer_of([shapely.Point(0, 0)])

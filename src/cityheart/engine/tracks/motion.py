@@ -29,7 +29,7 @@ __all__ = [
     "AREAS", "AT_KNOWN", "BEFORE", "CLOSED", "CONTENT", "EARLY", "EMPTY", "ENDED", "FASTEST", "FELL_SILENT", "FIXES",
     "FOLDED", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2", "LATE", "LOADED", "LOAD_A", "LOAD_B", "LON", "LON2", "MOVED",
     "MOVED_ON", "NOISE", "NOTES", "OPEN", "PLACE", "RECORD", "SILENCE", "SINCE", "STATE_SIZE", "STATUS", "STAY", "TRIP",
-    "UNTIL", "VISIT", "WITHDRAWN", "Layer", "follow", "real",
+    "UNTIL", "VISIT", "VISITS", "WITHDRAWN", "Layer", "follow", "real",
 ]  # fmt: skip
 
 _Floats = npt.NDArray[np.float64]
@@ -63,6 +63,7 @@ _AREA = _HEAD + (2 + AREAS) * _MATTER  # the area of each visit
 _CANDIDATES = _AREA + AREAS
 _MOST = 64  # candidates kept; closer ones are thinned out
 STATE_SIZE = _CANDIDATES + 4 * _MOST
+VISITS = slice(_HEAD + 2 * _MATTER, _CANDIDATES)  # what a state knows of visits under way
 
 NOTES = 5  # numbers kept of each vehicle beside its state:
 AT_KNOWN, BEFORE, FOLDED, LATE, EARLY = 0, 1, 2, 3, 4

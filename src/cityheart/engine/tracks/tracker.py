@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -169,6 +170,7 @@ class Tracker:
         self.parameters = parameters
         self._vector = parameters.vector()
         self._layer = no_layer() if layer is None else layer
+        self._drawn = hashlib.sha256(self._layer.grid.tobytes() + self._layer.edges.tobytes()).hexdigest()[:16]
 
     def run(self, states: Mapping[str, State], rows: pa.Table) -> Tracked:
         """Goes through landed rows; ``states`` is left as it is, vehicles without one begin anew.
@@ -182,9 +184,9 @@ class Tracker:
         names, landed = self._by_vehicle(rows)
 
         def one(vehicle: int) -> tuple[State, Floats]:
-            base, kept, notes = _unpacked(states.get(names[vehicle]))
+            base, kept, notes = _unpacked(states.get(names[vehicle]), self._drawn)
             records, kept = follow(base, self._vector, self._layer, kept, landed.of(vehicle), notes)
-            return _packed(base, kept, notes), records
+            return _packed(base, kept, notes, self._drawn), records
 
         if rows.num_rows > _BOTH_CORES:
             with ThreadPoolExecutor(2, thread_name_prefix="tracks") as pool:
@@ -272,13 +274,15 @@ def _ascending(known: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> boo
     return bool(((later > 0) | ((later == 0) & (np.diff(time) > 0))).all())
 
 
-def _unpacked(state: State | None) -> tuple[Floats, Floats, Floats]:
-    """The numbers of a vehicle, its kept fixes and its notes."""
+def _unpacked(state: State | None, drawn: str) -> tuple[Floats, Floats, Floats]:
+    """The numbers of a vehicle, its kept fixes and its notes; without visits when the areas were drawn otherwise."""
     base = np.zeros(motion.STATE_SIZE)
     if not state:
         return base, np.empty((0, 4)), np.array([_LONG_AGO, _LONG_AGO, _LONG_AGO, 0.0, 0.0])
     at, values, notes = _array(state, "at"), _array(state, "is"), _array(state, "notes")
     base[at] = values
+    if state["drawn"] != drawn:
+        base[motion.VISITS] = 0.0
     time = _array(state, "time")
     kept = np.empty((len(time), 4))
     kept[:, 0], kept[:, 3] = time, _array(state, "load")
@@ -287,9 +291,10 @@ def _unpacked(state: State | None) -> tuple[Floats, Floats, Floats]:
     return base, kept, notes.astype(np.float64)
 
 
-def _packed(base: Floats, kept: Floats, notes: Floats) -> State:
+def _packed(base: Floats, kept: Floats, notes: Floats, drawn: str) -> State:
     at = np.flatnonzero(base).astype(np.uint16)
     return {
+        "drawn": drawn,
         "at": at,
         "is": base[at],
         "notes": notes,
