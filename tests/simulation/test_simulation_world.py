@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
 from typer.testing import CliRunner
 
 from cityheart.cli import app
