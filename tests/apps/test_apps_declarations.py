@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
+import shapely
 
 from cityheart.kernel import duration
 from cityheart.kernel.hooks import plugins
@@ -145,6 +147,18 @@ def test_areas_are_eleven_before_the_change_and_ten_after_it() -> None:
     before, after = valid("2020-07-05"), valid("2020-07-06")
     assert len(before) == 11 and len(after) == 10
     assert before - after == {"320602", "320611", "320684"} and after - before == {"320613", "320614"}
+
+
+def test_closed_zones_lie_in_the_prefecture_and_say_when() -> None:
+    data = APPS / "prefecture" / "data"
+    zones = json.loads((data / "zones.geojson").read_text("utf-8"))["features"]
+    areas = json.loads((data / "areas.geojson").read_text("utf-8"))["features"]
+    ground = shapely.union_all([shapely.geometry.shape(area["geometry"]) for area in areas])
+    assert len({zone["properties"]["id"] for zone in zones}) == len(zones) >= 3
+    for zone in zones:
+        told = zone["properties"]
+        assert re.fullmatch(r"always|\d\d:\d\d-\d\d:\d\d", told["closed"]) and told["goods"] == "hazardous"
+        assert told["name"] and told["name_en"] and ground.contains(shapely.geometry.shape(zone["geometry"]))
 
 
 def test_what_was_copied_says_where_it_is_from() -> None:
