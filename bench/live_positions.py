@@ -29,8 +29,8 @@ RATE = 20_000
 SECONDS = int(os.environ.get("LIVE_SECONDS", "60"))  # 300 for the long run
 
 
-def live(home: Path, rate: int, seconds: int) -> tuple[dict[str, float], int, int]:
-    """What the terminals saw, the rows in the lake, and the city's peak memory in MB."""
+def live(home: Path, rate: int, seconds: int) -> tuple[dict[str, float], int, int, float]:
+    """What the terminals saw, the rows in the lake, the city's peak memory in MB and its seconds of CPU."""
     clock = SystemClock()
     database = Database(f"sqlite:///{home / 'city.sqlite'}", clock, Ids(clock))
     database.create_all()
@@ -44,13 +44,16 @@ def live(home: Path, rate: int, seconds: int) -> tuple[dict[str, float], int, in
         address = share.addresses()["transport.position"]
         assert address is not None
         command = [sys.executable, "-m", "bench._terminals", str(address[1]), str(CONNECTIONS)]
+        worked = 0.0
         for pace, length in ((CONNECTIONS, 2), (rate, seconds)):  # first a few: machine code is loaded
+            worked = sum(os.times()[:2])
             run = subprocess.run(
                 [*command, str(pace), str(length)],
                 capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1],
             )  # fmt: skip
             if run.returncode:
                 raise SystemExit(run.stderr)
+        worked = sum(os.times()[:2]) - worked
         print(share.listeners())
     finally:
         share.stop_listening()
@@ -58,12 +61,12 @@ def live(home: Path, rate: int, seconds: int) -> tuple[dict[str, float], int, in
     counted = lake.query("SELECT count(*) AS n FROM transport_position")["n"][0].as_py()
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     database.close()
-    return json.loads(run.stdout), counted, int(peak.split()[1]) // 1024
+    return json.loads(run.stdout), counted, int(peak.split()[1]) // 1024, worked
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        seen, rows, memory = live(Path(folder), RATE, SECONDS)
+        seen, rows, memory, worked = live(Path(folder), RATE, SECONDS)
     print(f"{seen['sent']:,.0f} positions in {SECONDS} s; {seen}")
     lost = seen["sent"] - seen["answered"] + max(0.0, seen["sent"] - rows)
     report(
@@ -77,6 +80,7 @@ def main() -> None:
             Measure("wire to query, p50", "s", seen["p50"]),
             Measure("wire to query, p99", "s", seen["p99"], target=3, aim="at most"),
             Measure("wire to query, longest", "s", seen["longest"]),
+            Measure("CPU of the city", "cores", worked / SECONDS),
             Measure("peak memory of the city", "MB", memory),
         ],
     )  # fmt: skip
