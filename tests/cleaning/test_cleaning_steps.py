@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityheart.share.cleaning.clean import Cleaned, clean, set_clock
@@ -17,7 +17,9 @@ from cityheart.share.cleaning.steps import STEPS, Step, StepError, parse
 
 ARRIVED = datetime(2026, 3, 20, 16, 30, tzinfo=UTC)  # half past midnight of the 21st in Shanghai
 MICROS = int(ARRIVED.timestamp()) * 1_000_000
-FEW = settings(deadline=None, max_examples=30)  # each example cleans a whole column
+FEW = settings(
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+)  # each example cleans a whole column
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 

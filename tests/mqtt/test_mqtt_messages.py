@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityheart.kernel import limits
@@ -104,7 +104,7 @@ def alone(payload: bytes) -> object:
     return found if isinstance(found, dict) else None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_PAYLOAD, max_size=6))
 def test_many_payloads_are_read_as_each_alone(payloads: list[bytes]) -> None:
     """Whatever lies beside it, a payload means what it means alone: none runs into another."""
