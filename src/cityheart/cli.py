@@ -182,24 +182,36 @@ def work(home: Home) -> None:
 
 @app.command()
 def demo(
-    application: Annotated[str, typer.Argument(metavar="[air]", help="which application to show")] = "air",
+    application: Annotated[str, typer.Argument(metavar="[air|nantong]", help="which city to show")] = "air",
     headless: Annotated[bool, typer.Option("--headless", help="no console: play, report, end")] = False,
     report: Annotated[Path | None, typer.Option(help="write what happened to this JSON file")] = None,
     since: Annotated[str | None, typer.Option("--from", help="first day to play, e.g. 2015-11-25")] = None,
     until: Annotated[str | None, typer.Option("--to", help="day at whose start the play ends")] = None,
     live: Annotated[str | None, typer.Option(help="day from which the console shows history at --speed")] = None,
-    speed: Annotated[float, typer.Option(min=1, max=1e6, help="city seconds a second once the play is live")] = 600,
+    speed: Annotated[
+        float | None, typer.Option(min=1, max=1e6, help="city seconds a second once the play is live; 600, nantong 60")
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of ids and of the simulated staff")] = 1,
     into: Annotated[
         Path | None, typer.Option(help="keep the city in this folder; there it goes on when started again")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="port of the console; 0 picks a free one")] = 8460,
 ) -> None:
-    """Play real history through a whole city on a fast clock.
+    """Play a whole city on a fast clock: real history of Beijing's air, or a simulated prefecture of 62 departments.
 
-    With a console: two Beijing winters in bulk up to --live, then hour by hour, so that you can step in.
+    air, with a console: two Beijing winters in bulk up to --live, then hour by hour, so that you can step in.
     With --headless: everything from --from to --to, then a report. The same seed gives the same report.
+    nantong: two days in bulk, then live with databases, interfaces, a broker and devices; --headless: all in bulk.
     """
+    if application == "nantong":
+        from cityheart import playing
+
+        if since or until or live:
+            raise Invalid("the simulated prefecture has days of its own", remedy="leave out --from, --to and --live")
+        playing.demonstrate(
+            screen, seed=seed, speed=speed or 60, into=into, port=port, headless=headless, report=report
+        )
+        return
     from cityheart import demo as show
 
     show.run(
@@ -211,7 +223,7 @@ def demo(
             since=_day(since or (None if headless else PLAYED_FROM), show.ZONE, "--from"),
             until=_day(until or (None if headless else PLAYED_TO), show.ZONE, "--to"),
             live=None if headless else _day(live or PLAYED_LIVE, show.ZONE, "--live"),
-            speed=speed,
+            speed=speed or 600,
             seed=seed,
             into=into,
             port=port,

@@ -99,7 +99,7 @@ def _application(name: str) -> App:
     installed = available_apps()
     playable = sorted(app.id for app in installed.values() if app.feed is not None)
     if name not in playable:
-        raise Invalid(f"there is no demonstration {name}", remedy=f"there is: {', '.join(playable)}")
+        raise Invalid(f"there is no demonstration {name}", remedy=f"there is: {', '.join([*playable, 'nantong'])}")
     return installed[name]
 
 

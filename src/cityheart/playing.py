@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
@@ -60,6 +60,8 @@ NOTED_SECONDS = 5.0  # between two times at which a live play puts on record how
 FINISH_SECONDS = 120.0  # at its end, until the city must have taken what is still on its way
 WAITING = 4 * 2**20  # bytes that devices may have sent and nobody taken before time stands still
 FRAMERS = {"jt808": jt808.framer, "hj212": hj212.framer}
+SIMULATED_FROM = date(2020, 7, 4)
+SIMULATED_LIVE = "2020-07-06"  # from here on the demonstration is live; on that day the areas of the city change
 SELF_SPEAKING = ("folder", "push")  # connectors that bring whole files: without a schedule, at the moment they come
 
 
@@ -77,6 +79,7 @@ class Options:
     apps: tuple[Path, ...] = ()
     port: int = 8460
     headless: bool = False
+    hint: bool = True  # say how to look at the city that is kept
 
 
 def run(screen: Console, options: Options) -> dict[str, object]:
@@ -100,6 +103,35 @@ def run(screen: Console, options: Options) -> dict[str, object]:
     finally:
         if options.into is None:
             shutil.rmtree(home.parent, ignore_errors=True)
+
+
+def demonstrate(
+    screen: Console, *, seed: int, speed: float, into: Path | None, port: int, headless: bool, report: Path | None
+) -> None:
+    """Simulate a small prefecture, let it live through its first days in bulk, and go on live with the console.
+
+    ``into`` keeps the city, and its systems in a folder beside it. Headless, all of it is played in bulk.
+    """
+    from cityheart.simulation.world.write import write
+
+    kept = into or Path(tempfile.mkdtemp(prefix="cityheart-demo-")) / "city"
+    systems = kept.with_name(f"{kept.name}-systems")
+    try:
+        if not systems.exists():
+            with screen.status("simulating 62 departments…"):
+                part = systems.with_name(f".{systems.name}.part")
+                shutil.rmtree(part, ignore_errors=True)
+                write(part, seed=seed, firms=60, days=5, vehicles=30, start=SIMULATED_FROM)
+                part.rename(systems)
+        hint = into is not None
+        if headless:
+            run(screen, Options(systems, kept, report=report, hint=hint))
+            return
+        run(screen, Options(systems, kept, until=SIMULATED_LIVE, hint=False))
+        run(screen, Options(systems, kept, speed=speed, port=port, report=report, hint=hint))
+    finally:
+        if into is None:
+            shutil.rmtree(kept.parent, ignore_errors=True)
 
 
 def scored(screen: Console, folder: Path, findings: Path, report: Path | None) -> dict[str, object]:
@@ -597,7 +629,7 @@ def _told(screen: Console, play: Play, options: Options) -> dict[str, object]:
     for what, file in (("findings are", options.findings), ("report is", options.report)):
         if file is not None:
             screen.print(f"The {what} in {file}", highlight=False)
-    if options.into is not None:
+    if options.into is not None and options.hint:
         screen.print(f"Look at the city with: cityheart run {options.into}", highlight=False)
         screen.print(
             f"Sign in after: cityheart users add {options.into} NAME --role mayor --role steward", highlight=False

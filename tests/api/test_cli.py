@@ -81,6 +81,7 @@ def refused(said: Said) -> str:
         (("init", "new", "--database", "sqlite:///a/b"), "does not answer: unable to open database file"),
         (("init", "new", "--database", "postgresql://nobody@127.0.0.1:1/x"), "Connection refused"),
         (("demo", "water"), "there is no demonstration water"),
+        (("demo", "nantong", "--from", "2020-07-01"), "has days of its own"),
         (("demo", "air", "--from", "yesterday"), "--from yesterday: that is not a date"),
         (("demo", "air", "--from", "0001-01-01"), "--from 0001-01-01: that is not a date"),
         (("demo", "air", "--from", "2016-01-05", "--to", "2015-01-01"), "nothing to play between --from and --to"),
