@@ -54,7 +54,12 @@ class Merge(BaseModel):
 def router(entities: Entities) -> APIRouter:
     """The routes below ``/api/subjects``, ``/api/links`` and ``/api/areas``."""
     routes = APIRouter(prefix="/api", tags=["entities"])
+    _subjects(routes, entities)
+    _questions(routes, entities)
+    return routes
 
+
+def _subjects(routes: APIRouter, entities: Entities) -> None:
     @routes.get("/subjects", summary="Subjects by name, former name or identifier, also when mistyped or cut short")
     def find(
         request: Request,
@@ -97,6 +102,8 @@ def router(entities: Entities) -> APIRouter:
     def merge(request: Request, subject_id: str, order: Merge) -> dict[str, object]:
         return entities.merge(_actor(request), order.command_id, subject_id, order.other, order.reason)
 
+
+def _questions(routes: APIRouter, entities: Entities) -> None:
     @routes.get("/links/reviews", summary="Questions whether two records are the same, the likeliest first")
     def reviews(
         request: Request,
@@ -135,8 +142,6 @@ def router(entities: Entities) -> APIRouter:
         else:
             items = [area_shown(area) for area in entities.areas.areas(moment)]
         return {"items": items, "total": len(items), "next": None}
-
-    return routes
 
 
 def _actor(request: Request) -> Actor:

@@ -300,9 +300,15 @@ def move_records(conn: sa.Connection, ids: Collection[int], subject: str, change
 
 def add_keys(conn: sa.Connection, pairs: Sequence[tuple[int, int]]) -> None:
     """Store marks ``(hash, record)``; those there already stay."""
-    if pairs:
-        statement = _insert(conn, key_table).on_conflict_do_nothing()
-        conn.execute(statement, [{"hash": mark, "record": record} for mark, record in pairs])
+    if not pairs:
+        return
+    if conn.dialect.name == "sqlite":  # a dozen marks a record: handed to the driver as they are
+        conn.exec_driver_sql("INSERT OR IGNORE INTO entities_key (hash, record) VALUES (?, ?)", list(pairs))
+        return
+    several = "INSERT INTO entities_key (hash, record) SELECT * FROM unnest(:hashes, :records) ON CONFLICT DO NOTHING"
+    bound = [sa.bindparam(name, type_=postgresql.ARRAY(_Big)) for name in ("hashes", "records")]
+    columns = {"hashes": [pair[0] for pair in pairs], "records": [pair[1] for pair in pairs]}
+    conn.execute(sa.text(several).bindparams(*bound), columns)
 
 
 def forget_keys(conn: sa.Connection, records: Collection[int]) -> None:
