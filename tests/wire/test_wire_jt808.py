@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityheart.share.formats import Reading, decode
+from cityheart.share.models import Refused
 from cityheart.share.wire import jt808
 from cityheart.share.wire.frames import CHUNKS, delivery
 
@@ -211,6 +212,21 @@ def test_a_recording_is_a_delivery() -> None:
     assert made.table.num_rows == 2
     assert made.rows.tolist() == [1, 3]
     assert [(each.row, each.code, each.raw) for each in made.malformed] == [(2, "check", b"\x7ejunk\x7e")]
+
+
+def test_a_recording_that_is_none_is_refused() -> None:
+    """Other columns, a frame without a time, bytes that are no recording."""
+    for table in (
+        pa.table({"frame": [GOLDEN]}),
+        pa.table({"at": ["now"], "frame": [GOLDEN]}),
+        pa.table({"at": pa.array([BEGIN], CHUNKS.field(0).type), "frame": ["text"]}),
+        pa.table({"at": pa.array([None], CHUNKS.field(0).type), "frame": [GOLDEN]}),
+    ):
+        one = delivery("d", BEGIN, table, "jt808")
+        with pytest.raises(Refused):
+            list(decode(one.name, one.payload, one.format, Reading(frozenset())))
+    with pytest.raises(Refused):
+        list(decode("d", b"nothing of the sort", "jt808", Reading(frozenset())))
 
 
 # ── anything at all ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -44,6 +44,10 @@ def hj212_batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
 def _batches(payload: Payload, decode: Callable[[pa.Array], Decoded], problem: Problem) -> Iterator[Batch]:
     first = 0
     for table in tables(payload, ("at", "frame")):
+        if table["at"].null_count or table["frame"].null_count:
+            raise Refused(
+                "unreadable", text("录制的数据帧缺少时间或字节", "a frame of the recording has no time or no bytes")
+            )
         frames = table["frame"].combine_chunks()
         decoded = decode(frames)
         arrived = epoch_us(table["at"])[decoded.frame]
