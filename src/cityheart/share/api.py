@@ -34,9 +34,17 @@ class DismissRequest(BaseModel):
 
 
 def router(share: Share) -> APIRouter:
-    """Routes below ``/api/sources``, ``/api/quarantine`` and ``/api/departments``."""
+    """Routes about departments, datasets, sources, their flow and deliveries, and quarantine, all below ``/api``."""
     routes = APIRouter(prefix="/api", tags=["share"])
 
+    _of_catalogue(routes, share)
+    _of_sources(routes, share)
+    _of_flow(routes, share)
+    _of_quarantine(routes, share)
+    return routes
+
+
+def _of_catalogue(routes: APIRouter, share: Share) -> None:
     @routes.get("/departments")
     def departments(request: Request) -> dict[str, object]:
         """Every department of the city."""
@@ -44,6 +52,19 @@ def router(share: Share) -> APIRouter:
         items = [asdict(each) for each in share.departments()]
         return {"items": items, "total": len(items), "next": None}
 
+    @routes.get("/datasets")
+    def datasets(request: Request) -> dict[str, object]:
+        """The catalogue: every dataset with its owner, how it is shared, and how good and fresh it is."""
+        items = share.catalogue.datasets(_actor(request))
+        return {"items": items, "total": len(items), "next": None}
+
+    @routes.get("/datasets/{name}")
+    def dataset(request: Request, name: str) -> dict[str, object]:
+        """One dataset with its fields and their rules, and its sources with the quality of each field."""
+        return share.catalogue.dataset(_actor(request), name)
+
+
+def _of_sources(routes: APIRouter, share: Share) -> None:
     @routes.get("/sources")
     def sources(request: Request) -> dict[str, object]:
         """Every source with its state, counts, freshness and drift."""
@@ -55,6 +76,20 @@ def router(share: Share) -> APIRouter:
         """One source with its newest deliveries and the quality of its fields."""
         return share.source(_actor(request), source_id)
 
+    @routes.post("/sources/{source_id}/pull")
+    def pull(request: Request, source_id: str) -> dict[str, object]:
+        """Ask a source now."""
+        actor = _actor(request)
+        landed = share.pull(source_id, actor)
+        return {
+            "deliveries": len(landed),
+            "rows": sum(each.rows for each in landed if not each.repeated),
+            "quarantined": sum(each.quarantined for each in landed if not each.repeated),
+            "refused": sum(1 for each in landed if each.refused),
+        }
+
+
+def _of_flow(routes: APIRouter, share: Share) -> None:
     @routes.get("/sources/{source_id}/flow")
     def source_flow(
         request: Request, source_id: str, hours: Annotated[int, Query(ge=1, le=limits.FLOW_SHOWN_HOURS)] = 24
@@ -89,29 +124,8 @@ def router(share: Share) -> APIRouter:
         """One department with its sources and what they delivered."""
         return share.flow.department(_actor(request), department)
 
-    @routes.get("/datasets")
-    def datasets(request: Request) -> dict[str, object]:
-        """The catalogue: every dataset with its owner, how it is shared, and how good and fresh it is."""
-        items = share.catalogue.datasets(_actor(request))
-        return {"items": items, "total": len(items), "next": None}
 
-    @routes.get("/datasets/{name}")
-    def dataset(request: Request, name: str) -> dict[str, object]:
-        """One dataset with its fields and their rules, and its sources with the quality of each field."""
-        return share.catalogue.dataset(_actor(request), name)
-
-    @routes.post("/sources/{source_id}/pull")
-    def pull(request: Request, source_id: str) -> dict[str, object]:
-        """Ask a source now."""
-        actor = _actor(request)
-        landed = share.pull(source_id, actor)
-        return {
-            "deliveries": len(landed),
-            "rows": sum(each.rows for each in landed if not each.repeated),
-            "quarantined": sum(each.quarantined for each in landed if not each.repeated),
-            "refused": sum(1 for each in landed if each.refused),
-        }
-
+def _of_quarantine(routes: APIRouter, share: Share) -> None:
     @routes.get("/quarantine")
     def quarantine(
         request: Request,
@@ -154,8 +168,6 @@ def router(share: Share) -> APIRouter:
         if row is None:
             raise NotFound("no such quarantine entry")
         return {**_shown(row), **_bytes(row), **share.flow.entry(actor, row)}
-
-    return routes
 
 
 def _actor(request: Request) -> Actor:
