@@ -503,9 +503,11 @@ def test_sizes_that_cannot_be_are_refused(tmp_path: Path, firms: int, days: int,
     assert not (tmp_path / "city").exists()
 
 
-def test_a_city_without_the_end_of_a_week_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="no week ends"):
-        write(tmp_path / "city", seed=1, firms=30, days=2, vehicles=12, start=date(2020, 6, 24))
+def test_a_city_may_be_shorter_than_a_week(tmp_path: Path) -> None:
+    """No weekly file is due, everything else is there."""
+    write(tmp_path / "city", seed=1, firms=30, days=1, vehicles=12, start=date(2020, 6, 24))
+    systems = {path.name for path in (tmp_path / "city" / "systems").iterdir()}
+    assert len(systems) == 65
 
 
 def test_a_folder_with_content_is_left_alone(tmp_path: Path) -> None:

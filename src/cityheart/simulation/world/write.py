@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -96,11 +96,6 @@ def write(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Invalid(f"{out} is not empty", remedy="name a folder that is not there yet, or empty it")
-    if not any((start + timedelta(days=number)).weekday() == 0 for number in range(1, days + 1)):
-        raise Invalid(
-            f"no week ends within {days} days from {start}, and some departments report by the week",
-            remedy="choose seven days or more",
-        )
     tell = progress or (lambda stage, done, whole: None)
     tell("firms and trade", 0, 1)
     business = build(seed=seed, firms=firms, days=days, vehicles=vehicles, start=start)

@@ -92,7 +92,8 @@ def _files(frame: Frame, made: Values) -> Iterator[_File]:
     word = system.transport[2]
     begins, ends = starts(span, word)
     of = np.searchsorted(begins, frame.minute, side="right") - 1
-    of[(of >= 0) & (frame.minute >= ends[np.maximum(of, 0)])] = -1
+    if len(ends):  # no week, or no month, may end within the span
+        of[(of >= 0) & (frame.minute >= ends[np.maximum(of, 0)])] = -1
     register = system.grain[0] == "register"
     plain = {column.name: shown(column, made[column.name], span) for column in system.columns}
     for number, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
