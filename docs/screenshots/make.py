@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -98,24 +102,91 @@ def take(
     ):
         if wanted and name not in wanted:
             continue
-        width, height = size
-        context = browser.new_context(viewport={"width": width, "height": height}, locale=language, color_scheme=theme)
-        page = context.new_page()
-        page.goto(address)
-        page.get_by_test_id("username").fill(user)
-        page.get_by_test_id("password").fill(password)
-        page.get_by_test_id("login").click()
-        page.get_by_test_id("user-menu").wait_for()
-        page.goto(address + path)
-        page.wait_for_load_state("load")
-        prepare(name, page)
-        page.wait_for_timeout(2_500)  # charts and map draw themselves; nothing here is asserted
-        page.screenshot(path=HERE / f"{name}.png")
-        context.close()
+        picture(browser, address, user, password, path, size, language, theme, name)
+
+
+def flow(password: str) -> None:
+    """The flow of a small simulated prefecture, written and played for this picture: all of it is synthetic."""
+    wanted = set(sys.argv[1:])
+    if wanted and not any(name.startswith("flow-") for name in wanted):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        test, home = Path(folder) / "test", Path(folder) / "city"
+        size = ("--seed", "7", "--firms", "30", "--days", "8", "--vehicles", "12")
+        for command in (("simulate", str(test), *size), ("play", str(test), "--into", str(home), "--bulk")):
+            program = Path(sys.executable).with_name("cityheart")
+            subprocess.run([program, *command], check=True)  # noqa: S603  (our own program)
+        city = City.open(home, VirtualClock(SINCE))
+        clock = city.clock
+        assert isinstance(clock, VirtualClock)
+        clock.advance_to(max(city.last_moment(), clock.now()))
+        city.serve.create(
+            SYSTEM, "steward", password, name=text("数据管家", "Data steward"), department=None, roles=["admin"]
+        )
+        with serving(city) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            for name, path, language, theme in (
+                ("flow-light", "/flow?over=day", "en-US", "light"),
+                ("flow-dark", "/flow?over=day", "zh-CN", "dark"),
+            ):
+                if not wanted or name in wanted:
+                    picture(browser, address, "steward", password, path, (1440, 900), language, theme, name)
+            browser.close()
+        city.close()
+
+
+@contextmanager
+def serving(city: City) -> Iterator[str]:
+    """The address of a city while it is served."""
+    ready, addresses = threading.Event(), []
+
+    def listening(address: str) -> None:
+        addresses.append(address)
+        ready.set()
+
+    running = Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    ready.wait(30)
+    yield addresses[0]
+    running.stop()
+    thread.join(15)
+
+
+def picture(
+    browser: Browser,
+    address: str,
+    user: str,
+    password: str,
+    path: str,
+    size: tuple[int, int],
+    language: str,
+    theme: str,
+    name: str,
+) -> None:
+    """One picture, as somebody who has just signed in sees it."""
+    width, height = size
+    scheme: Literal["dark", "light"] = "dark" if theme == "dark" else "light"
+    context = browser.new_context(viewport={"width": width, "height": height}, locale=language, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_test_id("username").fill(user)
+    page.get_by_test_id("password").fill(password)
+    page.get_by_test_id("login").click()
+    page.get_by_test_id("user-menu").wait_for()
+    page.goto(address + path)
+    page.wait_for_load_state("load")
+    prepare(name, page)
+    page.wait_for_timeout(2_500)  # charts and map draw themselves; nothing here is asserted
+    page.screenshot(path=HERE / f"{name}.png")
+    context.close()
 
 
 def main() -> None:
     """Play, serve, take, end."""
+    flow(secrets.token_urlsafe(12))
+    if sys.argv[1:] and all(name.startswith("flow-") for name in sys.argv[1:]):
+        return
     password = secrets.token_urlsafe(12)
     with tempfile.TemporaryDirectory() as folder:
         city = play(Path(folder) / "city", password)
@@ -126,22 +197,10 @@ def main() -> None:
         draft = city.library.save(SYSTEM, city.library.source(SYSTEM, plan, "bpmn"), kind="bpmn")
         table = city.decisions.find("triage.heavy_pollution", city.clock.now())
         assert table is not None
-        ready, addresses = threading.Event(), []
-
-        def listening(address: str) -> None:
-            addresses.append(address)
-            ready.set()
-
-        running = Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
-        thread = threading.Thread(target=running.run, daemon=True)
-        thread.start()
-        ready.wait(30)
-        with sync_playwright() as playwright:
+        with serving(city) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            take(browser, addresses[0], password, alert["id"], incident, plan, draft.id, table.digest)
+            take(browser, address, password, alert["id"], incident, plan, draft.id, table.digest)
             browser.close()
-        running.stop()
-        thread.join(15)
         city.close()
 
 

@@ -231,7 +231,7 @@ export function Picture({ overview, over }: { overview: Overview; over: Over }) 
                 height: drawn.row,
                 width: drawn.column,
                 lineHeight: `${drawn.row}px`,
-                fontSize: drawn.row >= 26 && width > WALL / 2 && !drawn.narrow ? 15 : 13,
+                fontSize: drawn.row >= 26 && width >= 1_800 ? 15 : 13,
               }}
             >
               <PictureRow row={one} narrow={drawn.narrow} word={words.state(one.state)} />
