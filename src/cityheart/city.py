@@ -349,8 +349,8 @@ class City:
             self.watch.follow_incidents()
             self.intake.tick(now)
             self.knowledge.ready()
-            self.entities.follow()
             self._send()
+            self.entities.follow()
 
     def _next_due(self) -> datetime | None:
         if self._looked != self.database.appended:
