@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pypinyin import lazy_pinyin
 
 from cityheart.entities.areas import Areas
 from cityheart.entities.hashing import Hashes, hashes
@@ -208,6 +207,8 @@ def sounds(values: pa.Array) -> Hashes:
 @lru_cache(maxsize=40_000)
 def _syllable(letter: str) -> int:
     """A number for how a character is said; characters said alike have the same."""
+    from pypinyin import lazy_pinyin  # its dictionary takes half a second: not at every start
+
     said = lazy_pinyin(letter)[0] if "\u3400" <= letter <= "\u9fff" else letter
     return int(hashes([said], "said")[0]) & 0xFFFFFFFFFFFFFFFF
 
