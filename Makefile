@@ -70,4 +70,5 @@ clean: ## removes what runs and builds left, but .venv
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@$(PIP) install --require-hashes --no-deps --only-binary :all: -r requirements-dev.txt
 	@$(COMPILE_ALL)
+	@$(BIN)/python -m cityheart.precompile
 	@touch $@

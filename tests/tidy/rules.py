@@ -29,7 +29,7 @@ FLOORS = (
     {"console", "report"},
     {"web", "examine"},
     {"demo", "playing"},
-    {"cli", "reference"},
+    {"cli", "reference", "precompile"},
 )
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 FUNCTIONS = frozenset().union(*FLOORS[2:5])

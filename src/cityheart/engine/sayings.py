@@ -21,7 +21,7 @@ from cityheart.engine.layout import epoch_us
 from cityheart.engine.marks import Marks, marked
 from cityheart.kernel import limits
 
-__all__ = ["STRETCH", "Sayings"]
+__all__ = ["STRETCH", "Remembered", "Sayings"]
 
 _DAY_US = 86_400_000_000
 STRETCH = 600_000_000  # microseconds of event time that are remembered and forgotten together
@@ -40,7 +40,7 @@ class Sayings:
         self._key = tuple(key)
         self._time = time
         self._columns: tuple[str, ...] = ()
-        self._marks: OrderedDict[int, _Stretch] = OrderedDict()
+        self._marks: OrderedDict[int, Remembered] = OrderedDict()
         self._lock = threading.Lock()
         self.version = -1
 
@@ -97,7 +97,7 @@ class Sayings:
         if rows is None:
             return
         for each in absent:
-            self._marks[each] = _Stretch()
+            self._marks[each] = Remembered()
         if rows.num_rows == 0:
             return
         whole = rows.num_rows <= limits.LAKE_SAYINGS // 2  # what was read and fits need not be read again
@@ -105,7 +105,7 @@ class Sayings:
             stretch = epoch_us(rows[self._time]) // STRETCH
             for each in range(int(stretch.min()), int(stretch.max()) + 1):
                 if each * STRETCH // _DAY_US in {missing * STRETCH // _DAY_US for missing in absent}:
-                    self._marks[each] = _Stretch()
+                    self._marks[each] = Remembered()
         self._put(rows, None if whole else frozenset(absent))
 
     def _put(self, rows: pa.Table, only: frozenset[int] | None) -> None:
@@ -120,7 +120,7 @@ class Sayings:
             self._marks.popitem(last=False)
 
 
-class _Stretch:
+class Remembered:
     """Marks of keys and of what is said of them, by open addressing."""
 
     def __init__(self) -> None:
