@@ -43,7 +43,6 @@ from cityheart.share.service import Share
 __all__ = ["Entities"]
 
 SYSTEM = Actor.system("entities")
-_SEEING_ALL = frozenset({"steward", "admin", "system"})
 
 
 class Entities:
@@ -194,9 +193,7 @@ class Entities:
 
     def readable(self, actor: Actor) -> frozenset[str]:
         """The datasets whose rows the actor may read: shared unconditionally, the own department's, or all."""
-        every = bool(actor.roles & _SEEING_ALL)
-        found = (self._share.dataset(name) for name in sorted(self._datasets()))
-        return frozenset(one.name for one in found if every or one.sharing == 1 or one.owner == actor.department)
+        return frozenset(name for name in self._datasets() if self._share.open_to(actor, name))
 
     def _restricted(self, datasets: Collection[str]) -> list[str]:
         return sorted(name for name in datasets if self._share.dataset(name).sharing != 1)

@@ -60,6 +60,9 @@ SYSTEM = Actor.system("share")
 _FEW = 20_000
 """Rows of a dataset that are simply compared with new ones."""
 
+_SEEING_ALL = frozenset({"steward", "admin", "system"})
+"""Roles that read every dataset, whoever owns it."""
+
 _NOT_REPLAYED = ("duplicate", "conflicting_duplicate")
 """Rows that gave way to another row; a replay takes them up only when asked for this reason."""
 
@@ -910,6 +913,11 @@ class Share:
         self.admit(actor, dataset, at=at, columns=columns)
         return self._lake.current(dataset, at=at, time=time, columns=columns)
 
+    def open_to(self, actor: Actor, dataset: str) -> bool:
+        """Whether rows of a dataset are for the actor: shared unconditionally, the own department's, or all. Raises NotFound."""
+        found = self.dataset(dataset)
+        return found.sharing == 1 or actor.department == found.owner or bool(actor.roles & _SEEING_ALL)
+
     def admit(
         self, actor: Actor, dataset: str, *, at: datetime | None = None, columns: Sequence[str] | None = None
     ) -> None:
@@ -917,7 +925,7 @@ class Share:
         found = self.dataset(dataset)
         require(actor, "dataset.read")
         if found.sharing != 1:
-            if actor.department != found.owner and not actor.roles & {"steward", "admin", "system"}:
+            if not self.open_to(actor, dataset):
                 raise Forbidden(
                     f"{dataset} is not shared unconditionally and belongs to {found.owner}",
                     remedy="ask its owner for a grant",
