@@ -73,7 +73,7 @@ def refused(said: Said) -> str:
         (("init", "file"), "file is not a folder"),
         (("init", "file/city"), "file/city: Not a directory"),
         (("init", "."), ". is not empty"),
-        (("init", "new", "--like", "water"), "there is no application water"),
+        (("init", "new", "--like", "water"), "no application water"),
         (("init", "new", "--zone", "Mars/Olympus"), "zone: 'Mars/Olympus' is not a time zone such as Asia/Shanghai"),
         (("init", "new", "--name", "Bad Name"), "name: String should match pattern '^[a-z][a-z0-9-]{0,40}$'"),
         (("init", "new", "--database", "nonsense"), "the database URL cannot be read"),
@@ -154,7 +154,7 @@ def test_words_that_are_missing_or_odd(typed: Type, words: tuple[str, ...], says
         (b"\xff\xfe", "not valid TOML"),
         (b"colour = 1", "colour: Extra inputs are not permitted"),
         (b'port = "x"', "port: Input should be a valid integer"),
-        (b'apps = ["water"]', "there is no application water"),
+        (b'apps = ["water"]', "no application water"),
         (b'database_url = "sqlite:///none/city.sqlite"', "the operational store does not answer"),
     ],
 )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cityheart.engine.hot import HotWindow
@@ -123,6 +123,9 @@ def test_cells_keep_neighbours_together() -> None:
     assert codes[0] == sum(((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1) for bit in range(16))
 
 
+@example(
+    batches=[[(120.9, 32.0, 0.0), (-91.0, 0.0, 0.0)]], place=(0.0, 0.0), times=(0.0, 1.0), k=1, within=float("inf")
+)
 @settings(max_examples=150, deadline=None)
 @given(
     batches=st.lists(st.lists(POINT, max_size=12), min_size=1, max_size=10),

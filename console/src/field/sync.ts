@@ -10,7 +10,7 @@ import { askWho } from "./person";
 import { countWaiting, inOrder, outdated, type Played, projected, refusalOf, settled, spelled, toSend } from "./queue";
 import type { ActBody, Actor, Box, Change, Draft, FieldVerb, Kept, PhotoNote, Waiting } from "./types";
 
-/** working: speaking with the city; over: the session is over; stranger: somebody else is signed in here now. */
+/** working: speaking with the city, or about to; over: the session is over; stranger: somebody else is signed in here now. */
 export type Link = "idle" | "working" | "offline" | "over" | "stranger";
 
 const TOGETHER = 50;
@@ -67,7 +67,7 @@ export class Sync {
     private readonly city: Wire = wire,
     private readonly now: () => number = Date.now,
   ) {
-    this.shown = { kept, link: kept.meta.offlineSince === null ? "idle" : "offline", trouble: null };
+    this.shown = { kept, link: kept.meta.offlineSince === null ? "working" : "offline", trouble: null };
     this.others = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(`cityheart-field:${actor.id}`);
     if (this.others) this.others.onmessage = () => void this.reread();
   }

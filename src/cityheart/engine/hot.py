@@ -276,6 +276,12 @@ def _look(
         at += 1
 
 
+@inner
+def _gap(cell: int, x: float) -> float:
+    """From a place to the nearer edge of a cell, in cells; 0 within it."""
+    return max(cell - x, x - cell - 1.0, 0.0)
+
+
 @compiled
 def _nearest(
     keys: npt.NDArray[np.uint64], lons: _Floats, lats: _Floats, times: _Ints, base: int,
@@ -301,7 +307,10 @@ def _nearest(
                 for dx in range(-ring, ring + 1, 1 if abs(dy) == ring else max(2 * ring, 1)):
                     if dx and (2 * dx <= -side or 2 * dx > side):  # the globe is round: a column is looked at once
                         continue
-                    away_x = max(column + dx - x, x - column - dx - 1.0, 0.0) * wide
+                    away_x = _gap(column + dx, x)
+                    if 2 * abs(dx) + 2 >= side:  # nearly opposite: it may be nearer the other way round
+                        away_x = min(away_x, _gap(column + dx - side, x), _gap(column + dx + side, x))
+                    away_x *= wide
                     away_y = max(row + dy - y, y - row - dy - 1.0, 0.0) * tall
                     if away_x * away_x + away_y * away_y > best[-1] * best[-1]:
                         continue
