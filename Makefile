@@ -24,7 +24,7 @@ demo: .venv/installed ## plays the demo city; ARGS="air --headless --from 2015-1
 
 test: .venv/installed-dev lint ## every check and test, Python and console; ARGS="tests/tidy -k imports" picks of the Python ones
 	@if [ -f console/package.json ]; then $(BIN)/python hatch_build.py run test; fi
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed-dev ## ruff, mypy --strict, and the console's types and style
 	@$(BIN)/ruff check .

@@ -19,6 +19,15 @@ from cityheart.kernel.text import text
 from . import postgres
 
 
+LONG = ("browser", "crash", "simulation", "air", "api")  # folders whose files take longest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, so that at the end no worker is alone with one."""
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(tests).parts[0] not in LONG)
+
+
 @pytest.fixture
 def clock() -> VirtualClock:
     """A virtual clock at 2015-11-01 00:00 UTC."""
