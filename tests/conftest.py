@@ -18,7 +18,6 @@ from cityheart.kernel.text import text
 
 from . import postgres
 
-
 LONG = ("browser", "crash", "simulation", "air", "api")  # folders whose files take longest
 
 
