@@ -293,15 +293,13 @@ def axe() -> Iterator[str]:
     yield AXE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("language", "theme"), [("zh-CN", "light"), ("en-US", "dark")])
-def test_every_plan_page_can_be_used_by_everybody(
-    served: Served, open_page: OpenPage, incident: str, axe: str, language: str, theme: str
-) -> None:
+def test_every_plan_page_can_be_used_by_everybody(served: Served, open_page: OpenPage, incident: str, axe: str) -> None:
+    """With drafts of both kinds opened; the other languages and themes are looked at with all other pages."""
     plan = next(plan for plan in served.city.command.plans(SYSTEM) if plan.name == "air-red")
     table = served.city.decisions.find("triage.heavy_pollution", served.city.clock.now())
     assert table is not None
-    with open_page("officer", width=1440, height=900, language=language) as page:
-        page.emulate_media(color_scheme=theme)
+    with open_page("officer", width=1440, height=900, language="en-US") as page:
+        page.emulate_media(color_scheme="dark")
         _go(page, served, "/plans")
         drafts = [_new(page, kind) for kind in ("bpmn", "dmn") if _go(page, served, "/plans") is None]
         for path in ("/plans", f"/plans/{plan.digest}", "/plans/decisions", f"/plans/decisions/{table.digest}", *drafts,
