@@ -31,6 +31,19 @@ FLAGS = [
 ]
 
 
+AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The accessibility checker that comes with the console's packages; skips where it is missing, fails in CI."""
+    if not AXE.exists():
+        if os.environ.get("CI"):
+            pytest.fail("axe-core is not installed: make setup")
+        pytest.skip("axe-core is not installed: make setup")
+    return AXE.read_text("utf-8")
+
+
 @dataclass
 class Served:
     """A running city and its address."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,7 +15,6 @@ from cityheart.kernel.text import text
 from .conftest import OpenPage, Served
 
 SYSTEM = Actor.system("test")
-AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = """
 const rules = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']};
 return (await axe.run(document, rules)).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3).join(' | '))
@@ -125,9 +123,7 @@ def test_cases_are_searched_and_read(learned: Served, open_page: OpenPage) -> No
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make setup")
-def test_the_pages_are_accessible(learned: Served, open_page: OpenPage) -> None:
-    axe = AXE.read_text("utf-8")
+def test_the_pages_are_accessible(learned: Served, open_page: OpenPage, axe: str) -> None:
     case = learned.city.knowledge.cases(SYSTEM)[0][0][1].id
     with open_page("officer", language="en") as page:
         alert = _alert(page)

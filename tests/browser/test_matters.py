@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,7 +16,6 @@ from ..played import PASSWORD
 from .conftest import OpenPage, Served
 
 SYSTEM = Actor.system("test")
-AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = """
 const rules = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']};
 return (await axe.run(document, rules)).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3).join(' | '))
@@ -169,9 +167,7 @@ def test_an_operator_takes_down_a_call(desk: Served, open_page: OpenPage) -> Non
         assert "13912345678" not in page.content()
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make setup")
-def test_the_pages_are_accessible_and_fit_a_phone(desk: Served, open_page: OpenPage) -> None:
-    axe = AXE.read_text("utf-8")
+def test_the_pages_are_accessible_and_fit_a_phone(desk: Served, open_page: OpenPage, axe: str) -> None:
     lamp = next(matter.id for matter in desk.city.intake.matters(SYSTEM)[0] if matter.reports > 1)
     one = f"/matters/{lamp}"
     for language, width, dark, paths in (

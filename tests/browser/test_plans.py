@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,8 +12,6 @@ from cityheart.kernel.actors import Actor
 from .conftest import OpenPage, Served
 
 SYSTEM = Actor.system("test")
-AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
-INSTALL = "axe-core is not installed: make setup"
 RULES = """
 const rules = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']};
 return (await axe.run(document, rules)).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3).join(' | '))
@@ -281,16 +276,6 @@ def test_pages_that_only_look_load_no_drawing_tools(served: Served, open_page: O
                 .every(([x, y]) => link.contains(document.elementFromPoint(box.left + x, box.top + y)));
         }"""
         assert mark.evaluate(uncovered)
-
-
-@pytest.fixture(scope="module")
-def axe() -> Iterator[str]:
-    """The accessibility checker that comes with the console's packages."""
-    if not AXE.exists():
-        if os.environ.get("CI"):
-            pytest.fail(INSTALL)
-        pytest.skip(INSTALL)
-    yield AXE.read_text(encoding="utf-8")
 
 
 def test_every_plan_page_can_be_used_by_everybody(served: Served, open_page: OpenPage, incident: str, axe: str) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -22,8 +20,6 @@ from ..played import PASSWORD, played
 from .conftest import OpenPage, Served
 
 SYSTEM = Actor.system("test")
-INSTALL = "axe-core is not installed: make setup"
-AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = """async () => {
 const rules = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']};
 return (await axe.run(document, rules)).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3).join(' | '))
@@ -244,16 +240,6 @@ def test_the_report_prints_whole_on_white(served: Served, open_page: OpenPage) -
         sides = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.getAttribute('aria-label'))"
         assert page.locator(".flush").evaluate_all(sides) == []
         assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") >= 2
-
-
-@pytest.fixture(scope="module")
-def axe() -> Iterator[str]:
-    """The accessibility checker that comes with the console's packages."""
-    if not AXE.exists():
-        if os.environ.get("CI"):
-            pytest.fail(INSTALL)
-        pytest.skip(INSTALL)
-    yield AXE.read_text(encoding="utf-8")
 
 
 def test_every_page_of_scores_can_be_used_by_everybody(served: Served, open_page: OpenPage, axe: str) -> None:

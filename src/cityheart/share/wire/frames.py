@@ -6,7 +6,7 @@ of the stream that is none and that the decoder will name as such.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -16,7 +16,7 @@ from cityheart.kernel import limits
 from cityheart.share.models import Delivery
 from cityheart.share.wire.compiled import Bytes, Ints, compiled
 
-__all__ = ["CHUNKS", "FRAMES", "binary", "delivery", "gathered", "raw", "slices", "strings"]
+__all__ = ["CHUNKS", "FRAMES", "binary", "delivery", "gathered", "joined", "raw", "slices", "strings"]
 
 AT = pa.timestamp("us", tz="UTC")
 
@@ -59,6 +59,31 @@ def gathered(data: Bytes, starts: Ints, ends: Ints) -> tuple[Bytes, Ints]:
     _copy(data, starts, offsets, out)
     out.flags.writeable = False
     return out, offsets
+
+
+def joined(
+    data: Bytes, offsets: Ints, divided: Sequence[int], whole: Callable[[bytes], bytes | None], missing: int
+) -> tuple[Bytes, Ints, Ints]:
+    """Messages with the ``divided`` ones put together by ``whole``, and what became of each.
+
+    0 for one that was never divided, 1 for one put together, ``missing`` where ``whole`` says that parts are absent.
+    """
+    form = np.zeros(len(offsets) - 1, dtype=np.int64)
+    pieces: list[Bytes] = []
+    starts, ends = offsets[:-1].copy(), offsets[1:].copy()
+    at = len(data)
+    for frame in divided:
+        content = whole(data[offsets[frame] : offsets[frame + 1]].tobytes())
+        if content is None:
+            form[frame] = missing
+            continue
+        form[frame] = 1
+        pieces.append(np.frombuffer(content, dtype=np.uint8))
+        starts[frame], ends[frame] = at, at + len(content)
+        at += len(content)
+    together = np.concatenate([data, *pieces])
+    together.flags.writeable = False
+    return *gathered(together, starts, ends), form
 
 
 def binary(data: Bytes, starts: Ints, ends: Ints) -> pa.Array:

@@ -18,7 +18,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
 from cityheart.share.values import to_utc
 from cityheart.share.wire.compiled import Bytes, Floats, Ints, compiled, inner
-from cityheart.share.wire.frames import gathered, raw, strings
+from cityheart.share.wire.frames import joined, raw, strings
 from cityheart.share.wire.framing import Framer, Part, Rules
 from cityheart.share.wire.jt808 import Decoded, Error
 
@@ -85,7 +85,8 @@ def decode(frames: pa.ChunkedArray | pa.Array, zone: str = "Asia/Shanghai") -> D
     form = np.zeros(len(offsets) - 1, dtype=np.int64)
     rows, errors = _run(data, offsets, form, zone)
     if (errors[:, 2] == _PARTS).any():
-        data, offsets, form = _with_parts(data, offsets, errors)
+        divided = errors[errors[:, 2] == _PARTS, 0].tolist()
+        data, offsets, form = joined(data, offsets, divided, _whole, _MISSING)
         rows, errors = _run(data, offsets, form, zone)
     listed = [Error(frame, item, problem, number) for frame, item, problem, number in errors.tolist()]
     frame, number = (np.asarray(rows[name].to_numpy(), dtype=np.int64) for name in ("_frame", "_number"))
@@ -164,26 +165,6 @@ def _whole(frames: bytes) -> bytes | None:
     head = re.sub(rb"(^|;)PNUM=\d+;", rb"\1", names.pop())
     head = _FLAG.sub(lambda found: b"%sFlag=%d;" % (found[1], int(found[2]) & ~2), head)
     return head + b"CP=&&" + whole + b"&&"
-
-
-def _with_parts(data: Bytes, offsets: Ints, errors: Ints) -> tuple[Bytes, Ints, Ints]:
-    """The packets with divided ones put together: their form is 1, or the problem they have."""
-    form = np.zeros(len(offsets) - 1, dtype=np.int64)
-    pieces: list[Bytes] = []
-    starts, ends = offsets[:-1].copy(), offsets[1:].copy()
-    at = len(data)
-    for frame in errors[errors[:, 2] == _PARTS, 0].tolist():
-        whole = _whole(data[offsets[frame] : offsets[frame + 1]].tobytes())
-        if whole is None:
-            form[frame] = _MISSING
-            continue
-        form[frame] = 1
-        pieces.append(np.frombuffer(whole, dtype=np.uint8))
-        starts[frame], ends[frame] = at, at + len(whole)
-        at += len(whole)
-    together = np.concatenate([data, *pieces])
-    together.flags.writeable = False
-    return *gathered(together, starts, ends), form
 
 
 # ── compiled ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ import pyarrow as pa
 from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
 from cityheart.share.wire.compiled import Bytes, Ints, compiled, inner
-from cityheart.share.wire.frames import gathered, raw, strings
+from cityheart.share.wire.frames import joined, raw, strings
 from cityheart.share.wire.framing import Framer, Part, Rules
 
 __all__ = ["PROBLEMS", "Decoded", "Error", "decode", "escaped", "framer", "problem", "unescaped"]
@@ -84,7 +84,8 @@ def decode(frames: pa.ChunkedArray | pa.Array) -> Decoded:
     form = np.zeros(len(offsets) - 1, dtype=np.int64)
     numbers, phones, errors = _run(data, offsets, form)
     if (errors[:, 2] == _PARTS).any():
-        data, offsets, form = _with_parts(data, offsets, errors)
+        divided = errors[errors[:, 2] == _PARTS, 0].tolist()
+        data, offsets, form = joined(data, offsets, divided, _whole, _MISSING)
         numbers, phones, errors = _run(data, offsets, form)
     listed = [Error(frame, item, problem, number) for frame, item, problem, number in errors.tolist()]
     return Decoded(_table(numbers, phones), numbers[_FRAME], numbers[_NUMBER], listed)
@@ -194,26 +195,6 @@ def _whole(frames: bytes) -> bytes | None:
     if len(names) != 1 or len(bodies) != total:
         return None
     return start + b"".join(bodies[number] for number in sorted(bodies))
-
-
-def _with_parts(data: Bytes, offsets: Ints, errors: Ints) -> tuple[Bytes, Ints, Ints]:
-    """The frames with divided messages put together: their form is 1, or the problem they have."""
-    form = np.zeros(len(offsets) - 1, dtype=np.int64)
-    pieces: list[Bytes] = []
-    starts, ends = offsets[:-1].copy(), offsets[1:].copy()
-    at = len(data)
-    for frame in errors[errors[:, 2] == _PARTS, 0].tolist():
-        whole = _whole(data[offsets[frame] : offsets[frame + 1]].tobytes())
-        if whole is None:
-            form[frame] = _MISSING
-            continue
-        form[frame] = 1
-        pieces.append(np.frombuffer(whole, dtype=np.uint8))
-        starts[frame], ends[frame] = at, at + len(whole)
-        at += len(whole)
-    together = np.concatenate([data, *pieces])
-    together.flags.writeable = False
-    return *gathered(together, starts, ends), form
 
 
 # ── compiled ───────────────────────────────────────────────────────────────────────────────────────────────────────
