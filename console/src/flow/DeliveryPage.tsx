@@ -1,10 +1,11 @@
 /** One delivery: what it was, how much of it landed, and each row that did not with its reason. */
 
-import { Button, NativeSelect } from "@mantine/core";
+import { NativeSelect } from "@mantine/core";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
 import { useMay } from "../api/queries";
 import type { QuarantineRow } from "../api/types";
+import { More } from "../ui/More";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Figure, Why } from "./parts";
@@ -165,18 +166,7 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
                   ))}
                 </tbody>
               </table>
-              {rows.hasNextPage && (
-                <div className="body" style={{ padding: "8px 12px" }}>
-                  <Button
-                    variant="default"
-                    size="xs"
-                    loading={rows.isFetchingNextPage}
-                    onClick={() => void rows.fetchNextPage()}
-                  >
-                    {f("deliveries.more")}
-                  </Button>
-                </div>
-              )}
+              <More pages={rows}>{f("deliveries.more")}</More>
             </section>
           )
         }

@@ -1,9 +1,9 @@
 /** What one source delivered over time, what its listener says of itself, and its deliveries; part of a source's page. */
 
-import { Button } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { SourceDelivery } from "../api/types";
+import { More } from "../ui/More";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Bars } from "./Bars";
@@ -94,18 +94,7 @@ export function Deliveries({ source }: { source: string }) {
                   ))}
                 </tbody>
               </table>
-              {deliveries.hasNextPage && (
-                <div className="body" style={{ padding: "8px 12px" }}>
-                  <Button
-                    variant="default"
-                    size="xs"
-                    loading={deliveries.isFetchingNextPage}
-                    onClick={() => void deliveries.fetchNextPage()}
-                  >
-                    {f("deliveries.more")}
-                  </Button>
-                </div>
-              )}
+              <More pages={deliveries}>{f("deliveries.more")}</More>
             </section>
           )
         }

@@ -1,9 +1,10 @@
 /** Closed cases: what was done, how it went, how long it took. */
 
-import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { NativeSelect, TextInput } from "@mantine/core";
 import { useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { useWords } from "../i18n";
+import { More } from "../ui/More";
 import { Severity } from "../ui/Severity";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -147,18 +148,7 @@ export default function Cases() {
                     ))}
                   </tbody>
                 </table>
-                {pages.hasNextPage && (
-                  <div style={{ padding: 8 }}>
-                    <Button
-                      variant="default"
-                      size="xs"
-                      loading={pages.isFetchingNextPage}
-                      onClick={() => void pages.fetchNextPage()}
-                    >
-                      {p("cases.more")}
-                    </Button>
-                  </div>
-                )}
+                <More pages={pages}>{p("cases.more")}</More>
               </section>
             )
           }

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useCommand } from "../api/useCommand";
 import { cityTime } from "../time/format";
+import { More } from "../ui/More";
 import { Empty, Failure, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
 import { EvidenceList, path, Tabs } from "./parts";
@@ -85,18 +86,7 @@ export default function Reviews() {
                     </li>
                   ))}
                 </ul>
-                {pages.hasNextPage && (
-                  <div style={{ padding: 8 }}>
-                    <Button
-                      variant="default"
-                      size="xs"
-                      loading={pages.isFetchingNextPage}
-                      onClick={() => void pages.fetchNextPage()}
-                    >
-                      {s("more")}
-                    </Button>
-                  </div>
-                )}
+                <More pages={pages}>{s("more")}</More>
               </Panel>
               <Question key={one.id} of={one} next={found[index + 1]?.id ?? found[index - 1]?.id ?? null} go={setAt} />
             </div>

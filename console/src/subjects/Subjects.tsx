@@ -1,8 +1,9 @@
 /** Finding a firm, a site, a vehicle: by a part of its name, a code, a plate; or looking through all of a kind. */
 
-import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { NativeSelect, TextInput } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
+import { More } from "../ui/More";
 import { Empty, Panel, Shown } from "../ui/states";
 import { path, SubjectLink, Tabs } from "./parts";
 import { useFigures, useSubjects } from "./queries";
@@ -116,18 +117,7 @@ export default function Subjects() {
                     ))}
                   </tbody>
                 </table>
-                {pages.hasNextPage && (
-                  <div style={{ padding: 8 }}>
-                    <Button
-                      variant="default"
-                      size="xs"
-                      loading={pages.isFetchingNextPage}
-                      onClick={() => void pages.fetchNextPage()}
-                    >
-                      {s("more")}
-                    </Button>
-                  </div>
-                )}
+                <More pages={pages}>{s("more")}</More>
               </section>
             )
           }
