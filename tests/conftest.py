@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
@@ -25,6 +26,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, so that at the end no worker is alone with one."""
     tests = Path(__file__).parent
     items.sort(key=lambda item: item.path.relative_to(tests).parts[0] not in LONG)
+
+
+@pytest.fixture(autouse=True)
+def limits_stay() -> Iterator[None]:
+    """A test that leaves a limit changed fails itself, not one that happens to run after it."""
+    before = dict(vars(limits))
+    yield
+    changed = {name for name, value in vars(limits).items() if before.get(name, value) is not value}
+    vars(limits).update(before)
+    assert not changed, f"limits left changed: {sorted(changed)}"
 
 
 @pytest.fixture

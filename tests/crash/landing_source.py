@@ -63,10 +63,7 @@ def delivery(number: int) -> Delivery:
 
 
 def opened(home: Path) -> Share:
-    """The share on the folder, with small limits so that large deliveries take several blocks."""
-    limits.LAND_TOGETHER_BYTES = 2_000
-    limits.BLOCK_BYTES = 4_096
-    limits.COMMIT_BYTES = 4_096
+    """The share on the folder."""
     clock = VirtualClock(BEGIN)
     database = Database(f"sqlite:///{home / 'city.sqlite'}", clock, Ids(clock, 1))
     database.create_all()
@@ -131,6 +128,8 @@ class Ear:
 
 
 def main(home: Path, kills: int, seed: int) -> None:
+    limits.LAND_TOGETHER_BYTES = 2_000  # of this process and its children: large deliveries take several blocks
+    limits.BLOCK_BYTES = limits.COMMIT_BYTES = 4_096
     rng = random.Random(seed)
     examine(SOURCE, Contract.parse(CONTRACT), [identify(SOURCE.id, delivery(1))])  # children then start warm
     following = 0
