@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cityheart.command.models import Plan
 from cityheart.command.service import Command
+from cityheart.engine.keyed import Ran as _Ran
 from cityheart.engine.keyed import State, run_keyed
 from cityheart.engine.keyed import Step as _Step
 from cityheart.kernel.actors import Actor
@@ -38,6 +39,7 @@ from cityheart.watch.models import (
 from cityheart.watch.service import Watch
 
 Step = _Step[Finding]
+Ran = _Ran[Finding]
 
 __all__ = [
     "LANGUAGES",
@@ -63,6 +65,7 @@ __all__ = [
     "Problem",
     "QueryDetector",
     "QueryFinding",
+    "Ran",
     "Reader",
     "Source",
     "State",
