@@ -15,6 +15,7 @@ from cityheart.engine.sayings import Remembered
 from cityheart.engine.tracks.areas import no_layer
 from cityheart.engine.tracks.parameters import Parameters
 from cityheart.engine.tracks.tracker import Columns, Tracker
+from cityheart.share.formats.bodies import Bodies
 from cityheart.share.wire import hj212, jt808
 from cityheart.share.wire.framing import Framer
 from cityheart.share.wire.hj212_answers import Monitors
@@ -41,6 +42,7 @@ def main() -> None:
     hj212.decode(pa.array([_PACKET], pa.binary()))
     _vehicle()
     _memory()
+    _messages()
 
 
 def _protocol(framer: Framer, frame: bytes, dialogue: Terminals | Monitors) -> None:
@@ -63,6 +65,10 @@ def _vehicle() -> None:
     window = HotWindow(lon="lon", lat="lat", time="at")
     window.add(rows.drop_columns(["_known_at"]))
     window.nearest(121.0, 32.0, 1, _AT, _AT + timedelta(hours=1))
+
+
+def _messages() -> None:
+    Bodies.of(pa.array([b'{"t":1,"v":2.5}'], pa.binary())).column("v")
 
 
 def _memory() -> None:

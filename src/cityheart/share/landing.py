@@ -132,6 +132,10 @@ def examine(source: Source, contract: Contract, deliveries: Sequence[Identified]
         examined.take(_Portion(table, rows, groups, [None], nowhere, True, False, everyone))
         return examined.result()
     portions: dict[tuple[object, ...], list[_Portion]] = {}
+    if len(deliveries) > 1 and {each.format for each in deliveries} <= {deliveries[0].format} & set(formats.WIRE):
+        for portion in _recorded(examined, reading):
+            portions.setdefault(portion.shape, []).append(portion)
+        deliveries = ()
     for index, each in enumerate(deliveries):
         try:
             batches = list(formats.decode(each.delivery.name, each.delivery.payload, each.format, reading))
@@ -145,6 +149,24 @@ def examine(source: Source, contract: Contract, deliveries: Sequence[Identified]
     for alike in portions.values():
         examined.take(_Portion.joined(alike))
     return examined.result()
+
+
+def _recorded(examined: _Examination, reading: Reading) -> Iterator[_Portion]:
+    """The rows of recordings of one format, read together; what cannot be read is refused."""
+    deliveries = examined.deliveries
+    try:
+        found, refused = formats.together(deliveries[0].format, [each.delivery.payload for each in deliveries], reading)
+    except Refused as why:
+        found, refused = [], dict.fromkeys(range(len(deliveries)), why)
+    for index, reason in refused.items():
+        examined.refuse(index, reason)
+    everyone = frozenset(range(len(deliveries))) - refused.keys()
+    for each in found:
+        batch = each.batch
+        for index, malformed in zip(each.bad_of, batch.malformed, strict=True):
+            examined.malformed(index, Batch(batch.table, batch.rows, [malformed]))
+        nowhere = np.zeros(len(batch.rows), dtype=np.int64)
+        yield _Portion(batch.table, batch.rows, each.of, [None], nowhere, batch.tabular, False, everyone, batch.arrived)
 
 
 def examine_blocks(source: Source, contract: Contract, one: Identified) -> Iterator[Examined]:

@@ -39,7 +39,7 @@ class Reading:
         return None if value is None else str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Malformed:
     """A piece of a file that is no row: its number among the rows, its bytes, and what is wrong."""
 

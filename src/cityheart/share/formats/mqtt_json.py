@@ -13,9 +13,8 @@ A message that fits neither is a malformed piece: it names what is wrong and hol
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,26 +24,18 @@ import pyarrow.compute as pc
 
 from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
-from cityheart.share.formats.batch import Batch, Malformed, Payload, Reading
-from cityheart.share.formats.json_records import column_of
-from cityheart.share.formats.wire import tables
+from cityheart.share.formats.batch import Malformed, Reading
+from cityheart.share.formats.bodies import Bodies
+from cityheart.share.formats.wire import Read, Wire
 from cityheart.share.models import Refused
 
-__all__ = ["MESSAGES", "Meaning", "MeaningError", "batches"]
+__all__ = ["MESSAGES", "Meaning", "MeaningError", "messages"]
 
 MESSAGES = pa.schema([("at", pa.timestamp("us", tz="UTC")), ("topic", pa.string()), ("payload", pa.binary())])
 """The columns of recorded messages: when each came, its topic, its bytes."""
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _LAST = 2.5e17  # µs: years before 1 and after 9999 are no times of a city
-_WORD = r'"[^"\\\x00-\x1f]*"'
-_NUMBER = r"-?(?:0|[1-9][0-9]{0,40})(?:\.[0-9]{1,60})?(?:[eE][+-]?[0-9]{1,4})?"
-_VALUE = rf"(?:{_WORD}|{_NUMBER}|true|false|null)"
-_PAIR = rf"[ \t\r\n]*{_WORD}[ \t\r\n]*:[ \t\r\n]*{_VALUE}[ \t\r\n]*"
-_FLAT = rf"^[ \t\r\n]*\{{{_PAIR}(?:,{_PAIR})*\}}[ \t\r\n]*$"
-"""An object of plain values without escapes: such payloads are read as one document and cannot run into each other.
-
-Numbers of sixty digits and more are left to the reading one by one: Python refuses the longest, and only that one."""
 
 
 class MeaningError(ValueError):
@@ -104,38 +95,33 @@ def _fields(raw: object) -> dict[str, tuple[str, str | None]] | None:
     return fields
 
 
-def batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
-    """The rows in recorded messages. Raises Refused when the recording is damaged or the options say nothing usable."""
+def messages(reading: Reading) -> Wire:
+    """How a source's messages are read. Raises Refused when its options say nothing usable."""
     try:
         meaning = Meaning.of(reading.options)
     except MeaningError as error:
         raise Refused("options", text(f"来源的选项不可用：{error}", f"the source's options: {error}")) from error
-    first = 1
-    for table in tables(payload, tuple(MESSAGES.names)):
-        batch = _decoded(table, meaning, first)
-        first += table.num_rows
-        yield batch
+    return Wire(tuple(MESSAGES.names), lambda table: _decoded(table, meaning), tabular=False)
 
 
-def _decoded(table: pa.Table, meaning: Meaning, first: int) -> Batch:
+def _decoded(table: pa.Table, meaning: Meaning) -> Read:
     topics, payloads = _flat(table["topic"].cast(pa.string())), _flat(table["payload"].cast(pa.binary()))
     problems: dict[int, tuple[str, Text]] = {}
     levels = _levels(topics, meaning, problems)
-    bodies = _bodies(payloads, problems)
+    bodies = Bodies.of(payloads)
+    for row in bodies.wrong:
+        problems.setdefault(row, ("payload", text("消息内容不是 JSON 对象", "the payload is no JSON object")))
     columns: dict[str, pa.Array] = {name: pc.struct_field(levels, name) for name in meaning.levels}
     columns |= _columns(bodies, meaning, problems)
-    arrived = table["at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
-    bad = np.zeros(table.num_rows, dtype=bool)
-    bad[list(problems)] = True
-    numbers = np.arange(first, first + table.num_rows, dtype=np.int64)
+    bad = np.array(sorted(problems), dtype=np.int64)
     malformed = [
-        Malformed(first + row, code, _raw(topics[row].as_py(), payloads[row].as_py()), message)
+        Malformed(row + 1, code, _raw(topics[row].as_py(), payloads[row].as_py()), message)
         for row, (code, message) in sorted(problems.items())
     ]
-    rows = pa.table(columns)
+    rows, good = pa.table(columns), np.delete(np.arange(table.num_rows, dtype=np.int64), bad)
     if problems:
-        rows = rows.filter(pa.array(~bad))
-    return Batch(rows, numbers[~bad], malformed, tabular=False, arrived=arrived[~bad])
+        rows = rows.take(pa.array(good))
+    return Read(rows, good, good + 1, malformed, bad)
 
 
 def _raw(topic: str | None, payload: bytes | None) -> bytes:
@@ -160,102 +146,35 @@ def _levels(topics: pa.Array, meaning: Meaning, problems: dict[int, tuple[str, T
     return pc.extract_regex(encoded.dictionary, meaning.pattern).take(encoded.indices)
 
 
-def _bodies(payloads: pa.Array, problems: dict[int, tuple[str, Text]]) -> list[dict[str, object]]:
-    """The object of every payload; an empty one where there is none, which is then a problem."""
-    texts = _texts(payloads)
-    short = pc.less_equal(pc.binary_length(payloads), limits.MQTT_PAYLOAD_BYTES)
-    fits = pc.and_(short, pc.match_substring_regex(texts, _FLAT))
-    flat = pc.fill_null(fits, False).to_numpy(zero_copy_only=False)
-    plain: list[dict[str, object]] = json.loads("[" + ",".join(texts.filter(pa.array(flat)).to_pylist()) + "]")
-    if flat.all():
-        return plain
-    bodies: list[dict[str, object]] = [{}] * len(texts)
-    for row, body in zip(np.flatnonzero(flat).tolist(), plain, strict=True):
-        bodies[row] = body
-    for row in np.flatnonzero(~flat).tolist():
-        found = _object(payloads[row].as_py())
-        if found is not None:
-            bodies[row] = found
-        elif row not in problems:
-            problems[row] = ("payload", text("消息内容不是 JSON 对象", "the payload is no JSON object"))
-    return bodies
-
-
-def _object(payload: bytes | None) -> dict[str, object] | None:
-    if payload is None or len(payload) > limits.MQTT_PAYLOAD_BYTES:
-        return None
-    try:
-        found = json.loads(payload, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")  # NaN and Infinity, which Python would take
-
-
-def _texts(payloads: pa.Array) -> pa.Array:
-    """Payloads as text; null where the bytes are none, so that these are looked at one by one."""
-    try:
-        return payloads.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([_text_of(each) for each in payloads.to_pylist()], pa.string())
-
-
-def _text_of(payload: bytes | None) -> str | None:
-    try:
-        return payload.decode() if payload is not None else None
-    except UnicodeDecodeError:
-        return None
-
-
 # ── columns ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _columns(
-    bodies: Sequence[Mapping[str, object]], meaning: Meaning, problems: dict[int, tuple[str, Text]]
-) -> dict[str, pa.Array]:
+def _columns(bodies: Bodies, meaning: Meaning, problems: dict[int, tuple[str, Text]]) -> dict[str, pa.Array]:
     """The columns of the payloads: those agreed, then those under their own names."""
-    names = sorted({name for keys in set(map(tuple, bodies)) for name in keys})
     columns: dict[str, pa.Array] = {}
     agreed = meaning.fields or {}
     for name, (column, unit) in agreed.items():
-        values = [body.get(name) for body in bodies]
-        if "." in name:
-            values = [
-                _inside(body, name) if value is None else value for body, value in zip(bodies, values, strict=True)
-            ]
-        columns[column] = _moments(values, unit, name, problems) if unit else column_of(values)
+        values = bodies.column(name)
+        columns[column] = _moments(values, unit, name, problems) if unit else values
     reserved = {*columns, *meaning.levels}
     roots = {name.partition(".")[0] for name in agreed if "." in name}
-    for name in [each for each in names if each not in agreed and each not in roots][: limits.DRIFT_COLUMNS]:
+    for name in [each for each in bodies.names() if each not in agreed and each not in roots][: limits.DRIFT_COLUMNS]:
         own = name if name not in reserved else f"payload.{name}"
-        columns[own] = column_of([body.get(name) for body in bodies])
+        columns[own] = bodies.column(name, inside=False)
     return columns
 
 
-def _inside(body: Mapping[str, object], path: str) -> object:
-    found: object = body
-    for step in path.split("."):
-        found = found.get(step) if isinstance(found, Mapping) else None
-    return found
-
-
-def _moments(values: list[object], unit: str, name: str, problems: dict[int, tuple[str, Text]]) -> pa.Array:
+def _moments(whole: pa.Array, unit: str, name: str, problems: dict[int, tuple[str, Text]]) -> pa.Array:
     """Numbers since 1970 as moments; anything else is a problem of its row, and absent stays absent."""
-    numbers = np.full(len(values), np.nan)
-    there = np.fromiter((value is not None for value in values), dtype=bool, count=len(values))
-    whole = column_of(values)
     if pa.types.is_integer(whole.type) or pa.types.is_floating(whole.type):
         numbers = pc.cast(whole, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     else:
-        for row, value in enumerate(values):
-            numbers[row] = _number(value)
+        numbers = np.array([_number(value) for value in whole.to_pylist()], dtype=np.float64)
+    there = whole.is_valid().to_numpy(zero_copy_only=False)
     micros = numbers / (_PER_SECOND[unit] / 1e6)
     good = np.abs(micros) < _LAST
     for row in np.flatnonzero(there & ~good).tolist():
-        shown = str(values[row])[:60]
+        shown = str(whole[row].as_py())[:60]
         problems.setdefault(
             row, ("payload", text(f"{name}“{shown}”不是时间", f"{name} {shown!r} is no time in {unit} since 1970"))
         )
