@@ -59,3 +59,52 @@ def licensed_table(rows: Rows) -> pa.Table:
         for no, cas, most in rows
     ]
     return table("approval_licensed_chemical", made)
+
+
+FIRMS = (
+    ("F1", "91320600PRODUCER1X", "甲化工有限公司", "producer"),
+    ("F2", "91320600DISPOSAL2X", "乙固废处置有限公司", "disposal"),
+    ("F3", "91320600CARRIER03X", "丙运输有限公司", "carrier"),
+    ("F4", "91320600USER00004X", "丁电镀有限公司", "user"),
+)
+USCC = {firm_id: uscc for firm_id, uscc, _, _ in FIRMS}
+
+
+def firm_table(rows: Rows = FIRMS) -> pa.Table:
+    """(firm_id, uscc, name, kind)."""
+    made = [
+        {"firm_id": f, "uscc": u, "name": n, "kind": k, "status": "在业", "address": "", "updated_at": OLD}
+        for f, u, n, k in rows
+    ]
+    return table("approval_firm", made)
+
+
+def vehicle_table(rows: Rows) -> pa.Table:
+    """(plate, terminal_phone, carrier_uscc)."""
+    return table("transport_vehicle", [{"plate": p, "terminal_phone": t, "carrier_uscc": c} for p, t, c in rows])
+
+
+TRACK = pa.schema(
+    [
+        ("terminal_phone", pa.string()),
+        ("since", pa.timestamp("us", tz="UTC")),
+        ("until", pa.timestamp("us", tz="UTC")),
+        ("lon", pa.float64()),
+        ("lat", pa.float64()),
+        ("load_before", pa.int64()),
+        ("load_after", pa.int64()),
+        ("layer", pa.string()),
+        ("place", pa.string()),
+        ("state", pa.string()),
+    ]
+)
+
+
+def track_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """Stays, trips or visits; closed unless a row says otherwise."""
+    return pa.Table.from_pylist([{"state": "closed", **row} for row in rows], schema=TRACK)
+
+
+def at(words: str) -> datetime:
+    """``"03-05 14:30"``: a moment of 2026 by the city's clock."""
+    return datetime.fromisoformat(f"2026-{words}+08:00").astimezone(UTC)

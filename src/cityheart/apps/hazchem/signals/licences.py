@@ -105,7 +105,7 @@ def counting(licence: pa.Table, site: pa.Table, zone: ZoneInfo) -> pa.Table:
     named = each.filter(pc.is_valid(each["site_id"]))
     of_firm = each.filter(pc.is_null(each["site_id"])).drop_columns(["site_id"])
     if of_firm.num_rows and site.num_rows:
-        spread = of_firm.join(site.select(["firm_id", "site_id"]), "firm_id", join_type="inner")
+        spread = of_firm.join(site.select(["firm_id", "site_id"]), "firm_id", join_type="inner", use_threads=False)
         named = pa.concat_tables([named, spread.select(SPANS.names).cast(SPANS)])
     return named.sort_by([("site_id", "ascending"), ("first", "ascending"), ("licence_no", "ascending")])
 
@@ -116,7 +116,7 @@ def permits(licence: pa.Table, licensed_chemical: pa.Table, site: pa.Table, zone
     if not each.num_rows or not licensed_chemical.num_rows:
         return PERMITS.empty_table()
     named = licensed_chemical.select(["licence_no", "cas", "chemical", "max_storage_t"])
-    return each.join(named, "licence_no", join_type="inner").select(PERMITS.names).cast(PERMITS)
+    return each.join(named, "licence_no", join_type="inner", use_threads=False).select(PERMITS.names).cast(PERMITS)
 
 
 def in_force(table: pa.Table, at: date | datetime, zone: ZoneInfo | None = None, grace_days: int = 0) -> pa.Table:
