@@ -1,0 +1,284 @@
+"""Tanks by the hour: levels, movements, temperature, pressure and gas from readings of minutes.
+
+Everything is worked out from *medians of five minutes* of the good readings (quality 0), so that spikes of one or two
+readings leave no trace. A reading given twice counts once, the later one. What a broken wire does is kept apart as a
+*jump*: the change happens between two readings, where a real rise takes many.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from cityheart.apps.hazchem.signals import hours
+from cityheart.apps.hazchem.signals.hours import (
+    BIN_MS,
+    BINS,
+    CONTEXT,
+    HOUR_MS,
+    Array,
+    Cells,
+    Readings,
+    Truth,
+    Units,
+    Whole,
+)
+
+METRICS = ("level_m", "temperature_c", "pressure_kpa", "gas_ppm")
+LEVEL, TEMPERATURE, PRESSURE, GAS = range(4)
+SHAPED = 3  # the first three have a profile and jumps
+
+BEST_OF_BIN = 16  # readings of five minutes that their median is taken of, the first ones
+MOVED = 2.4  # times the noise of a reading that the level must move to count as filled or drawn
+LEAST_MOVED_M = 0.02
+LEAST_JUMP = (0.1, 1.5, 1.5, 5.0)  # of each metric, in its unit
+JUMP_NOISE = 8.0  # times the noise that a change between two readings must have to be a jump
+JUMP_SHARE = 0.03  # of the value, at least
+JUMP_SUDDEN = 0.5  # of the change must happen between two readings
+JUMPS = 4  # of a metric and hour, the largest
+
+
+def work(readings: Readings, cells: Cells, units: Units) -> dict[str, pa.Array]:
+    """The columns of ``hazchem_tank_hour`` for these cells; the key of a unit is the site, its name the tank."""
+    every = _sorted(readings, cells)
+    good = every.take(every.quality == 0)
+    medians = _medians(good, len(cells))
+    noise = _noise(good, len(cells))
+    jumps = _jumps(good, noise)
+    hour = medians[:, :, CONTEXT:]
+    first, last = _ends(hour[:, LEVEL])
+    rise, fall = _moved(medians[:, LEVEL], noise[:, LEVEL], _jumped(jumps, len(cells)))
+    lowest, highest, middle = np.fmin.reduce(hour, axis=2), np.fmax.reduce(hour, axis=2), _middle(hour)
+    names, keys = np.array(units.names, dtype=object), np.array(units.keys, dtype=object)
+    level = every.take((every.metric == LEVEL) & (every.cell >= 0))
+    qualities = np.bincount(level.cell * 4 + level.quality, minlength=len(cells) * 4).reshape(-1, 4)
+    return {
+        "tank_id": pa.array(names[cells.unit], pa.string()),
+        "hour": pa.array(cells.hour * HOUR_MS * 1000, hours.MOMENT),
+        "site_id": pa.array(keys[units.key[cells.unit]], pa.string()),
+        "level_first_m": numbers(first, 3),
+        "level_last_m": numbers(last, 3),
+        "level_min_m": numbers(lowest[:, LEVEL], 3),
+        "level_max_m": numbers(highest[:, LEVEL], 3),
+        "level_median_m": numbers(middle[:, LEVEL], 3),
+        "in_m": numbers(rise, 3),
+        "out_m": numbers(fall, 3),
+        "temperature_median_c": numbers(middle[:, TEMPERATURE], 2),
+        "temperature_max_c": numbers(highest[:, TEMPERATURE], 2),
+        "pressure_median_kpa": numbers(middle[:, PRESSURE], 2),
+        "pressure_max_kpa": numbers(highest[:, PRESSURE], 2),
+        "gas_max_ppm": numbers(highest[:, GAS], 2),
+        **{name: pa.array(qualities[:, place]) for place, name in enumerate(("good", "suspect", "bad"))},
+        "frozen_min": numbers(_frozen(good, len(cells)), 1),
+        "profile": pa.array(_profiles(hour), pa.string()),
+        "jumps": pa.array(_told(jumps, len(cells)), pa.string()),
+        "_known_at": pa.array(cells.known, hours.MOMENT),
+    }
+
+
+def numbers(values: Array, digits: int) -> pa.Array:
+    """Numbers for people, NaN as null."""
+    return pa.array(np.round(values, digits), pa.float64(), from_pandas=True)
+
+
+def runs(same: Truth) -> tuple[Whole, Whole]:
+    """First places and lengths of runs; ``same``: each place goes on with the one before."""
+    starts = np.flatnonzero(~same)
+    return starts, np.diff(np.r_[starts, len(same)])
+
+
+@dataclass(frozen=True)
+class _Minutes:
+    """Readings by tank, metric and time. ``cell`` -1: of the minutes before an hour; ``after``: the cell they precede."""
+
+    cell: Whole
+    after: Whole
+    series: Whole
+    metric: Whole
+    quality: Whole
+    ms: Whole
+    value: Array
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def take(self, chosen: Truth) -> _Minutes:
+        return _Minutes(
+            self.cell[chosen], self.after[chosen], self.series[chosen], self.metric[chosen],
+            self.quality[chosen], self.ms[chosen], self.value[chosen],
+        )  # fmt: skip
+
+    @property
+    def goes_on(self) -> Truth:
+        """Whether each reading is of the series of the one before."""
+        return np.r_[False, self.series[1:] == self.series[:-1]] if len(self) else np.zeros(0, dtype=bool)
+
+
+def _sorted(readings: Readings, cells: Cells) -> _Minutes:
+    """The readings by series and time; one a moment, the last that came."""
+    key = (readings.unit << 2 | (readings.code & 3).astype(np.int64)) << 42 | readings.ms
+    order = np.argsort(key, kind="stable")
+    if len(order):
+        order = order[np.r_[key[order][1:] != key[order][:-1], True]]
+    unit, ms, code = readings.unit[order], readings.ms[order], readings.code[order].astype(np.int64)
+    cell, after = cells.of(unit, ms // HOUR_MS), cells.of(unit, (ms + CONTEXT * BIN_MS) // HOUR_MS)
+    after[ms % HOUR_MS < HOUR_MS - CONTEXT * BIN_MS] = -1
+    return _Minutes(cell, after, key[order] >> 42, code & 3, code >> 2, ms, readings.value[order])
+
+
+def _medians(good: _Minutes, size: int) -> Array:
+    """Medians of five minutes, of shape (cells, metrics, CONTEXT + BINS); NaN without a reading."""
+    width = CONTEXT + BINS
+    part = good.ms % HOUR_MS // BIN_MS
+    inside, before = good.cell >= 0, good.after >= 0
+    slot = np.concatenate([
+        ((good.cell * 4 + good.metric) * width + CONTEXT + part)[inside],
+        ((good.after * 4 + good.metric) * width + part - (BINS - CONTEXT))[before],
+    ])  # fmt: skip
+    value = np.concatenate([good.value[inside], good.value[before]])
+    if not len(slot):
+        return np.full((size, 4, width), np.nan)
+    starts, length = runs(np.r_[False, slot[1:] == slot[:-1]])
+    rank = np.arange(len(slot)) - np.repeat(starts, length)
+    kept = rank < BEST_OF_BIN
+    grid = np.full((size * 4 * width, int(rank[kept].max()) + 1), np.nan)
+    grid[slot[kept], rank[kept]] = value[kept]
+    return _middle(grid).reshape(size, 4, width)
+
+
+def _middle(values: Array) -> Array:
+    """Median along the last axis over what is not NaN."""
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = np.count_nonzero(~np.isnan(values), axis=-1)[..., None]
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)
+    high = np.take_along_axis(ordered, count // 2 - (count == values.shape[-1]) * (count // 2 == count), axis=-1)
+    return np.asarray(((low + np.where(count % 2 == 1, low, high)) / 2)[..., 0])
+
+
+def _ends(values: Array) -> tuple[Array, Array]:
+    """First and last value along the last axis."""
+    known = ~np.isnan(values)
+    at = np.arange(len(values))
+    return values[at, known.argmax(axis=1)], values[at, values.shape[1] - 1 - known[:, ::-1].argmax(axis=1)]
+
+
+def _noise(good: _Minutes, size: int) -> Array:
+    """Standard deviation of the noise of one reading, (cells, metrics), from differences between neighbours.
+
+    The mean of their roots hardly sees a few large ones: for normal noise its square is 0.956 standard deviations.
+    """
+    place = good.cell * 4 + good.metric
+    chosen = good.goes_on & (good.cell >= 0)
+    roots = np.sqrt(np.abs(np.diff(good.value, prepend=0.0)))
+    total = np.bincount(place[chosen], roots[chosen], minlength=size * 4)
+    count = np.bincount(place[chosen], minlength=size * 4)
+    return np.asarray((total / np.maximum(count, 1)) ** 2 / 0.956).reshape(size, 4)
+
+
+@dataclass(frozen=True)
+class _Jumps:
+    cell: Whole
+    metric: Whole
+    ms: Whole
+    before: Array
+    after: Array
+    gap: Array
+
+
+def _jumps(good: _Minutes, noise: Array) -> _Jumps:
+    """Sudden changes: of medians of three readings before and after, half of it between two readings."""
+    change = np.abs(np.diff(good.value, prepend=0.0))
+    least = np.maximum(np.array(LEAST_JUMP)[good.metric], JUMP_NOISE * noise[good.cell, good.metric])
+    at = np.flatnonzero(good.goes_on & (good.cell >= 0) & (change >= JUMP_SUDDEN * least))  # the reading after
+    starts, length = runs(good.goes_on)
+    series = np.searchsorted(starts, at, side="right") - 1
+    first, last = starts[series], starts[series] + length[series] - 1
+    before = _middle_of_three(*(good.value[np.maximum(at - back, first)] for back in (1, 2, 3)))
+    after = _middle_of_three(*(good.value[np.minimum(at + ahead, last)] for ahead in (0, 1, 2)))
+    size = np.abs(after - before)
+    needed = np.maximum(least[at], JUMP_SHARE * np.maximum(np.abs(before), np.abs(after)))
+    sudden = np.abs(good.value[at] - good.value[at - 1]) >= JUMP_SUDDEN * size
+    kept = (size >= needed) & sudden
+    at, before, after, size = at[kept], before[kept], after[kept], size[kept]
+    place = good.cell[at] * 4 + good.metric[at]
+    order = np.lexsort((good.ms[at], -size, place))
+    starts, length = runs(np.r_[False, np.diff(place[order]) == 0] if len(order) else np.zeros(0, dtype=bool))
+    order = order[np.arange(len(order)) - np.repeat(starts, length) < JUMPS]
+    order = order[np.lexsort((good.ms[at][order], place[order]))]
+    at = at[order]
+    gap = (good.ms[at] - good.ms[at - 1]) / 60_000
+    return _Jumps(good.cell[at], good.metric[at], good.ms[at], before[order], after[order], gap)
+
+
+def _middle_of_three(one: Array, two: Array, three: Array) -> Array:
+    return np.asarray(np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three)))
+
+
+def _jumped(jumps: _Jumps, size: int) -> Truth:
+    """Parts of cells, with those before, whose level cannot be compared with the part before: a wire, no liquid."""
+    jumped = np.zeros((size, CONTEXT + BINS + 1), dtype=bool)
+    level = jumps.metric == LEVEL
+    part = CONTEXT + jumps.ms[level] % HOUR_MS // BIN_MS
+    jumped[jumps.cell[level], part] = True
+    jumped[jumps.cell[level], part + 1] = True
+    return jumped[:, :-1]
+
+
+def _moved(level: Array, noise: Array, jumped: Truth) -> tuple[Array, Array]:
+    """What was filled and drawn, in metres, by turning points further apart than the noise."""
+    least = np.maximum(LEAST_MOVED_M, MOVED * noise)
+    anchor = level[:, 0].copy()
+    rise, fall = np.zeros(len(level)), np.zeros(len(level))
+    for part in range(1, level.shape[1]):
+        now = level[:, part]
+        change = now - anchor
+        told = np.abs(change) > least
+        if part >= CONTEXT:
+            counted = told & ~jumped[:, part]
+            rise += np.where(counted & (change > 0), change, 0.0)
+            fall -= np.where(counted & (change < 0), change, 0.0)
+        renewed = ~np.isnan(now) & (told | np.isnan(anchor) | jumped[:, part] | (part < CONTEXT))
+        anchor[renewed] = now[renewed]
+    none = np.isnan(level[:, CONTEXT:]).all(axis=1)
+    rise[none], fall[none] = np.nan, np.nan
+    return rise, fall
+
+
+def _frozen(good: _Minutes, size: int) -> Array:
+    """The longest time for which the level repeated one value, in minutes; NaN without a reading."""
+    level = good.take((good.metric == LEVEL) & (good.cell >= 0))
+    longest = np.full(size, np.nan)
+    if not len(level):
+        return longest
+    same = np.r_[False, (level.cell[1:] == level.cell[:-1]) & (level.value[1:] == level.value[:-1])]
+    starts, length = runs(same)
+    minutes = (level.ms[starts + length - 1] - level.ms[starts]) / 60_000 + 1.0
+    cells, _ = runs(np.r_[False, np.diff(level.cell[starts]) == 0])
+    longest[level.cell[starts[cells]]] = np.minimum(np.maximum.reduceat(minutes, cells), 60.0)
+    return longest
+
+
+def _profiles(hour: Array) -> list[str | None]:
+    """Medians of five minutes of level, temperature and pressure as JSON: three lists of twelve."""
+    rounded = np.round(hour[:, :SHAPED], 2)
+    known = np.asarray(~np.isnan(rounded).all(axis=(1, 2)))
+    return [
+        json.dumps(lists, separators=(",", ":")).replace("NaN", "null") if told else None
+        for lists, told in zip(rounded.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def _told(jumps: _Jumps, size: int) -> list[str | None]:
+    """Jumps as JSON: by metric, lists of [minute of the hour, from, to, minutes since the reading before]."""
+    told: list[str | None] = [None] * size
+    by_cell: dict[int, dict[str, list[list[float]]]] = {}
+    columns = (jumps.cell, jumps.metric, jumps.ms % HOUR_MS / 60_000, jumps.before, jumps.after, jumps.gap)
+    for cell, metric, minute, before, after, gap in zip(*(column.tolist() for column in columns), strict=True):
+        entry = [round(minute, 2), round(before, 2), round(after, 2), round(gap, 2)]
+        by_cell.setdefault(cell, {}).setdefault(METRICS[metric], []).append(entry)
+    for cell, metrics in by_cell.items():
+        told[cell] = json.dumps(metrics, separators=(",", ":"))
+    return told
