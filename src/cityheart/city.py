@@ -47,6 +47,7 @@ from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text
 from cityheart.sdk.application import App, load
 from cityheart.sdk.pages import Pages
+from cityheart.sdk.showing import Parts
 from cityheart.serve.inbox.service import Inbox
 from cityheart.serve.service import Serve
 from cityheart.share import departments
@@ -281,7 +282,10 @@ class City:
             self.knowledge.register_clauses(SYSTEM, f"app:{app.id}", app.clauses)
         self.account.register_units(titles)
         self.watch.follow_incidents()
-        self.pages = Pages(self.lake, self.apps, self.clock)
+        parts = Parts(self.database, self.share, self.entities, self.watch, self.command)
+        self.pages = Pages(
+            self.lake, self.apps, self.clock, parts, zone=self.settings.zone, home=self.settings.home
+        )
 
     def _key(self) -> bytes:
         return city_key(self.settings.home, self.settings.seed)

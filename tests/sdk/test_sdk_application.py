@@ -59,7 +59,6 @@ def test_an_application_from_anywhere(folder: Path) -> None:
         ("alerts.toml", 'class = {"zh-CN" = "环境", en = "Environment"}', "", r"alerts.toml: alerts.0.class"),
         ("plans/quiet.yaml", "unit: ecology", "unit: nobody", r"plan: quiet.*there is no department nobody"),
         ("plans/quiet.yaml", "kind: loud", "kind: smell", r"plan quiet: alert kind smell is not declared"),
-        ("contracts/noise.json", '"sharing": 1', '"sharing": 2', r"layer village.meters: dataset noise is not shared"),
         ("contracts/noise.json", '"name": "noise"', '"name": "NOISE!"', r"noise.json"),
     ],
 )  # fmt: skip

@@ -131,12 +131,13 @@ def test_panels(pages: Pages, officer: Actor) -> None:
 def test_restricted_data_stays_out_of_panels(app: App, lake: Lake, clock: VirtualClock, officer: Actor) -> None:
     clock.advance_to(START + 7 * HOUR)
     secret = replace(app.contracts[0], name="secret", sharing=2)
+    lake.ensure(secret.spec())
     panel = app.panels[0]
     by_sql = panel.model_copy(
         update={"id": "village.secret", "sql": "SELECT * FROM noise, (SELECT * FROM secret__versions)"}
     )
     pages = Pages(lake, [replace(app, contracts=(*app.contracts, secret), panels=(by_sql,))], clock)
-    with pytest.raises(Forbidden, match="secret__versions"):
+    with pytest.raises(Forbidden, match="secret is not shared"):
         pages.panel(officer, "village.secret")
 
 

@@ -44,6 +44,11 @@ __all__ = ["Entities"]
 
 SYSTEM = Actor.system("entities")
 
+_KIND_OF = {
+    "uscc": "firm", "registration": "firm", "firm_id": "firm", "site_id": "site", "plate": "vehicle",
+    "terminal_phone": "vehicle", "tank_id": "tank", "mn": "outlet", "meter_id": "meter",
+}  # fmt: skip
+
 
 class Entities:
     """Subjects of one city.
@@ -354,6 +359,37 @@ class Entities:
             "cut": sorted(graph.cut),
             "restricted": [views.dataset_shown(self._share, name) for name in hidden],
         }
+
+    def identified(self, actor: Actor, id: str) -> dict[str, object]:
+        """A subject in short, by what the actor may see: ``{id, kind, name, identifiers: {type: [value, …]}}``.
+
+        Raises :class:`NotFound`.
+        """
+        require(actor, "subject.read")
+        readable = self.readable(actor)
+        with self._database.read() as conn:
+            subject = self._live(conn, id)
+            records = store.records_among(conn, [subject.id], readable).get(subject.id, [])
+        ranked = sorted(records, key=lambda one: (views.rank(self._declared, one), one.id))
+        found: dict[str, list[str]] = {}
+        for one in ranked:
+            for type, value in one.identifiers.items():
+                if value not in found.setdefault(type, []):
+                    found[type].append(value)
+        name = next((one.name for one in ranked if one.name), None)
+        return {"id": subject.id, "kind": subject.kind, "name": name, "identifiers": found}
+
+    def called(self, actor: Actor, type: str, value: str) -> str:
+        """The id of the subject with an identifier, of those that the actor may see. Raises NotFound, Invalid."""
+        require(actor, "subject.read")
+        if type not in _KIND_OF:
+            raise Invalid(f"there is no identifier {type!r}", remedy=f"there are {', '.join(_KIND_OF)}")
+        id = self.subject_of(_KIND_OF[type], {type: value})
+        if id is None or value not in cast("Mapping[str, list[str]]", self.identified(actor, id)["identifiers"]).get(
+            type, []
+        ):
+            raise NotFound("there is no such subject", remedy="look for it by name")
+        return id
 
     def _live(self, conn: store.Connection, id: str) -> Subject:
         for _ in range(2):

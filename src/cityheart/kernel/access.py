@@ -49,6 +49,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "outbox.manage": "see what did not leave the city, and have it sent again",
         "detector.backtest": "run backtests",
         "layer.read": "see map layers and panels",
+        "form.submit": "fill in forms of applications' pages",
         "subject.read": "find subjects and see what their datasets allow",
         "subject.review": "decide which records are the same, split and merge subjects",
     }
@@ -76,7 +77,7 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
     {
         "duty_officer": {
             **dict.fromkeys(_SEE, True),
-            **dict.fromkeys(("alert.acknowledge", "duty.manage", *_DIRECT, *_HEAR), True),
+            **dict.fromkeys(("alert.acknowledge", "duty.manage", "form.submit", *_DIRECT, *_HEAR), True),
         },
         "coordinator": {
             **dict.fromkeys(_SEE, True),
@@ -108,6 +109,7 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
                     "duty.manage",
                     "report.read",
                     "subject.review",
+                    "form.submit",
                 ),
                 False,
             ),

@@ -21,6 +21,20 @@ EVENTS_READ = 1_000  # events handed out by one read
 EVENT_BYTES = 256 * 1024  # one event's data as JSON
 SUBSCRIPTION_BATCH = 500  # events a subscription takes in one transaction
 LIVE_CLIENTS = 500  # WebSocket connections at once
+LIVE_SAYING_CHARS = 2_000  # one message of a client of the live channel
+LIVE_FOLLOWED = 4  # datasets of vehicles that one client follows at once
+LIVE_NAMES = 5_000  # vehicles named in one message
+LIVE_POSITION_AGE = timedelta(hours=24)  # a vehicle silent for longer is not on the live map
+LIVE_POSITION_AHEAD = timedelta(minutes=10)  # furthest a vehicle's clock may be ahead of the city's
+
+# Finding anything, looking back, the ground of the map
+FIND_CHARS = 100  # what is typed to find something
+FIND_HITS = 60  # things found at once
+FIND_LOOKED_AT = 2_000  # newest alerts and incidents whose names are looked through
+PAST_SPAN = timedelta(days=92)  # longest time of which alerts are shown along a line
+PAST_ALERTS = 5_000  # alerts of such a time
+GROUND_BYTES = 16 * 2**20  # a GeoJSON file of the city drawn as the ground of its map
+GROUND_LAYERS = 50  # layers of a city's own ground
 
 # Outbox
 OUTBOX_LEASE = timedelta(seconds=60)  # how long a relay may hold a claimed message
@@ -201,6 +215,15 @@ TRACK_POINTS = 5_000  # points of a track shown at once, simplified to fit
 LAYER_FEATURES = 20_000  # points of a layer handed out at once
 SERIES_HOURS = 24 * 366  # of one series
 SERIES_POINTS = 50_000  # points of a series or rows of a panel
+PANEL_ROWS = 20_000  # rows of a table on a page; more is summed up or chosen from
+FLOW_PARTS = 400  # nodes and links of a picture of a flow; more cannot be told apart
+BARS = 200  # bars of one section
+PAGE_PARAMETERS = 20  # parameters of a page, given at once
+PAGE_PARAMETER_CHARS = 200  # one of them
+OPTIONS = 2_000  # values offered for one parameter of a page
+ALERT_SUBJECTS = 5_000  # subjects whose alerts are asked for at once: a firm with its sites and vehicles
+FORM_RECORDS = 1_000  # records of one form that a page reads
+READ_TOLD = timedelta(minutes=15)  # what is restricted and stays on a screen is told as read once in so long
 
 # Account
 FORMULA_TERMS = 50  # terms of a formula, deductions of a term

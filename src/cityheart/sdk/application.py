@@ -26,7 +26,17 @@ from cityheart.entities.declared import Declaration, read_declaration
 from cityheart.entities.declared import check as check_entities
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
-from cityheart.sdk.manifest import AlertDeclaration, Layer, Manifest, Panel, read_alerts, read_manifest, read_tracks
+from cityheart.sdk.manifest import (
+    AlertDeclaration,
+    Layer,
+    Manifest,
+    Panel,
+    read_alerts,
+    read_manifest,
+    read_pages,
+    read_tracks,
+)
+from cityheart.sdk.page import Page, Section
 from cityheart.sdk.reader import Reader
 from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Delivery, Department, Source
@@ -74,6 +84,7 @@ class App:
     clauses: tuple[Clause, ...]
     layers: tuple[Layer, ...]
     panels: tuple[Panel, ...]
+    pages: tuple[Page, ...]
     functions: Mapping[str, Callable[..., object]] = field(repr=False)
     entities: Declaration | None = None
     feed: Feed | None = None
@@ -101,6 +112,11 @@ def load(folder: Path) -> App:
     contracts += _followed(folder, tracks, contracts)
     alerts = read_alerts(_file(folder, manifest.app.alerts)) if manifest.app.alerts else ()
     package = _Package(folder, manifest.app.id)
+    pages = (*manifest.pages, *(read_pages(_file(folder, manifest.app.pages)) if manifest.app.pages else ()))
+    sections = (section for page in pages for section in page.sections)
+    entries = {
+        one.entry for shown in (manifest.panels, manifest.layers, sections) for one in shown if one.entry is not None
+    }
     app = App(
         id=manifest.app.id,
         version=manifest.app.version,
@@ -121,7 +137,8 @@ def load(folder: Path) -> App:
         clauses=_clauses(folder, manifest.app.knowledge),
         layers=manifest.layers,
         panels=manifest.panels,
-        functions={one.entry: package.function(one.entry) for one in manifest.panels if one.entry is not None},
+        pages=pages,
+        functions={entry: package.function(entry) for entry in sorted(entries)},
         entities=read_declaration(_file(folder, manifest.app.entities)) if manifest.app.entities else None,
         feed=_feed(folder, package, manifest),
         judge=cast("Judge", package.function(manifest.app.judge)) if manifest.app.judge else None,
@@ -273,6 +290,7 @@ class _Check:
             ("alert kind", [one.kind for one in app.alert_kinds]),
             ("layer", [one.id for one in app.layers]),
             ("panel", [one.id for one in app.panels]),
+            ("page", [one.id for one in app.pages]),
             ("clause", [one.id for one in app.clauses]),
             ("track", [one.name for one in app.tracks]),
         ):
@@ -289,6 +307,9 @@ class _Check:
             self._detector(detector)
         for layer in app.layers:
             self._layer(layer)
+        for page in app.pages:
+            for section in page.sections:
+                self._section(section, f"page {page.id}, section {section.id}")
         for clause in app.clauses:
             for unit in sorted({mandate.unit for mandate in clause.mandates if mandate.unit is not None}):
                 self._department(unit, f"clause {clause.id}")
@@ -309,7 +330,8 @@ class _Check:
     def _layer(self, layer: Layer) -> None:
         where = f"layer {layer.id}"
         contract = self._dataset(layer.dataset, where)
-        self._need(contract.sharing == 1, f"{where}: dataset {layer.dataset} is not shared unconditionally")
+        if layer.entry is not None:
+            return
         columns = {one.name for one in contract.stored}
         for name in (layer.key, layer.value, *layer.fields):
             self._need(name in columns, f"{where}: {layer.dataset} has no column {name}")
@@ -317,6 +339,18 @@ class _Check:
             self._need(contract.position is not None, f"{where}: {layer.dataset} has no position, so it needs points")
         else:
             _file(self._app.folder, layer.points)
+
+    def _section(self, section: Section, where: str) -> None:
+        sources = {one.id for one in self._app.sources}
+        for system in section.systems:
+            self._department(system.department, where)
+            for source in system.sources:
+                self._need(source in sources, f"{where}: the source {source} is not declared")
+        if section.act is not None:
+            self._department(section.act.department, where)
+        for column in section.columns:
+            if column.dataset is not None:
+                self._dataset(column.dataset, where)
 
     def _tables(self) -> dict[str, Decision]:
         found: dict[str, Decision] = {}

@@ -7,14 +7,29 @@ moments carry an offset, whatever a person reads is there in zh-CN and en, and a
 from __future__ import annotations
 
 import tomllib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from cityheart.kernel.errors import Invalid, NotFound
-from cityheart.kernel.text import LANGUAGES
+from cityheart.sdk.page import Page
+from cityheart.sdk.shapes import (
+    Band,
+    Column,
+    ColumnDeclaration,
+    Declared,
+    Entry,
+    Line,
+    Link,
+    Moment,
+    Name,
+    Scalar,
+    Span,
+    Threshold,
+    Words,
+)
 
 __all__ = [
     "AlertDeclaration",
@@ -25,6 +40,7 @@ __all__ = [
     "Panel",
     "read_alerts",
     "read_manifest",
+    "read_pages",
     "read_tracks",
 ]
 
@@ -32,38 +48,7 @@ FILE = "manifest.toml"
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-def _both(words: dict[str, str]) -> dict[str, str]:
-    if set(words) != set(LANGUAGES) or not all(words.values()):
-        raise ValueError(f"write it in both languages: {' and '.join(LANGUAGES)}")
-    return words
-
-
-def _positive(span: timedelta) -> timedelta:
-    if span <= timedelta(0):
-        raise ValueError("must be longer than nothing")
-    return span
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("write the offset, e.g. 2013-03-01T00:00:00+08:00")
-    return moment
-
-
-Words = Annotated[dict[str, str], AfterValidator(_both)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,79}$")]
-Column = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}$")]
-Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
-Span = Annotated[timedelta, AfterValidator(_positive)]
-Moment = Annotated[datetime, AfterValidator(_aware)]
-Scalar = bool | int | float | str
-
-
-class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class AppSection(_Declared):
+class AppSection(Declared):
     """``[app]``: what the application is and the files it is made of."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -77,13 +62,14 @@ class AppSection(_Declared):
     plans: str | None = Field(default=None, description="folder of plans (*.yaml)")
     decisions: str | None = Field(default=None, description="folder of decision tables (*.yaml, *.dmn)")
     knowledge: str | None = Field(default=None, description="folder of regulation clauses (*.toml)")
+    pages: str | None = Field(default=None, description="file of pages, beside [[pages]]")
     entities: str | None = Field(default=None, description="file that says which rows speak of which subjects")
     judge: Entry | None = Field(default=None, description="module:function that judges its warnings by what happened")
     simulated: bool = Field(default=False, description="departments' answers are simulated in demonstrations")
     notice: Words | None = Field(default=None, description="what the console says about that")
 
 
-class DepartmentDeclaration(_Declared):
+class DepartmentDeclaration(Declared):
     """``[[departments]]``: a department that the application knows."""
 
     code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -93,7 +79,7 @@ class DepartmentDeclaration(_Declared):
     level: Literal["city", "county", "township"] = "city"
 
 
-class SourceDeclaration(_Declared):
+class SourceDeclaration(Declared):
     """``[[sources]]``: a system of a department. Without ``schedule`` it is never asked: it delivers by itself."""
 
     id: Name
@@ -102,10 +88,10 @@ class SourceDeclaration(_Declared):
     connector: str
     dataset: str
     schedule: str | None = Field(default=None, description="ISO 8601 duration between two pulls")
-    options: dict[str, object] = {}
+    options: dict[str, object] = Field(default={})
 
 
-class FeedDeclaration(_Declared):
+class FeedDeclaration(Declared):
     """``[feed]``: history that can be played; ``entry`` gives the deliveries of ``source``."""
 
     source: str
@@ -115,60 +101,31 @@ class FeedDeclaration(_Declared):
     until: Moment = Field(alias="to")
 
 
-class Band(_Declared):
-    """A range of values with its colour: above ``low`` (the first band: from it on) up to and with ``high``."""
-
-    low: float = Field(alias="from")
-    high: float | None = Field(default=None, alias="to")
-    label: Words
-    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-
-
-class Layer(_Declared):
+class Layer(Declared):
     """``[[layers]]``: points on the map; each key's newest value known at a moment.
 
     Positions and names come from ``points`` (a CSV with key, lon, lat, zh-CN, en; WGS84) or from the dataset's own
-    position.
+    position. With ``entry`` a function gives the points instead: ``module:function(reader, now, parameters)``. Whoever may
+    not read what a layer is made of is not shown it.
     """
 
     id: Name
     title: Words
     dataset: str
-    key: Column
-    value: Column
+    key: Column = "key"
+    value: Column = "value"
     unit: str
+    entry: Entry | None = None
     fields: tuple[Column, ...] = ()
     stale_after: Span = timedelta(hours=6)
     lookback: Span = timedelta(days=3)
     points: str | None = None
     legend: Words | None = None
     bands: tuple[Band, ...] = ()
+    link: Link | None = Field(default=None, description="where a point leads")
 
 
-class ColumnDeclaration(_Declared):
-    """A column of a table panel."""
-
-    name: str
-    title: Words
-    unit: str | None = None
-
-
-class Line(_Declared):
-    """A line of a series panel: which column, how it is called and drawn."""
-
-    column: str
-    name: Words
-    style: Literal["observed", "forecast", "band_low", "band_high"] = "observed"
-
-
-class Threshold(_Declared):
-    """A named horizontal line."""
-
-    name: Words
-    value: float
-
-
-class Panel(_Declared):
+class Panel(Declared):
     """``[[panels]]``: something shown beside the map, from ``sql``, from a function (``entry``), or a ``text``.
 
     The SQL reads the datasets as known now, with ``$now`` and the panel's ``parameters`` bound; ``window`` keeps event
@@ -182,7 +139,7 @@ class Panel(_Declared):
     sql: str | None = None
     entry: Entry | None = None
     text: Words | None = None
-    parameters: dict[str, Scalar] = {}
+    parameters: dict[str, Scalar] = Field(default={})
     window: Span = timedelta(days=3)
     ahead: timedelta = timedelta(0)
     columns: tuple[ColumnDeclaration, ...] = ()
@@ -204,7 +161,7 @@ class Panel(_Declared):
         return self
 
 
-class Manifest(_Declared):
+class Manifest(Declared):
     """The whole of ``manifest.toml``."""
 
     app: AppSection
@@ -213,16 +170,17 @@ class Manifest(_Declared):
     feed: FeedDeclaration | None = None
     layers: tuple[Layer, ...] = ()
     panels: tuple[Panel, ...] = ()
+    pages: tuple[Page, ...] = ()
 
 
-class LevelDeclaration(_Declared):
+class LevelDeclaration(Declared):
     """``[alerts.levels.N]``: what the public is advised and what departments do at level N."""
 
     advice: tuple[Words, ...]
     measures: tuple[Words, ...]
 
 
-class AlertDeclaration(_Declared):
+class AlertDeclaration(Declared):
     """``[[alerts]]``: a kind of alert with the fields that art. 64 of the Emergency Response Law asks for."""
 
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
@@ -235,7 +193,7 @@ class AlertDeclaration(_Declared):
     levels: dict[Literal["1", "2", "3", "4"], LevelDeclaration] = Field(min_length=1)
 
 
-class SitesDeclaration(_Declared):
+class SitesDeclaration(Declared):
     """``[tracks.sites]``: places of a dataset; who stays within ``within_m`` metres of one visits it."""
 
     dataset: str
@@ -244,7 +202,7 @@ class SitesDeclaration(_Declared):
     within_m: Annotated[float, Field(gt=0, le=10_000)] = 200.0
 
 
-class TrackDeclaration(_Declared):
+class TrackDeclaration(Declared):
     """``[[tracks]]``: vehicles to follow; their stays, trips and visits become ``<name>_stay``, ``_trip``, ``_visit``."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
@@ -260,11 +218,15 @@ class TrackDeclaration(_Declared):
     parameters: dict[str, float | int | str] = Field(default={}, description="see docs/reference/tracks.md")
 
 
-class _TrackFile(_Declared):
+class _TrackFile(Declared):
     tracks: tuple[TrackDeclaration, ...]
 
 
-class _AlertFile(_Declared):
+class _PageFile(Declared):
+    pages: tuple[Page, ...]
+
+
+class _AlertFile(Declared):
     alerts: tuple[AlertDeclaration, ...]
 
 
@@ -290,6 +252,13 @@ def read_tracks(file: Path) -> tuple[TrackDeclaration, ...]:
     if not file.is_file():
         raise NotFound(f"{file} is missing", remedy="write it, or mend `tracks` in the manifest")
     return _checked(_TrackFile, file).tracks
+
+
+def read_pages(file: Path) -> tuple[Page, ...]:
+    """The pages in a file. Raises :class:`NotFound`, :class:`Invalid` naming the place in the file."""
+    if not file.is_file():
+        raise NotFound(f"{file} is missing", remedy="write it, or mend `pages` in the manifest")
+    return _checked(_PageFile, file).pages
 
 
 def _checked(shape: type[Shape], file: Path) -> Shape:

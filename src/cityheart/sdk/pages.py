@@ -1,4 +1,7 @@
-"""What applications show: map layers at a moment, series of their values, and panels, all as known at that moment."""
+"""What applications show: map layers at a moment, series of their values, panels and pages, all as known at that moment.
+
+Everything is shown to somebody: what is made of data that the person may not read is not.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,15 @@ import pyarrow.compute as pc
 
 from cityheart.engine.lake import Lake
 from cityheart.kernel import limits
-from cityheart.kernel.access import require
+from cityheart.kernel.access import can, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import Clock
 from cityheart.kernel.errors import Invalid, NotFound, TooLarge
 from cityheart.kernel.text import Text
 from cityheart.sdk.application import App
 from cityheart.sdk.manifest import Layer, Panel
-from cityheart.sdk.reader import Reader
+from cityheart.sdk.reader import City, Closed, Reader
+from cityheart.sdk.showing import Parts, Showing, Told
 from cityheart.watch.models import plain
 
 __all__ = ["Pages"]
@@ -31,6 +35,7 @@ _TICK = timedelta(microseconds=1)
 
 
 PanelFunction = Callable[[Reader, datetime], Mapping[str, object]]
+LayerFunction = Callable[[Reader, datetime, Mapping[str, object]], Sequence[Mapping[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +48,84 @@ class Place:
 
 
 class Pages:
-    """Layers and panels of the applications of a city."""
+    """Layers, panels and pages of the applications of a city.
 
-    def __init__(self, lake: Lake, apps: Sequence[App], clock: Clock) -> None:
+    ``parts`` are what of the city stands behind them; without them there are only layers and panels, of unconditionally
+    shared datasets. ``zone`` is the city's, ``home`` its folder.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        apps: Sequence[App],
+        clock: Clock,
+        parts: Parts | None = None,
+        *,
+        zone: str = "UTC",
+        home: Path | None = None,
+    ) -> None:
         self._lake = lake
         self._clock = clock
+        self._parts, self._zone, self._home = parts, zone, home
         self._layers = {layer.id: (app, layer) for app in apps for layer in app.layers}
         self._panels = {panel.id: (app, panel) for app in apps for panel in app.panels}
         self._places = {
             layer.id: _places(app.folder / layer.points) for app, layer in self._layers.values() if layer.points
         }
-        self._restricted = frozenset(one.name for app in apps for one in app.contracts if one.sharing != 1)
+        self._open = frozenset(one.name for app in apps for one in app.contracts if one.sharing == 1)
+        self._told = None if parts is None else Told(parts.database)
+        self._showing = (
+            None if parts is None or self._told is None else Showing(apps, parts, self._told, self._read, zone)
+        )
+
+    @property
+    def showing(self) -> Showing:
+        """The pages. Raises :class:`NotFound` where nothing of the city stands behind them."""
+        if self._showing is None:
+            raise NotFound("there are no pages here")
+        return self._showing
 
     def reader(self, at: datetime | None = None) -> Reader:
         """Reads what everybody may read, as known ``at`` the moment (default now)."""
-        return Reader(self._lake, at or self._clock.now(), self._restricted)
+        return Reader(self._lake, at or self._clock.now(), self._open.__contains__, zone=self._zone, home=self._home)
+
+    def _read(self, actor: Actor, at: datetime | None, city: City | None = None) -> Reader:
+        """Reads what the actor may read."""
+
+        def may(dataset: str) -> bool:
+            return self._open_to(actor, dataset)
+
+        return Reader(self._lake, at or self._clock.now(), may, zone=self._zone, home=self._home, city=city)
+
+    def _open_to(self, actor: Actor, dataset: str) -> bool:
+        if self._parts is None:
+            return dataset in self._open
+        try:
+            return can(actor, "dataset.read") and self._parts.share.open_to(actor, dataset)
+        except NotFound:  # a table that no contract describes
+            return False
 
     # ── layers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def layers(self, actor: Actor) -> list[dict[str, object]]:
-        """Every layer as declared."""
+        """Every layer as declared, of those that the actor may read."""
         require(actor, "layer.read")
-        return [_shown_layer(layer) for _, layer in self._layers.values()]
+        return [_shown_layer(layer) for _, layer in self._layers.values() if self._shown_to(actor, layer)]
+
+    def _shown_to(self, actor: Actor, layer: Layer) -> bool:
+        # unconditional data is for whoever may see layers, as it always was
+        return layer.dataset in self._open or self._open_to(actor, layer.dataset)
 
     def features(self, actor: Actor, layer_id: str, at: datetime | None = None) -> dict[str, object]:
         """A GeoJSON FeatureCollection (WGS84): of each key the newest value known ``at`` the moment (default now).
 
         A place without a value in the layer's look-back is there with ``value`` null and ``stale`` true.
         """
-        layer = self._layer(actor, layer_id)
+        app, layer = self._layer(actor, layer_id)
         moment = at or self._clock.now()
+        if layer.entry is not None:
+            return self._made(actor, app, layer, moment)
+        self._tell(actor, layer_id, [layer.dataset])
         values = {cast(str, one["key"]): one for one in self._newest(layer, moment)}
         places = self._places.get(layer_id)
         if places is None:
@@ -86,6 +139,31 @@ class Pages:
             known = values.get(key, {**empty, "key": key, "value": None, "at": None, "stale": True})
             features.append(_feature({**known, "name": place.name}, place.lon, place.lat))
         return {"type": "FeatureCollection", "features": features}
+
+    def _made(self, actor: Actor, app: App, layer: Layer, moment: datetime) -> dict[str, object]:
+        """The points that a function gives: rows with key, name, lon, lat, value, at and what else the layer lists."""
+        reader = self._read(actor, moment)
+        found = cast(LayerFunction, app.functions[cast(str, layer.entry)])(reader, moment, {})
+        if len(found) > limits.LAYER_FEATURES:
+            raise TooLarge(f"layer {layer.id} has {len(found)} points", remedy=f"at most {limits.LAYER_FEATURES}")
+        features = []
+        for given in found:
+            lacking = {"key", "lon", "lat", "value"} - set(given)
+            if lacking:
+                raise Invalid(f"layer {layer.id}: its function gives no {min(lacking)}")
+            one = cast(dict[str, object], plain(given))
+            lon, lat, key = cast(float, one.pop("lon")), cast(float, one.pop("lat")), str(one["key"])
+            at = given.get("at")
+            stale = isinstance(at, datetime) and moment - at > layer.stale_after
+            one |= {"key": key, "name": one.get("name") or {"zh-CN": key, "en": key}, "at": at, "stale": stale}
+            features.append(_feature(one, lon, lat))
+        self._tell(actor, layer.id, sorted(reader.read_from))
+        return {"type": "FeatureCollection", "features": features}
+
+    def _tell(self, actor: Actor, layer_id: str, datasets: Sequence[str]) -> None:
+        restricted = [name for name in datasets if name not in self._open]
+        if restricted and self._told is not None:
+            self._told.read(actor, f"layer:{layer_id}", "layer.read", {"layer": layer_id, "datasets": restricted})
 
     def _newest(self, layer: Layer, moment: datetime) -> list[dict[str, object]]:
         spec = self._lake.spec(layer.dataset)
@@ -122,13 +200,16 @@ class Pages:
         self, actor: Actor, layer_id: str, key: str, hours: int = 72, at: datetime | None = None
     ) -> dict[str, object]:
         """The values of one key over the last hours, in the shape of series evidence."""
-        layer = self._layer(actor, layer_id)
+        _, layer = self._layer(actor, layer_id)
+        if layer.entry is not None:
+            raise NotFound(f"layer {layer_id} has no series", remedy="its points are made by a function")
         if not 1 <= hours <= limits.SERIES_HOURS:
             raise Invalid(f"hours is {hours}", remedy=f"1 to {limits.SERIES_HOURS}")
         moment = at or self._clock.now()
         time = self._lake.spec(layer.dataset).time
         span = (moment - timedelta(hours=hours) + _TICK, moment + _TICK)
         rows = self._lake.current(layer.dataset, at=moment, time=span, columns=[layer.key, time, layer.value])
+        self._tell(actor, layer_id, [layer.dataset])
         rows = rows.filter(pc.equal(rows[layer.key].cast(pa.string()), key)).sort_by(time)
         if rows.num_rows == 0 and key not in self._places.get(layer_id, {key: None}):
             raise NotFound(f"layer {layer_id} has no {key}")
@@ -147,11 +228,14 @@ class Pages:
             "thresholds": [],
         }
 
-    def _layer(self, actor: Actor, layer_id: str) -> Layer:
+    def _layer(self, actor: Actor, layer_id: str) -> tuple[App, Layer]:
         require(actor, "layer.read")
         if layer_id not in self._layers:
             raise NotFound(f"no layer {layer_id}", remedy="GET /api/layers lists them")
-        return self._layers[layer_id][1]
+        app, layer = self._layers[layer_id]
+        if not self._shown_to(actor, layer):
+            raise Closed(layer.dataset)
+        return app, layer
 
     # ── panels ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,7 +255,7 @@ class Pages:
         app, panel = self._panels[panel_id]
         if panel.text is not None:
             return {"type": "text", "text": panel.text}
-        reader = self.reader(at)
+        reader = self._read(actor, at)
         if panel.entry is not None:
             return _content(panel, cast(PanelFunction, app.functions[panel.entry])(reader, reader.now))
         assert panel.sql is not None
@@ -208,6 +292,8 @@ def _shown_layer(layer: Layer) -> dict[str, object]:
         "fields": list(layer.fields),
         "bands": [{"from": b.low, "to": b.high, "label": b.label, "colour": b.colour} for b in layer.bands],
         "legend": layer.legend,
+        "series": layer.entry is None,
+        "link": layer.link.model_dump(mode="json") if layer.link else None,
     }
 
 

@@ -1,28 +1,75 @@
-"""How an application's own functions read the city's datasets: as known at one moment, and only what everybody may read."""
+"""How an application's own functions read the city: as known at one moment, and only what the person before them may read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from cityheart.engine.lake import Lake
 from cityheart.engine.statement import references
-from cityheart.kernel.errors import Forbidden
+from cityheart.kernel.errors import Forbidden, Invalid
 
-__all__ = ["Reader"]
+__all__ = ["City", "Closed", "Reader"]
 
 _TICK = timedelta(microseconds=1)
+_VERSIONS = "__versions"
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Closed(Forbidden):
+    """A dataset that this reader may not read."""
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"{dataset} is not shared unconditionally, and not with you", remedy="ask its owner for a grant"
+        )
+        self.dataset = dataset
+
+
+class City(Protocol):
+    """What a reader may ask of the city beside its datasets; each answer holds only what the person may see."""
+
+    def alerts(self, subjects: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
+        """Alerts about these subjects (kind, id)."""
+
+    def tasks(self, incidents: Sequence[str]) -> list[dict[str, object]]:
+        """Tasks of these incidents."""
+
+    def records(self, form: str) -> list[dict[str, object]]:
+        """What was sent by a form, ``page/section``."""
 
 
 class Reader:
-    """Reads the unconditionally shared datasets of the city as known at ``now``; what a panel's function is given."""
+    """Reads the city as known at ``now``; what a function of a panel, a layer or a page is given.
 
-    def __init__(self, lake: Lake, now: datetime, restricted: frozenset[str]) -> None:
+    ``may`` says whether the person may read a dataset. ``read_from`` holds the datasets that were read.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        now: datetime,
+        may: Callable[[str], bool],
+        *,
+        zone: str = "UTC",
+        home: Path | None = None,
+        city: City | None = None,
+    ) -> None:
         self.now = now
-        self._lake = lake
-        self._restricted = restricted
+        self.zone = ZoneInfo(zone)
+        self.read_from: set[str] = set()
+        self._lake, self._may, self._home, self._city = lake, may, home, city
+        self._tables = frozenset(lake.tables())
+
+    def may(self, dataset: str) -> bool:
+        """Whether rows of a dataset are for this reader; one that the city does not have is for nobody."""
+        return dataset in self._tables and self._may(dataset)
 
     def query(
         self,
@@ -34,12 +81,53 @@ class Reader:
     ) -> pa.Table:
         """Answer one SELECT; table names stand for rows known at ``now``, event time in (now - window, now + ahead].
 
-        ``$now`` and the parameters are bound. Raises :class:`Forbidden` for a dataset not shared unconditionally.
+        ``$now`` and the parameters are bound. Raises :class:`Closed` (Forbidden) for a dataset that is not for the reader.
         """
-        for name in references(sql):
-            if name.removesuffix("__versions") in self._restricted:
-                raise Forbidden(
-                    f"{name} is not shared unconditionally", remedy="read it through the share, with a reason"
-                )
-        span = (self.now - window + _TICK, self.now + ahead + _TICK)
-        return self._lake.query(sql, {**(parameters or {}), "now": self.now}, at=self.now, time=span)
+        for name in sorted(references(sql)):
+            self._open(name.removesuffix(_VERSIONS))
+        bound = {**(parameters or {}), "now": self.now}
+        return self._lake.query(sql, bound, at=self.now, time=self._span(window, ahead))
+
+    def rows(
+        self,
+        dataset: str,
+        *,
+        window: timedelta = timedelta(days=20 * 365),
+        ahead: timedelta = timedelta(0),
+        columns: Iterable[str] = (),
+    ) -> pa.Table:
+        """The newest version of each row of a dataset as known at ``now``, with ``_known_at``; without columns all.
+
+        Raises :class:`Closed` as :meth:`query`; ``NotFound`` for a dataset that the city does not have.
+        """
+        self._open(dataset)
+        wanted = [*dict.fromkeys([*columns, "_known_at"])] if columns else None
+        return self._lake.current(dataset, at=self.now, time=self._span(window, ahead), columns=wanted)
+
+    def file(self, name: str) -> bytes | None:
+        """A file of the city's folder, e.g. ``zones.geojson``; ``None`` when it has none. Raises :class:`Invalid`."""
+        if not _FILE.fullmatch(name) or not name.endswith((".geojson", ".csv", ".json")):
+            raise Invalid(f"{name!r} is no file of a city", remedy="e.g. zones.geojson")
+        path = None if self._home is None else self._home / name
+        return path.read_bytes() if path is not None and path.is_file() else None
+
+    def alerts(self, subjects: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
+        """Alerts about these subjects (kind, id), open ones first, as the API shows them; what the person may see."""
+        return [] if self._city is None or not subjects else self._city.alerts(subjects)
+
+    def tasks(self, incidents: Sequence[str]) -> list[dict[str, object]]:
+        """Tasks of these incidents as the person may see them: id, incident, unit, title, state, due, late, closed_at."""
+        return [] if self._city is None or not incidents else self._city.tasks(incidents)
+
+    def records(self, form: str) -> list[dict[str, object]]:
+        """What was sent by a form (``page/section``) up to ``now``, newest first: id, at, by, department, subject, values."""
+        return [] if self._city is None else self._city.records(form)
+
+    def _open(self, name: str) -> None:
+        if name in self._tables:
+            if not self._may(name):
+                raise Closed(name)
+            self.read_from.add(name)
+
+    def _span(self, window: timedelta, ahead: timedelta) -> tuple[datetime, datetime]:
+        return (max(self.now - window, datetime(1970, 1, 1, tzinfo=UTC)) + _TICK, self.now + ahead + _TICK)

@@ -460,6 +460,16 @@ class Watch:
         raised = sum(n for (state, _), n in counted.items() if state == "raised")
         return {"open": sum(counted.values()), "raised": raised, "levels": levels}
 
+    def about(self, actor: Actor, subjects: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
+        """Alerts about these subjects (kind, id) that the actor may see: open ones first, then the newest."""
+        require(actor, "alert.read")
+        if len(subjects) > limits.ALERT_SUBJECTS:
+            raise Invalid(f"{len(subjects)} subjects at once", remedy=f"at most {limits.ALERT_SUBJECTS}")
+        held = departments(actor, "alert.read")
+        with self._database.read() as conn:
+            found = store.alerts_about(conn, held, subjects, limits.PAGE_ROWS)
+        return [alert.json() for alert in found]
+
     def _visible(self, actor: Actor, alert_id: str) -> Alert:
         require(actor, "alert.read")
         with self._database.read() as conn:

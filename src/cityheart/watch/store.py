@@ -422,6 +422,17 @@ def alerts(
     return [_alert(row) for row in conn.execute(statement.order_by(*order))]
 
 
+def alerts_about(
+    conn: sa.Connection, departments: frozenset[str] | None, subjects: Collection[tuple[str, str]], limit: int
+) -> list[Alert]:
+    """Alerts about these subjects (kind, id): open ones first, then the newest."""
+    table = alert_table.c
+    about = sa.tuple_(table.subject_kind, table.subject_id).in_(sorted(set(subjects)))
+    order = (sa.case((table.state == "ended", 1), else_=0), table.raised_at.desc(), table.id)
+    statement = sa.select(alert_table).where(about, *_of(departments)).order_by(*order).limit(limit)
+    return [_alert(row) for row in conn.execute(statement)]
+
+
 def count_alerts(
     conn: sa.Connection, departments: frozenset[str] | None, *, states: Sequence[str], level: int | None
 ) -> int:

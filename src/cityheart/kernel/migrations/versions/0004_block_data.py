@@ -149,6 +149,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_entities_subject_kind_id", ["kind", "id"], unique=False)
 
     op.create_table(
+        "form_record",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("form", sa.String(length=160), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("by", Json, nullable=False),
+        sa.Column("department", sa.String(length=80), nullable=True),
+        sa.Column("subject", sa.String(length=80), nullable=True),
+        sa.Column("parameters", Json, nullable=False),
+        sa.Column("values", Json, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_form_record")),
+    )
+    with op.batch_alter_table("form_record", schema=None) as batch_op:
+        batch_op.create_index("ix_form_record_form_at", ["form", "at"], unique=False)
+
+    op.create_table(
         "share_flow",
         sa.Column("source", sa.String(length=80), nullable=False),
         sa.Column("size", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -195,6 +210,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("share_flow")
+    with op.batch_alter_table("form_record", schema=None) as batch_op:
+        batch_op.drop_index("ix_form_record_form_at")
+
+    op.drop_table("form_record")
     with op.batch_alter_table("entities_subject", schema=None) as batch_op:
         batch_op.drop_index("ix_entities_subject_kind_id")
         batch_op.drop_index("ix_entities_subject_into")
