@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cityheart.engine.keyed import State, dump_state, load_state
 from cityheart.engine.layout import TIMESTAMP
-from cityheart.engine.tracks import motion
+from cityheart.engine.tracks import motion, paths
 from cityheart.engine.tracks.areas import layer_of
 from cityheart.engine.tracks.motion import Layer
 from cityheart.engine.tracks.parameters import Parameters
@@ -255,6 +255,91 @@ def test_loads_are_those_before_and_after() -> None:
     assert trip["distance_m"] == pytest.approx(377 * (trip["until"] - trip["since"]).total_seconds() / 30, rel=0.01)
     unknown = Tracker(COLUMNS, Parameters()).run({}, rows(still + away, load=None)).records.trips("car").to_pylist()[-1]
     assert unknown["load_before"] is None and unknown["loaded_s"] == unknown["empty_s"] == 0
+
+
+def test_the_time_with_half_a_load_is_told_apart() -> None:
+    away = [(START + n * 30 * SECOND, 121.0 + 0.004 * n, 32.0) for n in range(41)]
+    table = pa.concat_tables([rows(away[:10], load=0), rows(away[10:30], load=1), rows(away[30:], load=3)])
+    trip = Tracker(COLUMNS, Parameters(update=timedelta(minutes=1))).run({}, table).records.trips("car").to_pylist()[-1]
+    assert trip["path"] is None and trip["state"] == "open"
+    assert trip["empty_s"] == 300 and trip["half_s"] == 600 and trip["loaded_s"] - trip["half_s"] == 240
+
+
+def test_how_deep_a_visit_is() -> None:
+    """Fixes on the edge are not clearly inside."""
+    metre = 1 / 111_195
+    square = shapely.box(121.0, 32.0, 121.1, 32.1)
+    one = Tracker(COLUMNS, Parameters(edge_m=50), layer_of([shapely.box(120.0, 31.0, 120.1, 31.1), square]))
+    for depths, deep in (([20, 30, 40], 0), ([20, 49, 60, 1500, 70, 10], 3)):
+        inside = [(START + n * 60 * SECOND, 121.05, 32.0 + far * metre) for n, far in enumerate(depths, 1)]
+        fixes = [(START, 121.05, 31.99), *inside, (START + (len(depths) + 1) * 60 * SECOND, 121.05, 31.99)]
+        ids = np.array(["A", "B"])
+        visit = one.run({}, rows(fixes, load=3)).records.visits("car", "zone", ids).to_pylist()[-1]
+        assert (visit["place"], visit["deep_fixes"], visit["fixes"]) == ("B", deep, len(depths))
+        assert visit["deepest_m"] == pytest.approx(max(depths), rel=0.01)
+        points = paths.read(visit["path"])
+        assert [round((lat - 32.0) / metre) for _, _, lat, _ in points] == pytest.approx(depths, abs=1)
+        assert all(load == 3 for _, _, _, load in points)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_way_of_a_trip_is_its_fixes_but_for_those_that_matter_least(seed: int) -> None:
+    fixes = drive(seed, 12)
+    trips = tracker().run({}, rows(fixes, load=1)).records.trips("car").to_pylist()
+    seen = {time: (lon, lat) for time, lon, lat in fixes}
+    for trip in trips:
+        if trip["state"] != "closed":
+            assert trip["path"] is None
+            continue
+        points = paths.read(trip["path"])
+        assert points[0][0] == trip["since"].replace(microsecond=0) and points[-1][0] == trip["until"]
+        assert 2 <= len(points) <= motion.POINTS and all(load == 1 for *_, load in points)
+        for at, lon, lat, _ in points[1:]:  # the first is the middle of the stay that it left
+            assert (lon, lat) == pytest.approx(seen[int(at.timestamp()) * SECOND], abs=0.6e-5)
+        assert len(points) == min(motion.POINTS, trip["fixes"])
+
+
+def test_a_long_way_keeps_its_corners() -> None:
+    """Four sides of a square in 400 fixes: each corner is among the few points that are kept."""
+    corners = [(0.0, 0.0), (0.2, 0.0), (0.2, 0.2), (0.0, 0.2), (0.0, 0.01)]
+    fixes, time = [], START
+    for (x, y), (x2, y2) in itertools.pairwise(corners):
+        for n in range(100):
+            fixes.append((time, round(121 + x + (x2 - x) * n / 100, 6), round(32 + y + (y2 - y) * n / 100, 6)))
+            time += 30 * SECOND
+    fixes += [(time + n * 30 * SECOND, 121.0, 32.01) for n in range(40)]
+    (trip,) = [
+        each
+        for each in Tracker(COLUMNS, Parameters()).run({}, rows(fixes)).records.trips("car").to_pylist()
+        if each["state"] == "closed"
+    ]
+    points = {(lon, lat) for _, lon, lat, _ in paths.read(trip["path"])}
+    assert {(121.2, 32.0), (121.2, 32.2), (121.0, 32.2)} <= points and len(points) <= motion.POINTS
+
+
+def test_the_text_of_a_way() -> None:
+    times = np.array([[1e12, 1.0e12 + 30e6, 0.0], [0.0, 0.0, 0.0], [1e12, 0.0, 0.0]])
+    east = np.array([[-179.99999, 180.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    codes = (np.round((east + 180) * 1e5) * 18_000_001 + np.round((np.array([[-90.0], [0], [0]]) + 90) * 1e5)) * 8 + 4
+    text = paths.written(times, codes, np.array([True, True, False]))
+    assert text.to_pylist() == ["1000000 -17999999 -9000000 3;30 35999999 0 3", None, None]
+    moment = datetime(1970, 1, 12, 13, 46, 40, tzinfo=UTC)
+    assert paths.read(str(text[0])) == [
+        (moment, -179.99999, -90.0, 3), (moment + timedelta(seconds=30), 180.0, -90.0, 3)
+    ]  # fmt: skip
+    assert paths.read("") == []
+    for wrong in ("1 2 3", "1 2 3 x", ";", f"{10**30} 1 1 1"):
+        with pytest.raises(Invalid, match="no way"):
+            paths.read(wrong)
+
+
+def test_a_state_of_another_version_begins_anew() -> None:
+    fixes = [(START + n * 60 * SECOND, 121.0 + 0.003 * n, 32.0) for n in range(40)]
+    one = Tracker(COLUMNS, Parameters())
+    state = dict(one.run({}, rows(fixes[:20])).states["a"]) | {"size": 1}
+    anew, fresh = one.run({"a": state}, rows(fixes[20:])), one.run({}, rows(fixes[20:]))
+    assert dump_state(anew.states["a"]) == dump_state(fresh.states["a"])
 
 
 def test_many_vehicles_are_followed_apart_and_a_dense_track_is_thinned() -> None:

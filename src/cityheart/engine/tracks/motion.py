@@ -4,7 +4,9 @@ A fix is (time in microseconds since 1970 UTC, longitude, latitude in WGS84 degr
 fix of a run that remains within ``radius`` of it for the time of a stay (Li et al., "Mining user similarity based on
 location history", 2008) and goes on while fixes are within ``radius`` of its centre; one fix outside between two inside
 is drift. What lies between stays is a *trip*. A fix that could only be reached at an impossible speed is noise, unless
-the fixes that follow agree with it. *Visits* are the times inside the areas of a layer.
+the fixes that follow agree with it. *Visits* are the times inside the areas of a layer. The *way* of a trip and of a visit is
+thinned as it goes on, to so many points that it can be kept beside it (SQUISH-E: Muckell et al., "Compression of trajectory
+data: a comprehensive evaluation and new approach", 2014).
 
 The state is one vector of numbers, and what :func:`take` does follows from state and fix alone. It says *records*: of
 each matter the newest one counts. What is said at any moment is what it says of all fixes known by then in the order of
@@ -26,10 +28,10 @@ import numpy.typing as npt
 from cityheart.engine.compiled import compiled, inner
 
 __all__ = [
-    "AREAS", "AT_KNOWN", "BEFORE", "CLOSED", "CONTENT", "EARLY", "EMPTY", "ENDED", "FASTEST", "FELL_SILENT", "FIXES",
-    "FOLDED", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2", "LATE", "LOADED", "LOAD_A", "LOAD_B", "LON", "LON2", "MOVED",
-    "MOVED_ON", "NOISE", "NOTES", "OPEN", "PLACE", "RECORD", "SILENCE", "SINCE", "STATE_SIZE", "STATUS", "STAY", "TRIP",
-    "UNTIL", "VISIT", "VISITS", "WITHDRAWN", "Layer", "follow", "real",
+    "AREAS", "AT_KNOWN", "BEFORE", "CLOSED", "CONTENT", "DEEP", "DEEPEST", "EARLY", "EMPTY", "ENDED", "FASTEST",
+    "FELL_SILENT", "FIXES", "FOLDED", "HALF", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2", "LATE", "LOADED", "LOAD_A",
+    "LOAD_B", "LON", "LON2", "MOVED", "MOVED_ON", "NOISE", "NOTES", "OPEN", "PLACE", "POINTS", "RECORD", "SILENCE", "SINCE",
+    "STATE_SIZE", "STATUS", "STAY", "TRIP", "UNTIL", "VISIT", "VISITS", "WAY", "WITHDRAWN", "Layer", "follow", "real",
 ]  # fmt: skip
 
 _Floats = npt.NDArray[np.float64]
@@ -37,6 +39,7 @@ _Floats = npt.NDArray[np.float64]
 # Parameters, as Parameters.vector() has them
 P_RADIUS, P_TRIP, P_SPEED, P_JUMPS, P_ROWS = 0, 1, 2, 3, 4
 P_STAY, P_STAY_GAP, P_BRIDGE, P_UPDATE, P_LATENESS, P_AHEAD = 5, 6, 7, 8, 9, 10
+P_EDGE = 11
 
 # A record: what it is, then its content
 KIND, STATUS, KNOWN, PLACE, CONTENT = 0, 1, 2, 3, 4
@@ -44,11 +47,18 @@ STAY, TRIP, VISIT = 0, 1, 2
 OPEN, CLOSED, WITHDRAWN = 0, 1, 2
 SINCE, UNTIL, LON, LAT, LON2, LAT2, MOVED, FIXES, LOAD_A, LOAD_B = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 LOADED, EMPTY, SILENCE, FASTEST, NOISE, ENDED = 10, 11, 12, 13, 14, 15
+HALF, DEEPEST, DEEP = 16, 17, 18
 # A trip goes from LON, LAT to LON2, LAT2. A stay is at LON, LAT, the mean of its fixes, and was at LON2, LAT2 when it
 # was recognised, which names the place of it once and for all; MOVED is how far its fixes lie from the mean.
+# HALF is the part of LOADED with a load of 1. DEEPEST is how far inside its area a visit came, DEEP how many of its fixes
+# were farther inside than the edge is sharp.
 MOVED_ON, FELL_SILENT, JUMPED = 0.0, 1.0, 2.0  # how a matter ended
-_FIELDS = 16
-RECORD = CONTENT + _FIELDS
+_FIELDS = 19
+POINTS = 24  # of the way of a trip or visit, at most
+WAY = (
+    CONTENT + _FIELDS
+)  # of a trip that is over and of a visit: each point as time and place (see _code), 0 where none is
+RECORD = WAY + 2 * POINTS
 
 AREAS = 4  # areas of one layer that a vehicle can be in at once
 ROOM = 2 * AREAS + 10  # records that one fix may give, at most
@@ -62,8 +72,12 @@ _MATTER = 2 + 2 * _FIELDS
 _AREA = _HEAD + (2 + AREAS) * _MATTER  # the area of each visit
 _CANDIDATES = _AREA + AREAS
 _MOST = 64  # candidates kept; closer ones are thinned out
-STATE_SIZE = _CANDIDATES + 4 * _MOST
+_WAYS = _CANDIDATES + 4 * _MOST  # the way of the trip and of each visit: a count, then points
+_POINT = 6  # time, lon, lat, load, the most that was lost beside it, how much would be lost without it
+_ONE_WAY = 1 + (POINTS + 1) * _POINT
+STATE_SIZE = _WAYS + (1 + AREAS) * _ONE_WAY
 VISITS = slice(_HEAD + 2 * _MATTER, _CANDIDATES)  # what a state knows of visits under way
+VISITED = slice(_WAYS + _ONE_WAY, STATE_SIZE)  # and of their ways
 
 NOTES = 5  # numbers kept of each vehicle beside its state:
 AT_KNOWN, BEFORE, FOLDED, LATE, EARLY = 0, 1, 2, 3, 4
@@ -83,6 +97,24 @@ class Layer(NamedTuple):
 
     grid: npt.NDArray[np.int32]
     edges: npt.NDArray[np.float64]
+
+
+@inner
+def _depth(layer: Layer, area: int, lon: float, lat: float) -> float:
+    """How many metres a position lies from the nearest edge of an area."""
+    grid, edges = layer.grid, layer.edges
+    starts = 1 + 1 + grid[0] * grid[0]
+    least = math.inf
+    wide = _DEGREE * math.cos(lat * _RADIAN)
+    for e in range(grid[starts + area], grid[starts + area + 1]):
+        x, y = (edges[e, 0] - lon) * wide, (edges[e, 1] - lat) * _DEGREE
+        dx, dy = (edges[e, 2] - edges[e, 0]) * wide, (edges[e, 3] - edges[e, 1]) * _DEGREE
+        length = dx * dx + dy * dy
+        at = min(1.0, max(0.0, -(x * dx + y * dy) / length)) if length > 0.0 else 0.0
+        x += at * dx
+        y += at * dy
+        least = min(least, x * x + y * y)
+    return math.sqrt(least)
 
 
 @inner
@@ -131,6 +163,60 @@ def _clear(s: _Floats, at: int, count: int) -> None:
 
 
 @inner
+def _lost_without(s: _Floats, point: int) -> float:
+    """How far from the way a point would be if it was left out, plus what was lost beside it already."""
+    a, b = point - _POINT, point + _POINT
+    share = (s[point] - s[a]) / (s[b] - s[a]) if s[b] > s[a] else 0.0
+    lon, lat = s[a + 1] + share * (s[b + 1] - s[a + 1]), s[a + 2] + share * (s[b + 2] - s[a + 2])
+    away: float = s[point + 4] + metres(lon, lat, s[point + 1], s[point + 2])
+    return away
+
+
+@inner
+def _way(at: int) -> int:
+    """Where the way of a trip or visit is kept."""
+    return _WAYS + ((at - _HEAD) // _MATTER - 1) * _ONE_WAY
+
+
+@inner
+def _point(s: _Floats, way: int, f: int) -> None:
+    """The way goes on to a fix; beyond so many points the one that matters least is left out."""
+    count = int(s[way])
+    first, new = way + 1, way + 1 + count * _POINT
+    for i in range(4):
+        s[new + i] = s[f + i]
+    s[new + 4] = s[new + 5] = 0.0
+    count += 1
+    if count > 2:
+        s[new - 1] = _lost_without(s, new - _POINT)
+    if count > POINTS:
+        least = first + _POINT
+        for i in range(2, count - 1):
+            if s[first + i * _POINT + 5] < s[least + 5]:
+                least = first + i * _POINT
+        before, lost = least - _POINT, s[least + 5]
+        s[before + 4] = max(s[before + 4], lost)
+        s[least + _POINT + 4] = max(s[least + _POINT + 4], lost)
+        for i in range(least, new):
+            s[i] = s[i + _POINT]
+        _clear(s, new, _POINT)
+        count -= 1
+        if before > first:
+            s[before + 5] = _lost_without(s, before)
+        if least < new - _POINT:
+            s[least + 5] = _lost_without(s, least)
+    s[way] = count
+
+
+@inner
+def _code(lon: float, lat: float, load: float) -> float:
+    """A place to 0.00001 degrees and a load (-1 to 6) as one whole number that a float holds exactly."""
+    east = math.floor((lon + 180.0) * 1e5 + 0.5)
+    north = math.floor((lat + 90.0) * 1e5 + 0.5)
+    return (east * 18_000_001.0 + north) * 8.0 + min(load, 6.0) + 1.0
+
+
+@inner
 def _begin(s: _Floats, at: int, f: int) -> None:
     """A matter begins at a fix."""
     _clear(s, at, _MATTER)
@@ -141,6 +227,9 @@ def _begin(s: _Floats, at: int, f: int) -> None:
     s[now + LAT] = s[now + LAT2] = s[f + 2]
     s[now + FIXES] = 1.0
     s[now + LOAD_A] = s[now + LOAD_B] = s[f + 3]
+    if at != _HEAD:
+        _clear(s, _way(at), _ONE_WAY)
+        _point(s, _way(at), f)
 
 
 @inner
@@ -156,6 +245,8 @@ def _lengthen(s: _Floats, at: int, f: int) -> None:
         s[now + FASTEST] = max(s[now + FASTEST], way / span)
     if s[now + LOAD_B] > 0.0:
         s[now + LOADED] += span
+        if s[now + LOAD_B] == 1.0:
+            s[now + HALF] += span
     elif s[now + LOAD_B] == 0.0:
         s[now + EMPTY] += span
     s[now + UNTIL] = time
@@ -166,6 +257,17 @@ def _lengthen(s: _Floats, at: int, f: int) -> None:
         s[now + LOAD_B] = load
         if s[now + LOAD_A] < 0.0:
             s[now + LOAD_A] = load
+    if at != _HEAD:
+        _point(s, _way(at), f)
+
+
+@inner
+def _inside(s: _Floats, p: _Floats, at: int, depth: float) -> None:
+    """A visit is so many metres inside its area."""
+    now = at + _NOW
+    s[now + DEEPEST] = max(s[now + DEEPEST], depth)
+    if depth >= p[P_EDGE]:
+        s[now + DEEP] += 1.0
 
 
 @inner
@@ -179,6 +281,14 @@ def _say(s: _Floats, at: int, status: float, out: _Floats, n: int) -> int:
     for field in range(_FIELDS):
         s[at + _TOLD + field] = s[now + field]
         out[n, CONTENT + field] = s[now + field]
+    for field in range(WAY, RECORD):
+        out[n, field] = 0.0
+    if slot >= 2 or (slot == 1 and status == CLOSED):
+        way = _way(at)
+        for i in range(int(s[way])):
+            point = way + 1 + i * _POINT
+            out[n, WAY + 2 * i] = s[point]
+            out[n, WAY + 2 * i + 1] = _code(s[point + 1], s[point + 2], s[point + 3])
     s[at + _SAID] = 1.0
     return n + 1
 
@@ -197,6 +307,8 @@ def _close(s: _Floats, p: _Floats, at: int, how: float, out: _Floats, n: int) ->
         if _worth(s, p, at):
             n = _say(s, at, CLOSED, out, n)
         _clear(s, at, _MATTER)
+        if at != _HEAD:
+            _clear(s, _way(at), _ONE_WAY)
     return n
 
 
@@ -223,6 +335,7 @@ def _visits(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) 
             inside |= areas[i] == s[_AREA + slot]
         if inside:
             _lengthen(s, at, f)
+            _inside(s, p, at, _depth(layer, int(s[_AREA + slot]), s[f + 1], s[f + 2]))
         else:
             n = _close(s, p, at, MOVED_ON, out, n)
     for i in range(count):
@@ -236,6 +349,7 @@ def _visits(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) 
         if not known and free >= 0:
             s[_AREA + free] = area
             _begin(s, _HEAD + (2 + free) * _MATTER, f)
+            _inside(s, p, _HEAD + (2 + free) * _MATTER, _depth(layer, area, s[f + 1], s[f + 2]))
     return n
 
 
@@ -431,6 +545,8 @@ def told(s: _Floats, out: _Floats, n: int) -> int:
             out[n, PLACE] = s[_AREA + slot - 2] if slot >= 2 else -1.0
             for field in range(_FIELDS):
                 out[n, CONTENT + field] = s[at + _TOLD + field]
+            for field in range(WAY, RECORD):
+                out[n, field] = 0.0
             n += 1
     return n
 

@@ -27,6 +27,7 @@ MEANINGS: Mapping[str, str] = {
     "update": "how often an open stay, trip or visit is written again, in the time of the fixes",
     "lateness": "how late a fix may come, by the time of the newest, and still correct what was said; "
     f"at most {limits.TRACK_ROWS} fixes of a vehicle are kept for that",
+    "edge_m": "how far inside an area a fix must be to be there whatever the error of positions",
     "ahead": "how far a device's clock may be ahead of the city's",
 }
 """What each parameter says."""
@@ -46,6 +47,7 @@ class Parameters:
     update: timedelta = timedelta(minutes=15)
     lateness: timedelta = timedelta(hours=12)
     ahead: timedelta = timedelta(minutes=10)
+    edge_m: float = 50.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -84,4 +86,6 @@ class Parameters:
         spans = (self.stay, self.stay_gap, self.bridge, self.update, self.lateness, self.ahead)
         micros = [float(span // _MICROSECOND) for span in spans]
         speed = self.speed_kmh / 3.6 / 1e6
-        return np.array([self.radius_m, self.trip_m, speed, float(self.jumps), float(limits.TRACK_ROWS), *micros])
+        return np.array(
+            [self.radius_m, self.trip_m, speed, float(self.jumps), float(limits.TRACK_ROWS), *micros, self.edge_m]
+        )

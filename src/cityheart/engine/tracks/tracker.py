@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from cityheart.engine.keyed import State, keys_of
 from cityheart.engine.layout import KNOWN_AT, SEQ, TIMESTAMP, epoch_us
-from cityheart.engine.tracks import motion
+from cityheart.engine.tracks import motion, paths
 from cityheart.engine.tracks.areas import no_layer
 from cityheart.engine.tracks.motion import CONTENT, KIND, KNOWN, NOTES, PLACE, RECORD, STATUS, Layer, follow
 from cityheart.engine.tracks.parameters import Parameters
@@ -94,10 +94,9 @@ class Records:
                 "from_lat": some.column(motion.LAT),
                 "to_lon": some.column(motion.LON2),
                 "to_lat": some.column(motion.LAT2),
+                "path": some._paths(),
                 "distance_m": some.column(motion.MOVED).round(1),
                 "fastest_kmh": (some.column(motion.FASTEST) * 3.6e6).round(1),
-                "loaded_s": some.column(motion.LOADED) / 1e6,
-                "empty_s": some.column(motion.EMPTY) / 1e6,
                 **some._loads(),
             },
         )
@@ -118,6 +117,9 @@ class Records:
                 "lon": self.column(motion.LON),
                 "lat": self.column(motion.LAT),
                 "distance_m": distance.round(1),
+                "deepest_m": self.column(motion.DEEPEST).round(1),
+                "deep_fixes": self.column(motion.DEEP).astype(np.int64),
+                "path": self._paths(),
                 **self._loads(),
             },
         )
@@ -126,12 +128,20 @@ class Records:
         """Some of them."""
         return Records(self.names, self.vehicle[chosen], self.values[chosen])
 
-    def _loads(self) -> dict[str, pa.Array]:
+    def _loads(self) -> dict[str, pa.Array | Floats]:
         before, after = self.column(motion.LOAD_A), self.column(motion.LOAD_B)
         return {
             "load_before": pa.array(before.astype(np.int64), mask=before < 0),
             "load_after": pa.array(after.astype(np.int64), mask=after < 0),
+            "loaded_s": self.column(motion.LOADED) / 1e6,
+            "half_s": self.column(motion.HALF) / 1e6,
+            "empty_s": self.column(motion.EMPTY) / 1e6,
         }
+
+    def _paths(self) -> pa.Array:
+        """The way of each as text (see ``paths``), null where none is told."""
+        way = self.values[:, motion.WAY :].reshape(len(self.values), motion.POINTS, 2)
+        return paths.written(way[:, :, 0], way[:, :, 1], self.values[:, STATUS] != motion.WITHDRAWN)
 
     def _table(self, key: str, own: Mapping[str, object]) -> pa.Table:
         status = self.values[:, STATUS].astype(np.int64)
@@ -277,12 +287,12 @@ def _ascending(known: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> boo
 def _unpacked(state: State | None, drawn: str) -> tuple[Floats, Floats, Floats]:
     """The numbers of a vehicle, its kept fixes and its notes; without visits when the areas were drawn otherwise."""
     base = np.zeros(motion.STATE_SIZE)
-    if not state:
+    if not state or state.get("size") != motion.STATE_SIZE:  # nothing known, or kept by another version
         return base, np.empty((0, 4)), np.array([_LONG_AGO, _LONG_AGO, _LONG_AGO, 0.0, 0.0])
     at, values, notes = _array(state, "at"), _array(state, "is"), _array(state, "notes")
     base[at] = values
     if state["drawn"] != drawn:
-        base[motion.VISITS] = 0.0
+        base[motion.VISITS] = base[motion.VISITED] = 0.0
     time = _array(state, "time")
     kept = np.empty((len(time), 4))
     kept[:, 0], kept[:, 3] = time, _array(state, "load")
@@ -295,6 +305,7 @@ def _packed(base: Floats, kept: Floats, notes: Floats, drawn: str) -> State:
     at = np.flatnonzero(base).astype(np.uint16)
     return {
         "drawn": drawn,
+        "size": motion.STATE_SIZE,
         "at": at,
         "is": base[at],
         "notes": notes,

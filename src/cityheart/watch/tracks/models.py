@@ -66,6 +66,9 @@ _POSITION: tuple[_Column, ...] = (
 _COMMON: tuple[_Column, ...] = (
     ("load_before", "integer", text("开始时载重", "Load at the beginning"), None),
     ("load_after", "integer", text("结束时载重", "Load at the end"), None),
+    ("loaded_s", "number", text("载货时间", "Time with a load"), "s"),
+    ("half_s", "number", text("其中半载时间（载重 1）", "Of it with a load of 1, half loaded"), "s"),
+    ("empty_s", "number", text("空载时间", "Time without a load"), "s"),
     ("fixes", "integer", text("定位数", "Fixes"), None),
     ("noise", "integer", text("剔除的噪声定位数", "Fixes left out as noise"), None),
     ("silence_s", "number", text("最长静默", "Longest silence"), "s"),
@@ -86,14 +89,16 @@ _OWN: Mapping[str, tuple[_Column, ...]] = {
         ("to_lat", "number", text("终点纬度", "Latitude of the end"), "°"),
         ("distance_m", "number", text("行程", "Way"), "m"),
         ("fastest_kmh", "number", text("最高平均速度（两点间）", "Highest speed between two fixes"), "km/h"),
-        ("loaded_s", "number", text("载货时间", "Time with a load"), "s"),
-        ("empty_s", "number", text("空驶时间", "Time without a load"), "s"),
+        ("path", "string", text("简化轨迹（结束后）", "Its way in at most 24 points, when it is over"), None),
     ),
     "visit": (
         ("layer", "string", text("场所类别：site 厂址，zone 区域", "What it is a visit to: site, zone"), None),
         ("place", "string", text("场所编号", "Place"), None),
         *_POSITION,
         ("distance_m", "number", text("与场所的距离", "Distance from the place"), "m"),
+        ("deepest_m", "number", text("深入区域的最远距离", "How far inside the area, at most"), "m"),
+        ("deep_fixes", "integer", text("明确在区域内的定位数", "Fixes clearly inside the area"), None),
+        ("path", "string", text("区域内的简化轨迹", "Its way inside an area in at most 24 points"), None),
     ),
 }
 _TITLES: Mapping[str, Text] = {
