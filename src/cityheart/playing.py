@@ -33,6 +33,7 @@ from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text, text
 from cityheart.sdk import App, load
 from cityheart.share import departments
+from cityheart.share.landing import Prepared
 from cityheart.share.models import Delivery
 from cityheart.share.wire import hj212, jt808
 from cityheart.simulation.play import at_pace
@@ -197,10 +198,17 @@ class Play:
     seconds: float = 0.0
     kept: datetime | None = None  # the last housekeeping
 
-    def land(self, source: str, deliveries: Sequence[Delivery]) -> None:
-        """Land what a source hands over."""
-        for first in range(0, len(deliveries), limits.LAND_DELIVERIES):
-            self.city.share.land(source, deliveries[first : first + limits.LAND_DELIVERIES])
+    def prepare(self, source: str, deliveries: Sequence[Delivery]) -> list[Prepared]:
+        """Read and check what a source hands over."""
+        return [
+            self.city.share.prepare(source, deliveries[first : first + limits.LAND_DELIVERIES])
+            for first in range(0, len(deliveries), limits.LAND_DELIVERIES)
+        ]
+
+    def land(self, ready: list[Prepared]) -> None:
+        """Land what was prepared; it is let go piece by piece."""
+        while ready:
+            self.city.share.land_prepared(ready.pop(0))
 
     def live(self, until: datetime) -> None:
         """Detect, act on what is due, and now and then tidy up."""

@@ -35,12 +35,14 @@ __all__ = [
     "Examined",
     "Identified",
     "Outcome",
+    "Prepared",
     "add_quality",
     "examine",
     "examine_blocks",
     "examine_records",
     "identify",
     "merge_quality",
+    "prepare",
     "said_once",
 ]
 
@@ -92,6 +94,61 @@ class Examined:
     quality: dict[str, FieldQuality]
     checked: int  # rows looked at, bad ones included
     drift: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Deliveries that are landed with one commit, or a large one (``examined`` is None) that goes block by block.
+
+    ``places``: of the deliveries among those handed over.
+    """
+
+    places: list[int]
+    deliveries: list[Identified]
+    examined: Examined | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Deliveries of one source, read and checked as far as that needs neither the store nor the lake."""
+
+    source: Source
+    count: int
+    steps: list[Step]
+    refused: dict[int, tuple[Identified, Refused]]
+    doubles: dict[int, int]  # deliveries that stand twice: place → place of the first
+
+
+def prepare(source: Source, contract: Contract, deliveries: Sequence[Delivery]) -> Prepared:
+    """Read and check deliveries, all but the large ones; may run in any thread. Raises nothing for what is wrong in them."""
+    prepared = Prepared(source, len(deliveries), [], {}, {})
+    run: dict[int, Identified] = {}
+    first: dict[str, int] = {}
+
+    def together() -> None:
+        if run:
+            some = list(run.values())
+            prepared.steps.append(Step(list(run), some, examine(source, contract, some)))
+            run.clear()
+
+    for place, delivery in enumerate(deliveries):
+        try:
+            one = identify(source.id, delivery)
+        except Refused as refused:
+            one = Identified(delivery, f"delivery-{source.id}-{place}", "", 0, "csv")
+            prepared.refused[place] = one, refused
+            continue
+        if one.id in first:
+            prepared.doubles[place] = first[one.id]
+            continue
+        first[one.id] = place
+        if one.small:
+            run[place] = one
+        else:
+            together()
+            prepared.steps.append(Step([place], [one], None))
+    together()
+    return prepared
 
 
 def identify(source: str, delivery: Delivery) -> Identified:

@@ -41,12 +41,13 @@ from cityheart.share.landing import (
     Examined,
     Identified,
     Outcome,
+    Prepared,
     add_quality,
     examine,
     examine_blocks,
     examine_records,
-    identify,
     merge_quality,
+    prepare,
     said_once,
 )
 from cityheart.share.listeners import Listeners
@@ -221,56 +222,51 @@ class Share:
         Raises NotFound for an unknown source, TooMany above ``limits.LAND_DELIVERIES``, Unavailable when the lake cannot be
         written (a full disk): then nothing has been taken, and the same call lands it once there is room.
         """
+        return self.land_prepared(self.prepare(source_id, deliveries), cursor=cursor)
+
+    def prepare(self, source_id: str, deliveries: Sequence[Delivery]) -> Prepared:
+        """Read and check deliveries, to be landed with :meth:`land_prepared`; in any thread, also while others land.
+
+        Raises NotFound for an unknown source, TooMany above ``limits.LAND_DELIVERIES``.
+        """
         source = self._source(source_id)
         if len(deliveries) > limits.LAND_DELIVERIES:
             raise TooMany(
                 f"{len(deliveries)} deliveries in one call; the limit is {limits.LAND_DELIVERIES}",
                 remedy="hand them over in several calls",
             )
-        results: dict[int, Landed] = {}
-        run: list[tuple[int, Identified]] = []
-        first: dict[str, int] = {}
-        doubles: list[tuple[int, int]] = []
-        last = len(deliveries) - 1
+        return prepare(source, self._datasets[source.dataset].contract, deliveries)
 
-        def together(at_end: bool) -> None:
-            if run or (at_end and cursor is not None):
-                landed = self._land_small(source, [one for _, one in run], cursor=cursor if at_end else None)
-                results.update(zip((position for position, _ in run), landed, strict=True))
-                run.clear()
-
-        for position, delivery in enumerate(deliveries):
-            try:
-                one = identify(source.id, delivery)
-            except Refused as refused:
-                one = Identified(delivery, f"delivery-{source.id}-{position}", "", 0, "csv")
-                results[position] = _refused(one, source.dataset, refused)
-                continue
-            if one.id in first:
-                doubles.append((position, first[one.id]))
-                continue
-            first[one.id] = position
-            if one.small:
-                run.append((position, one))
+    def land_prepared(self, prepared: Prepared, *, cursor: Mapping[str, object] | None = None) -> list[Landed]:
+        """The second half of :meth:`land`."""
+        source, steps = prepared.source, prepared.steps
+        results = {place: _refused(one, source.dataset, why) for place, (one, why) in prepared.refused.items()}
+        for step in steps:
+            kept = cursor if step is steps[-1] else None
+            if step.examined is None:
+                landed = [self._land_large(source, step.deliveries[0], cursor=kept)]
             else:
-                together(False)
-                results[position] = self._land_large(source, one, cursor=cursor if position == last else None)
-        together(True)
-        for position, original in doubles:
-            results[position] = replace(results[original], repeated=True)
-        return [results[position] for position in range(len(deliveries))]
+                landed = self._land_small(source, step.deliveries, step.examined, cursor=kept)
+            results.update(zip(step.places, landed, strict=True))
+        if not steps and cursor is not None:
+            self._land_small(source, [], cursor=cursor)
+        for place, original in prepared.doubles.items():
+            results[place] = replace(results[original], repeated=True)
+        return [results[place] for place in range(prepared.count)]
 
     def _land_small(
         self,
         source: Source,
         deliveries: Sequence[Identified],
+        examined: Examined | None = None,
         *,
         cursor: Mapping[str, object] | None = None,
         in_lake: bool = False,
     ) -> list[Landed]:
         """One lake commit, one transaction. `in_lake`: the rows are in the lake since a crash and only go on record."""
         contract = self._datasets[source.dataset].contract
-        examined = examine(source, contract, deliveries) if deliveries else None
+        if examined is None and deliveries:
+            examined = examine(source, contract, deliveries)
         with self._database.work(SYSTEM) as work:
             version, extra = store.lock_dataset(work.conn, source.dataset)
             version = self._note_orphans(work, source.dataset, version, extra)
