@@ -108,3 +108,35 @@ def track_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 def at(words: str) -> datetime:
     """``"03-05 14:30"``: a moment of 2026 by the city's clock."""
     return datetime.fromisoformat(f"2026-{words}+08:00").astimezone(UTC)
+
+
+def tank_table(rows: Rows) -> pa.Table:
+    """(tank_id, site_id, cas, capacity_t, height_m)."""
+    made = [
+        {"tank_id": t, "site_id": s, "cas": c, "chemical": "甲醇", "capacity_t": m, "height_m": h, "density_t_m3": 0.8}
+        for t, s, c, m, h in rows
+    ]
+    return table("hazard_tank", made)
+
+
+def tank_hour_table(rows: Rows) -> pa.Table:
+    """(tank_id, hour, level_last_m[, good])."""
+    columns = [
+        ("tank_id", pa.string()),
+        ("site_id", pa.string()),
+        ("hour", pa.timestamp("us", tz="UTC")),
+        ("level_last_m", pa.float64()),
+        ("good", pa.int64()),
+    ]
+    made = [
+        {"tank_id": row[0], "site_id": "S1", "hour": row[1], "level_last_m": row[2], "good": row[3] if row[3:] else 60}
+        for row in rows
+    ]
+    return pa.Table.from_pylist(made, schema=pa.schema(columns))
+
+
+def return_row(site: str, month: str, cas: str, parts: Sequence[float], updated: datetime = OLD) -> dict[str, object]:
+    """Opening, produced, purchased, used, sold, disposed, closing (t)."""
+    names = ("opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t")
+    named: dict[str, object] = dict(zip(names, parts, strict=True))
+    return {"site_id": site, "month": month, "cas": cas, "updated_at": updated, **named}

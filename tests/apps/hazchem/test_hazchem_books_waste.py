@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -84,7 +85,7 @@ def judged(
     stays: tuple[Mapping[str, object], ...] = (),
     tracked: bool = True,
     licence: tuple[object, ...] = LICENCE,
-) -> dict[str, dict[str, object]]:
+) -> dict[str, dict[str, Any]]:
     """Every shipment by its number."""
     whole = {"terminal_phone": "1A", "since": at("03-01 00:00"), "until": now, "lon": 121.0, "lat": 32.0}
     trips = [

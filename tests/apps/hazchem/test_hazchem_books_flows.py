@@ -1,0 +1,172 @@
+"""Controlled chemicals: deals of two sides, stock that explains, reports that are late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from cityheart.apps.hazchem.detectors import controlled_diversion
+from cityheart.apps.hazchem.signals import books, licences
+
+from .books import USCC, at, firm_table, licence_table, licensed_table, return_row, site_table, table
+
+ZONE = ZoneInfo("Asia/Shanghai")
+CAS = "7722-64-7"
+HOLDER, DEALER, MAKER = USCC["F4"], "91320600DEALER005X", "91310000OUTSIDE6X"
+FIRMS = (("F4", HOLDER, "丁电镀有限公司", "user"), ("F5", DEALER, "戊化工贸易有限公司", "dealer"))
+NOW = at("04-15 00:00")
+Row = dict[str, Any]
+
+
+def flow(kind: str, when: str, kg: float, seller: str | None, buyer: str | None, **more: object) -> Row:
+    """A report two days after the fact."""
+    moment = at(when)
+    return {
+        "kind": kind,
+        "seller_uscc": seller,
+        "buyer_uscc": buyer,
+        "cas": CAS,
+        "quantity_kg": kg,
+        "occurred_at": moment,
+        "reported_at": moment + timedelta(days=2),
+        "updated_at": moment + timedelta(days=2),
+        **more,
+    }
+
+
+def deal(when: str, kg: float) -> list[Row]:
+    """What the dealer sells to the holder, told by both."""
+    return [flow("sale", when, kg, DEALER, HOLDER), flow("purchase", when, kg, DEALER, HOLDER)]
+
+
+def uses(month: int, kg: float, times: int = 8) -> list[Row]:
+    """Use spread over the month."""
+    return [flow("use", f"{month:02}-{2 + 3 * n:02} 17:00", kg / times, None, HOLDER) for n in range(times)]
+
+
+def scene(flows: Sequence[Row], returns: Sequence[Row] = (), licensed_t: float | None = None) -> dict[str, pa.Table]:
+    """The tables of a small city."""
+    licence = [("L", "F4", "S4", licences.USE, "2024-01-01", "2027-01-01", "有效")]
+    return {
+        "police_flow": table("police_flow", [{"flow_id": f"W{n}", **row} for n, row in enumerate(flows)]),
+        "approval_firm": firm_table(FIRMS),
+        "approval_site": site_table([("S4", "F4", "丁电镀"), ("S4b", "F4", "丁电镀二厂"), ("S5", "F5", "戊")]),
+        "approval_licence": licence_table(licence if licensed_t else []),
+        "approval_licensed_chemical": licensed_table([("L", CAS, licensed_t)] if licensed_t else []),
+        "approval_monthly_return": table("approval_monthly_return", returns),
+    }
+
+
+def judged(
+    flows: Sequence[Row], returns: Sequence[Row] = (), licensed_t: float | None = None, now: datetime = NOW
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Rows of the ledger by holder and month."""
+    found = books.ledger(scene(flows, returns, licensed_t), now, ZONE, controlled_diversion.PARAMETERS)
+    return {(each["holder"], books.month_text(each["month"])): each for each in found.to_pylist()}
+
+
+MARCH = return_row("S4", "2026-03", CAS, (1.0, 0, 2.0, 1.8, 0, 0, 1.2))
+
+
+def test_bought_and_neither_used_nor_in_stock() -> None:
+    bought = [*deal("03-04 10:00", 2000.0), *deal("03-20 10:00", 1500.0)]
+    found = judged([*bought, *uses(3, 1800.0)], [MARCH])[HOLDER, "2026-03"]
+    assert found["in_kg"] == 3500.0
+    assert found["unexplained_kg"] == pytest.approx(1500.0)
+    assert found["probability"] > 0.9
+    assert judged([*bought, *uses(3, 1800.0)], [MARCH])[DEALER, "2026-03"]["probability"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("flows", "returned"),
+    [
+        ([*deal("03-04 10:00", 2000.0), *uses(3, 1800.0)], MARCH),
+        # bought late in the month, and in stock at its end
+        ([*deal("03-28 10:00", 2000.0), *uses(3, 0.0)], return_row("S4", "2026-03", CAS, (1.0, 0, 2.0, 0, 0, 0, 3.0))),
+        # use that the return shows and the police have in part only, as elsewhere
+        ([*deal("03-04 10:00", 2000.0), *uses(3, 1750.0)], MARCH),
+        # lost and reported, passed on and reported
+        (
+            [*deal("03-04 10:00", 2000.0), *uses(3, 800.0), flow("loss", "03-10 10:00", 1000.0, None, HOLDER)],
+            return_row("S4", "2026-03", CAS, (1.0, 0, 2.0, 0.8, 0, 0, 1.2)),
+        ),
+        (
+            [*deal("03-04 10:00", 2000.0), *uses(3, 800.0), flow("transfer", "03-10 10:00", 1000.0, HOLDER, DEALER)],
+            return_row("S4", "2026-03", CAS, (1.0, 0, 2.0, 0.8, 1.0, 0, 1.2)),
+        ),
+        # a deal on the border, which the return has in April
+        ([*deal("03-04 10:00", 2000.0), *deal("03-31 20:00", 900.0), *uses(3, 1800.0)], MARCH),
+    ],
+    ids=["balanced", "in stock", "unreported use", "lost", "passed on", "border"],
+)
+def test_what_use_loss_transfer_or_stock_explains(flows: list[Row], returned: Row) -> None:
+    assert judged(flows, [returned])[HOLDER, "2026-03"]["probability"] < 0.5
+
+
+def test_a_purchase_that_only_the_seller_tells_is_one() -> None:
+    told = [flow("sale", "03-20 10:00", 1500.0, DEALER, HOLDER)]
+    found = judged([*deal("03-04 10:00", 2000.0), *told, *uses(3, 1800.0)], [MARCH])[HOLDER, "2026-03"]
+    assert (found["in_kg"], found["one_sided_kg"]) == (3500.0, 1500.0)
+    assert found["probability"] > 0.9
+
+
+def test_a_deal_is_one_though_told_twice_with_small_differences() -> None:
+    twice = [
+        flow("sale", "03-04 10:00", 1000.0, DEALER, HOLDER),
+        flow("purchase", "03-05 09:00", 1004.0, DEALER, HOLDER),
+        flow("sale", "03-06 10:00", 1000.0, DEALER, HOLDER),
+        flow("purchase", "03-06 11:00", 1000.0, DEALER, HOLDER),
+    ]
+    moved = books.movements(table("police_flow", [{"flow_id": str(n), **row} for n, row in enumerate(twice)]))
+    came = moved.filter(pa.compute.equal(moved["what"], 0))
+    assert sorted(came["kg"].to_pylist()) == [1000.0, 1004.0]
+    assert set(came["holder"].to_pylist()) == {HOLDER}
+
+
+def test_the_month_waits_for_its_last_reports_and_for_its_end() -> None:
+    flows = [*deal("03-04 10:00", 2000.0), *deal("03-20 10:00", 1500.0), *uses(3, 1800.0)]
+    assert judged(flows, [MARCH], now=at("03-30 00:00"))[HOLDER, "2026-03"]["probability"] == 0.0
+    assert judged(flows, [MARCH], now=at("04-01 12:00"))[HOLDER, "2026-03"]["probability"] == 0.0
+    assert judged(flows, [MARCH], now=at("04-03 00:00"))[HOLDER, "2026-03"]["probability"] > 0.9
+
+
+def test_without_a_return_the_licence_says_how_much_can_be_in_stock() -> None:
+    february = return_row("S4", "2026-02", CAS, (1.0, 0, 2.0, 2.0, 0, 0, 1.0))
+    flows = [*deal("03-04 10:00", 2000.0), *deal("03-20 10:00", 2500.0), *uses(3, 1800.0)]
+    assert judged(flows, [february], licensed_t=2.5)[HOLDER, "2026-03"]["probability"] > 0.5
+    assert judged(flows, [february], licensed_t=9.0)[HOLDER, "2026-03"]["probability"] < 0.5
+    assert judged(flows, [], licensed_t=2.5)[HOLDER, "2026-03"]["probability"] < 0.5  # who knows what was there before
+
+
+def test_a_month_that_not_all_sites_have_returned_is_not_judged_by_the_return() -> None:
+    before = [return_row(site, "2026-02", CAS, (1.0, 0, 1.0, 1.0, 0, 0, 1.0)) for site in ("S4", "S4b")]
+    flows = [*deal("03-04 10:00", 2000.0), *deal("03-20 10:00", 1500.0), *uses(3, 1800.0)]
+    assert judged(flows, [*before, MARCH])[HOLDER, "2026-03"]["probability"] < 0.5
+
+
+def test_a_dealer_that_stores_nothing_and_what_did_not_go_on() -> None:
+    flows = [flow("purchase", "03-03 10:00", 3000.0, MAKER, DEALER), *deal("03-04 10:00", 1000.0)]
+    assert judged(flows)[DEALER, "2026-03"]["probability"] > 0.5
+    assert judged(flows, now=at("03-20 00:00"))[DEALER, "2026-03"]["probability"] == 0.0
+    whole = [flow("purchase", "03-03 10:00", 3000.0, MAKER, DEALER), *deal("03-04 10:00", 3000.0)]
+    assert judged(whole)[DEALER, "2026-03"]["probability"] < 0.5
+    fresh = [flow("purchase", "03-31 10:00", 3000.0, MAKER, DEALER)]
+    assert judged(fresh, now=at("04-08 00:00"))[DEALER, "2026-03"]["probability"] < 0.5
+
+
+def test_empty_and_broken_books() -> None:
+    assert not judged([])
+    odd = [
+        flow("use", "03-04 10:00", 10.0, None, None),
+        flow("sale", "03-04 10:00", 10.0, DEALER, None),
+        flow("purchase", "03-04 10:00", 10.0, None, HOLDER),
+        flow("purchase", "03-04 10:00", 0.0, MAKER, HOLDER),
+    ]
+    found = judged(odd, [return_row("S4", "2026-03", CAS, (0, 0, 0, 0, 0, 0, 0)), return_row("S?", "x", CAS, (0,) * 7)])
+    assert all(each["probability"] < 0.5 for each in found.values())
+    assert judged(odd, now=datetime(2026, 3, 1, tzinfo=UTC)) == {}
