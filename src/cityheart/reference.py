@@ -30,7 +30,7 @@ from cityheart.kernel import access, limits
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.deliveries.channel import Channel
 from cityheart.kernel.hooks import Hooks
-from cityheart.kernel.settings import Settings
+from cityheart.kernel.settings import BaseLayer, Settings
 from cityheart.kernel.text import Text
 from cityheart.share.cleaning import quantities, steps
 from cityheart.watch.tracks.models import KINDS, columns_of
@@ -116,6 +116,8 @@ def settings_page() -> str:
         + table(("name", "type", "default", "environment", "meaning"), rows)
         + "\n## Channels\n\nEach `[[channels]]` is a way out of the city; see [how to](../how-to/send-orders-out.md).\n\n"
         + table(("name", "type", "default", "meaning"), [_field(*one) for one in Channel.model_fields.items()])
+        + "\n## Map\n\nEach `[[map]]` is a layer of the city's own map; see [how to](../how-to/bring-your-own-map.md).\n\n"
+        + table(("name", "type", "default", "meaning"), [_field(*one) for one in BaseLayer.model_fields.items()])
         + "\n## Other variables of the environment\n\n"
         + table(("name", "meaning"), others)
     )

@@ -129,6 +129,12 @@ STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
 FINDINGS_PER_COMMIT = 200  # pending findings merged in one transaction
 QUERY_RUNS_PER_COMMIT = 200  # instants a query detector is asked for before its place is stored
 QUERY_ROWS = 10_000  # matters one run of a query detector may give
+SUPPRESSION_SPAN = timedelta(days=30)  # longest time for which alerts are silenced at once
+SUPPRESSIONS = 500  # suppressions in force at once
+RATE_HOURS = 24 * 31  # longest period for which alerts are counted in ten-minute bins
+RATE_ALERTS = 20_000  # alerts of such a period; with more, ask for a shorter one
+RATE_SHOWN = 20  # matters and kinds named in a count
+RATE_OPERATORS = 1_000  # people that alerts can be counted for
 EVIDENCE_BYTES = 256 * 1024  # evidence of one finding as JSON
 DETECTOR_FAILURE_CHARS = 2_000  # of the reason why a detector cannot go on
 DETECTOR_RETRY_FIRST = timedelta(minutes=1)  # wait after a detector's first failure; doubles with each further one

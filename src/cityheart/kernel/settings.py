@@ -16,10 +16,32 @@ from cityheart.kernel.deliveries.channel import Channel
 from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.text import Text
 
-__all__ = ["Settings"]
+__all__ = ["BaseLayer", "Settings"]
 
 FILE = "cityheart.toml"
-_AS_JSON = {"channels": '[{"name": …}]', "sources": '{"SYSTEM.RESOURCE": {"port": 7808}}'}
+_AS_JSON = {
+    "map": '[{"file": …, "title": …}]',
+    "channels": '[{"name": …}]',
+    "sources": '{"SYSTEM.RESOURCE": {"port": 7808}}',
+}
+
+
+class BaseLayer(BaseModel):
+    """A layer of a city's own map, drawn beneath everything else in the order given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(
+        pattern=r"^[^/\\].*\.(pmtiles|geojson|json)$", description="PMTiles or GeoJSON (WGS84) in the city's folder"
+    )
+    title: Text = Field(description="what it shows, in both languages")
+    draw: Literal["fill", "line", "label", "raster"] = Field(default="line", description="how its shapes are drawn")
+    part: str = Field(default="", max_length=100, description="PMTiles with vectors: the layer inside the file")
+    colour: str = Field(default="", pattern=r"^(#[0-9a-fA-F]{6})?$", description="#rrggbb; empty: the map's own")
+    name: str = Field(default="name", max_length=100, description="label: the property that holds the words")
+    attribution: str = Field(
+        default="", max_length=300, description="whose map it is, its number of approval; always shown"
+    )
 
 
 class Settings(BaseModel):
@@ -33,6 +55,11 @@ class Settings(BaseModel):
     zone: str = Field(default="Asia/Shanghai", description="the city's time zone (IANA name)")
     bounds: tuple[float, float, float, float] = Field(
         default=(115.9, 39.5, 117.0, 40.5), description="west, south, east, north of the map, degrees WGS84"
+    )
+    map: tuple[BaseLayer, ...] = Field(
+        default=(),
+        max_length=limits.GROUND_LAYERS,
+        description="the city's own map: `[[map]]`, see how-to/bring-your-own-map.md; in the environment as JSON",
     )
     database_url: str = Field(
         default="", description="SQLAlchemy URL of the operational store; empty: SQLite in the city's folder"

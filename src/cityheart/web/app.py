@@ -30,9 +30,14 @@ from cityheart.serve import api as serve_api
 from cityheart.serve.inbox import api as inbox_api
 from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
+from cityheart.watch.past import Past
 from cityheart.watch.tracks import api as tracks_api
+from cityheart.web import desk
+from cityheart.web.find import Finder
+from cityheart.web.ground import Ground
 from cityheart.web.guard import Guard, problem_response
 from cityheart.web.live import Live
+from cityheart.web.vehicles import Vehicles
 
 __all__ = ["create_app"]
 
@@ -74,7 +79,11 @@ def create_app(city: City) -> FastAPI:
     app.include_router(account_api.router(city.account))
     app.include_router(sdk_api.router(city.pages))
     _city_routes(app, city)
-    live = Live(city.database, city.clock_frame)
+    trackings = [tracking for each in city.apps for tracking in each.tracks]
+    ground = Ground(city.settings, city.clock, [each.zones for each in trackings if each.zones])
+    app.include_router(desk.router(Finder(city), Past(city.database), ground))
+    vehicles = Vehicles(city.lake, city.clock, trackings)
+    live = Live(city.database, city.clock_frame, vehicles, city.share.admit)
 
     @app.websocket("/api/live")
     async def live_channel(socket: WebSocket) -> None:

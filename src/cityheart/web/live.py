@@ -1,14 +1,18 @@
 """The live channel: one WebSocket a client, events with their offset, the city's clock once a second.
 
 A client that was away asks for ``?after=SEQ`` and gets what it missed, without a gap or a double. Who may not read
-the event log is told that something changed, not what.
+the event log is told that something changed, not what. Who asks to follow vehicles, and may read their positions, gets
+those in view as binary frames, once a second at most (docs/reference/live.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -21,20 +25,40 @@ from cityheart.kernel.errors import Problem
 from cityheart.kernel.events import Event
 from cityheart.kernel.schema import canonical
 from cityheart.web.guard import check_origin
+from cityheart.web.vehicles import Looking, Vehicles
 
 __all__ = ["Live"]
 
 POLL_SECONDS = 0.25
-CLOSE_SIGNED_OUT, CLOSE_BUSY, CLOSE_FOREIGN = 4401, 4429, 4403
+CLOSE_SIGNED_OUT, CLOSE_BUSY, CLOSE_FOREIGN, CLOSE_SAYING = 4401, 4429, 4403, 4400
 PRIVATE = ("account.", "session.", "log.")
+
+Admit = Callable[[Actor, str], None]
+
+
+@dataclass
+class _Client:
+    """What one client follows: datasets in the order it named them, each with its part of the map."""
+
+    actor: Actor
+    following: list[tuple[str, Looking]] = field(default_factory=list)
+    admitted: set[str] = field(default_factory=set)
+    asked: dict[str, object] | None = None  # what the client said last, not yet looked at
 
 
 class Live:
-    """Serves ``/api/live``. ``clock`` gives the frame with the city's time."""
+    """Serves ``/api/live``.
 
-    def __init__(self, database: Database, clock: Callable[[], dict[str, object]]) -> None:
+    ``clock`` gives the frame with the city's time. ``admit`` raises a :class:`Problem` for who may not read a dataset.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], dict[str, object]], vehicles: Vehicles, admit: Admit
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._vehicles = vehicles
+        self._admit = admit
         self._clients = 0
 
     async def serve(self, socket: WebSocket) -> None:
@@ -50,19 +74,22 @@ class Live:
             await socket.close(CLOSE_SIGNED_OUT if actor is None else CLOSE_BUSY)
             return
         self._clients += 1
-        listener = asyncio.ensure_future(_until_closed(socket))
+        client = _Client(actor)
+        listener = asyncio.ensure_future(_listen(socket, client))
         try:
-            await self._feed(socket, actor, listener)
+            await self._feed(socket, client, listener)
+            if not listener.cancelled() and listener.done() and listener.result():
+                await socket.close(CLOSE_SAYING)
         except (WebSocketDisconnect, RuntimeError):
             pass  # the client went in the middle of a frame
         finally:
             self._clients -= 1
             listener.cancel()
 
-    async def _feed(self, socket: WebSocket, actor: Actor, listener: asyncio.Future[None]) -> None:
+    async def _feed(self, socket: WebSocket, client: _Client, listener: asyncio.Future[bool]) -> None:
         asked = socket.query_params.get("after", "")
         position = int(asked) if asked.isdigit() else await run_in_threadpool(self._last)
-        full = can(actor, "event.read")
+        full = can(client.actor, "event.read")
         ticks = 0
         while not listener.done():
             found = await run_in_threadpool(self._read, position)
@@ -70,12 +97,55 @@ class Live:
                 position = event.seq
                 if not event.type.startswith(PRIVATE) or full:
                     await socket.send_text(canonical(event.json() if full else _hint(event)))
-            if ticks % int(1 / POLL_SECONDS) == 0:
+            second = ticks % int(1 / POLL_SECONDS) == 0
+            if second:
                 await socket.send_text(canonical({"type": "clock", "seq": position, **self._clock()}))
+            if client.asked is not None:
+                said, client.asked = client.asked, None
+                await socket.send_text(canonical(await run_in_threadpool(self._follow, client, said)))
+                second = True
+            if second and client.following:
+                await self._positions(socket, client)
             ticks += 1
             if len(found) < limits.EVENTS_READ:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(asyncio.shield(listener), POLL_SECONDS)
+
+    def _follow(self, client: _Client, said: dict[str, object]) -> dict[str, object]:
+        """Look at other vehicles or another part of the map; says what is followed now, and what may not be."""
+        try:
+            datasets, box = _wanted(said)
+        except ValueError as error:
+            return {"type": "following", "datasets": [one for one, _ in client.following], "refused": {"": str(error)}}
+        refused: dict[str, object] = {}
+        before = dict(client.following)
+        client.following = []
+        for dataset in datasets:
+            if self._vehicles.fleet(dataset) is None:
+                refused[dataset] = "its vehicles are not followed"
+                continue
+            try:
+                if dataset not in client.admitted:
+                    self._admit(client.actor, dataset)
+                    client.admitted.add(dataset)
+            except Problem as problem:
+                refused[dataset] = problem.detail
+                continue
+            looking = before.get(dataset) or Looking(box)
+            looking.turn(box)
+            client.following.append((dataset, looking))
+        return {"type": "following", "datasets": [one for one, _ in client.following], "refused": refused}
+
+    async def _positions(self, socket: WebSocket, client: _Client) -> None:
+        for number, (dataset, looking) in enumerate(client.following):
+            first, names, frame = await run_in_threadpool(self._vehicles.news, dataset, looking, number)
+            for at in range(0, len(names), limits.LIVE_NAMES):
+                part = list(names[at : at + limits.LIVE_NAMES])
+                await socket.send_text(
+                    canonical({"type": "vehicles", "dataset": dataset, "first": first + at, "names": part})
+                )
+            if frame is not None:
+                await socket.send_bytes(frame)
 
     def _read(self, position: int) -> list[Event]:
         with self._database.read() as conn:
@@ -86,12 +156,39 @@ class Live:
             return events.last(conn)
 
 
+def _wanted(said: dict[str, object]) -> tuple[list[str], tuple[float, float, float, float]]:
+    """``{"follow": [dataset, …], "box": [west, south, east, north]}``. Raises ValueError for anything else."""
+    datasets, box = said.get("follow"), said.get("box", [-180, -90, 180, 90])
+    if not isinstance(datasets, list) or len(datasets) > limits.LIVE_FOLLOWED:
+        raise ValueError(f"follow is a list of at most {limits.LIVE_FOLLOWED} datasets")
+    if not all(isinstance(one, str) for one in datasets) or len(set(datasets)) != len(datasets):
+        raise ValueError("follow names each dataset once")
+    if not isinstance(box, list) or len(box) != 4:
+        raise ValueError("box is west, south, east, north in degrees")
+    corners = [float(one) if isinstance(one, int | float) and math.isfinite(one) else math.nan for one in box]
+    west, south, east, north = corners
+    if not (west <= east and south <= north):
+        raise ValueError("box is west, south, east, north in degrees")
+    return [str(one) for one in datasets], (west, south, east, north)
+
+
 def _hint(event: Event) -> dict[str, object]:
     return {"seq": event.seq, "type": event.type, "stream": event.stream, "at": event.at, "actor": "", "data": {}}
 
 
-async def _until_closed(socket: WebSocket) -> None:
+async def _listen(socket: WebSocket, client: _Client) -> bool:
+    """Hear the client until it goes (false), or says what is no message (true)."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
-            return
+            return False
+        said = message.get("text")
+        if not isinstance(said, str) or len(said) > limits.LIVE_SAYING_CHARS:
+            return True
+        try:
+            told = json.loads(said)
+        except ValueError:
+            return True
+        if not isinstance(told, dict):
+            return True
+        client.asked = told
