@@ -40,6 +40,11 @@ const subjects = (name: keyof typeof import("./subjects/pages")) =>
 const Subjects = subjects("Subjects");
 const SubjectPage = subjects("SubjectPage");
 const Reviews = subjects("Reviews");
+const declared = (name: "AppPage" | "Apps" | "SubjectOf") =>
+  lazy(async () => ({ default: (await import("./declared/pages"))[name] }));
+const AppPage = declared("AppPage");
+const Apps = declared("Apps");
+const SubjectOf = declared("SubjectOf");
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
 const PlanDraft = lazy(() => import("./pages/PlanDraft"));
@@ -124,6 +129,9 @@ function Inside({ session }: { session: Session }) {
               <Route path="/subjects" component={Subjects} />
               <Route path="/subjects/reviews" component={Reviews} />
               <Route path="/subjects/:id" component={SubjectPage} />
+              <Route path="/app" component={Apps} />
+              <Route path="/app/subject-of/:by/:value" component={SubjectOf} />
+              <Route path="/app/:id" component={AppPage} />
               <Route path="/plans" component={PlanLibrary} />
               <Route path="/plans/drafts/:id" component={PlanDraft} />
               <Route path="/plans/decisions" component={PlanDecisions} />

@@ -38,6 +38,7 @@ export const en: Dictionary = {
   "inbox.noneUnread": "Nothing is unread",
   "inbox.emptyWhy": "Orders and escalations to you, your department or your role appear here.",
   "nav.duty": "Duty",
+  "nav.apps": "Applications",
   "role.inspector": "Inspector",
   "role.operator": "Hotline operator",
   "duty.now": "On duty now",

@@ -2,9 +2,10 @@
 
 import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
-import { Link, useLocation, useParams } from "wouter";
+import { Link, useLocation, useParams, useSearch } from "wouter";
 import { useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
+import { SubjectTabs } from "../declared/SubjectTabs";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -13,6 +14,7 @@ import { useRows, useSubject, useTies } from "./queries";
 import type { Source, Subject } from "./types";
 import { type SubjectKey, useSubjectWords } from "./words";
 
+const SubjectTab = lazy(async () => ({ default: (await import("../declared/pages")).SubjectTab }));
 const TiesPicture = lazy(async () => ({ default: (await import("./TiesPicture")).TiesPicture }));
 
 export default function SubjectPage() {
@@ -28,8 +30,9 @@ export default function SubjectPage() {
 }
 
 function View({ of: one }: { of: Subject }) {
-  const { s, say, unit, plain } = useSubjectWords();
+  const { s, say } = useSubjectWords();
   const called = useCalled();
+  const tab = new URLSearchParams(useSearch()).get("tab");
   return (
     <>
       <div className="head">
@@ -64,6 +67,22 @@ function View({ of: one }: { of: Subject }) {
           </Link>
         )}
       </div>
+      <SubjectTabs id={one.id} kind={one.kind} at={tab} />
+      {tab === null ? (
+        <Overview of={one} />
+      ) : (
+        <Suspense fallback={<Loading lines={8} />}>
+          <SubjectTab subject={one.id} page={tab} />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+function Overview({ of: one }: { of: Subject }) {
+  const { s, say, unit, plain } = useSubjectWords();
+  return (
+    <>
       {one.restricted.length > 0 && (
         <div className="banner quiet" data-testid="restricted">
           <strong>{s("one.restricted")}</strong>

@@ -12,6 +12,7 @@ import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
 import { SubjectIcon } from "../subjects/icon";
 import { cityTime } from "../time/format";
 import {
+  AppIcon,
   CaseIcon,
   CommandIcon,
   IncidentIcon,
@@ -50,6 +51,7 @@ const PLACES: Place[] = [
     icon: SourceIcon,
   },
   { path: "/subjects", also: "/subjects", title: "nav.subjects", permission: "subject.read", icon: SubjectIcon },
+  { path: "/app", also: "/app", title: "nav.apps", permission: "layer.read", icon: AppIcon },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];
 
