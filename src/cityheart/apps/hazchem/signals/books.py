@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -104,11 +104,11 @@ def overlapping(of: Whole, low: Whole, high: Whole, key: Whole, at: Whole) -> tu
     return left, order[np.repeat(first, count) + within]
 
 
-def _rank(key: Whole, at: Whole, of: Whole, moment: Whole, side: str) -> Whole:
+def _rank(key: Whole, at: Whole, of: Whole, moment: Whole, side: Literal["left", "right"]) -> Whole:
     """Where (of, moment) belongs among (key, at), sorted."""
     span = np.int64(1) << 34  # more seconds than any date has
     clipped = np.clip(moment, 0, span - 1)
-    found = np.searchsorted(key * span + np.clip(at, 0, span - 1), of * span + clipped, side=cast("str", side))  # type: ignore[call-overload]
+    found = np.searchsorted(key * span + np.clip(at, 0, span - 1), of * span + clipped, side=side)
     return np.asarray(found, dtype=np.int64)
 
 
@@ -403,7 +403,7 @@ def _edge_s(moments: Whole, months: Whole, zone: ZoneInfo) -> Whole:
             of = months == month
             begin[of] = int(month_begin(month, zone).timestamp())
             end[of] = int(month_begin(month + 1, zone).timestamp())
-    return np.minimum(moments - begin, end - moments)
+    return np.asarray(np.minimum(moments - begin, end - moments), dtype=np.int64)
 
 
 def _robust(z: Array, floor: float, least: int) -> Array:
@@ -561,8 +561,8 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
         who=_plain(moved["holder"]).take(pa.array(where)),
         cas=_plain(moved["cas"]).take(pa.array(where)),
         month=month[where],
-        came=total[0],
-        went=total[1] + total[2] + total[3],
+        came=np.asarray(total[0], dtype=np.float64),
+        went=np.asarray(total[1] + total[2] + total[3], dtype=np.float64),
         border=border,
     )
     returned = _returned(tables, book)
@@ -611,7 +611,7 @@ def _returned(tables: Mapping[str, pa.Table], book: _Book) -> dict[str, Array]:
 
     def summed(*names: str) -> Array:
         values = sum((numbers(given[name]) for name in names), np.zeros(given.num_rows))
-        return np.bincount(group, np.nan_to_num(values), n) * 1000.0 if n else np.empty(0)
+        return np.asarray(np.bincount(group, np.nan_to_num(values), n) * 1000.0 if n else np.empty(0), dtype=np.float64)
 
     sites = np.bincount(group, minlength=n).astype(np.float64) if n else np.empty(0)
 
@@ -716,7 +716,11 @@ def _turnover(
     z = _robust(ratio / number(parameters, "kept_share"), 1.0, int(number(parameters, "peers")))
     odds = number(parameters, "prior") + _weight(z, parameters, number(parameters, "most"))
     sigma = number(parameters, "kept_share") * np.maximum(came[asked], 1e-9)
-    return (came - went)[asked], sigma, np.where(judged & (ratio > 0), odds, -np.inf)
+    return (
+        np.asarray((came - went)[asked], dtype=np.float64),
+        np.asarray(sigma, dtype=np.float64),
+        np.where(judged & (ratio > 0), odds, -np.inf),
+    )
 
 
 # ── returns of a month ───────────────────────────────────────────────────────────────────────────────────────────────
