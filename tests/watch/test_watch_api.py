@@ -111,7 +111,7 @@ def test_refusals_say_what_to_do(city: Callable[..., TestClient], nobody: Actor,
     alert_id = web.get("/api/alerts").json()["items"][0]["id"]
     body = {"command_id": "click-0001"}
     assert web.get("/api/alerts", params={"level": 7}).status_code == 422
-    assert web.get("/api/alerts", params={"state": "gone"}).json()["remedy"] == "one of open, ended, all"
+    assert web.get("/api/alerts", params={"state": "gone"}).json()["remedy"] == "one of open, suppressed, ended, all"
     assert web.get("/api/alerts/alert-0").status_code == 404
     assert web.post(f"/api/alerts/{alert_id}/acknowledge", json={"command_id": "short"}).status_code == 422
     clerks = city(clerk("transport"))

@@ -18,6 +18,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
     {
         "alert.read": "see alerts with their evidence",
         "alert.acknowledge": "acknowledge an alert, which issues it",
+        "alert.suppress": "silence alerts for a while, with a reason, and lift it",
         "incident.read": "see incidents and their log",
         "incident.dispatch": "dispatch a plan, lift an incident",
         "task.read": "see tasks",
@@ -77,7 +78,7 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
     {
         "duty_officer": {
             **dict.fromkeys(_SEE, True),
-            **dict.fromkeys(("alert.acknowledge", "duty.manage", "form.submit", *_DIRECT, *_HEAR), True),
+            **dict.fromkeys(("alert.acknowledge", "alert.suppress", "duty.manage", "form.submit", *_DIRECT, *_HEAR), True),
         },
         "coordinator": {
             **dict.fromkeys(_SEE, True),

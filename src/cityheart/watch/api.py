@@ -14,6 +14,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import Conflict, Unauthenticated
 from cityheart.kernel.text import Text
+from cityheart.watch.alarms import api as alarms_api
 from cityheart.watch.service import Watch
 
 __all__ = ["Commanding", "router"]
@@ -95,6 +96,8 @@ class Backtest(BaseModel):
 def router(watch: Watch, command: Commanding, knowledge: Advising | None = None) -> APIRouter:
     """Routes below ``/api/alerts`` and ``/api/detectors``. Without ``knowledge`` plans are suggested as declared."""
     routes = APIRouter(prefix="/api", tags=["watch"])
+    alarms = alarms_api.router(watch.suppressing, watch.rates)
+    routes.routes += alarms.routes  # first: /alerts/rate is no alert
 
     @routes.get("/alerts")
     def alerts(

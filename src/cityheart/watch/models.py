@@ -226,7 +226,8 @@ class Alert:
     """All findings on one matter (kind and subject) from its raising to its end.
 
     ``standing`` holds the level that each detector last gave; ``level`` is the most severe of them, after the end the
-    last one. ``issued_at`` is the moment a named person acknowledged the present level.
+    last one. ``issued_at`` is the moment a named person acknowledged the present level. ``suppressed_by`` names the
+    suppression that keeps it out of the queue.
     """
 
     id: str
@@ -252,6 +253,7 @@ class Alert:
     measures: tuple[Text, ...]
     issuer: Text
     issued_at: datetime | None
+    suppressed_by: str | None = None
 
     def json(self) -> dict[str, object]:
         """As the API shows it."""
@@ -279,6 +281,7 @@ class Alert:
             "measures": list(self.measures),
             "issuer": self.issuer,
             "issued_at": self.issued_at,
+            "suppressed_by": self.suppressed_by,
         }
 
 

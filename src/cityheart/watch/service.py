@@ -28,6 +28,9 @@ from cityheart.kernel.events import Event, Subscription
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
 from cityheart.watch import store
+from cityheart.watch.alarms.models import Suppression
+from cityheart.watch.alarms.rate import Rates
+from cityheart.watch.alarms.suppress import Suppressing
 from cityheart.watch.backtest import BacktestReport, Replay
 from cityheart.watch.merging import Matter, Turn, merge, reason_of
 from cityheart.watch.models import (
@@ -51,9 +54,11 @@ __all__ = ["Derived", "Watch"]
 _SYSTEM = Actor.system("watch")
 _STATES: Mapping[str, tuple[str, ...]] = {
     "open": ("raised", "acknowledged"),
+    "suppressed": ("raised", "acknowledged"),
     "ended": ("ended",),
     "all": ("raised", "acknowledged", "ended"),
 }
+_SUPPRESSED: Mapping[str, bool] = {"open": False, "suppressed": True}
 _log = structlog.get_logger("watch")
 
 
@@ -82,6 +87,8 @@ class Watch:
         self._failed: dict[str, _Failure] = {}
         self._pending: datetime | None = None
         self._pending_known = False
+        self.suppressing = Suppressing(database)
+        self.rates = Rates(database, zone)
         self.incidents = Subscription("watch.incidents", frozenset({"incident.opened"}), self._link)
 
     # ── what there is ──────────────────────────────────────────────────────────────────────────────────────────
@@ -292,13 +299,14 @@ class Watch:
     # ── the present ────────────────────────────────────────────────────────────────────────────────────────────
 
     def next_due(self) -> datetime | None:
-        """When there is something to do next: the first pending finding or the next instant of a query detector."""
+        """When there is something to do next: a pending finding, an instant of a query detector, a suppression's end."""
         instants = [
             checkpoint.next_at
             for query in self._queries
             if query.id not in self._failed and (checkpoint := self._checkpoints[query.id]).next_at is not None
         ]
-        moments = [moment for moment in (self._earliest_pending(), *instants) if moment is not None]
+        others = self._earliest_pending(), self.suppressing.next_end()
+        moments = [moment for moment in (*others, *instants) if moment is not None]
         return min(moments, default=None)
 
     def _earliest_pending(self) -> datetime | None:
@@ -315,11 +323,16 @@ class Watch:
             self._pending_known = False
             with self._database.work(_SYSTEM) as work:
                 due = store.due(work.conn, now, self._kinds, limits.FINDINGS_PER_COMMIT)
-                store.mark_merged(work.conn, [(one.id, self._merge(work, one.id, one.finding)) for one in due])
+                rules = self.suppressing.rules(work)
+                merging = [(one.id, self._merge(work, one.id, one.finding, rules)) for one in due]
+                store.mark_merged(work.conn, merging)
             merged += len(due)
+        ends = self.suppressing.next_end()
+        if ends is not None and ends <= now:
+            self.suppressing.expire(now)
         return merged
 
-    def _merge(self, work: Work, finding_id: str, finding: Finding) -> str | None:
+    def _merge(self, work: Work, finding_id: str, finding: Finding, rules: Sequence[Suppression]) -> str | None:
         kind = self._kinds[finding.kind]
         before = store.open_alert(work.conn, finding.kind, finding.subject)
         turn, matter = merge(None if before is None else _matter(before), finding)
@@ -327,13 +340,14 @@ class Watch:
             return None
         if before is None:
             earlier = store.past_alerts(work.conn, finding.kind, finding.subject)
-            alert = _raised(kind, matter, earlier)
+            alert = self.suppressing.judge(_raised(kind, matter, earlier), None, rules)
             store.insert_alert(work.conn, alert)
         else:
-            alert = _turned(kind, before, turn, matter)
+            alert = self.suppressing.judge(_turned(kind, before, turn, matter), before, rules)
             store.update_alert(work.conn, alert)
         if turn != "confirmed":
             self._record(work, turn, alert, before, finding_id, finding)
+        self.suppressing.turned(work, alert, before, rules)
         return alert.id
 
     def _record(
@@ -355,6 +369,7 @@ class Watch:
             "finding_id": finding_id,
             "detector": finding.detector,
             "incident_id": alert.incident_id,
+            "suppressed_by": alert.suppressed_by,
         }
         work.emit(f"alert:{alert.id}", named, data)
 
@@ -409,7 +424,8 @@ class Watch:
     ) -> dict[str, object]:
         """A page of alerts: ``{"items", "total", "next"}``. Open ones come by severity, others newest first.
 
-        ``state``: open, ended, all. ``after`` is the ``next`` of the page before. Raises :class:`Invalid` for others.
+        ``state``: open (in the queue), suppressed, ended, all. ``after`` is the ``next`` of the page before. Raises
+        :class:`Invalid` for others.
         """
         require(actor, "alert.read")
         if state not in _STATES:
@@ -426,11 +442,14 @@ class Watch:
                 held,
                 states=_STATES[state],
                 level=level,
-                most_severe_first=state == "open",
+                most_severe_first=state in ("open", "suppressed"),
                 limit=limit + 1,
                 after=last,
+                suppressed=_SUPPRESSED.get(state),
             )
-            total = store.count_alerts(conn, held, states=_STATES[state], level=level)
+            total = store.count_alerts(
+                conn, held, states=_STATES[state], level=level, suppressed=_SUPPRESSED.get(state)
+            )
         items = found[:limit]
         return {
             "items": [alert.json() for alert in items],
@@ -444,21 +463,26 @@ class Watch:
         with self._database.read() as conn:
             evidence, reasons = store.evidence_of(conn, alert_id)
             levels = store.levels_of(conn, alert_id)
+        quiet = alert.suppressed_by
         return {
             **alert.json(),
+            "suppression": None if quiet is None else self.suppressing.suppression(actor, quiet),
+            "standing": dict(alert.standing),
             "levels": [change.json() for change in levels],
             "evidence": evidence,
             "reasons": reasons,
         }
 
     def counts(self, actor: Actor) -> dict[str, object]:
-        """How many alerts are open: ``{"open", "raised", "levels": {"1": n, …}}``."""
+        """How many alerts are in the queue: ``{"open", "raised", "levels": {"1": n, …}, "suppressed"}``."""
         require(actor, "alert.read")
         with self._database.read() as conn:
             counted = store.counts_by_level(conn, departments(actor, "alert.read"))
-        levels = {str(level): sum(n for (_, at), n in counted.items() if at == level) for level in (1, 2, 3, 4)}
-        raised = sum(n for (state, _), n in counted.items() if state == "raised")
-        return {"open": sum(counted.values()), "raised": raised, "levels": levels}
+        suppressed = sum(n for (state, _), n in counted.items() if state == "suppressed")
+        queue = {key: n for key, n in counted.items() if key[0] != "suppressed"}
+        levels = {str(level): sum(n for (_, at), n in queue.items() if at == level) for level in (1, 2, 3, 4)}
+        raised = sum(n for (state, _), n in queue.items() if state == "raised")
+        return {"open": sum(queue.values()), "raised": raised, "levels": levels, "suppressed": suppressed}
 
     def about(self, actor: Actor, subjects: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
         """Alerts about these subjects (kind, id) that the actor may see: open ones first, then the newest."""

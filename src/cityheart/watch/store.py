@@ -108,6 +108,7 @@ alert_table = sa.Table(
     sa.Column("issued_at", UtcDateTime, nullable=True),
     sa.Column("incident_id", sa.String(40), nullable=True),
     sa.Column("wording", Json, nullable=False),  # the law's fields as declared when the level was reached
+    sa.Column("suppressed_by", sa.String(40), nullable=True),  # the suppression that keeps it out of the queue
     sa.Index(
         "uq_alert_open_matter",
         "kind",
@@ -119,6 +120,7 @@ alert_table = sa.Table(
     ),
     sa.Index("ix_alert_state_level", "state", "level", "raised_at"),
     sa.Index("ix_alert_raised_at", "raised_at", "id"),
+    sa.Index("ix_alert_updated_at", "updated_at"),
 )
 
 level_table = sa.Table(
@@ -406,10 +408,14 @@ def alerts(
     most_severe_first: bool,
     limit: int,
     after: Alert | None,
+    suppressed: bool | None = None,
 ) -> list[Alert]:
-    """Alerts in these states after ``after``: newest first, or by level and then newest first."""
+    """Alerts in these states after ``after``: newest first, or by level and then newest first.
+
+    ``suppressed``: only those that a suppression keeps out of the queue, or only the others.
+    """
     table = alert_table.c
-    statement = sa.select(alert_table).where(*_filter(departments, states, level)).limit(limit)
+    statement = sa.select(alert_table).where(*_filter(departments, states, level, suppressed)).limit(limit)
     later = sa.tuple_(table.raised_at, table.id)
     order: list[sa.ColumnElement[Any]] = [table.raised_at.desc(), table.id.desc()]
     if after is not None:
@@ -434,21 +440,26 @@ def alerts_about(
 
 
 def count_alerts(
-    conn: sa.Connection, departments: frozenset[str] | None, *, states: Sequence[str], level: int | None
+    conn: sa.Connection,
+    departments: frozenset[str] | None,
+    *,
+    states: Sequence[str],
+    level: int | None,
+    suppressed: bool | None = None,
 ) -> int:
-    """How many alerts there are in these states."""
+    """How many alerts there are in these states; ``suppressed`` as in :func:`alerts`."""
     return conn.execute(
-        sa.select(sa.func.count()).select_from(alert_table).where(*_filter(departments, states, level))
+        sa.select(sa.func.count()).select_from(alert_table).where(*_filter(departments, states, level, suppressed))
     ).scalar_one()
 
 
 def counts_by_level(conn: sa.Connection, departments: frozenset[str] | None) -> dict[tuple[str, int], int]:
-    """Open alerts by (state, level)."""
+    """Open alerts by (state, level); those that are kept out of the queue have the state ``suppressed``."""
     table = alert_table.c
+    state = sa.case((table.suppressed_by.is_not(None), "suppressed"), else_=table.state)
+    told = sa.select(state.label("state"), table.level).where(table.state != "ended", *_of(departments)).subquery()
     rows = conn.execute(
-        sa.select(table.state, table.level, sa.func.count().label("alerts"))
-        .where(table.state != "ended", *_of(departments))
-        .group_by(table.state, table.level)
+        sa.select(told.c.state, told.c.level, sa.func.count().label("alerts")).group_by(told.c.state, told.c.level)
     )
     return {(row.state, row.level): row.alerts for row in rows}
 
@@ -463,10 +474,13 @@ def _of(departments: frozenset[str] | None) -> list[sa.ColumnElement[bool]]:
 
 
 def _filter(
-    departments: frozenset[str] | None, states: Sequence[str], level: int | None
+    departments: frozenset[str] | None, states: Sequence[str], level: int | None, suppressed: bool | None = None
 ) -> list[sa.ColumnElement[bool]]:
     table = alert_table.c
-    return [table.state.in_(states), *([] if level is None else [table.level == level]), *_of(departments)]
+    where = [table.state.in_(states), *([] if level is None else [table.level == level]), *_of(departments)]
+    if suppressed is not None:
+        where.append(table.suppressed_by.is_not(None) if suppressed else table.suppressed_by.is_(None))
+    return where
 
 
 def _columns(alert: Alert) -> dict[str, object]:
@@ -490,6 +504,7 @@ def _columns(alert: Alert) -> dict[str, object]:
         "acknowledged_at": alert.acknowledged_at,
         "issued_at": alert.issued_at,
         "incident_id": alert.incident_id,
+        "suppressed_by": alert.suppressed_by,
         "wording": {
             "title": alert.kind_title,
             "class": alert.classification,
@@ -528,4 +543,5 @@ def _alert(row: sa.Row[Any]) -> Alert:
         measures=tuple(wording["measures"]),
         issuer=wording["issuer"],
         issued_at=row.issued_at,
+        suppressed_by=row.suppressed_by,
     )

@@ -174,6 +174,52 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("source", "size", "bucket", name=op.f("pk_share_flow")),
     )
+    op.create_table(
+        "suppression",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("kind", sa.String(length=80), nullable=False),
+        sa.Column("kind_title", Json, nullable=False),
+        sa.Column("department", sa.String(length=80), nullable=False),
+        sa.Column("detector", sa.String(length=80), nullable=True),
+        sa.Column("subject_kind", sa.String(length=40), nullable=True),
+        sa.Column("subject_id", sa.String(length=200), nullable=True),
+        sa.Column("subject_name", Json, nullable=True),
+        sa.Column("level", sa.SmallInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("by", Json, nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("ended", sa.String(length=16), nullable=True),
+        sa.Column("ended_by", Json, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
+    )
+    with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.create_index("ix_suppression_at", ["at", "id"], unique=False)
+        batch_op.create_index("ix_suppression_ended_until", ["ended", "until"], unique=False)
+
+    op.create_table(
+        "suppressed_alert",
+        sa.Column("alert_id", sa.String(length=40), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("suppression_id", sa.String(length=40), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("returned_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name=op.f("fk_suppressed_alert_alert_id_alert")),
+        sa.ForeignKeyConstraint(
+            ["suppression_id"], ["suppression.id"], name=op.f("fk_suppressed_alert_suppression_id_suppression")
+        ),
+        sa.PrimaryKeyConstraint("alert_id", "n", name=op.f("pk_suppressed_alert")),
+    )
+    with op.batch_alter_table("suppressed_alert", schema=None) as batch_op:
+        batch_op.create_index("ix_suppressed_alert_returned_at", ["returned_at"], unique=False)
+        batch_op.create_index("ix_suppressed_alert_suppression_id", ["suppression_id"], unique=False)
+
+    with op.batch_alter_table("alert", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("suppressed_by", sa.String(length=40), nullable=True))
+        batch_op.create_index("ix_alert_updated_at", ["updated_at"], unique=False)
+
     with op.batch_alter_table("share_delivery", schema=None) as batch_op:
         batch_op.create_index(
             "ix_share_delivery_bad",
@@ -209,6 +255,20 @@ def downgrade() -> None:
             postgresql_where=sa.text("(quarantined > 0 OR state = 'refused')"),
         )
 
+    with op.batch_alter_table("alert", schema=None) as batch_op:
+        batch_op.drop_index("ix_alert_updated_at")
+        batch_op.drop_column("suppressed_by")
+
+    with op.batch_alter_table("suppressed_alert", schema=None) as batch_op:
+        batch_op.drop_index("ix_suppressed_alert_suppression_id")
+        batch_op.drop_index("ix_suppressed_alert_returned_at")
+
+    op.drop_table("suppressed_alert")
+    with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.drop_index("ix_suppression_ended_until")
+        batch_op.drop_index("ix_suppression_at")
+
+    op.drop_table("suppression")
     op.drop_table("share_flow")
     with op.batch_alter_table("form_record", schema=None) as batch_op:
         batch_op.drop_index("ix_form_record_form_at")
