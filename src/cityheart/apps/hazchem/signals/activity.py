@@ -21,7 +21,7 @@ probability that comes of it. A signal that a site does not have adds nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,23 @@ import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import power as electric
 
-__all__ = ["INPUTS", "OUTPUT", "PARAMETERS", "Activity", "Counted", "activity", "chances", "evaluate"]
+__all__ = [
+    "INPUTS",
+    "OUTPUT",
+    "PARAMETERS",
+    "Activity",
+    "Counted",
+    "Rises",
+    "activity",
+    "chances",
+    "evaluate",
+    "looked_up",
+    "pattern_odds",
+    "power_odds",
+    "power_signals",
+    "traffic_odds",
+    "trailing",
+]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -129,15 +145,16 @@ class Rises:
         """Beside the usual, averaged over each day and the ``days - 1`` before it: sites × days."""
         usual = np.where(self.usual > 0, self.usual, np.nan)[:, None]
         known = np.where(self.exposed > 0, 1.0, np.nan)
-        exposed = _trailing(self.exposed, days)
-        return np.asarray(known * _trailing(self.total, days) / np.where(exposed > 0, exposed, np.nan) / usual)
+        exposed = trailing(self.exposed, days)
+        return np.asarray(known * trailing(self.total, days) / np.where(exposed > 0, exposed, np.nan) / usual)
 
 
 @dataclass(frozen=True)
 class Activity:
     """Everything by site (in the order of ``sites``) and local day (``days``), NaN where unknown.
 
-    ``rate`` is the usual of traffic a day (sites × [brought, taken]), ``share`` how much of a day has passed and counts.
+    ``rate`` is the usual of traffic a day (sites × [brought, taken]), ``share`` how much of a day has passed and counts;
+    ``own_past``: power has one, ``producing``: it can be one of production; ``place``: lon and lat (2 × sites).
     """
 
     sites: npt.NDArray[np.str_]
@@ -156,12 +173,20 @@ class Activity:
     rate: Array
     share: Array
     own_past: Mask
-    odds: Mapping[str, Array] = field(default_factory=dict)
+    producing: Mask
+    place: Array
+    odds: Mapping[str, Array]
 
     @property
     def running(self) -> Array:
         """The probability that the site produced, NaN where no signal is known."""
         return chances(self.odds.values())
+
+    def metres(self, site: int) -> Array:
+        """How far every site is from one, in m."""
+        lon, lat = self.place
+        east = (lon - lon[site]) * 111_320.0 * np.cos(np.radians(lat[site]))
+        return np.asarray(np.hypot(east, (lat - lat[site]) * 110_574.0), dtype=np.float64)
 
     def table(self) -> pa.Table:
         """Rows of :data:`OUTPUT` for the sites and days of which anything is known."""
@@ -233,11 +258,12 @@ def evaluate(
     rises = _tanks(tables, scene)
     tanks = rises.ratio(int(scene.number("tank_days")))
     traffic, rate = _traffic(tables, site, scene)
+    producing = _producing(usual, kinds, settings)
     odds = {
-        "power": power_odds(spread, ratio, own, _producing(usual, kinds, settings), power.shared, settings),
-        "emission": _looked_up(emission, settings, "emission"),
-        "waste_water": np.where(np.isnan(emission), _looked_up(water, settings, "waste_water"), np.nan),
-        "tank": _looked_up(tanks, settings, "tank"),
+        "power": power_odds(spread, ratio, own, producing, power.shared, settings),
+        "emission": looked_up(emission, settings, "emission"),
+        "waste_water": np.where(np.isnan(emission), looked_up(water, settings, "waste_water"), np.nan),
+        "tank": looked_up(tanks, settings, "tank"),
         "traffic": traffic_odds(traffic.brought, traffic.taken, traffic.known * share, rate[:, :, None], settings),
     }
     return Activity(
@@ -257,6 +283,8 @@ def evaluate(
         rate=rate,
         share=share,
         own_past=own,
+        producing=producing,
+        place=np.array([_numbers(site[name]) for name in ("lon", "lat")]),
         odds=odds,
     )
 
@@ -405,7 +433,7 @@ def power_odds(
     spread: electric.Days, ratio: Array, own: Mask, producing: Mask, shared: Mask, settings: Mapping[str, object]
 ) -> Array:
     """Log-odds of power: by the ratio; without a past of its own by the steps of shifts, which weigh less."""
-    odds = _looked_up(ratio, settings, "power")
+    odds = looked_up(ratio, settings, "power")
     odds = np.where(producing[:, None], odds, np.minimum(odds, 0.0))
     steps = pattern_odds(spread) * electric.number(settings, "flat_power")
     odds = np.where(own[:, None], odds, steps)
@@ -520,7 +548,7 @@ def _tanks(tables: Tables, scene: _Scene) -> Rises:
     return Rises(total, exposed, np.where(own, mean, _of_peers(turned, scene.kinds) * whole))
 
 
-def _trailing(values: Array, days: int) -> Array:
+def trailing(values: Array, days: int) -> Array:
     """Sums over each day and the ``days - 1`` before it."""
     running = np.cumsum(values, axis=1)
     before = np.pad(running, ((0, 0), (days, 0)))[:, : values.shape[1]]
@@ -609,7 +637,7 @@ def chances(odds: object, prior: float = 0.0, most: float = 4.0) -> Array:
     return np.where(known.any(axis=-1), 1 / (1 + np.exp(-np.clip(total, -most, most))), np.nan)
 
 
-def _looked_up(ratio: Array, settings: Mapping[str, object], name: str) -> Array:
+def looked_up(ratio: Array, settings: Mapping[str, object], name: str) -> Array:
     """Log-odds of ratios by a table of ``weights``: in straight lines between its rows, level beyond."""
     weights = settings["weights"]
     assert isinstance(weights, Mapping)
