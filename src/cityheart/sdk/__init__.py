@@ -12,6 +12,7 @@ from cityheart.command.service import Command
 from cityheart.engine.keyed import Ran as _Ran
 from cityheart.engine.keyed import State, run_keyed
 from cityheart.engine.keyed import Step as _Step
+from cityheart.engine.tracks.paths import read as read_path
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import Clock, stopwatch
 from cityheart.kernel.database import Database
@@ -81,6 +82,7 @@ __all__ = [
     "read_alerts",
     "read_events",
     "read_manifest",
+    "read_path",
     "run_keyed",
     "stopwatch",
     "text",

@@ -1,0 +1,405 @@
+"""What the trips of hazardous-goods vehicles say: when they drove loaded, where the load changed, which document fits.
+
+Everything here is worked out of rows of ``transport_trip`` (docs/reference/tracks.md) with numpy, for all vehicles at once.
+A *move* is a trip with a load class: 0 empty, 1 half, 3 full, the class in which the vehicle spent most of the time, so a
+sensor that flickers does not count. A *stop* is what lies between two moves. A *haul* is a run of moves with a load, from the
+place where the vehicle was loaded to that where it became empty: rests, queues and overnight parking on the way belong to it.
+Times are microseconds since 1970 UTC, places WGS84 degrees, distances metres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+__all__ = [
+    "HOUR",
+    "MINUTE",
+    "Documents",
+    "Hauls",
+    "Moves",
+    "Places",
+    "Stops",
+    "apart",
+    "assigned",
+    "hauls",
+    "micros",
+    "moment",
+    "moves",
+    "phones_of",
+    "stops",
+]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+_METRES = 6_371_008.8 * np.pi / 180.0  # of a degree of latitude
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FAR = np.inf
+_NEVER = np.iinfo(np.int64).min // 4
+
+
+def micros(column: pa.ChunkedArray | pa.Array) -> Ints:
+    """Moments as microseconds since 1970 UTC; nulls become a number far below every other."""
+    numbers = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    return np.asarray(pc.fill_null(numbers, _NEVER).to_numpy(), dtype=np.int64)
+
+
+def moment(at: int | np.int64) -> datetime:
+    """A moment from microseconds since 1970 UTC."""
+    return _EPOCH + timedelta(microseconds=int(at))
+
+
+def _floats(column: pa.ChunkedArray | pa.Array) -> Floats:
+    return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(), dtype=np.float64)
+
+
+def _texts(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.object_]:
+    return np.asarray(column.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=np.object_)
+
+
+def apart(lon: Floats, lat: Floats, lon2: Floats, lat2: Floats) -> Floats:
+    """How far places are from each other, in metres (right within a city); not a number where one is unknown."""
+    east = (lon2 - lon) * np.cos(np.radians((lat + lat2) / 2))
+    return np.asarray(np.hypot(east, lat2 - lat) * _METRES, dtype=np.float64)
+
+
+# ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Places:
+    """Places with names: points, or areas where a boundary is drawn. Those without a position are left out."""
+
+    def __init__(
+        self, names: Sequence[str], lon: Floats, lat: Floats, boundaries: Sequence[str | None] | None = None
+    ) -> None:
+        shapes = shapely.points(lon, lat)
+        if boundaries is not None and len(names):
+            drawn = shapely.from_wkt(np.array(boundaries, dtype=object), on_invalid="ignore")
+            usable = shapely.is_valid(drawn) & np.isin(shapely.get_type_id(drawn), (3, 6))
+            shapes = np.where(usable, drawn, shapes)
+        good = np.isfinite(shapely.bounds(shapes)).all(axis=1) if len(names) else np.empty(0, dtype=np.bool_)
+        self.names = [name for name, kept in zip(names, good, strict=True) if kept]
+        self.lon, self.lat = lon[good], lat[good]
+        self.drawn = np.asarray(shapely.get_type_id(shapes[good]) != 0, dtype=np.bool_)
+        middle = float(np.mean(self.lat)) if len(self.names) else 0.0
+        self._scale = np.array([_METRES * float(np.cos(np.radians(middle))), _METRES])
+        self._tree = shapely.STRtree(shapely.transform(shapes[good], lambda points: points * self._scale))
+
+    @classmethod
+    def registered(cls, sites: pa.Table) -> Places:
+        """The sites of ``approval_site``."""
+        boundaries = sites["boundary_wkt"].to_pylist() if "boundary_wkt" in sites.column_names else None
+        names = ["" if each is None else str(each) for each in sites["name"].to_pylist()]
+        return cls(names, _floats(sites["lon"]), _floats(sites["lat"]), boundaries)
+
+    @classmethod
+    def named(cls, waybills: pa.Table) -> Places:
+        """Where waybills of any status say that something is loaded or unloaded, each place once."""
+        names = np.concatenate([_texts(waybills["load_site"]), _texts(waybills["unload_site"])])
+        lon = np.concatenate([_floats(waybills["load_lon"]), _floats(waybills["unload_lon"])])
+        lat = np.concatenate([_floats(waybills["load_lat"]), _floats(waybills["unload_lat"])])
+        cell = np.round(np.column_stack([lon, lat]), 4)
+        first = np.sort(np.unique(np.nan_to_num(cell, nan=999.0), axis=0, return_index=True)[1])
+        return cls([str(each) for each in names[first]], lon[first], lat[first])
+
+    def nearest(self, lon: Floats, lat: Floats, within_m: float) -> tuple[Ints, Floats]:
+        """Of each position the nearest place within a distance: its number (-1 without one) and how far it is."""
+        place, far = np.full(len(lon), -1, dtype=np.int64), np.full(len(lon), _FAR)
+        known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
+        if not len(self.names) or not len(known):
+            return place, far
+        cells, turn = np.unique(
+            np.round(np.column_stack([lon[known], lat[known]]), 4), axis=0, return_inverse=True
+        )  # lorries come back to where they were
+        points = shapely.points(cells * self._scale)
+        (which, found), away = self._tree.query_nearest(
+            points, max_distance=within_m, return_distance=True, all_matches=False
+        )
+        at, of = np.full(len(cells), -1, dtype=np.int64), np.full(len(cells), _FAR)
+        at[which], of[which] = found, away
+        place[known], far[known] = at[turn.ravel()], of[turn.ravel()]
+        return place, far
+
+
+# ── moves and stops ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Moves of all vehicles, by vehicle and time.
+
+    ``load``: -1 unknown, 0 empty, 1 half, 3 full. ``share``: the part of the time with a known load that the vehicle was
+    loaded (half or full) or empty, whichever it mostly was. ``seen``: seconds with a known load. ``steady``: the part of
+    that time in the very class ``load``. ``path``: the way, null while a move goes on.
+    """
+
+    phones: list[str]
+    vehicle: Ints
+    since: Ints
+    until: Ints
+    from_lon: Floats
+    from_lat: Floats
+    to_lon: Floats
+    to_lat: Floats
+    load: Ints
+    share: Floats
+    steady: Floats
+    seen: Floats
+    over: Bools
+    path: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.vehicle)
+
+
+def moves(trips: pa.Table) -> Moves:
+    """From rows of ``transport_trip``: what was withdrawn or has no time is left out."""
+    state = trips["state"].cast(pa.string())
+    trips = trips.filter(pc.and_(pc.fill_null(pc.not_equal(state, "withdrawn"), True), trips["until"].is_valid()))
+    names = trips["terminal_phone"].cast(pa.string()).combine_chunks()
+    coded = names.dictionary_encode() if not isinstance(names, pa.DictionaryArray) else names
+    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+    vehicle = np.asarray(coded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    since = micros(trips["since"])
+    order = np.lexsort((since, vehicle))
+    seconds = {name: np.nan_to_num(_floats(trips[name]))[order] for name in ("loaded_s", "half_s", "empty_s")}
+    half = np.minimum(seconds["half_s"], seconds["loaded_s"])
+    times = np.column_stack([seconds["empty_s"], half, seconds["loaded_s"] - half])
+    seen = times.sum(axis=1)
+    loaded = seconds["loaded_s"] >= seconds["empty_s"]
+    best = np.where(loaded, np.where(times[:, 2] >= times[:, 1], 2, 1), 0)
+    length = np.maximum(seen, 1e-9)
+    places = [_floats(trips[name])[order] for name in ("from_lon", "from_lat", "to_lon", "to_lat")]
+    return Moves(
+        [str(each) for each in coded.dictionary.to_pylist()],
+        vehicle[order],
+        since[order],
+        micros(trips["until"])[order],
+        places[0],
+        places[1],
+        places[2],
+        places[3],
+        load=np.where(seen > 0, np.array([0, 1, 3])[best], -1),
+        share=np.maximum(seconds["loaded_s"], seconds["empty_s"]) / length,
+        steady=np.take_along_axis(times, best[:, None], axis=1)[:, 0] / length,
+        seen=seen,
+        over=np.asarray(pc.equal(trips["state"].cast(pa.string()), "closed").to_numpy(), dtype=np.bool_)[order],
+        path=(
+            trips["path"].cast(pa.string()).combine_chunks().take(pa.array(order))
+            if "path" in trips.column_names
+            else pa.nulls(len(order), pa.string())
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Stops:
+    """Stops between two moves that follow each other; ``before`` is the place of the earlier in the moves.
+
+    ``same_place``: the vehicle left from where it had come to; otherwise nobody saw where it was meanwhile.
+    """
+
+    before: Ints
+    since: Ints
+    until: Ints
+    lon: Floats
+    lat: Floats
+    same_place: Bools
+
+
+def stops(of: Moves, within_m: float = 400.0) -> Stops:
+    """The stops of all vehicles. The place is the mean of the fixes of the stay, which the next move begins with."""
+    before = np.flatnonzero(of.vehicle[1:] == of.vehicle[:-1])
+    after = before + 1
+    away = apart(of.to_lon[before], of.to_lat[before], of.from_lon[after], of.from_lat[after])
+    return Stops(before, of.until[before], of.since[after], of.from_lon[after], of.from_lat[after], away <= within_m)
+
+
+# ── hauls ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Hauls:
+    """Loaded runs. ``first`` and ``last``: their moves. ``loading``, ``emptied``: whether the load was seen to come and go.
+
+    ``share``: the part of the time with a known load that it was loaded; ``seen``: seconds with a known load.
+    """
+
+    first: Ints
+    last: Ints
+    loading: Bools
+    emptied: Bools
+    share: Floats
+    seen: Floats
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def hauls(of: Moves, splits: Bools | None = None) -> Hauls:
+    """Runs of moves with a load. ``splits``: moves after which a run is divided, because something was loaded or unloaded
+    there though the vehicle was not empty before and after."""
+    count = len(of)
+    if not count:
+        none, nothing, no = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0, dtype=np.bool_)
+        return Hauls(none, none, no, no, nothing, nothing)
+    new = np.concatenate([[True], of.vehicle[1:] != of.vehicle[:-1]])
+    known = of.load >= 0
+    latest = np.maximum.accumulate(np.where(known | new, np.arange(count), 0))  # a move with an unknown load
+    load = of.load[latest]  # has that of the one before
+    loaded = load > 0
+    cut = new.copy() if splits is None else new | np.concatenate([[False], splits[:-1]])
+    begins = loaded & (cut | ~np.concatenate([[False], loaded[:-1]]))
+    ends = loaded & (np.concatenate([cut[1:], [True]]) | ~np.concatenate([loaded[1:], [False]]))
+    first, last = np.flatnonzero(begins), np.flatnonzero(ends)
+    time = np.concatenate([[0.0], np.cumsum(of.seen)])
+    under = np.concatenate([[0.0], np.cumsum(np.where(of.load > 0, of.share * of.seen, (1 - of.share) * of.seen))])
+    seen = time[last + 1] - time[first]
+    own = np.concatenate([new[1:], [True]])  # the last move of a vehicle
+    return Hauls(
+        first,
+        last,
+        loading=~new[first] & ~loaded[first - 1],
+        emptied=~own[last] & ~loaded[np.minimum(last + 1, count - 1)],
+        share=(under[last + 1] - under[first]) / np.maximum(seen, 1e-9),
+        seen=seen,
+    )
+
+
+# ── documents ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Waybills and manifests that allow a trip. Places that are unknown are not a number."""
+
+    number: list[str]
+    plate: npt.NDArray[np.object_]
+    trailer: npt.NDArray[np.object_]
+    departures: Ints  # as planned, as loaded: two columns, far below every moment where it is not known
+    arrivals: Ints
+    load_lon: Floats
+    load_lat: Floats
+    unload_lon: Floats
+    unload_lat: Floats
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @classmethod
+    def waybills(cls, rows: pa.Table, cancelled: Sequence[str]) -> Documents:
+        """Waybills but for those of a status that makes them none."""
+        state = pc.is_in(rows["status"].cast(pa.string()), value_set=pa.array(list(cancelled), pa.string()))
+        rows = rows.filter(pc.invert(state))
+        return cls(
+            [str(each) for each in rows["waybill_no"].to_pylist()],
+            _texts(rows["plate"]),
+            _texts(rows["trailer_plate"]),
+            np.column_stack([micros(rows["planned_departure"]), micros(rows["loaded_at"])]),
+            np.column_stack([micros(rows["planned_arrival"]), micros(rows["unloaded_at"])]),
+            *(_floats(rows[name]) for name in ("load_lon", "load_lat", "unload_lon", "unload_lat")),
+        )
+
+    @classmethod
+    def manifests(
+        cls,
+        rows: pa.Table,
+        place: Callable[[str, str], tuple[float, float]],
+        receiver: Callable[[str], tuple[float, float]],
+    ) -> Documents:
+        """Manifests of hazardous waste: they name the producer's site, and of the receiver the firm.
+
+        ``place``: where the site of a name and firm is, ``receiver``: where the site of a firm is that has but one.
+        """
+        names, firms = _texts(rows["producer_site"]), _texts(rows["producer_uscc"])
+        receivers = _texts(rows["receiver_uscc"])
+        at = np.array([place(str(name), str(firm)) for name, firm in zip(names, firms, strict=True)]).reshape(-1, 2)
+        to = np.array([receiver(str(each)) for each in receivers]).reshape(-1, 2)
+        never = np.full(rows.num_rows, _NEVER)
+        return cls(
+            [str(each) for each in rows["manifest_no"].to_pylist()],
+            _texts(rows["plate"]),
+            np.full(rows.num_rows, None, dtype=object),
+            np.column_stack([micros(rows["shipped_at"]), never]),
+            np.column_stack([micros(rows["received_at"]), never]),
+            at[:, 0], at[:, 1], to[:, 0], to[:, 1],
+        )  # fmt: skip
+
+    def __add__(self, other: Documents) -> Documents:
+        return Documents(
+            self.number + other.number,
+            np.concatenate([self.plate, other.plate]),
+            np.concatenate([self.trailer, other.trailer]),
+            np.concatenate([self.departures, other.departures]),
+            np.concatenate([self.arrivals, other.arrivals]),
+            np.concatenate([self.load_lon, other.load_lon]),
+            np.concatenate([self.load_lat, other.load_lat]),
+            np.concatenate([self.unload_lon, other.unload_lon]),
+            np.concatenate([self.unload_lat, other.unload_lat]),
+        )
+
+
+def phones_of(vehicles: pa.Table) -> dict[str, str]:
+    """The plate of each terminal; numbers are compared without leading zeros, as terminals pad them."""
+    phones, plates = vehicles["terminal_phone"].to_pylist(), vehicles["plate"].to_pylist()
+    return {str(phone).lstrip("0"): str(plate) for phone, plate in zip(phones, plates, strict=True) if phone and plate}
+
+
+def assigned(left: Ints, right: Ints, cost: Floats, lefts: int, rights: int) -> tuple[Ints, Ints]:
+    """Pairs of which each left and each right one belongs to one at most, as many as there can be, cheap ones first.
+
+    ``left`` and ``right`` are the ends of the possible pairs. Returns the partner of each left and of each right one, -1
+    where there is none. Mutually cheapest pairs are taken together; for what is left over, others make room (the augmenting
+    paths of Kuhn, "The Hungarian method", 1955).
+    """
+    of_left, of_right = np.full(lefts, -1, dtype=np.int64), np.full(rights, -1, dtype=np.int64)
+    order = np.lexsort((right, left, cost))
+    a, b = left[order], right[order]
+    while len(a):
+        first_a, first_b = np.zeros(len(a), dtype=np.bool_), np.zeros(len(a), dtype=np.bool_)
+        first_a[np.unique(a, return_index=True)[1]] = True
+        first_b[np.unique(b, return_index=True)[1]] = True
+        taken = first_a & first_b
+        of_left[a[taken]], of_right[b[taken]] = b[taken], a[taken]
+        free = (of_left[a] < 0) & (of_right[b] < 0)
+        a, b = a[free], b[free]
+    a, b = left[order], right[order]
+    lonely = np.unique(a[of_left[a] < 0])
+    if len(lonely):
+        turn = np.argsort(a, kind="stable")
+        starts, ends = (np.searchsorted(a[turn], np.arange(lefts), side=side) for side in ("left", "right"))
+        for one in lonely.tolist():
+            _make_room(one, b[turn], starts, ends, of_left, of_right)
+    return of_left, of_right
+
+
+def _make_room(one: int, partners: Ints, starts: Ints, ends: Ints, of_left: Ints, of_right: Ints) -> None:
+    """Finds a partner for a left one, by giving others another partner where that is needed."""
+    came: dict[int, int] = {}  # a right one and the left one that asked for it
+    waiting = [one]
+    for asking in waiting:
+        for partner in partners[starts[asking] : ends[asking]].tolist():
+            if partner in came:
+                continue
+            came[partner] = asking
+            if of_right[partner] >= 0:
+                waiting.append(int(of_right[partner]))
+                continue
+            while True:
+                giver = came[partner]
+                given_up = int(of_left[giver])
+                of_left[giver], of_right[partner] = partner, giver
+                if giver == one:
+                    return
+                partner = given_up
