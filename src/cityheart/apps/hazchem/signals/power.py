@@ -134,16 +134,18 @@ def loads(
     coded = power["meter_id"].combine_chunks().dictionary_encode()
     meter = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     cube = np.full((len(coded.dictionary), len(days), POINTS), np.nan)
-    for point in range(POINTS):
-        column = f"p{point:02d}"
-        if column in power.column_names:
-            cube[meter, at, point] = pc.cast(power[column], pa.float64()).to_numpy()
+    points = [f"p{point:02d}" for point in range(POINTS)]
+    there = [point for point, name in enumerate(points) if name in power.column_names]
+    columns = [pc.cast(power[points[point]], pa.float64()).to_numpy() for point in there]
+    cube[meter[:, None], at[:, None], np.array(there, dtype=np.int64)] = np.stack(columns, axis=1)
     cube = _filled(cube, int(number(parameters, "fill_points")))
     pairs, doubtful = _where_meters_are(power, meter, at, site, firm)
-    load = np.zeros_like(empty)
-    np.add.at(load, pairs[:, 1], cube[pairs[:, 0]])
+    load = empty
+    load[pairs[::-1, 1]] = cube[pairs[::-1, 0]]
+    first = np.zeros(len(pairs), dtype=np.bool_)
+    first[np.unique(pairs[:, 1], return_index=True)[1]] = True
+    np.add.at(load, pairs[~first, 1], cube[pairs[~first, 0]])  # a site with several meters draws the sum
     metered = np.bincount(pairs[:, 1], minlength=len(ids)) > 0
-    load[~metered] = np.nan
     shared = np.bincount(pairs[doubtful, 1], minlength=len(ids)) > 0
     shared |= metered & _near(site, firm, metered, number(parameters, "shared_m"))
     return Power(ids, days, load, metered, shared)
@@ -159,16 +161,21 @@ def day_index(column: pa.ChunkedArray, days: Dates, zone: ZoneInfo) -> Places:
 
 def _filled(cube: Array, most: int) -> Array:
     """Holes of up to ``most`` points (also over midnight) filled in a straight line between their neighbours."""
-    flat = cube.reshape(len(cube), -1)
-    known = ~np.isnan(flat)
-    place = np.arange(flat.shape[1])
-    before = np.maximum.accumulate(np.where(known, place, -1), axis=1)
-    after = np.minimum.accumulate(np.where(known, place, flat.shape[1])[:, ::-1], axis=1)[:, ::-1]
-    rows, holes = np.nonzero(~known & (before >= 0) & (after < flat.shape[1]) & (after - before - 1 <= most))
-    left, right = before[rows, holes], after[rows, holes]
-    share = (holes - left) / (right - left)
-    flat[rows, holes] = flat[rows, left] * (1 - share) + flat[rows, right] * share
-    return flat.reshape(cube.shape)
+    flat = cube.reshape(-1)
+    holes = np.flatnonzero(np.isnan(flat))
+    if not len(holes):
+        return cube
+    starts = np.flatnonzero(np.diff(holes, prepend=holes[0] - 2) != 1)
+    lengths = np.diff(starts, append=len(holes))
+    first = holes[starts]
+    row = cube.shape[1] * cube.shape[2]
+    inside = (lengths <= most) & ((first - 1) // row == (first + lengths) // row)
+    for length in range(1, most + 1):
+        at = first[inside & (lengths == length)]
+        left, right = flat[at - 1], flat[(at + length).clip(max=len(flat) - 1)]
+        for step in range(length):
+            flat[at + step] = left + (right - left) * (step + 1) / (length + 1)
+    return cube
 
 
 def _where_meters_are(
