@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import shapely
 
 from cityheart.engine.hot import HotWindow
+from cityheart.engine.polygons import Polygons
 from cityheart.engine.sayings import Remembered
 from cityheart.engine.tracks.areas import no_layer
 from cityheart.engine.tracks.parameters import Parameters
@@ -43,6 +45,7 @@ def main() -> None:
     _vehicle()
     _memory()
     _messages()
+    _areas()
 
 
 def _protocol(framer: Framer, frame: bytes, dialogue: Terminals | Monitors) -> None:
@@ -69,6 +72,10 @@ def _vehicle() -> None:
 
 def _messages() -> None:
     Bodies.of(pa.array([b'{"t":1,"v":2.5}'], pa.binary())).column("v")
+
+
+def _areas() -> None:
+    Polygons([shapely.box(121.0, 32.0, 121.1, 32.1)]).pairs(np.array([121.05]), np.array([32.05]))
 
 
 def _memory() -> None:

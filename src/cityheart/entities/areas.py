@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,9 +23,13 @@ from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import Text, text
 
+if TYPE_CHECKING:
+    from cityheart.engine.polygons import Polygons
+
 __all__ = ["FILE", "Area", "Areas"]
 
 FILE = "areas.geojson"
+_MANY = 2_000  # places from which a prepared grid is worth its preparation
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Areas:
         self._shapes = np.array([shapely.make_valid(shape) for shape in shapes], dtype=object)
         self._zone = ZoneInfo(zone)
         self._tree = shapely.STRtree(self._shapes)
+        self._polygons: Polygons | None = None
 
     @classmethod
     def load(cls, file: Path, zone: str) -> Areas:
@@ -109,8 +114,7 @@ class Areas:
         known = np.flatnonzero(np.isfinite(lons) & np.isfinite(lats))
         if not len(known) or not len(self._areas):
             return chosen
-        points = shapely.points(lons[known], lats[known])
-        which, shape = self._tree.query(points, predicate="intersects")
+        which, shape = self._met(lons[known], lats[known])
         valid = np.array([area.valid(on) for area in self._areas])
         size = shapely.area(self._shapes)
         keep = valid[shape]
@@ -118,6 +122,19 @@ class Areas:
         order = np.lexsort((shape, -size[shape], which))  # of several the smallest comes last and stays
         chosen[known[which[order]]] = shape[order]
         return chosen
+
+    def _met(
+        self, lons: npt.NDArray[np.float64], lats: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Every pair of a place and a version of an area that holds it, its edge included."""
+        if len(lons) < _MANY:
+            which, shape = self._tree.query(shapely.points(lons, lats), predicate="intersects")
+            return which, shape
+        if self._polygons is None:
+            from cityheart.engine.polygons import Polygons  # compiled code is loaded where many places are looked up
+
+            self._polygons = Polygons(self._shapes.tolist())
+        return self._polygons.pairs(lons, lats)
 
     def successors(self) -> dict[str, str]:
         """For every code of the past and present the code that holds its ground now (its own, where it stays)."""
