@@ -32,6 +32,7 @@ from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
 from cityheart.entities.service import Entities
 from cityheart.kernel import duration, events, migrate
+from cityheart.kernel.access import can
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.calendar import Calendar
 from cityheart.kernel.clock import Clock, StoreClock, SystemClock, VirtualClock
@@ -184,6 +185,7 @@ class City:
         self.serve = Serve(self.database, wall=self.clock if isinstance(self.clock, StoreClock) else None)
         self.inbox = Inbox(self.database)
         self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
+        self.watch.rates.register_operators(self._operators)
         self.apps: list[App] = []
         self.participants: list[Participant] = []
         self.playing: dict[str, object] | None = None
@@ -303,6 +305,12 @@ class City:
         """What the decision table ``name`` in force says, with its digest; ``None`` where the city has none."""
         decision = self.decisions.find(name, at)
         return None if decision is None else (decision.digest, decision.decide(inputs).outputs)
+
+    def _operators(self, at: datetime) -> int:
+        """How many of those on duty take alerts; by today's rosters."""
+        units = [str(row["unit"]) for row in self.duty.now(SYSTEM)]
+        on_duty = {row.person for unit in units for row in self.duty.on_duty(unit, at)}
+        return sum(can(person.actor(), "alert.acknowledge") for person in self.serve.people(on_duty).values())
 
     def _suppliers(self) -> list[Supplier]:
         """The sources of the applications: whose they are, and how often something new is promised."""
