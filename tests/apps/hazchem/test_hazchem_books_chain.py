@@ -149,7 +149,7 @@ def test_the_balance_of_a_month_names_every_source() -> None:
     hours = tank_hour_table([("T1", at("03-31 23:00"), 5.0)])
     tables = scene(ROAD, approval_monthly_return=RETURN, hazard_tank=tanks, hazchem_tank_hour=hours)
     lines = chain.balance(tables, NOW, ZONE, "S4", CAS, 12 * 2026 + 2)
-    told = {each.item["en"]: (each.t, each.source) for each in lines}
+    told: dict[str, Any] = {each.item["en"]: (each.t, each.source) for each in lines}
     assert told["Left over"] == (pytest.approx(60.0), "approval_monthly_return")
     assert told["Brought, by waybills"] == (pytest.approx(17.0), "transport_waybill")
     assert told["In tanks at the month's end"] == (pytest.approx(250.0), "hazchem_tank_hour")

@@ -10,7 +10,7 @@ import pytest
 
 from cityheart.apps.hazchem.signals import licences
 
-from .books import Rows, licence_table, licensed_table, site_table
+from .books import Rows, firm_table, licence_table, licensed_table, site_table
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SITES = site_table([("S1", "F1", "一厂"), ("S2", "F1", "二厂"), ("S3", "F2", "三厂")])
@@ -107,3 +107,49 @@ def test_empty_books(at: date | datetime) -> None:
     nothing = licences.allowed(licence_table([]), licensed_table([]), site_table([]), at, ZONE)
     assert nothing.schema == licences.ALLOWED
     assert isinstance(nothing, pa.Table)
+
+
+FIRMS = firm_table(
+    (
+        ("F1", "U1", "甲", "dealer"),
+        ("F2", "U2", "乙", "user"),
+        ("F3", "U3", "丙", "carrier"),
+    )
+)
+USE, ROAD = licences.USE, licences.ROAD
+
+
+def lapses(*rows: tuple[object, ...]) -> list[tuple[str, str, date, date | None]]:
+    """(holder, licence, last day of cover, first day of the next)."""
+    found = licences.lapses(licence_table(rows), SITES, FIRMS, ZONE).to_pylist()
+    return [(each["holder"], each["licence_no"], each["last"], each["renewed"]) for each in found]
+
+
+def test_where_licences_leave_days_uncovered() -> None:
+    first = ("A", "F1", "S1", TRADE, "2023-01-01", "2025-12-31", "有效")
+    assert lapses(first) == [("S1", "A", date(2025, 12, 31), None)]
+    next_day = ("B", "F1", "S1", TRADE, "2026-01-01", "2028-12-31", "有效")
+    assert lapses(first, next_day) == [("S1", "B", date(2028, 12, 31), None)]
+    later = ("B", "F1", "S1", TRADE, "2026-02-01", "2028-12-31", "有效")
+    assert lapses(first, later)[0] == ("S1", "A", date(2025, 12, 31), date(2026, 2, 1))
+    short = ("C", "F1", "S1", TRADE, "2024-01-01", "2024-12-31", "有效")  # within the first
+    assert lapses(first, short) == [("S1", "A", date(2025, 12, 31), None)]
+
+
+def test_a_second_licence_covers_and_another_activity_does_not() -> None:
+    own = ("A", "F1", "S1", TRADE, "2023-01-01", "2025-12-31", "有效")
+    of_firm = ("B", "F1", None, TRADE, "2023-01-01", "2027-12-31", "有效")
+    assert lapses(own, of_firm) == [("S1", "B", date(2027, 12, 31), None), ("S2", "B", date(2027, 12, 31), None)]
+    made = ("B", "F1", "S1", MAKE, "2023-01-01", "2027-12-31", "有效")  # who may make them may sell them
+    assert lapses(own, made) == [("S1", "B", date(2027, 12, 31), None)]
+    waste = ("B", "F1", "S1", licences.WASTE, "2023-01-01", "2027-12-31", "有效")
+    assert lapses(own, waste) == [("S1", "A", date(2025, 12, 31), None)]
+    withdrawn = ("A", "F2", "S3", USE, "2023-01-01", "2027-12-31", "吊销", datetime(2026, 3, 1, 4, tzinfo=UTC))
+    assert lapses(withdrawn) == [("S3", "A", date(2026, 2, 28), None)]
+
+
+def test_carriers_are_licensed_as_firms() -> None:
+    assert lapses(("A", "F3", None, ROAD, "2023-01-01", "2025-12-31", "有效")) == [
+        ("F3", "A", date(2025, 12, 31), None)
+    ]
+    assert lapses() == []

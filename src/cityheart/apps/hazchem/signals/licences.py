@@ -24,7 +24,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["COVERS", "RENEWAL_DAYS", "allowed", "counting", "in_force", "local_date", "permits", "spans"]
+__all__ = [
+    "COVERS",
+    "RENEWAL_DAYS",
+    "allowed",
+    "counting",
+    "in_force",
+    "lapses",
+    "local_date",
+    "permits",
+    "spans",
+]
 
 RENEWAL_DAYS = 5
 """A renewal may be entered so many days after the licence before it ended."""
@@ -67,6 +77,19 @@ ALLOWED = pa.schema(
         ("valid_to", _DAY),
     ]
 )
+LAPSES = pa.schema(
+    [
+        ("holder", pa.string()),
+        ("firm_id", pa.string()),
+        ("firm_kind", pa.string()),
+        ("licence_no", pa.string()),
+        ("kind", pa.string()),
+        ("last", _DAY),
+        ("renewed", _DAY),
+    ]
+)
+"""``holder`` is the site, for carriers the firm; ``last`` the last day of cover, ``renewed`` the first day of the next (null:
+none is entered)."""
 
 
 def local_date(moments: pa.ChunkedArray | pa.Array, zone: ZoneInfo) -> pa.ChunkedArray | pa.Array:
@@ -171,6 +194,51 @@ def allowed(
         ],
         schema=ALLOWED,
     )
+
+
+def lapses(licence: pa.Table, site: pa.Table, firm: pa.Table, zone: ZoneInfo) -> pa.Table:
+    """Every time in which a holder that had been licensed for what it does was not: a table of :data:`LAPSES`.
+
+    Licences of all kinds in :data:`COVERS` of the firm's kind count together, those of the site and those of the firm; for
+    a carrier only the firm's. One that was never licensed has no lapse.
+    """
+    each = counting(licence, site, zone)
+    road = spans(licence, zone)
+    road = road.filter(pc.equal(road["kind"], ROAD))
+    kinds = dict(zip(firm["firm_id"].to_pylist(), firm["kind"].to_pylist(), strict=True))
+    parts: list[pa.Table] = []
+    for kind, covers in COVERS.items():
+        firms = pa.array([number for number, its in kinds.items() if its == kind], pa.string())
+        whole = road if kind == "carrier" else each
+        of = whole.filter(pc.and_(pc.is_in(whole["firm_id"], firms), pc.is_in(whole["kind"], pa.array(covers))))
+        holder = of["firm_id"] if kind == "carrier" else of["site_id"]
+        named = of.append_column("holder", holder).append_column(
+            "firm_kind", pa.array([kind] * of.num_rows, pa.string())
+        )
+        parts.append(_gaps(named))
+    return pa.concat_tables(parts).sort_by([("holder", "ascending"), ("last", "ascending")])
+
+
+def _gaps(rows: pa.Table) -> pa.Table:
+    """Where the spans of a holder, put together, leave days uncovered after a first one."""
+    if not rows.num_rows:
+        return LAPSES.empty_table()
+    rows = rows.sort_by(
+        [("holder", "ascending"), ("first", "ascending"), ("last", "ascending"), ("licence_no", "ascending")]
+    )
+    holder = np.asarray(rows["holder"].combine_chunks().dictionary_encode().indices, dtype=np.int64)
+    first, last = _days(rows["first"]), _days(rows["last"])
+    # The latest end so far within each holder, and which licence has it.
+    reach = np.maximum.accumulate(holder * (1 << 24) + last + (1 << 22)) - holder * (1 << 24) - (1 << 22)
+    best = np.maximum.accumulate(np.where(reach == last, np.arange(len(last)), 0))
+    following = np.append(holder[1:] == holder[:-1], False)
+    after = np.append(first[1:], 0)
+    ends = ~following | (after > reach + 1)
+    renewed = pa.array(after[ends].astype(np.int32), mask=~following[ends]).cast(_DAY)
+    taken = rows.take(pa.array(best[ends]))
+    until = pa.array(reach[ends].astype(np.int32)).cast(_DAY)
+    names = ("holder", "firm_id", "firm_kind", "licence_no", "kind")
+    return pa.table([*(taken[name] for name in names), until, renewed], schema=LAPSES)
 
 
 def _begins(*sorted_codes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
