@@ -12,6 +12,7 @@ import pytest
 
 from cityheart.apps.hazchem.detectors import controlled_diversion
 from cityheart.apps.hazchem.signals import books, licences
+from cityheart.apps.hazchem.signals.flows import ledger, movements
 
 from .books import USCC, at, firm_table, licence_table, licensed_table, return_row, site_table, table
 
@@ -66,7 +67,7 @@ def judged(
     flows: Sequence[Row], returns: Sequence[Row] = (), licensed_t: float | None = None, now: datetime = NOW
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Rows of the ledger by holder and month."""
-    found = books.ledger(scene(flows, returns, licensed_t), now, ZONE, controlled_diversion.PARAMETERS)
+    found = ledger(scene(flows, returns, licensed_t), now, ZONE, controlled_diversion.PARAMETERS)
     return {(each["holder"], books.month_text(each["month"])): each for each in found.to_pylist()}
 
 
@@ -122,7 +123,7 @@ def test_a_deal_is_one_though_told_twice_with_small_differences() -> None:
         flow("sale", "03-06 10:00", 1000.0, DEALER, HOLDER),
         flow("purchase", "03-06 11:00", 1000.0, DEALER, HOLDER),
     ]
-    moved = books.movements(table("police_flow", [{"flow_id": str(n), **row} for n, row in enumerate(twice)]))
+    moved = movements(table("police_flow", [{"flow_id": str(n), **row} for n, row in enumerate(twice)]))
     came = moved.filter(pa.compute.equal(moved["what"], 0))
     assert sorted(came["kg"].to_pylist()) == [1000.0, 1004.0]
     assert set(came["holder"].to_pylist()) == {HOLDER}

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.detectors import mass_imbalance
-from cityheart.apps.hazchem.signals import books
+from cityheart.apps.hazchem.signals import books, flows, returns
 from cityheart.sdk import Invalid, Reader, Text, text
 
 __all__ = ["STAGES", "Link", "Node", "balance", "flow", "follow", "month"]
@@ -91,10 +91,10 @@ def balance(
     """What the return says, item by item, what is left over, and what the other departments say of the same items.
 
     ``month`` is as in :func:`books.month_named`. Empty when the firm has returned nothing for it. Takes the tables of
-    :func:`books.balances` and, if there, ``police_flow``.
+    :func:`returns.balances` and, if there, ``police_flow``.
     """
     months_back = {**mass_imbalance.PARAMETERS, "months": 240.0}
-    found = books.balances(tables, now, zone, months_back)
+    found = returns.balances(tables, now, zone, months_back)
     found = found.filter(pc.and_(pc.equal(found["site_id"], site_id), pc.equal(found["cas"], cas)))
     rows = found.filter(pc.equal(found["month"], month)).to_pylist()
     if not rows:
@@ -147,7 +147,7 @@ def _controlled(tables: Mapping[str, pa.Table], site_id: str, cas: str, month: i
     firm, site = tables["approval_firm"], tables["approval_site"]
     owner = books.looked_up(pa.array([site_id]), site["site_id"], site["firm_id"])
     holder = books.looked_up(owner, firm["firm_id"], firm["uscc"]).to_pylist()[0]
-    moved = books.movements(given.filter(pc.equal(given["cas"], cas)))
+    moved = flows.movements(given.filter(pc.equal(given["cas"], cas)))
     moved = moved.filter(pc.equal(moved["holder"], holder or ""))
     moved = moved.filter(pa.array(books.month_of(moved["occurred_at"], zone) == month))
     if not moved.num_rows:
@@ -184,7 +184,7 @@ def follow(
     firm, site = tables["approval_firm"], tables["approval_site"]
     book = _Places(firm, site)
     waybill = tables["transport_waybill"]
-    chemical = books.chemical_of(waybill, tables["approval_licensed_chemical"], tables["hazard_tank"])
+    chemical = returns.chemical_of(waybill, tables["approval_licensed_chemical"], tables["hazard_tank"])
     one = None
     if waybill_no is not None:
         chosen = pc.equal(waybill["waybill_no"], waybill_no)

@@ -1,0 +1,342 @@
+"""Flows of controlled chemicals: what each holder got and gave, and what of it nothing explains.
+
+Pure functions over the tables of the lake, as known at one moment. Masses are kilograms, moments UTC, months the city's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityheart.apps.hazchem.signals import licences
+from cityheart.apps.hazchem.signals.books import (
+    DAY,
+    HOUR,
+    NEVER,
+    Array,
+    Parameters,
+    Whole,
+    chance,
+    codes,
+    edge_s,
+    joined,
+    looked_up,
+    month_begin,
+    month_named,
+    month_of,
+    number,
+    numbers,
+    overlapping,
+    plain,
+    robust,
+    seconds,
+    weight,
+)
+
+__all__ = ["LEDGER", "lateness_s", "ledger", "movements"]
+
+LEDGER = pa.schema(
+    [
+        ("holder", pa.string()),
+        ("cas", pa.string()),
+        ("month", pa.int64()),
+        ("in_kg", pa.float64()),
+        ("sold_kg", pa.float64()),
+        ("used_kg", pa.float64()),
+        ("lost_kg", pa.float64()),
+        ("one_sided_kg", pa.float64()),
+        ("opening_kg", pa.float64()),
+        ("closing_kg", pa.float64()),
+        ("return_in_kg", pa.float64()),
+        ("return_out_kg", pa.float64()),
+        ("licensed_kg", pa.float64()),
+        ("unexplained_kg", pa.float64()),
+        ("sigma_kg", pa.float64()),
+        ("z", pa.float64()),
+        ("basis", pa.string()),
+        ("probability", pa.float64()),
+    ]
+)
+"""One row a holder, chemical and month. ``basis`` is what explains (or not): ``return``, ``licence`` or ``turnover``."""
+
+
+def movements(flow: pa.Table) -> pa.Table:
+    """Each deal, use, loss and transfer as what comes in and goes out: holder, cas, at (s), kind, kg (in is positive).
+
+    A deal that both sides report is one deal: sale and purchase of the same seller, buyer, chemical and quantity within
+    days. What one side alone reports moves the goods of both.
+    """
+    kind = plain(flow["kind"])
+    is_sale, is_purchase = (np.asarray(pc.equal(kind, each), dtype=np.bool_) for each in ("sale", "purchase"))
+    seller, buyer = codes(flow["seller_uscc"], flow["buyer_uscc"])
+    (cas,) = codes(flow["cas"])
+    at, kg = seconds(flow["occurred_at"]), np.nan_to_num(numbers(flow["quantity_kg"]))
+    deal = _keyed(seller, buyer, cas)
+    sale, purchase = np.flatnonzero(is_sale), np.flatnonzero(is_purchase)
+    same = 3 * DAY
+    key = np.where((seller < 0) | (buyer < 0), -1, deal)
+    one, other = overlapping(key[sale], at[sale] - same, at[sale] + same, key[purchase], at[purchase])
+    close = np.abs(kg[sale][one] - kg[purchase][other]) <= 0.01 * np.maximum(kg[sale][one], kg[purchase][other]) + 0.1
+    first, second = _matched(one[close], other[close], np.abs(at[sale][one] - at[purchase][other])[close])
+    lone = np.ones(len(at), dtype=np.bool_)
+    lone[sale[first]] = lone[purchase[second]] = False
+    own_use = np.asarray(pc.is_in(kind, pa.array(["use", "loss"])), dtype=np.bool_)
+    moved = np.asarray(pc.equal(kind, "transfer"), dtype=np.bool_)
+    # Who gets: buyers of purchases and of sales that they do not report; who gives: the other way round.
+    gets = np.flatnonzero((is_purchase | (is_sale & lone) | moved) & (buyer >= 0))
+    gives = np.flatnonzero((is_sale | (is_purchase & lone) | moved) & (seller >= 0))
+    spends = np.flatnonzero(own_use & ((buyer >= 0) | (seller >= 0)))
+    rows = np.concatenate([gets, gives, spends])
+    holder_names = pc.coalesce(plain(flow["buyer_uscc"]), plain(flow["seller_uscc"]))
+    who = pa.concat_arrays(
+        [
+            plain(flow["buyer_uscc"]).take(pa.array(gets)),
+            plain(flow["seller_uscc"]).take(pa.array(gives)),
+            holder_names.take(pa.array(spends)),
+        ]
+    )
+    what = np.concatenate([np.full(len(gets), 0), np.full(len(gives), 1), np.full(len(spends), 2)])
+    lost = np.asarray(pc.equal(kind, "loss"), dtype=np.bool_)[rows] & (what == 2)
+    one_sided = (lone & ((is_sale & (seller >= 0)) | (is_purchase & (buyer >= 0))))[rows] & (what == 0)
+    return pa.table(
+        {
+            "holder": who,
+            "cas": plain(flow["cas"]).take(pa.array(rows)),
+            "at": pa.array(at[rows]),
+            "occurred_at": plain(flow["occurred_at"]).take(pa.array(rows)),
+            "what": pa.array(np.where(lost, 3, what)),  # 0 in, 1 sold or passed on, 2 used, 3 lost
+            "kg": pa.array(kg[rows]),
+            "unreported": pa.array(one_sided & is_sale[rows]),  # bought by the seller's word alone
+        }
+    )
+
+
+def _keyed(*parts: Whole) -> Whole:
+    """One whole number for each combination of codes; -1 counts as a code."""
+    key = np.zeros(len(parts[0]), dtype=np.int64)
+    for part in parts:
+        key = key * (int(part.max(initial=0)) + 2) + part + 1
+    return key
+
+
+def _matched(one: Whole, other: Whole, distance: Whole) -> tuple[Whole, Whole]:
+    """Pairs in which each is used once, the nearest first."""
+    taken_one: list[Whole] = []
+    taken_other: list[Whole] = []
+    order = np.lexsort((other, one, distance))
+    one, other = one[order], other[order]
+    for _ in range(4):  # after four rounds only ties of equal deals would be left
+        first_one = np.zeros(len(one), dtype=np.bool_)
+        first_one[np.unique(one, return_index=True)[1]] = True
+        first_other = np.zeros(len(other), dtype=np.bool_)
+        first_other[np.unique(other, return_index=True)[1]] = True
+        both = first_one & first_other
+        taken_one.append(one[both])
+        taken_other.append(other[both])
+        rest = ~np.isin(one, one[both]) & ~np.isin(other, other[both])
+        one, other = one[rest], other[rest]
+    return np.concatenate(taken_one), np.concatenate(taken_other)
+
+
+def lateness_s(flow: pa.Table, quantile: float, most_days: float) -> int:
+    """How late (s) reports come: that quantile of reported - occurred, at least a day, at most ``most_days``."""
+    late = (seconds(flow["reported_at"]) - seconds(flow["occurred_at"])).astype(np.float64)
+    late = late[(late >= 0) & (late < 400 * DAY)]
+    found = float(np.quantile(late, quantile)) if len(late) else most_days * DAY
+    return int(np.clip(found, DAY, most_days * DAY))
+
+
+def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parameters: Parameters) -> pa.Table:
+    """What each holder's controlled chemicals came to in each month that is over: a table of :data:`LEDGER`.
+
+    Takes ``police_flow``, ``approval_firm``, ``approval_site``, ``approval_licence``, ``approval_licensed_chemical`` and
+    ``approval_monthly_return``; the parameters of the detector ``controlled_diversion``. A month is judged when the
+    reports of its last day have had their usual time to come.
+    """
+    flow = tables["police_flow"]
+    flow = flow.filter(pc.less_equal(flow["occurred_at"], pa.scalar(now, pa.timestamp("us", tz="UTC"))))
+    if not flow.num_rows:
+        return LEDGER.empty_table()
+    moved = movements(flow)
+    late = lateness_s(flow, number(parameters, "late_quantile"), number(parameters, "late_most_days"))
+    month = month_of(moved["occurred_at"], zone)
+    holder, cas = codes(moved["holder"])[0], codes(moved["cas"])[0]
+    key = _keyed(holder, cas, month)
+    _, where, group = np.unique(key, return_index=True, return_inverse=True)
+    kg, what = numbers(moved["kg"]), np.asarray(moved["what"])
+    total = [np.bincount(group, np.where(what == n, kg, 0.0), len(where)) for n in range(4)]
+    at = seconds(moved["occurred_at"])
+    near = edge_s(at, month, zone) < number(parameters, "border_h") * HOUR
+    border = np.sqrt(np.bincount(group, np.where(near, kg, 0.0) ** 2, len(where)))
+    unreported = np.bincount(group, np.where(np.asarray(moved["unreported"]), kg, 0.0), len(where))
+    book = _Book(
+        who=plain(moved["holder"]).take(pa.array(where)),
+        cas=plain(moved["cas"]).take(pa.array(where)),
+        month=month[where],
+        came=np.asarray(total[0], dtype=np.float64),
+        went=np.asarray(total[1] + total[2] + total[3], dtype=np.float64),
+        border=border,
+    )
+    returned = _returned(tables, book)
+    licensed = _licensed(tables, book, now, zone)
+    basis, unexplained, sigma, z, odds = _explained(book, returned, licensed, parameters)
+    turnover = _turnover(moved, book, int(now.timestamp()) - late, returned, tables, parameters)
+    more = turnover[2] > odds
+    basis = np.where(more, "turnover", basis)
+    unexplained, sigma = np.where(more, turnover[0], unexplained), np.where(more, turnover[1], sigma)
+    z, odds = np.where(more, turnover[0] / np.maximum(turnover[1], 1e-9), z), np.where(more, turnover[2], odds)
+    ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(book.month).tolist() if each >= 12}
+    over = np.array([int(now.timestamp()) >= ends.get(each, NEVER) + late for each in book.month.tolist()])
+    probability = np.where(over, chance(odds), 0.0)
+    columns = [book.who, book.cas, book.month, total[0], total[1], total[2], total[3], unreported]
+    columns += [returned["opening"], returned["closing"], returned["in"], returned["out"], licensed, unexplained, sigma]
+    made = pa.table([*map(pa.array, columns), pa.array(z), pa.array(basis), pa.array(probability)], schema=LEDGER)
+    return made.sort_by([("month", "ascending"), ("holder", "ascending"), ("cas", "ascending")])
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What came and went (kg) by holder, chemical and month."""
+
+    who: pa.Array
+    cas: pa.Array
+    month: Whole
+    came: Array
+    went: Array
+    border: Array
+
+
+def _returned(tables: Mapping[str, pa.Table], book: _Book) -> dict[str, Array]:
+    """What the holder's own monthly returns say (kg), all of its sites together; NaN where a return is not yet in.
+
+    A month in which fewer sites have reported a chemical than in the month before is not complete.
+    """
+    given, firm, site = tables["approval_monthly_return"], tables["approval_firm"], tables["approval_site"]
+    owner = looked_up(given["site_id"], site["site_id"], looked_up(site["firm_id"], firm["firm_id"], firm["uscc"]))
+    asked, told = codes(joined(book.who, book.cas), joined(owner, given["cas"]))
+    month = month_named(given["month"])
+    span = 12 * 10_000
+    wanted, have = asked * span + book.month, told * span + month
+    have = np.where(told < 0, -1, have)
+    keys, group = np.unique(have, return_inverse=True)
+    n = len(keys)
+
+    def summed(*names: str) -> Array:
+        values = sum((numbers(given[name]) for name in names), np.zeros(given.num_rows))
+        return np.asarray(np.bincount(group, np.nan_to_num(values), n) * 1000.0 if n else np.empty(0), dtype=np.float64)
+
+    sites = np.bincount(group, minlength=n).astype(np.float64) if n else np.empty(0)
+
+    def found(values: Array, at: Whole) -> Array:
+        if not n:
+            return np.full(len(at), np.nan)
+        slot = np.minimum(np.searchsorted(keys, at), n - 1)
+        return np.where(keys[slot] == at, values[slot], np.nan)
+
+    whole = ~(found(sites, wanted) < found(sites, wanted - 1))
+    opening, closing = summed("opening_t"), summed("closing_t")
+    result = {
+        "opening": found(opening, wanted),
+        "closing": found(closing, wanted),
+        "in": found(summed("purchased_t", "produced_t"), wanted),
+        "out": found(summed("used_t", "sold_t", "disposed_t"), wanted),
+        "produced": found(summed("produced_t"), wanted),
+    }
+    result = {name: np.where(whole, values, np.nan) for name, values in result.items()}
+    result["before"] = found(closing, wanted - 1)
+    result["usual"] = found(summed("purchased_t"), wanted - 1)
+    result["ever"] = found(np.ones(n), wanted - 1)
+    return result
+
+
+def _licensed(tables: Mapping[str, pa.Table], book: _Book, now: datetime, zone: ZoneInfo) -> Array:
+    """What the holder's sites may store together (kg); NaN where no licence names the chemical."""
+    firm, site = tables["approval_firm"], tables["approval_site"]
+    most = licences.allowed(tables["approval_licence"], tables["approval_licensed_chemical"], site, now, zone)
+    owner = looked_up(most["site_id"], site["site_id"], looked_up(site["firm_id"], firm["firm_id"], firm["uscc"]))
+    asked, told = codes(joined(book.who, book.cas), joined(owner, most["cas"]))
+    total = np.bincount(
+        told + 1, numbers(most["allowed_t"]) * 1000.0, int(max(asked.max(initial=0), told.max(initial=0))) + 2
+    )
+    there = np.bincount(told + 1, minlength=len(total)) > 0
+    return np.where((asked >= 0) & there[asked + 1], total[asked + 1], np.nan)
+
+
+def _explained(
+    book: _Book, returned: Mapping[str, Array], licensed: Array, parameters: Parameters
+) -> tuple[npt.NDArray[np.str_], Array, Array, Array, Array]:
+    """What neither use, sale, transfer, loss nor stock explains: by the return's closing stock, else by the licence's room."""
+    share, gauge = number(parameters, "weighing_share"), number(parameters, "stock_share")
+    opening = np.where(np.isnan(returned["opening"]), returned["before"], returned["opening"])
+    came = book.came + np.nan_to_num(returned["produced"])
+    stock = opening + came - book.went
+    sigma = np.sqrt(
+        (share * book.came) ** 2
+        + (share * book.went) ** 2
+        + (gauge * np.nan_to_num(opening)) ** 2
+        + book.border**2
+        + number(parameters, "least_kg") ** 2
+    )
+    by_flows = stock - returned["closing"]
+    generous = by_flows - np.maximum(np.nan_to_num(returned["out"]) - book.went, 0.0)
+    least, floor = int(number(parameters, "peers")), number(parameters, "floor_sigma")
+    z_flows = robust(by_flows / sigma, floor, least)
+    z_generous = robust(generous / sigma, floor, least)
+    material = number(parameters, "material_share") * np.maximum(opening + came, 1e-9)
+    most = number(parameters, "most")
+    odds = np.where(by_flows > material, 0.7 * weight(z_flows, parameters, most), 0.0)
+    odds = np.where(generous > material, np.maximum(odds, weight(z_generous, parameters, most)), odds)
+    known = np.isfinite(by_flows)
+    # Without a return: the goods must be in stock, and the licence says how much room there is.
+    beyond = stock - licensed
+    room = np.isfinite(beyond) & ~known & (stock > number(parameters, "licence_factor") * licensed)
+    odds = np.where(room, number(parameters, "licence_weight"), odds) + number(parameters, "prior")
+    basis = np.where(known, "return", "licence")
+    unexplained = np.where(known, np.where(generous > material, generous, by_flows), beyond)
+    z = np.where(known, np.where(generous > material, z_generous, z_flows), unexplained / sigma)
+    return basis, unexplained, sigma, z, odds
+
+
+def _turnover(
+    moved: pa.Table,
+    book: _Book,
+    heard: int,
+    returned: Mapping[str, Array],
+    tables: Mapping[str, pa.Table],
+    parameters: Parameters,
+) -> tuple[Array, Array, Array]:
+    """For those who store nothing (dealers without returns): goods that came and did not go on in the usual time.
+
+    What came up to some days before, less all that went since the beginning: an unknown stock at the beginning only makes
+    this smaller. Counted in the last month in which goods came.
+    """
+    firm = tables["approval_firm"]
+    hold = int(number(parameters, "hold_days") * DAY)
+    asked, told = codes(joined(book.who, book.cas), joined(moved["holder"], moved["cas"]))
+    size = int(max(asked.max(initial=0), told.max(initial=0))) + 1
+    at, kg, what = seconds(moved["occurred_at"]), numbers(moved["kg"]), np.asarray(moved["what"])
+    came = np.bincount(told, np.where((what == 0) & (at <= heard - hold), kg, 0.0), size)
+    went = np.bincount(told, np.where((what != 0), kg, 0.0), size)
+    kept = np.where(came > 0, (came - went) / np.maximum(came, 1e-9), np.nan)
+    last = np.full(size, -1, dtype=np.int64)
+    np.maximum.at(last, asked, np.where(book.came > 0, book.month, -1))
+    dealer = np.asarray(
+        pc.equal(looked_up(book.who, firm["uscc"], firm["kind"]), "dealer").fill_null(False), dtype=np.bool_
+    )
+    judged = dealer & np.isnan(returned["ever"]) & np.isnan(returned["closing"]) & (book.month == last[asked])
+    ratio = np.where(judged, kept[asked], np.nan)
+    z = robust(ratio / number(parameters, "kept_share"), 1.0, int(number(parameters, "peers")))
+    odds = number(parameters, "prior") + weight(z, parameters, number(parameters, "most"))
+    sigma = number(parameters, "kept_share") * np.maximum(came[asked], 1e-9)
+    return (
+        np.asarray((came - went)[asked], dtype=np.float64),
+        np.asarray(sigma, dtype=np.float64),
+        np.where(judged & (ratio > 0), odds, -np.inf),
+    )

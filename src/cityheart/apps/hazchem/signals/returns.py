@@ -1,0 +1,260 @@
+"""Monthly returns of stock and flows: whether they add up, and whether others contradict them.
+
+Pure functions over the tables of the lake, as known at one moment. Masses are tonnes, moments UTC, months the city's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityheart.apps.hazchem.signals.books import (
+    DAY,
+    HOUR,
+    Array,
+    Parameters,
+    Whole,
+    bare,
+    chance,
+    codes,
+    edge_s,
+    joined,
+    looked_up,
+    month_begin,
+    month_named,
+    month_of,
+    number,
+    numbers,
+    plain,
+    robust,
+    seconds,
+    site_of,
+    weight,
+)
+
+__all__ = ["BALANCES", "PARTS", "balances", "chemical_of"]
+
+PARTS = ("opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t")
+SIGNS = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
+SLIPS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001)
+"""A comma in the wrong place, or kilograms for tonnes."""
+
+BALANCES = pa.schema(
+    [
+        ("site_id", pa.string()),
+        ("cas", pa.string()),
+        ("month", pa.int64()),
+        *((name, pa.float64()) for name in PARTS),
+        ("residual_t", pa.float64()),
+        ("sigma_t", pa.float64()),
+        ("z", pa.float64()),
+        ("previous_t", pa.float64()),
+        ("z_border", pa.float64()),
+        ("way_in_t", pa.float64()),
+        ("z_in", pa.float64()),
+        ("way_out_t", pa.float64()),
+        ("z_out", pa.float64()),
+        ("tank_t", pa.float64()),
+        ("z_tank", pa.float64()),
+        ("slip", pa.string()),
+        ("reported_at", pa.timestamp("us", tz="UTC")),
+        ("probability", pa.float64()),
+    ]
+)
+"""One row a site, chemical and month that a firm has returned. ``residual_t``: what came in and did not go anywhere
+(negative: what went out and came from nowhere). ``slip`` names the column in which one slip of the pen explains it."""
+
+
+def balances(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parameters: Parameters) -> pa.Table:
+    """Whether each return adds up and agrees with what others saw: a table of :data:`BALANCES`.
+
+    Takes ``approval_monthly_return``, ``approval_firm``, ``approval_site``, ``transport_waybill``, ``hazard_tank``,
+    ``hazchem_tank_hour`` and ``approval_licensed_chemical``; the parameters of the detector ``mass_imbalance``.
+    """
+    given = tables["approval_monthly_return"]
+    month = month_named(given["month"])
+    today = now.astimezone(zone)
+    running = 12 * today.year + today.month - 1
+    recent = (month < running) & (month >= running - int(number(parameters, "months")))
+    given, month = given.filter(pa.array(recent)), month[recent]
+    if not given.num_rows:
+        return BALANCES.empty_table()
+    parts = np.vstack([np.nan_to_num(numbers(given[name])) for name in PARTS])
+    residual, sigma = SIGNS @ parts, _sigma(parts, parameters)
+    least, floor = int(number(parameters, "peers")), number(parameters, "floor_sigma")
+    z = _by_month(residual / sigma, month, floor, least)
+    previous = _previous(given, month, tables["approval_monthly_return"])
+    step = (previous - parts[0]) / np.hypot(sigma, number(parameters, "stock_share") * parts[0])
+    z_border = _by_month(step, month, floor, least)
+    way_in, way_out, slack_in, slack_out = _carried(given, month, tables, zone, parameters)
+    share = number(parameters, "planned_share")
+    z_in = _by_month(_excess(way_in, parts[2], slack_in, share), month, floor, least)
+    z_out = _by_month(_excess(way_out, parts[4], slack_out, share), month, floor, least)
+    tank, gauge = _tank_close(given, month, tables, zone)
+    stock_error = (
+        np.hypot(number(parameters, "gauge_share") * gauge, number(parameters, "stock_share") * parts[6]) + 0.1
+    )
+    z_tank = _by_month((tank - parts[6]) / stock_error, month, floor, least)
+    slip = _slip(parts, z, sigma, parameters)
+    columns: list[object] = [given["site_id"], given["cas"], pa.array(month), *map(pa.array, parts)]
+    columns += [pa.array(each) for each in (residual, sigma, z, previous, z_border, way_in, z_in, way_out, z_out)]
+    columns += [pa.array(tank), pa.array(z_tank), slip, given["updated_at"]]
+    odds = _balance_odds(parts, residual, z, previous, z_border, z_in, z_out, z_tank, parameters)
+    waiting = int(now.timestamp()) < seconds(given["updated_at"]) + int(number(parameters, "slip_days") * DAY)
+    slipped = np.asarray(pc.is_valid(slip))
+    witness = np.asarray(pc.is_in(slip, pa.array(["purchased_t", "sold_t"])), dtype=np.bool_)
+    proven = slipped & witness & (np.where(np.asarray(pc.equal(slip, "purchased_t").fill_null(False)), z_in, z_out) < 0)
+    odds = np.where(slipped & (waiting | proven), -9.0, odds)
+    made = pa.table([*columns, pa.array(chance(odds))], schema=BALANCES)
+    return made.sort_by([("month", "ascending"), ("site_id", "ascending"), ("cas", "ascending")])
+
+
+def _sigma(parts: Array, parameters: Parameters) -> Array:
+    """The standard error (t) of a balance: gauges of the stock, scales and meters of all that moved."""
+    stock, weigh = number(parameters, "stock_share"), number(parameters, "weighing_share")
+    shares = np.array([stock, weigh, weigh, weigh, weigh, weigh, stock])[:, None]
+    return np.asarray(
+        np.sqrt(((shares * parts) ** 2).sum(axis=0) + number(parameters, "least_t") ** 2), dtype=np.float64
+    )
+
+
+def _by_month(z: Array, month: Whole, floor: float, least: int) -> Array:
+    """:func:`_robust` within each month: firms that report badly do so in the same way."""
+    result = z.copy()
+    for each in np.unique(month).tolist():  # a few months, not rows
+        of = month == each
+        result[of] = robust(z[of], floor, least)
+    return result
+
+
+def _balance_odds(
+    parts: Array,
+    residual: Array,
+    z: Array,
+    previous: Array,
+    z_border: Array,
+    z_in: Array,
+    z_out: Array,
+    z_tank: Array,
+    parameters: Parameters,
+) -> Array:
+    """Log-odds that mass is missing (or came from nowhere)."""
+    most = number(parameters, "most")
+    material = number(parameters, "material_share") * np.maximum(parts[0] + parts[1] + parts[2], 1e-9)
+    odds = number(parameters, "prior") + np.where(np.abs(residual) > material, weight(np.abs(z), parameters, most), 0.0)
+    jumped = np.abs(np.nan_to_num(previous - parts[0])) > material
+    odds = odds + np.where(jumped, weight(np.abs(z_border), parameters, most), 0.0)
+    others = number(parameters, "witness_most")
+    odds = odds + weight(z_in, parameters, others) + weight(z_out, parameters, others)
+    return np.asarray(odds + weight(np.abs(z_tank), parameters, number(parameters, "tank_most")), dtype=np.float64)
+
+
+def _excess(carried: Array, reported: Array, slack: Array, share: float) -> Array:
+    """By how many standard errors waybills show more than the return; less is no sign: not all goods go by road."""
+    error = np.sqrt((share * np.maximum(carried, reported)) ** 2 + slack**2 + 0.3**2)
+    return np.asarray(np.where(carried > 0, (carried - reported) / error, np.nan), dtype=np.float64)
+
+
+def _previous(given: pa.Table, month: Whole, whole: pa.Table) -> Array:
+    """The closing stock of the month before, NaN where that is not returned."""
+    asked, told = codes(joined(given["site_id"], given["cas"]), joined(whole["site_id"], whole["cas"]))
+    span = 12 * 10_000
+    have = told * span + month_named(whole["month"])
+    order = np.argsort(have, kind="stable")
+    slot = np.minimum(np.searchsorted(have[order], asked * span + month - 1), len(have) - 1)
+    closing = numbers(whole["closing_t"])[order][slot]
+    return np.where(have[order][slot] == asked * span + month - 1, closing, np.nan)
+
+
+def chemical_of(waybill: pa.Table, licensed_chemical: pa.Table, tank: pa.Table) -> pa.Array:
+    """The CAS number of each waybill's cargo: as written, else as other waybills of this UN number and name, else by name."""
+    named = joined(waybill["un_number"], waybill["cargo"])
+    with_cas = pc.is_valid(plain(waybill["cas"]))
+    like = looked_up(named, named.filter(with_cas), plain(waybill["cas"]).filter(with_cas))
+    books = [licensed_chemical, tank]
+    words = pa.concat_arrays([bare(each["chemical"]) for each in books])
+    by_name = looked_up(bare(waybill["cargo"]), words, pa.concat_arrays([plain(each["cas"]) for each in books]))
+    return pc.coalesce(plain(waybill["cas"]), like, by_name)
+
+
+def _carried(
+    given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo, parameters: Parameters
+) -> tuple[Array, Array, Array, Array]:
+    """What finished waybills brought to and took from each site (t), and how much of that was near the month's borders.
+
+    Goods that a firm moves between its own sites are neither bought nor sold.
+    """
+    waybill = tables["transport_waybill"]
+    waybill = waybill.filter(pc.equal(waybill["status"], "完成"))
+    waybill = waybill.filter(pc.fill_null(pc.not_equal(waybill["consignor_uscc"], waybill["consignee_uscc"]), True))
+    cas = chemical_of(waybill, tables["approval_licensed_chemical"], tables["hazard_tank"])
+    firm, site = tables["approval_firm"], tables["approval_site"]
+    found: list[Array] = []
+    slack: list[Array] = []
+    for who, place, moment, planned in (
+        ("consignee_uscc", "unload_site", "unloaded_at", "planned_arrival"),
+        ("consignor_uscc", "load_site", "loaded_at", "planned_departure"),
+    ):
+        at = pc.coalesce(plain(waybill[moment]), plain(waybill[planned]))
+        there = site_of(waybill[who], waybill[place], firm, site)
+        asked, told = codes(joined(given["site_id"], given["cas"]), joined(there, cas))
+        when, tonnes = month_of(at, zone), np.nan_to_num(numbers(waybill["quantity_t"]))
+        span = 12 * 10_000
+        keys, group = np.unique(asked * span + month, return_inverse=True)
+        slot = np.searchsorted(keys, told * span + when)
+        hit = (told >= 0) & (np.take(keys, np.minimum(slot, len(keys) - 1)) == told * span + when)
+        near = edge_s(seconds(at), when, zone) < number(parameters, "border_h") * HOUR
+        found.append(np.bincount(slot[hit], tonnes[hit], len(keys))[group].astype(np.float64))
+        edge = np.bincount(slot[hit & near], tonnes[hit & near] ** 2, len(keys))
+        slack.append(np.sqrt(edge.astype(np.float64))[group])
+    return found[0], found[1], slack[0], slack[1]
+
+
+def _tank_close(given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo) -> tuple[Array, Array]:
+    """What a site's tanks held at the end of the month (t; NaN unless all of them were read), and their capacity (t)."""
+    tank, hour = tables["hazard_tank"], tables["hazchem_tank_hour"]
+    nothing = np.full(len(month), np.nan), np.zeros(len(month))
+    if not tank.num_rows or not hour.num_rows:
+        return nothing
+    start = seconds(hour["hour"])
+    ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(month).tolist()}
+    asked, of_tank = codes(joined(given["site_id"], given["cas"]), joined(tank["site_id"], tank["cas"]))
+    size = int(max(asked.max(initial=0), of_tank.max(initial=0))) + 1
+    capacity = numbers(tank["capacity_t"])
+    wanted = np.bincount(of_tank, minlength=size).astype(np.float64)
+    room = np.bincount(of_tank, capacity, size)
+    stock = np.full(len(month), np.nan)
+    own, read = codes(tank["tank_id"], hour["tank_id"])
+    for each, end in ends.items():  # a few months, not rows
+        last = np.flatnonzero((start >= end - 3 * HOUR) & (start < end) & (numbers(hour["good"]) > 0))
+        last = last[np.argsort(start[last], kind="stable")]
+        level = np.full(int(max(own.max(initial=0), read.max(initial=0))) + 1, np.nan)
+        level[read[last]] = numbers(hour["level_last_m"])[last]
+        mass = level[own] / np.maximum(numbers(tank["height_m"]), 1e-9) * capacity
+        known = np.isfinite(mass)
+        total = np.bincount(of_tank[known], mass[known], size)
+        seen = np.bincount(of_tank[known], minlength=size)
+        whole = np.where((wanted > 0) & (seen == wanted), total, np.nan)
+        of = month == each
+        stock[of] = np.where(asked[of] >= 0, whole[asked[of]], np.nan)
+    return stock, np.where(asked >= 0, room[asked], 0.0)
+
+
+def _slip(parts: Array, z: Array, sigma: Array, parameters: Parameters) -> pa.Array:
+    """The column in which one slip of the pen makes the balance whole; null where none does or nothing is wrong."""
+    factors = np.array(SLIPS)[:, None, None]
+    changed = SIGNS[:, None] * parts * (factors - 1.0)  # by slip, column, row
+    left = np.abs((SIGNS @ parts)[None, None, :] + changed)
+    moved = np.abs(changed) > 0
+    tight = np.where(moved, left, np.inf) / np.minimum(
+        sigma, number(parameters, "slip_share") * np.abs(parts).max(axis=0) + 0.05
+    )
+    best = tight.min(axis=0)
+    column = best.argmin(axis=0)
+    found = (best.min(axis=0) < 1.0) & (np.abs(z) > number(parameters, "slip_sigma"))
+    return pa.array(PARTS).take(pa.array(column, mask=~found))
