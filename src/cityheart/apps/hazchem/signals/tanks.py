@@ -37,8 +37,8 @@ LEAST_MOVED_M = 0.02
 LEAST_JUMP = (0.1, 1.5, 1.5, 5.0)  # of each metric, in its unit
 JUMP_NOISE = 8.0  # times the noise that a change between two readings must have to be a jump
 JUMP_SHARE = 0.03  # of the value, at least
-JUMP_SUDDEN = 0.5  # of the change must happen between two readings
-JUMPS = 4  # of a metric and hour, the largest
+JUMP_SUDDEN = 0.65  # of the change must happen between two readings; where a ramp begins it is half
+JUMPS = 8  # of a metric and hour, the largest
 
 
 def work(readings: Readings, cells: Cells, units: Units) -> dict[str, pa.Array]:
