@@ -39,6 +39,7 @@ from cityheart.engine.layout import (
     conform,
     lake_type,
     read_file,
+    together,
     write_files,
 )
 from cityheart.engine.log import Raced, TableLog
@@ -532,11 +533,12 @@ class Lake:
         """Rewrites some days and swaps the files in one commit; days that another compaction took are left."""
         written: list[tuple[list[DataFile], DataFile]] = []
         for files in groups:
-            rows = pa.concat_tables([read_file(table.directory, file.path, schema) for file in files])
-            for new, part in write_files(table.directory, list(arrange(rows, spec)), spec, stem):
+            rows = together(table.directory, files, schema, spec)
+            for new, part in write_files(table.directory, [(files[0].day, rows)], spec, stem):
                 written.append((files, new))
                 if new.rows <= limits.LAKE_MEMORY_ROWS // 10:
-                    self._cache.put((table.directory.name, new.path, len(schema)), part)
+                    self._cache.put((table.directory.name, new.path, len(schema)), conform(part, schema))
+            del rows, part
         with table.writing, table.lock:
             for _ in range(limits.LAKE_COMMIT_TRIES):
                 table.refresh()

@@ -44,6 +44,7 @@ __all__ = [
     "read_file",
     "spread",
     "sync_directory",
+    "together",
     "write_files",
 ]
 
@@ -250,7 +251,8 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
     sync_directory(whole.parent)
     unique = len(np.unique(marked(rows, spec.key))) == rows.num_rows  # different marks, different keys
     if not unique:
-        unique = rows.select(list(spec.key)).group_by(list(spec.key)).aggregate([]).num_rows == rows.num_rows
+        keys = conform(rows, pa.schema([(name, lake_type(name, rows.schema.field(name).type)) for name in spec.key]))
+        unique = keys.group_by(list(spec.key)).aggregate([]).num_rows == rows.num_rows
     return (
         DataFile(
             path=path,
@@ -277,6 +279,38 @@ def _reserve(directory: Path, stem: str) -> str:
             continue
         return path
     raise Unavailable(f"{directory.name}: no free file name for {stem}.", remedy="Compact the table and try again.")
+
+
+def together(directory: Path, files: Sequence[DataFile], schema: pa.Schema, spec: TableSpec) -> pa.Table:
+    """The rows of files of one day in the order of :func:`arrange`; text comes dictionary-encoded.
+
+    A column after another, so that memory holds the rows once.
+    """
+    keys = {name: _column(directory, files, schema.field(name)) for name in (CELL, spec.time, SEQ)}
+    order = pa.array(np.lexsort((keys[SEQ].to_numpy(), epoch_us(keys[spec.time]), keys[CELL].to_numpy())))
+    columns = [
+        (keys.pop(field.name) if field.name in keys else _column(directory, files, field)).take(order)
+        for field in schema
+    ]
+    return pa.table(columns, names=schema.names)
+
+
+def _column(directory: Path, files: Sequence[DataFile], field: pa.Field) -> pa.ChunkedArray:
+    """One column of files; null in those that were written before the table had it."""
+    encoded = pa.types.is_string(field.type) or pa.types.is_binary(field.type)
+    kind = pa.dictionary(pa.int32(), field.type) if encoded else field.type
+    chunks: list[pa.Array] = []
+    for each in files:
+        with pq.ParquetFile(
+            directory / each.path, memory_map=True, read_dictionary=[field.name] if encoded else None
+        ) as file:
+            if field.name not in file.schema_arrow.names:
+                chunks.append(pa.nulls(each.rows, kind))
+                continue
+            column = file.read([field.name]).column(0)
+            chunks += (column if column.type == kind else column.cast(kind)).chunks
+    whole = pa.chunked_array(chunks, kind)
+    return whole.unify_dictionaries() if encoded else whole
 
 
 def _range(column: pa.ChunkedArray) -> tuple[int, int]:

@@ -32,6 +32,8 @@ def marked(rows: pa.Table, columns: Sequence[str]) -> Marks:
 
 def _values(column: pa.ChunkedArray) -> Marks:
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _encoded(column)
     if pa.types.is_floating(kind):
         numbers = pc.fill_null(column, 0.0).to_numpy().astype(np.float64) + 0.0  # -0.0 is 0.0
         values = numbers.view(np.uint64)
@@ -52,6 +54,15 @@ def _values(column: pa.ChunkedArray) -> Marks:
     if column.null_count:
         values = np.where(pc.is_null(column).to_numpy(), _NOTHING, values)
     return cast("Marks", values)
+
+
+def _encoded(column: pa.ChunkedArray) -> Marks:
+    """Each value of the dictionary is marked once."""
+    parts = [np.zeros(0, dtype=np.uint64)]
+    for chunk in column.unify_dictionaries().chunks:
+        marks = np.append(_values(pa.chunked_array([chunk.dictionary])), _NOTHING)
+        parts.append(marks[pc.fill_null(chunk.indices, len(marks) - 1).to_numpy(zero_copy_only=False)])
+    return np.concatenate(parts)
 
 
 def _text(value: str | bytes) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cityheart.engine.compiled import compiled
+from cityheart.engine.compiled import compiled, inner
 from cityheart.engine.layout import epoch_us
 from cityheart.engine.marks import Marks, marked
 from cityheart.kernel import limits
@@ -24,6 +24,7 @@ from cityheart.kernel import limits
 __all__ = ["STRETCH", "Remembered", "Sayings"]
 
 _DAY_US = 86_400_000_000
+_FULL = 0.7  # of the places of a table of marks are taken at most
 STRETCH = 600_000_000  # microseconds of event time that are remembered and forgotten together
 
 Mask = npt.NDArray[np.bool_]
@@ -121,7 +122,7 @@ class Sayings:
 
 
 class Remembered:
-    """Marks of keys and of what is said of them, by open addressing."""
+    """Marks of keys and of what is said of them, by open addressing: some 25 bytes each."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -130,13 +131,14 @@ class Remembered:
 
     def put(self, keys: Marks, said: Marks) -> None:
         """Later ones replace earlier ones of the same key."""
-        needed = 2 * (self.count + len(keys))
-        if needed > len(self._keys):
-            old = self._keys != 0
-            room = 1 << (needed - 1).bit_length()
-            before = self._keys[old], self._said[old]
-            self._keys, self._said = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.uint64)
-            _put(self._keys, self._said, *before)
+        if _FULL * len(self._keys) < self.count + len(keys):
+            fresh = len(keys) - int(_same(self._keys, self._keys, keys, keys).sum())  # some of them twice, perhaps
+            if _FULL * len(self._keys) < self.count + fresh:
+                room = int(max((self.count + fresh) / _FULL, 1.25 * len(self._keys))) + 1
+                old = self._keys != 0
+                before = self._keys[old], self._said[old]
+                self._keys, self._said = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.uint64)
+                _put(self._keys, self._said, *before)
         self.count += _put(self._keys, self._said, keys, said)
 
     def same(self, keys: Marks, said: Marks) -> Mask:
@@ -144,15 +146,21 @@ class Remembered:
         return _same(self._keys, self._said, keys, said)
 
 
+@inner
+def _place(slots: Marks, key: np.uint64) -> int:
+    """Where a key is, or where it would be. Marks are spread evenly, so their upper half says where to look first."""
+    at = ((key >> np.uint64(32)) * np.uint64(len(slots))) >> np.uint64(32)
+    while slots[at] != 0 and slots[at] != key:
+        at = at + np.uint64(1) if at + np.uint64(1) < np.uint64(len(slots)) else np.uint64(0)
+    return int(at)
+
+
 @compiled
 def _put(slots: Marks, values: Marks, keys: Marks, said: Marks) -> int:
     """Puts pairs in; how many keys are new."""
-    mask = len(slots) - 1
     count = 0
     for i in range(len(keys)):
-        at = np.int64(keys[i] & np.uint64(mask))
-        while slots[at] != 0 and slots[at] != keys[i]:
-            at = (at + 1) & mask
+        at = _place(slots, keys[i])
         if slots[at] == 0:
             slots[at] = keys[i]
             count += 1
@@ -162,11 +170,8 @@ def _put(slots: Marks, values: Marks, keys: Marks, said: Marks) -> int:
 
 @compiled
 def _same(slots: Marks, values: Marks, keys: Marks, said: Marks) -> Mask:
-    mask = len(slots) - 1
     found = np.zeros(len(keys), dtype=np.bool_)
     for i in range(len(keys)):
-        at = np.int64(keys[i] & np.uint64(mask))
-        while slots[at] != 0 and slots[at] != keys[i]:
-            at = (at + 1) & mask
+        at = _place(slots, keys[i])
         found[i] = slots[at] == keys[i] and values[at] == said[i]
     return found
