@@ -185,7 +185,11 @@ class Scene:
     ) -> None:
         """An order in force from a day on (0 = the first midnight)."""
         since = local(FIRST, 24 * number)
-        row = {"order_id": f"O{len(self.rows.get('enforcement_order', []))}", "firm_id": f"F{site}", "site_id": site}
+        row: dict[str, object] = {
+            "order_id": f"O{len(self.rows.get('enforcement_order', []))}",
+            "firm_id": f"F{site}",
+            "site_id": site,
+        }
         row |= {"kind": kind, "scope": scope, "issued_at": since - timedelta(hours=6), "effective_from": since}
         self.add("enforcement_order", **{**row, "updated_at": since, **more})
 

@@ -488,7 +488,7 @@ def _emissions(tables: Tables, scene: _Scene) -> tuple[Array, Array]:
     """Ratio of flue gas and of waste water to the usual: sites × days each."""
     outlet, rows = _table(tables, "emission_outlet"), _table(tables, "hazchem_emission_hour")
     nothing = np.full(scene.shape, np.nan)
-    if not (outlet.num_rows and rows.num_rows):
+    if not (outlet.num_rows and rows.num_rows and len(scene.sites)):
         return nothing, nothing.copy()
     names = outlet["mn"].to_pylist()
     site = _places(outlet["site_id"], scene.sites)
@@ -553,7 +553,7 @@ def _largest(ratio: Array, site: Places, shape: tuple[int, int]) -> Array:
 def _tanks(tables: Tables, scene: _Scene) -> Rises:
     """What rose in a site's tanks, hours of it known, and the usual a day of its own past or of its peers by capacity."""
     tank, rows = _table(tables, "hazard_tank"), _table(tables, "hazchem_tank_hour")
-    if not (tank.num_rows and rows.num_rows):
+    if not (tank.num_rows and rows.num_rows and len(scene.sites)):
         nothing = np.zeros(scene.shape)
         return Rises(nothing, nothing, np.full(len(scene.sites), np.nan))
     site = _places(tank["site_id"], scene.sites)
