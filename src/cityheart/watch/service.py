@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pyarrow as pa
 import structlog
@@ -47,7 +47,9 @@ from cityheart.watch.models import (
 from cityheart.watch.runs import Standing, ask, first_instant, in_order, landed_by, step_over
 from cityheart.watch.store import Checkpoint
 from cityheart.watch.tracks.models import Tracking
-from cityheart.watch.tracks.step import Follower
+
+if TYPE_CHECKING:
+    from cityheart.watch.tracks.step import Follower
 
 __all__ = ["Derived", "Watch"]
 
@@ -134,6 +136,8 @@ class Watch:
         that is taken.
         """
         for tracking in trackings:
+            from cityheart.watch.tracks.step import Follower  # compiled code is loaded by cities that follow vehicles
+
             if tracking.id in {follower.id for follower in self._followers}:
                 raise Invalid(f"there are two tracks {tracking.name}", remedy="give one of them another name")
             self._followers.append(Follower(tracking, self._lake, folder))

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from cityheart.engine.lake import Lake
 from cityheart.engine.layout import epoch_us
-from cityheart.engine.tracks.motion import real
 from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
@@ -90,6 +89,8 @@ class Tracks:
         }
         if not len(fixes) and not any(matters.values()):
             raise NotFound(f"{dataset} has nothing of {key} in this time")
+        from cityheart.engine.tracks.motion import real  # compiled code is loaded where a track is asked for
+
         kept = real(fixes, tracking.parameters.vector())
         pieces, used = _simplified(fixes[kept], tracking, tolerance_m)
         moments = times[kept]
