@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import hours
-from cityheart.apps.hazchem.signals.hours import HOUR_MS, Array, Cells, Readings, Truth, Units, Whole
+from cityheart.apps.hazchem.signals.hours import HOUR_MS, Array, Cells, Placed, Readings, Truth, Units, Whole, by_key
 from cityheart.apps.hazchem.signals.tanks import numbers, runs
 from cityheart.sdk import Text, text
 
@@ -109,9 +109,9 @@ class _Minutes:
         return _Minutes(self.cell[chosen], self.ms[chosen], self.flag[chosen], self.value[chosen])
 
 
-def work(readings: Readings, cells: Cells, units: Units) -> dict[str, pa.Array]:
+def work(placed: Placed, cells: Cells, units: Units) -> dict[str, pa.Array]:
     """The columns of ``hazchem_emission_hour`` for these cells; the key of a unit is the device, its name the factor."""
-    real, total = _split(readings, cells)
+    real, total = _split(placed, len(cells))
     size = len(cells)
     normal = real.take((real.flag == NORMAL) & ~np.isnan(real.value))
     count = np.bincount(normal.cell, minlength=size)
@@ -138,17 +138,17 @@ def work(readings: Readings, cells: Cells, units: Units) -> dict[str, pa.Array]:
     }
 
 
-def _split(readings: Readings, cells: Cells) -> tuple[_Minutes, Array]:
+def _split(placed: Placed, size: int) -> tuple[_Minutes, Array]:
     """One real-time reading of each minute of the cells, the last that came; and the totals of the cells."""
-    cell = cells.of(readings.unit, readings.ms // HOUR_MS)
+    readings, cell = placed.readings, placed.cell
     ten = readings.code >= 128
-    total = np.full(len(cells), np.nan)
+    total = np.full(size, np.nan)
     summed = ten & (cell >= 0) & ~np.isnan(readings.value)
     if bool(summed.any()):
         latest = _last(readings.take(summed), 10 * MINUTE_MS)
         place = cell[summed][latest]
-        count = np.bincount(place, minlength=len(cells))
-        total = np.where(count > 0, np.bincount(place, readings.value[summed][latest], minlength=len(cells)), np.nan)
+        count = np.bincount(place, minlength=size)
+        total = np.where(count > 0, np.bincount(place, readings.value[summed][latest], minlength=size), np.nan)
     chosen = ~ten & (cell >= 0)
     real, cell = readings.take(chosen), cell[chosen]
     latest = _last(real, MINUTE_MS)
@@ -159,7 +159,7 @@ def _split(readings: Readings, cells: Cells) -> tuple[_Minutes, Array]:
 def _last(readings: Readings, span: int) -> Whole:
     """Of each unit and span of time the reading that came last, in the order of time."""
     key = readings.unit << 42 | readings.ms // span
-    order = np.argsort(key, kind="stable")
+    order = by_key(key, readings.unit)
     if not len(order):
         return order
     ordered = key[order]

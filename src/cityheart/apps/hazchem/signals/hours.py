@@ -101,8 +101,21 @@ class Cells:
         return places
 
 
-Work = Callable[[Readings, Cells, "Units"], dict[str, pa.Array]]
-"""Readings (of the cells and the ten minutes before each) and cells → columns, one row a cell."""
+@dataclass(frozen=True)
+class Placed:
+    """Readings with the place of their cell, and of the cell that begins within ten minutes after them; -1 for none."""
+
+    readings: Readings
+    cell: Whole
+    after: Whole
+
+    def take(self, chosen: Truth | Whole) -> Placed:
+        """Those chosen."""
+        return Placed(self.readings.take(chosen), self.cell[chosen], self.after[chosen])
+
+
+Work = Callable[[Placed, Cells, "Units"], dict[str, pa.Array]]
+"""Readings of the cells and of the ten minutes before each → columns, one row a cell."""
 
 
 @dataclass
@@ -168,6 +181,14 @@ def in_order(rows: pa.Table, time: str) -> pa.Table:
     if "_seq" in rows.column_names:
         keys = (rows["_seq"].to_numpy(), *keys)
     return rows.take(pa.array(np.lexsort(keys)))
+
+
+def by_key(key: Whole, group: Whole) -> Whole:
+    """The stable order of ``key``, which is first of all that of ``group``; quick where a group is nearly in order."""
+    if len(group) and int(group.max()) < 1 << 16:
+        first = np.argsort(group.astype(np.uint16), kind="stable")  # by counting
+        return first[np.argsort(key[first], kind="stable")]
+    return np.argsort(key, kind="stable")
 
 
 def micro(column: pa.ChunkedArray) -> Whole:
@@ -272,9 +293,11 @@ class _Held:
         touched = np.unique(self.raw.unit[dirty] << _CELL | hour[dirty])
         unit = touched >> _CELL
         cells = Cells(unit, touched & _LAST, known[self.units.key[unit]])
-        inside = cells.of(self.raw.unit, hour) >= 0
-        inside |= cells.of(self.raw.unit, (self.raw.ms + CONTEXT * BIN_MS) // HOUR_MS) >= 0
-        return work(self.raw.take(inside), cells, self.units)
+        cell, after = cells.of(self.raw.unit, hour), np.full(len(hour), -1)
+        late = np.flatnonzero(self.raw.ms - hour * HOUR_MS >= HOUR_MS - CONTEXT * BIN_MS)
+        after[late] = cells.of(self.raw.unit[late], hour[late] + 1)
+        inside = np.flatnonzero((cell >= 0) | (after >= 0))
+        return work(Placed(self.raw.take(inside), cell[inside], after[inside]), cells, self.units)
 
     def _forget(self, turn: Truth, known: Whole) -> None:
         """Leaves out readings of hours that close now or are too old, of the keys whose turn it is."""
@@ -330,7 +353,8 @@ class _Held:
         starts = np.searchsorted(self.units.key[of_key], np.arange(len(self.rows.keys) + 1))
         local = np.empty(len(of_key), dtype=np.int64)
         local[of_key] = np.arange(len(of_key)) - starts[self.units.key[of_key]]
-        order = np.argsort(self.units.key[self.raw.unit].astype(np.int32), kind="stable")
+        owner = self.units.key[self.raw.unit]
+        order = by_key(owner, owner)
         raw, fresh = self.raw.take(order), self.fresh[order]
         bounds = np.searchsorted(self.units.key[raw.unit], np.arange(len(self.rows.keys) + 1)).tolist()
         states: dict[str, State] = {}
