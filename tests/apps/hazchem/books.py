@@ -93,6 +93,7 @@ TRACK = pa.schema(
         ("lat", pa.float64()),
         ("load_before", pa.int64()),
         ("load_after", pa.int64()),
+        ("loaded_s", pa.float64()),
         ("layer", pa.string()),
         ("place", pa.string()),
         ("state", pa.string()),

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from cityheart.apps.hazchem.detectors import controlled_diversion
 from cityheart.apps.hazchem.signals import books, licences
-from cityheart.apps.hazchem.signals.flows import ledger, movements
+from cityheart.apps.hazchem.signals.flows import PARAMETERS, ledger, movements
 
 from .books import USCC, at, firm_table, licence_table, licensed_table, return_row, site_table, table
 
@@ -67,7 +66,7 @@ def judged(
     flows: Sequence[Row], returns: Sequence[Row] = (), licensed_t: float | None = None, now: datetime = NOW
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Rows of the ledger by holder and month."""
-    found = ledger(scene(flows, returns, licensed_t), now, ZONE, controlled_diversion.PARAMETERS)
+    found = ledger(scene(flows, returns, licensed_t), now, ZONE, PARAMETERS)
     return {(each["holder"], books.month_text(each["month"])): each for each in found.to_pylist()}
 
 

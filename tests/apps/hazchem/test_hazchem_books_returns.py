@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityheart.apps.hazchem.detectors import mass_imbalance
 from cityheart.apps.hazchem.signals import returns
 
 from .books import (
@@ -81,7 +80,7 @@ def judged(
         "hazard_tank": tanks if tanks is not None else tank_table([]),
         "hazchem_tank_hour": levels if levels is not None else tank_hour_table([]),
     }
-    found = returns.balances(tables, now, ZONE, mass_imbalance.PARAMETERS)
+    found = returns.balances(tables, now, ZONE, returns.PARAMETERS)
     rows = [each for each in found.to_pylist() if each["month"] == 12 * 2026 + 2 and each["site_id"] == "S4"]
     return rows[0] if rows else {}
 

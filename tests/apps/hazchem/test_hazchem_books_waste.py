@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityheart.apps.hazchem.detectors import waste_leak
 from cityheart.apps.hazchem.signals import books, licences, waste
 
 from .books import USCC, at, firm_table, licence_table, site_table, table, track_table, vehicle_table
@@ -92,9 +91,7 @@ def judged(
         {**whole, "since": at("03-01 00:00") + timedelta(days=day), "until": at("03-02 00:00") + timedelta(days=day)}
         for day in range(40)
     ]
-    found = waste.shipments(
-        scene(rows, visits, stays, trips if tracked else [], licence), now, ZONE, waste_leak.PARAMETERS
-    )
+    found = waste.shipments(scene(rows, visits, stays, trips if tracked else [], licence), now, ZONE, waste.PARAMETERS)
     return {str(each["manifest_no"]): each for each in found.to_pylist()}
 
 
@@ -235,12 +232,12 @@ def test_receivers_of_other_kinds_and_of_no_register() -> None:
 
 def test_no_books_at_all() -> None:
     empty = {name: each.slice(0, 0) for name, each in scene([], []).items()}
-    assert waste.shipments(empty, NOW, ZONE, waste_leak.PARAMETERS).num_rows == 0
+    assert waste.shipments(empty, NOW, ZONE, waste.PARAMETERS).num_rows == 0
     alone = {
         **empty,
         "waste_manifest": table("waste_manifest", [manifest("M", "03-17 09:00"), received("R", "03-17 10:00")]),
     }
-    found = waste.shipments(alone, NOW, ZONE, waste_leak.PARAMETERS).to_pylist()
+    found = waste.shipments(alone, NOW, ZONE, waste.PARAMETERS).to_pylist()
     assert [each["lost"] + each["unlicensed"] for each in found] == [0.0, 0.0]
 
 

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cityheart.apps.hazchem.detectors import mass_imbalance
 from cityheart.apps.hazchem.signals import books, flows, returns
 from cityheart.sdk import Invalid, Reader, Text, text
 
@@ -93,7 +92,7 @@ def balance(
     ``month`` is as in :func:`books.month_named`. Empty when the firm has returned nothing for it. Takes the tables of
     :func:`returns.balances` and, if there, ``police_flow``.
     """
-    months_back = {**mass_imbalance.PARAMETERS, "months": 240.0}
+    months_back = {**returns.PARAMETERS, "months": 240.0}
     found = returns.balances(tables, now, zone, months_back)
     found = found.filter(pc.and_(pc.equal(found["site_id"], site_id), pc.equal(found["cas"], cas)))
     rows = found.filter(pc.equal(found["month"], month)).to_pylist()
@@ -112,7 +111,7 @@ def balance(
     own = "approval_monthly_return"
     lines = []
     for name, (title, sign, share) in names.items():
-        error = books.number(mass_imbalance.PARAMETERS, share) * row[name]
+        error = books.number(returns.PARAMETERS, share) * row[name]
         lines.append(Line(title, row[name], error, own, sign))
     lines.append(Line(text("不平衡量", "Left over"), row["residual_t"], row["sigma_t"], own))
     road = "transport_waybill"
@@ -120,7 +119,7 @@ def balance(
     lines.append(Line(text("运单运出", "Taken, by waybills"), row["way_out_t"], ROAD_ERROR * row["way_out_t"], road))
     tank = None if np.isnan(row["tank_t"]) else row["tank_t"]
     room = _capacity(tables["hazard_tank"], site_id, cas)
-    gauge = books.number(mass_imbalance.PARAMETERS, "gauge_share") * room
+    gauge = books.number(returns.PARAMETERS, "gauge_share") * room
     lines.append(
         Line(
             text("月末储罐存量", "In tanks at the month's end"),
