@@ -30,7 +30,7 @@ from zoneinfo import ZoneInfo
 
 import shapely
 
-from cityheart.apps.hazchem.risk import Books, Risk, assess, known_to
+from cityheart.apps.hazchem.risk import Books, Risk, assess, fixed, known_to
 from cityheart.sdk import Reader, Text, dice, text
 
 __all__ = [
@@ -154,7 +154,7 @@ def listed(
     by_area: dict[str, list[Risk]] = {}
     for one in scored:
         events = known.inspections.get(one.site, ())
-        lately = any(rested < at <= morning for at, _ in events)
+        lately = bool(events) and any(rested < at <= morning for at, _ in events)
         if not lately or one.score >= float(table["urgent"]):
             by_area.setdefault(where[one.site], []).append(one)
     picks: list[Pick] = []
@@ -240,7 +240,13 @@ def past(known: Books, now: datetime, all_areas: Sequence[Area], table: Rules) -
     """The lists of the last ``feedback_days``, made again from what the books say of each morning."""
     today = now.astimezone(known.zone).date()
     days = [today - timedelta(days=back) for back in range(int(table["feedback_days"]), 0, -1)]
-    return [pick for day in days for pick in listed(known, day, all_areas, table)]
+    same = fixed(known)
+    mornings = {day: datetime(day.year, day.month, day.day, tzinfo=known.zone) for day in days}
+    return [
+        pick
+        for day, morning in mornings.items()
+        for pick in listed(known, day, all_areas, table, assess(known, morning, same=same))
+    ]
 
 
 # ── for pages ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ from cityheart.apps.hazchem.signals import licences
 from cityheart.apps.hazchem.signals import orders as standstills
 from cityheart.sdk import Problem, Reader, Text, text
 
-__all__ = ["INPUTS", "Books", "Part", "Risk", "assess", "books", "ranking", "read", "risk", "rules"]
+__all__ = ["INPUTS", "Books", "Part", "Risk", "assess", "books", "fixed", "ranking", "read", "risk", "rules"]
 
 INPUTS: Mapping[str, timedelta] = {
     "approval_site": timedelta(days=20 * 365),
@@ -240,15 +240,29 @@ def _by_site(alerts: Iterable[Mapping[str, object]]) -> Mapping[str, list[Mappin
 # ── the score ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def assess(known: Books, at: datetime, table: Rules | None = None) -> list[Risk]:
+Fixed = Mapping[str, Sequence[Part]]
+
+
+def fixed(known: Books, table: Rules | None = None) -> Fixed:
+    """By site the parts that are the same whatever the day: for those who :func:`assess` many days."""
+    table = rules() if table is None else table
+    made = {
+        site: (_grade(known, site, table), _residents(known, site, table), _tanks(known, site, table))
+        for site in known.sites
+    }
+    return {site: [part for part in parts if part is not None and part.points > 0] for site, parts in made.items()}
+
+
+def assess(known: Books, at: datetime, table: Rules | None = None, same: Fixed | None = None) -> list[Risk]:
     """Every site with its score as of ``at``, the highest first; equal ones by their number.
 
     Orders and inspections count up to ``at`` only; grades, tanks, waste and alerts are those that the books were made with.
     """
     table = rules() if table is None else table
+    same = fixed(known, table) if same is None else same
     scored = []
     for name in known.sites:
-        parts = sorted(_parts(known, name, at, table), key=lambda part: (-part.points, part.id))
+        parts = sorted([*same[name], *_parts(known, name, at, table)], key=lambda part: (-part.points, part.id))
         scored.append(Risk(name, min(round(sum(part.points for part in parts), 1), 100.0), tuple(parts)))
     among: dict[str, list[float]] = {}
     for one in scored:
@@ -264,13 +278,10 @@ def _place(score: float, peers: Sequence[float]) -> float | None:
 
 def _parts(known: Books, site: str, at: datetime, table: Rules) -> list[Part]:
     found = [
-        _grade(known, site, table),
-        _residents(known, site, table),
         _licence(known, site, at, table),
         *_order(known, site, at, table),
         *_inspected(known, site, at, table),
-        _alerts(known, site, at, table),
-        _tanks(known, site, table),
+        _alerts(known, site, table) if site in known.alerts else None,
         _wasted(known, site, at, table),
     ]
     return [part for part in found if part is not None and part.points > 0]
@@ -278,7 +289,11 @@ def _parts(known: Books, site: str, at: datetime, table: Rules) -> list[Part]:
 
 def _step(value: float, steps: Sequence[Mapping[str, float]]) -> float:
     """The points of the last step that the value reaches."""
-    return max((float(step["points"]) for step in steps if value >= step["from"]), default=0.0)
+    found = 0.0
+    for step in steps:
+        if value >= step["from"] and step["points"] > found:
+            found = float(step["points"])
+    return found
 
 
 def _grade(known: Books, site: str, table: Rules) -> Part | None:
@@ -291,10 +306,11 @@ def _grade(known: Books, site: str, table: Rules) -> Part | None:
 
 def _residents(known: Books, site: str, table: Rules) -> Part | None:
     people = known.sites[site].get("residents_500m")
-    if not isinstance(people, int):
+    points = _step(people, table["residents"]["steps"]) if isinstance(people, int) else 0.0
+    if not points:
         return None
     reason = text(f"500 米内居民 {people} 人", f"{people} people live within 500 m")
-    return Part("residents", _step(people, table["residents"]["steps"]), reason, "approval_site")
+    return Part("residents", points, reason, "approval_site")
 
 
 def _licence(known: Books, site: str, at: datetime, table: Rules) -> Part | None:
@@ -320,7 +336,9 @@ def _order(known: Books, site: str, at: datetime, table: Rules) -> list[Part]:
     if standing:
         said = text(f"{standing[-1].kind}生效中（{standing[-1].order}）", f"Order {standing[-1].order} stops the site")
         parts.append(Part("stopped", float(rule["stopped"]), said, "enforcement_order"))
-    rows = [row for row in known.orders.get(site, ()) if _moment(row["effective_from"]) <= at]
+    if site not in known.orders:
+        return parts
+    rows = [row for row in known.orders[site] if _moment(row["effective_from"]) <= at]
     running = [row for row in rows if row["kind"] == "限期整改" and _runs(row, at)]
     if running:
         said = text(
@@ -352,31 +370,22 @@ def _inspected(known: Books, site: str, at: datetime, table: Rules) -> list[Part
         said = text("没有检查记录", "There is no record of an inspection")
         return [Part("never", float(rule["never"]), said, "enforcement_inspection")]
     when, result = before[-1]
-    days = (at - when).days
-    day = when.astimezone(known.zone).date()
-    return [
-        Part(
-            "result",
-            float(rule["results"].get(result, 0)),
-            text(f"最近一次检查（{day}）：{result}", f"The last inspection ({day}): {result}"),
-            "enforcement_inspection",
-        ),
-        Part(
-            "age",
-            _step(days, rule["steps"]),
-            text(f"已 {days} 天未检查", f"{days} days without an inspection"),
-            "enforcement_inspection",
-        ),
-    ]
+    days, parts = (at - when).days, []
+    if points := float(rule["results"].get(result, 0)):
+        day = when.astimezone(known.zone).date()
+        said = text(f"最近一次检查（{day}）：{result}", f"The last inspection ({day}): {result}")
+        parts.append(Part("result", points, said, "enforcement_inspection"))
+    if points := _step(days, rule["steps"]):
+        said = text(f"已 {days} 天未检查", f"{days} days without an inspection")
+        parts.append(Part("age", points, said, "enforcement_inspection"))
+    return parts
 
 
-def _alerts(known: Books, site: str, at: datetime, table: Rules) -> Part | None:
-    rule, all_ = table["alerts"], known.alerts.get(site, [])
+def _alerts(known: Books, site: str, table: Rules) -> Part:
+    rule, all_ = table["alerts"], known.alerts[site]
     standing = [one for one in all_ if one.get("state") != "ended"]
     level = min((int(str(one.get("level"))) for one in standing), default=None)
     points = float(rule["levels"].get(str(level), 0)) + min(len(all_) * float(rule["each"]), float(rule["most"]))
-    if not all_:
-        return None
     titles = [one.get("kind_title") for one in standing] or [all_[0].get("kind_title")]
     named = titles[0] if isinstance(titles[0], Mapping) else {}
     said = text(
@@ -390,13 +399,18 @@ def _tanks(known: Books, site: str, table: Rules) -> Part | None:
     if site not in known.nearness:
         return None
     share, tank = known.nearness[site]
+    points = _step(share, table["tanks"]["steps"])
+    if not points:
+        return None
     said = text(f"储罐 {tank} 达到报警值的 {share:.0%}", f"Tank {tank} reached {share:.0%} of an alarm value")
-    return Part("tanks", _step(share, table["tanks"]["steps"]), said, "hazchem_tank_hour")
+    return Part("tanks", points, said, "hazchem_tank_hour")
 
 
 def _wasted(known: Books, site: str, at: datetime, table: Rules) -> Part | None:
     rule = table["waste"]
     late = [sent for sent in known.waste.get(site, ()) if sent < at - timedelta(days=int(rule["wait_days"]))]
+    if not late:
+        return None
     said = text(f"危险废物 {len(late)} 车未见接收", f"{len(late)} shipments of waste without a receipt")
     return Part("waste", min(len(late) * float(rule["each"]), float(rule["most"])), said, "waste_manifest")
 
