@@ -166,7 +166,7 @@ def _followed(
     """What the truck's tracks say of each shipment, and how surely it is lost."""
     vehicle, firm, site = tables["transport_vehicle"], tables["approval_firm"], tables["approval_site"]
     phone = looked_up(manifest["plate"], vehicle["plate"], vehicle["terminal_phone"])
-    visit, stay = _standing(tables["transport_visit"]), _standing(tables["transport_stay"])
+    visit, stay, trip = (_standing(tables[f"transport_{each}"], phone) for each in ("visit", "stay", "trip"))
     visit = visit.filter(pc.equal(visit["layer"], "site"))
     visited = looked_up(visit["place"], site["site_id"], looked_up(site["firm_id"], firm["firm_id"], firm["uscc"]))
     truck, visit_truck, stay_truck = codes(phone, visit["terminal_phone"], stay["terminal_phone"])
@@ -185,7 +185,7 @@ def _followed(
     arrived = np.zeros(len(at), dtype=np.bool_)
     arrived[one[(receiver[one] == host[other]) & (receiver[one] >= 0)]] = True
     emptied, lon, lat = _emptied(truck, at, np.minimum(until, moment), stay, stay_truck)
-    covered = _covered(manifest, phone, at, moment, stay, _standing(tables["transport_trip"]))
+    covered = _covered(manifest, phone, at, moment, stay, trip)
     enough = covered >= number(parameters, "tracked_share")
     known_place = np.asarray(
         pc.is_in(manifest["receiver_uscc"], looked_up(site["firm_id"], firm["firm_id"], firm["uscc"]).drop_null())
@@ -237,8 +237,9 @@ def _lost_odds(
     return np.asarray(odds + np.where(unreceived, 0.0, number(parameters, "receipt")), dtype=np.float64)
 
 
-def _standing(track: pa.Table) -> pa.Table:
-    """Rows of a track that were not withdrawn."""
+def _standing(track: pa.Table, phone: pa.Array) -> pa.Table:
+    """Rows of the tracks of these vehicles that were not withdrawn."""
+    track = track.filter(pc.is_in(track["terminal_phone"], pc.unique(phone).drop_null()))
     return track.filter(pc.not_equal(track["state"], "withdrawn"))
 
 
