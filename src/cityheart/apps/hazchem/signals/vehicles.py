@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ import shapely
 __all__ = [
     "HOUR",
     "MINUTE",
+    "Calendar",
     "Documents",
     "Hauls",
     "Moves",
@@ -34,6 +36,7 @@ __all__ = [
     "moment",
     "moves",
     "phones_of",
+    "spread",
     "stops",
 ]
 
@@ -74,6 +77,12 @@ def apart(lon: Floats, lat: Floats, lon2: Floats, lat2: Floats) -> Floats:
     return np.asarray(np.hypot(east, lat2 - lat) * _METRES, dtype=np.float64)
 
 
+def _cells(lon: Floats, lat: Floats) -> Ints:
+    """One number for all positions within about ten metres; one for all that are unknown."""
+    cells = np.round(lon * 1e4) * 10_000_000 + np.round(lat * 1e4)
+    return np.asarray(np.nan_to_num(cells, nan=-1.0), dtype=np.int64)
+
+
 # ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -109,8 +118,7 @@ class Places:
         names = np.concatenate([_texts(waybills["load_site"]), _texts(waybills["unload_site"])])
         lon = np.concatenate([_floats(waybills["load_lon"]), _floats(waybills["unload_lon"])])
         lat = np.concatenate([_floats(waybills["load_lat"]), _floats(waybills["unload_lat"])])
-        cell = np.round(np.column_stack([lon, lat]), 4)
-        first = np.sort(np.unique(np.nan_to_num(cell, nan=999.0), axis=0, return_index=True)[1])
+        first = np.sort(np.unique(_cells(lon, lat), return_index=True)[1])
         return cls([str(each) for each in names[first]], lon[first], lat[first])
 
     def nearest(self, lon: Floats, lat: Floats, within_m: float) -> tuple[Ints, Floats]:
@@ -119,9 +127,8 @@ class Places:
         known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
         if not len(self.names) or not len(known):
             return place, far
-        cells, turn = np.unique(
-            np.round(np.column_stack([lon[known], lat[known]]), 4), axis=0, return_inverse=True
-        )  # lorries come back to where they were
+        _, first, turn = np.unique(_cells(lon[known], lat[known]), return_index=True, return_inverse=True)
+        cells = np.column_stack([lon[known[first]], lat[known[first]]])  # lorries come back to where they were
         points = shapely.points(cells * self._scale)
         (which, found), away = self._tree.query_nearest(
             points, max_distance=within_m, return_distance=True, all_matches=False
@@ -141,7 +148,7 @@ class Moves:
 
     ``load``: -1 unknown, 0 empty, 1 half, 3 full. ``share``: the part of the time with a known load that the vehicle was
     loaded (half or full) or empty, whichever it mostly was. ``seen``: seconds with a known load. ``steady``: the part of
-    that time in the very class ``load``. ``path``: the way, null while a move goes on.
+    that time in the very class ``load``. ``rows``: the place of each move in the table of trips, whose ways are ``paths``.
     """
 
     phones: list[str]
@@ -157,16 +164,27 @@ class Moves:
     steady: Floats
     seen: Floats
     over: Bools
-    path: pa.Array
+    rows: Ints
+    paths: pa.ChunkedArray | None
 
     def __len__(self) -> int:
         return len(self.vehicle)
 
+    def path(self, move: int) -> str | None:
+        """The way of a move, as ``read_path`` reads it; None while it goes on."""
+        return None if self.paths is None else cast("str | None", self.paths[int(self.rows[move])].as_py())
+
 
 def moves(trips: pa.Table) -> Moves:
     """From rows of ``transport_trip``: what was withdrawn or has no time is left out."""
-    state = trips["state"].cast(pa.string())
-    trips = trips.filter(pc.and_(pc.fill_null(pc.not_equal(state, "withdrawn"), True), trips["until"].is_valid()))
+    paths = trips["path"] if "path" in trips.column_names else None
+    known = pc.and_(
+        pc.fill_null(pc.not_equal(trips["state"].cast(pa.string()), "withdrawn"), True), trips["until"].is_valid()
+    )
+    rows = np.flatnonzero(np.asarray(known))
+    if len(rows) < trips.num_rows:
+        small = [name for name in trips.column_names if name != "path"]  # ways are long, and only a few are looked at
+        trips = trips.select(small).filter(known)
     names = trips["terminal_phone"].cast(pa.string()).combine_chunks()
     coded = names.dictionary_encode() if not isinstance(names, pa.DictionaryArray) else names
     coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
@@ -195,11 +213,8 @@ def moves(trips: pa.Table) -> Moves:
         steady=np.take_along_axis(times, best[:, None], axis=1)[:, 0] / length,
         seen=seen,
         over=np.asarray(pc.equal(trips["state"].cast(pa.string()), "closed").to_numpy(), dtype=np.bool_)[order],
-        path=(
-            trips["path"].cast(pa.string()).combine_chunks().take(pa.array(order))
-            if "path" in trips.column_names
-            else pa.nulls(len(order), pa.string())
-        ),
+        rows=rows[order],
+        paths=paths,
     )
 
 
@@ -284,9 +299,9 @@ def hauls(of: Moves, splits: Bools | None = None) -> Hauls:
 class Documents:
     """Waybills and manifests that allow a trip. Places that are unknown are not a number."""
 
-    number: list[str]
-    plate: npt.NDArray[np.object_]
-    trailer: npt.NDArray[np.object_]
+    number: pa.ChunkedArray
+    plate: pa.ChunkedArray
+    trailer: pa.ChunkedArray
     departures: Ints  # as planned, as loaded: two columns, far below every moment where it is not known
     arrivals: Ints
     load_lon: Floats
@@ -303,9 +318,9 @@ class Documents:
         state = pc.is_in(rows["status"].cast(pa.string()), value_set=pa.array(list(cancelled), pa.string()))
         rows = rows.filter(pc.invert(state))
         return cls(
-            [str(each) for each in rows["waybill_no"].to_pylist()],
-            _texts(rows["plate"]),
-            _texts(rows["trailer_plate"]),
+            rows["waybill_no"].cast(pa.string()),
+            rows["plate"].cast(pa.string()),
+            rows["trailer_plate"].cast(pa.string()),
             np.column_stack([micros(rows["planned_departure"]), micros(rows["loaded_at"])]),
             np.column_stack([micros(rows["planned_arrival"]), micros(rows["unloaded_at"])]),
             *(_floats(rows[name]) for name in ("load_lon", "load_lat", "unload_lon", "unload_lat")),
@@ -328,9 +343,9 @@ class Documents:
         to = np.array([receiver(str(each)) for each in receivers]).reshape(-1, 2)
         never = np.full(rows.num_rows, _NEVER)
         return cls(
-            [str(each) for each in rows["manifest_no"].to_pylist()],
-            _texts(rows["plate"]),
-            np.full(rows.num_rows, None, dtype=object),
+            rows["manifest_no"].cast(pa.string()),
+            rows["plate"].cast(pa.string()),
+            pa.chunked_array([pa.nulls(rows.num_rows, pa.string())]),
             np.column_stack([micros(rows["shipped_at"]), never]),
             np.column_stack([micros(rows["received_at"]), never]),
             at[:, 0], at[:, 1], to[:, 0], to[:, 1],
@@ -338,9 +353,9 @@ class Documents:
 
     def __add__(self, other: Documents) -> Documents:
         return Documents(
-            self.number + other.number,
-            np.concatenate([self.plate, other.plate]),
-            np.concatenate([self.trailer, other.trailer]),
+            pa.chunked_array(self.number.chunks + other.number.chunks, pa.string()),
+            pa.chunked_array(self.plate.chunks + other.plate.chunks, pa.string()),
+            pa.chunked_array(self.trailer.chunks + other.trailer.chunks, pa.string()),
             np.concatenate([self.departures, other.departures]),
             np.concatenate([self.arrivals, other.arrivals]),
             np.concatenate([self.load_lon, other.load_lon]),
@@ -348,6 +363,54 @@ class Documents:
             np.concatenate([self.unload_lon, other.unload_lon]),
             np.concatenate([self.unload_lat, other.unload_lat]),
         )
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Documents by vehicle and time, to find those of a vehicle that are near a moment.
+
+    ``vehicle``, ``document`` and ``departure`` of each entry: a document has two when both its plate and its trailer are
+    vehicles with a terminal, and none when neither is.
+    """
+
+    vehicle: Ints
+    document: Ints
+    departure: Ints
+
+    @classmethod
+    def of(cls, documents: Documents, plates: Sequence[str]) -> Calendar:
+        """``plates``: of each vehicle, empty where it is not known."""
+        known = pa.array([plate or None for plate in plates], pa.string())
+        found = [
+            np.asarray(pc.fill_null(pc.index_in(column, value_set=known, skip_nulls=True), -1), dtype=np.int64)
+            for column in (documents.plate, documents.trailer)
+        ]
+        found[1] = np.where(found[1] == found[0], -1, found[1])
+        vehicle, document = np.concatenate(found), np.tile(np.arange(len(documents)), 2)
+        departure = np.tile(documents.departures[:, 0], 2)
+        kept = np.flatnonzero(vehicle >= 0)
+        kept = kept[np.lexsort((departure[kept], vehicle[kept]))]
+        return cls(vehicle[kept], document[kept], departure[kept])
+
+    def near(self, vehicle: Ints, since: Ints, until: Ints, within: int) -> tuple[Ints, Ints]:
+        """Pairs of a time of a vehicle (its place in the arguments) and a document that departs at most so far from it."""
+        if not len(self.vehicle) or not len(vehicle):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        base = int(min(since.min(), self.departure.min())) - within
+        span = int(max(until.max(), self.departure.max())) + within - base + 1
+        key = self.vehicle * span + (self.departure - base)
+        low = np.searchsorted(key, vehicle * span + (since - within - base), side="left")
+        high = np.searchsorted(key, vehicle * span + (until + within - base), side="right")
+        which, entry = spread(low, high)
+        return which, self.document[entry]
+
+
+def spread(low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """Ranges of numbers written out: which range each number is of, and the number."""
+    many = np.maximum(high - low, 0)
+    which = np.repeat(np.arange(len(many)), many)
+    offset = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    return which, np.repeat(low, many) + offset
 
 
 def phones_of(vehicles: pa.Table) -> dict[str, str]:
