@@ -83,10 +83,10 @@ function SubjectChoice({
   set: (id: string) => void;
 }) {
   const { d, say } = useDeclaredWords();
-  const [open, setOpen] = useState(value === "");
+  const [open, setOpen] = useState(false);
   const [typed, setTyped] = useState("");
   const [sought, setSought] = useState<string | null>(null);
-  const name = page.of?.name ?? page.of?.id ?? "";
+  const name = page.chosen[one.name]?.name ?? page.chosen[one.name]?.id ?? "";
   if (value !== "" && !open)
     return (
       <div className="declared-subject">
@@ -95,6 +95,11 @@ function SubjectChoice({
         <Button size="xs" variant="default" onClick={() => setOpen(true)}>
           {d("subject.change")}
         </Button>
+        {!one.required && (
+          <Button size="xs" variant="default" onClick={() => set("")}>
+            {d("subject.clear")}
+          </Button>
+        )}
       </div>
     );
   return (

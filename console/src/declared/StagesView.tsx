@@ -54,7 +54,7 @@ export function StagesView({ content, label }: { content: Stages; label: string 
           ))}
         </ul>
       ) : (
-        <section className="declared-scroll" tabIndex={0} aria-label={label}>
+        <section className="declared-wide" tabIndex={0} aria-label={label}>
           <table className="declared-stages" data-testid="stages">
             <thead>
               <tr>

@@ -34,7 +34,8 @@ export interface SectionEntry {
 }
 
 export interface PageView extends PageEntry {
-  of: { id: string; kind: string; name: string | null } | null;
+  /** The subjects that were chosen, by parameter. */
+  chosen: Record<string, { id: string; kind: string; name: string | null }>;
   refresh_seconds: number | null;
   parameters: Parameter[];
   values: Record<string, string | number | boolean | null>;

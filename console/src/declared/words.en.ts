@@ -17,6 +17,7 @@ export const en: Record<DeclaredKey, string> = {
   "subject.none": "Nothing found. Try another spelling, or only a part of it.",
   "subject.chosen": "Now: {name}",
   "subject.change": "Change",
+  "subject.clear": "Any",
   "subject.open": "All about it",
   "subject.looking": "Looking for this subject…",
   "waiting.title": "Choose first: {names}",

@@ -15,6 +15,7 @@ export const zh = {
   "subject.none": "没有找到。换一个写法，或只写其中一段。",
   "subject.chosen": "当前：{name}",
   "subject.change": "更换",
+  "subject.clear": "不限",
   "subject.open": "查看全景",
   "subject.looking": "正在查找这个主体…",
   "waiting.title": "请先选择：{names}",

@@ -228,6 +228,7 @@ PAGE_PARAMETERS = 20  # parameters of a page, given at once
 PAGE_PARAMETER_CHARS = 200  # one of them
 OPTIONS = 2_000  # values offered for one parameter of a page
 ALERT_SUBJECTS = 5_000  # subjects whose alerts are asked for at once: a firm with its sites and vehicles
+SUBJECT_ALERTS = 5_000  # alerts about them
 FORM_RECORDS = 1_000  # records of one form that a page reads
 READ_TOLD = timedelta(minutes=15)  # what is restricted and stays on a screen is told as read once in so long
 

@@ -3,7 +3,8 @@
 A page has parameters, which the console keeps in the address, and sections, each with content of one kind: from SQL with
 the parameters bound, from a function ``module:function(reader, now, parameters)``, or as written. A page with
 ``subject`` is a tab on the 360° page of subjects of these kinds: its parameter ``subject`` is there by itself, and the
-identifiers of the subject that the reader may see are bound as lists: ``$site_id``, ``$uscc``, …
+identifiers of the subject that the reader may see are bound as lists: ``$site_id``, ``$uscc``, … Of any other parameter
+that is a subject, functions are given ``NAME_identifiers``.
 """
 
 from __future__ import annotations

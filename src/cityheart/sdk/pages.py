@@ -162,8 +162,12 @@ class Pages:
 
     def _tell(self, actor: Actor, layer_id: str, datasets: Sequence[str]) -> None:
         restricted = [name for name in datasets if name not in self._open]
-        if restricted and self._told is not None:
-            self._told.read(actor, f"layer:{layer_id}", "layer.read", {"layer": layer_id, "datasets": restricted})
+        if not restricted or self._parts is None or self._told is None:
+            return
+        data = {"layer": layer_id, "datasets": restricted}
+        if self._told.due(actor, data):
+            with self._parts.database.work(actor) as work:
+                work.emit(f"layer:{layer_id}", "layer.read", data)
 
     def _newest(self, layer: Layer, moment: datetime) -> list[dict[str, object]]:
         spec = self._lake.spec(layer.dataset)

@@ -44,6 +44,9 @@ class City(Protocol):
     def records(self, form: str) -> list[dict[str, object]]:
         """What was sent by a form, ``page/section``."""
 
+    def described(self, dataset: str) -> Mapping[str, object]:
+        """A dataset with its title, its owner and how it is shared."""
+
 
 class Reader:
     """Reads the city as known at ``now``; what a function of a panel, a layer or a page is given.
@@ -122,6 +125,10 @@ class Reader:
     def records(self, form: str) -> list[dict[str, object]]:
         """What was sent by a form (``page/section``) up to ``now``, newest first: id, at, by, department, subject, values."""
         return [] if self._city is None else self._city.records(form)
+
+    def described(self, dataset: str) -> Mapping[str, object]:
+        """What a dataset is called and whose it is: title, department, department_title, sharing."""
+        return {} if self._city is None else self._city.described(dataset)
 
     def _open(self, name: str) -> None:
         if name in self._tables:

@@ -21,7 +21,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.access import can, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Forbidden, Invalid, NotFound, Problem, TooLarge, Unavailable
+from cityheart.kernel.errors import Invalid, NotFound, Problem, TooLarge, Unavailable
 from cityheart.kernel.schema import canonical
 from cityheart.kernel.text import Text, text
 from cityheart.sdk import content, store
@@ -37,7 +37,7 @@ __all__ = ["Parts", "Showing", "Told"]
 log = structlog.get_logger("pages")
 
 Function = Callable[[Reader, datetime, Mapping[str, object]], object]
-Value = str | float | bool | int | None | list[str]
+Value = str | float | bool | int | None | list[str] | Mapping[str, list[str]]
 
 
 class Parts:
@@ -48,23 +48,22 @@ class Parts:
 
 
 class Told:
-    """Tells that restricted data was read: once in a while for what stays on a screen."""
+    """Remembers which reading of restricted data was told lately: what stays on a screen is told once in a while."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._last: dict[tuple[str, str], datetime] = {}
+        self._clock = database.clock
+        self._last: dict[str, datetime] = {}
 
-    def read(self, actor: Actor, what: str, type: str, data: Mapping[str, object]) -> None:
-        """Write the event unless the same was told lately."""
-        now = self._database.clock.now()
-        key = (actor.id, canonical([what, data]))
+    def due(self, actor: Actor, data: Mapping[str, object]) -> bool:
+        """Whether this reading is to be told now."""
+        now = self._clock.now()
+        key = canonical([actor.id, data])
         last = self._last.get(key)
         if last is not None and timedelta(0) <= now - last < limits.READ_TOLD:
-            return
-        with self._database.work(actor) as work:
-            work.emit(what, type, data)
+            return False
         self._last = {one: at for one, at in self._last.items() if now - at < limits.READ_TOLD}
         self._last[key] = now
+        return True
 
 
 class _Seen:
@@ -99,22 +98,41 @@ class _Seen:
                         )  # fmt: skip
         return found
 
+    def described(self, dataset: str) -> Mapping[str, object]:
+        return described(self._parts.share, dataset)
+
     def records(self, form: str) -> list[dict[str, object]]:
         section = self._forms.get(form)
         if section is None or section.act is None:
             raise NotFound(f"there is no form {form}", remedy="name it page/section")
-        _admit(self._actor, section)
+        _admit(self._actor, form, section)
         with self._parts.database.read() as conn:
             return store.records(conn, form, self._now, limits.FORM_RECORDS)
 
 
-def _admit(actor: Actor, section: Section) -> None:
+def described(share: Share, name: str) -> dict[str, object]:
+    """A dataset with its title, its owner and how it is shared."""
+    try:
+        found = share.dataset(name)
+    except NotFound:
+        return {"dataset": name, "title": text(name, name), "department": "", "department_title": text("—", "—")}
+    title = share.department_titles().get(found.owner, text(found.owner, found.owner))
+    return {
+        "dataset": name,
+        "title": found.contract.title,
+        "department": found.owner,
+        "department_title": title,
+        "sharing": found.sharing,
+    }
+
+
+def _admit(actor: Actor, form: str, section: Section) -> None:
     act = section.act
     assert act is not None
     if act.sharing == 1 or can(actor, act.permission, act.department):
         return
     if actor.department != act.department and not actor.roles & {"steward", "admin", "system"}:
-        raise Forbidden(f"what was sent by this form belongs to {act.department}", remedy="ask its department")
+        raise Closed(form)
 
 
 class Showing:
@@ -166,7 +184,11 @@ class Showing:
             options = cast("list[dict[str, object]]", one["options"])
             if one["kind"] == "select" and values[cast("str", one["name"])] is None and options:
                 values[cast("str", one["name"])] = str(options[0]["value"])
-        subject = None
+        chosen = {
+            one.name: self._short(actor, str(values[one.name]))
+            for one in page.parameters
+            if one.kind == "subject" and values[one.name] is not None
+        }
         if page.subject:
             kinds = list(page.subject)
             parameters.insert(
@@ -179,6 +201,7 @@ class Showing:
             values["subject"] = given.get("subject") or None
             if values["subject"]:
                 subject = self._subject(actor, page, str(values["subject"]))
+                chosen["subject"] = {name: subject[name] for name in ("id", "kind", "name")}
         return {
             "id": page.id,
             "app": app.id,
@@ -186,7 +209,7 @@ class Showing:
             "title": page.title,
             "about": page.about,
             "subject": list(page.subject),
-            "of": subject and {"id": subject["id"], "kind": subject["kind"], "name": subject["name"]},
+            "chosen": chosen,
             "refresh_seconds": page.refresh.total_seconds() if page.refresh else None,
             "parameters": parameters,
             "values": values,
@@ -261,6 +284,10 @@ class Showing:
             raise Invalid(f"{one.name} = {said}: {told['en']}", remedy="choose another value")
         return cast("Value", value)
 
+    def _short(self, actor: Actor, id: str) -> dict[str, object]:
+        found = self._parts.entities.identified(actor, id)
+        return {name: found[name] for name in ("id", "kind", "name")}
+
     def _subject(self, actor: Actor, page: Page, id: str) -> dict[str, object]:
         found = self._parts.entities.identified(actor, id)
         if found["kind"] not in page.subject:
@@ -282,7 +309,10 @@ class Showing:
         missing = [one.name for one in page.parameters if one.required and values[one.name] is None]
         for one in page.parameters:
             if one.kind == "subject" and values[one.name] is not None:
-                self._parts.entities.identified(actor, str(values[one.name]))
+                found = self._parts.entities.identified(actor, str(values[one.name]))
+                if found["kind"] not in one.kinds:
+                    raise Invalid(f"{one.name} is a {found['kind']}", remedy=f"choose one of {', '.join(one.kinds)}")
+                values[f"{one.name}_identifiers"] = cast("Value", found["identifiers"])
         if page.subject:
             if not given.get("subject"):
                 return ["subject", *missing]
@@ -317,7 +347,9 @@ class Showing:
         restricted = self._restricted(reader.read_from)
         if restricted:
             data = {"page": page_id, "section": section_id, "datasets": restricted, "subject": bound.get("subject")}
-            self._told.read(actor, f"page:{page_id}", "page.read", data)
+            if self._told.due(actor, data):
+                with self._parts.database.work(actor) as work:
+                    work.emit(f"page:{page_id}", "section.read", data)
         return self._answer(found, reader)
 
     def _section(self, actor: Actor, page_id: str, section_id: str) -> tuple[App, Page, Section]:
@@ -341,7 +373,7 @@ class Showing:
             except Problem:
                 raise
             except Exception as error:
-                log.exception("section.failed", where=where)
+                log.exception("pages.failed", where=where)
                 raise Unavailable(
                     f"{where}: its function failed", remedy="tell those who keep the application; the log says more"
                 ) from error
@@ -349,7 +381,9 @@ class Showing:
         if section.systems:
             return content.checked(section, self._stages(actor, section), where)
         assert section.sql is not None
-        asked = {name: "" if value is None else value for name, value in values.items()}
+        asked = {
+            name: "" if value is None else value for name, value in values.items() if not isinstance(value, Mapping)
+        }
         rows = reader.query(section.sql, asked, window=section.window, ahead=section.ahead)
         return content.checked(section, content.from_rows(section, rows, where), where)
 
@@ -430,17 +464,14 @@ class Showing:
         return sorted(name for name in datasets if self._parts.share.dataset(name).sharing != 1)
 
     def _dataset(self, name: str) -> dict[str, object]:
-        try:
-            found = self._parts.share.dataset(name)
-        except NotFound:
-            return {"dataset": name, "title": text(name, name), "department": "", "department_title": text("—", "—")}
-        return {
-            "dataset": name,
-            "title": found.contract.title,
-            "department": found.owner,
-            "department_title": self._title(found.owner),
-            "sharing": found.sharing,
-        }
+        form = self._forms.get(name)
+        if form is not None and form.act is not None:
+            department = form.act.department
+            title = self._title(department)
+            return {
+                "dataset": name, "title": form.title, "department": department, "department_title": title, "sharing": 2,
+            }  # fmt: skip
+        return described(self._parts.share, name)
 
     def _title(self, code: str) -> Text:
         return self._parts.share.department_titles().get(code, text(code, code))
@@ -473,7 +504,8 @@ class Showing:
             raise Invalid(f"the page waits for {', '.join(bound)}", remedy="choose it first")
         form = f"{page_id}/{section_id}"
         kept = {one.name: bound[one.name] for one in page.parameters}
-        subject = cast("str | None", bound.get("subject"))
+        chosen = ["subject", *(one.name for one in page.parameters if one.kind == "subject")]
+        subject = next((str(bound[name]) for name in chosen if bound.get(name)), None)
 
         def do(work: Work) -> dict[str, object]:
             id = self._parts.database.ids.new("record")

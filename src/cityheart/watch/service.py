@@ -23,7 +23,7 @@ from cityheart.kernel import events, limits
 from cityheart.kernel.access import departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge
 from cityheart.kernel.events import Event, Subscription
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import Text, text
@@ -495,7 +495,9 @@ class Watch:
             raise Invalid(f"{len(subjects)} subjects at once", remedy=f"at most {limits.ALERT_SUBJECTS}")
         held = departments(actor, "alert.read")
         with self._database.read() as conn:
-            found = store.alerts_about(conn, held, subjects, limits.PAGE_ROWS)
+            found = store.alerts_about(conn, held, subjects, limits.SUBJECT_ALERTS + 1)
+        if len(found) > limits.SUBJECT_ALERTS:
+            raise TooLarge(f"more than {limits.SUBJECT_ALERTS} alerts", remedy="ask about fewer subjects")
         return [alert.json() for alert in found]
 
     def _visible(self, actor: Actor, alert_id: str) -> Alert:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import risk as scores
 from cityheart.apps.hazchem.pages.common import (
     ALERT,
     BOOKS,
@@ -24,7 +26,8 @@ from cityheart.apps.hazchem.pages.common import (
     table,
 )
 from cityheart.apps.hazchem.pages.common import tanks as tanks_of
-from cityheart.sdk import Reader, text
+from cityheart.apps.hazchem.pages.visits import recorded
+from cityheart.sdk import Problem, Reader, text
 
 __all__ = [
     "alerts",
@@ -34,6 +37,7 @@ __all__ = [
     "licences",
     "orders",
     "overview",
+    "risk",
     "tanks",
     "tasks",
     "vehicles",
@@ -95,6 +99,11 @@ def overview(read: Reader, now: datetime, given: Given) -> dict[str, object]:
     open_alerts = [one for one in read.alerts(of.about) if one["state"] != "ended"]
     items.append({"label": text("未了预警", "Open alerts"), "value": len(open_alerts)})
     return {"type": "facts", "items": items}
+
+
+def risk(read: Reader, now: datetime, given: Given) -> Mapping[str, object]:
+    """The score of the site, or of each of the firm's sites, with its parts."""
+    return scores.risk(read, now, {"site_id": subject(read, given).sites})
 
 
 # ── licences and orders ────────────────────────────────────────────────────────────────────────────────────────────
@@ -217,6 +226,8 @@ def inspections(read: Reader, now: datetime, given: Given) -> dict[str, object]:
         window=BOOKS,
     ).to_pylist()
     rows += [{"by": text("消防救援", "Fire and rescue"), **row} for row in fire]
+    with suppress(Problem):  # the records of the form are for its department; others see what the systems hold
+        rows += recorded(read, str(given.get("subject")))
     rows.sort(key=lambda row: str(row["at"]), reverse=True)
     return table(
         [
@@ -443,17 +454,23 @@ def contributed(read: Reader, now: datetime, given: Given) -> dict[str, object]:
     of = subject(read, given)
     rows: list[dict[str, object]] = []
     for dataset, name, which in _SAYS:
+        known = read.described(dataset)
+        said: dict[str, object] = {
+            "dataset": dataset, "title": known.get("title"), "department": known.get("department_title")
+        }  # fmt: skip
         if not read.may(dataset):
-            rows.append({"dataset": dataset, "rows": None, "newest": None, "seen": _RESTRICTED})
+            rows.append({**said, "rows": None, "newest": None, "seen": _RESTRICTED})
             continue
         keys = cast("list[str]", getattr(of, which))
         found = read.rows(dataset, columns=[name])
         mine = found.filter(pc.is_in(found[name], value_set=pa.array(keys, pa.string())))
         newest = pc.max(mine["_known_at"]).as_py() if mine.num_rows else None
-        rows.append({"dataset": dataset, "rows": mine.num_rows, "newest": newest, "seen": text("可查看", "open")})
+        rows.append({**said, "rows": mine.num_rows, "newest": newest, "seen": text("可查看", "open")})
     return table(
         [
-            column("dataset", "数据集", "Dataset", link={"to": "dataset"}),
+            column("department", "部门", "Department"),
+            column("title", "数据集", "Dataset", link={"to": "dataset", "column": "dataset"}),
+            column("dataset", "数据集名", "Name", hidden=True),
             column("rows", "记录", "Rows", kind="number", digits=0),
             column("newest", "最近获知", "Newest known", kind="time"),
             column("seen", "权限", "Access"),

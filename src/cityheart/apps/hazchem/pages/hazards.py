@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from cityheart.apps.hazchem import grading
 from cityheart.apps.hazchem.pages.common import BOOKS, SITE, TANK, column, table
 from cityheart.apps.hazchem.pages.common import tanks as tanks_of
 from cityheart.sdk import Reader, text
 
-__all__ = ["near", "places", "stock"]
+__all__ = ["grades", "near", "places", "stock"]
 
 Given = Mapping[str, object]
 WARN, NEAR, THERE = 0.8, 0.9, 0.97
@@ -54,6 +55,23 @@ def near(read: Reader, now: datetime, given: Given) -> dict[str, object]:
             "Yellow from 80 %, orange from 90 %, red from 97 %: an order for this page; warnings come from detectors.",
         ),
     )
+
+
+_GRADES = (text("一级", "I"), text("二级", "II"), text("三级", "III"), text("四级", "IV"))
+
+
+def grades(read: Reader, now: datetime, given: Given) -> dict[str, object]:
+    """The graded sites; a grade is written as the standard writes it, for it is no level of a warning."""
+    found = dict(grading.hazards(read, now, given))
+    columns = [dict(one) for one in found["columns"]]  # type: ignore[attr-defined]
+    at = [place for place, one in enumerate(columns) if one.get("kind") == "level"]
+    for place in at:
+        columns[place]["kind"] = None
+    rows = [
+        [_GRADES[cell - 1] if place in at and cell in (1, 2, 3, 4) else cell for place, cell in enumerate(row)]
+        for row in found["rows"]  # type: ignore[attr-defined]
+    ]
+    return {**found, "columns": columns, "rows": rows}
 
 
 def stock(read: Reader, now: datetime, given: Given) -> dict[str, object]:
