@@ -24,6 +24,7 @@ const Tasks = lazy(() => import("./pages/Tasks"));
 const TaskPage = lazy(() => import("./pages/TaskPage"));
 const Scores = lazy(() => import("./pages/Scores"));
 const Sources = lazy(() => import("./pages/Sources"));
+const AlarmsPage = lazy(() => import("./alarms/AlarmsPage"));
 const DutyPage = lazy(() => import("./duty/DutyPage"));
 const SourcePage = lazy(() => import("./pages/SourcePage"));
 /** The pages of the flow are small and one leads to the next: they come in one piece. */
@@ -137,6 +138,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/plans/decisions" component={PlanDecisions} />
               <Route path="/plans/decisions/:digest" component={PlanDecisions} />
               <Route path="/plans/:digest" component={PlanPage} />
+              <Route path="/alarms" component={AlarmsPage} />
               <Route path="/duty" component={DutyPage} />
               <Route path="/inbox" component={InboxPage} />
               <Route path="/">

@@ -105,9 +105,12 @@ export interface Alert {
   measures: Text[];
   issuer: Text | null;
   issued_at: Iso | null;
+  suppressed_by: string | null;
 }
 
 export interface AlertDetail extends Alert {
+  suppression: { by: Person; until: Iso; reason: string } | null;
+  standing: Record<string, Level>;
   levels: { level: Level | null; at: Iso; reason: Text | null }[];
   evidence: Evidence[];
   reasons: Text[];

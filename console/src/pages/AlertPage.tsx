@@ -3,6 +3,7 @@
 import { Button, Textarea } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { Link, useParams } from "wouter";
+import { SuppressButton, SuppressedNote } from "../alarms/Suppress";
 import { useAlert, useMay } from "../api/queries";
 import type { Alert, AlertDetail, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
@@ -71,6 +72,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
         </div>
         <div className="line">
           {alert.incident_id && <Link href={`/incidents/${alert.incident_id}`}>{t("alert.openIncident")}</Link>}
+          <SuppressButton alert={alert} />
           {actionable && (
             <Button
               variant={alert.incident_id === null || alert.state === "raised" ? "filled" : "default"}
@@ -82,6 +84,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
           )}
         </div>
       </div>
+      <SuppressedNote alert={alert} />
       <div className="columns">
         <div className="stack" style={{ gap: 16 }}>
           <Panel title={t("alert.reasons")}>

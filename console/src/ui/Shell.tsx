@@ -4,6 +4,7 @@ import { UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@
 import { useMutation } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
+import { AlarmIcon } from "../alarms/icon";
 import type { City, Session } from "../api/types";
 import { leave as signOut, waitingOf } from "../field/person";
 import { type Key, useWords } from "../i18n";
@@ -52,6 +53,7 @@ const PLACES: Place[] = [
   },
   { path: "/subjects", also: "/subjects", title: "nav.subjects", permission: "subject.read", icon: SubjectIcon },
   { path: "/app", also: "/app", title: "nav.apps", permission: "layer.read", icon: AppIcon },
+  { path: "/alarms", also: "/alarms", title: "nav.alarms", permission: "alert.read", icon: AlarmIcon },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
 ];
 
@@ -229,12 +231,16 @@ function LinkBanner() {
 function Heard() {
   const { t, say } = useWords();
   const heard = useHeard();
-  const data = (heard?.data ?? {}) as { level?: number | null; subject?: { name?: Record<string, string> } };
+  const data = (heard?.data ?? {}) as {
+    level?: number | null;
+    subject?: { name?: Record<string, string> };
+    suppressed_by?: string | null;
+  };
   const name = data.subject?.name ? say(data.subject.name) : "";
   const text =
-    heard?.type === "alert.raised"
+    heard?.type === "alert.raised" && !data.suppressed_by
       ? t("live.raised", { name })
-      : heard?.type === "alert.level_changed"
+      : heard?.type === "alert.level_changed" && !data.suppressed_by
         ? t("live.changed", { name })
         : heard?.type === "alert.ended"
           ? t("live.ended", { name })
