@@ -39,7 +39,6 @@ export const en: Dictionary = {
   "inbox.emptyWhy": "Orders and escalations to you, your department or your role appear here.",
   "nav.duty": "Duty",
   "nav.alarms": "Alarms",
-  "nav.alarms": "Alarms",
   "nav.apps": "Apps",
   "role.inspector": "Inspector",
   "role.operator": "Hotline operator",

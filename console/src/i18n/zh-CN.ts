@@ -40,7 +40,6 @@ export const zhCN = {
   "inbox.emptyWhy": "下达给你、你的部门或岗位的任务与催办会出现在这里。",
   "nav.duty": "值班",
   "nav.alarms": "预警管理",
-  "nav.alarms": "预警管理",
   "nav.apps": "应用",
   "role.inspector": "督查员",
   "role.operator": "热线话务员",
