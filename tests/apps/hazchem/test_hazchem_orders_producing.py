@@ -193,6 +193,16 @@ def test_an_order_that_is_over_is_innocent(end: str) -> None:
     assert set(found(scene)) == {"S"}
 
 
+def test_an_inspection_that_is_entered_late_raises_nothing_in_the_meantime() -> None:
+    scene = under_order()
+    still(scene, "S", range(14, 18))
+    full(scene, "S", range(18, 24))
+    assert all(not found(scene, number) for number in (18, 19))
+    assert set(found(scene, 20)) == {"S"}
+    scene.inspection("S", 17.6)
+    assert not found(scene, 20)
+
+
 def test_a_failed_inspection_ends_no_order() -> None:
     scene = under_order()
     full(scene, "S", AFTER)

@@ -7,8 +7,9 @@ Signals (``signals/activity.py``), each of another department: the load beside t
 and waste water (ecology), what rises in the tanks (emergency), lorries that bring or fetch goods and their waybills
 (transport). What speaks for innocence, and where it goes:
 
-- *winding down*: nothing in the first 36 hours of an order counts;
-- *the order is over* though the books do not say so: a 合格 inspection after it began ends it here;
+- *winding down*: continuous plants need up to 36 hours; nothing in the first 40 of an order counts;
+- *the order is over* though the books do not say so: a 合格 inspection after it began ends it here, and a site that
+  stood still and begins again is given two days for such an inspection to be entered;
 - *an order for one workshop*, a deadline (限期整改): no such order;
 - *repair, cleaning, heating, security*: their load stays near the quiet level; what does not brings no emissions, no rises
   in tanks and no deliveries, and these then speak against it;
@@ -54,7 +55,9 @@ SIGNALS = ("power", "emission", "waste_water", "tank", "traffic")
 
 PARAMETERS: Mapping[str, object] = MappingProxyType(
     {
-        "wind_down_h": 36.0,  # h after an order began, in which nothing counts: continuous plants need as long
+        "wind_down_h": 40.0,  # h after an order began, in which nothing counts: continuous plants need up to 36
+        "again_h": 48.0,  # h from the midnight of the day on which a site that stood still begins again: by then the books
+        # know of an inspection that let it
         "keep_days": 7,  # days for which a case that is over is still shown
         "windows": (2, 5, 45),  # days whose evidence is put together
         "highest": 1 / 3,  # of the days of a window, those that are looked at
@@ -73,14 +76,15 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a site produced: ``row`` is where it lies in the activity, ``days`` the days of the order there that count, and
-    ``at_work`` those of them on which it produced."""
+    """When a site produced: ``row`` is where it lies in the activity, ``days`` the days of the order there that count,
+    ``at_work`` those of them on which it produced, ``again`` the midnight of the first if it stood still before."""
 
     row: int
     days: Places
     at_work: Places
     start: datetime
     end: datetime | None
+    again: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +168,14 @@ def _cases(
         day, window = divmod(best, chance.shape[2])
         if chance[index, day, window] < electric.number(settings, "raise"):
             continue
+        times = _times(found, order, int(row[index]), held[index], now, zone, settings)
+        if times.again is not None and now < times.again + timedelta(hours=electric.number(settings, "again_h")):
+            continue
         cases.append(
             Case(
                 order=order,
                 chance=round(float(chance[index, day, window]), 3),
-                times=_times(found, order, int(row[index]), held[index], now, zone, settings),
+                times=times,
                 odds={name: float(odds[name][index, day, window]) for name in SIGNALS},
                 doubt="swapped" if swapped[index] else "shared" if shared[index] else "",
             )
@@ -285,7 +292,8 @@ def _times(
         end = order.until
     if np.count_nonzero(known > last) >= electric.number(settings, "quiet_days"):
         end = max(_midnight(found, last + 1, zone), start + timedelta(hours=1))
-    return Times(row, days, at_work, start, end)
+    again = _midnight(found, first, zone) if stood else None
+    return Times(row, days, at_work, start, end, again)
 
 
 def _midnight(found: Activity, index: int, zone: ZoneInfo) -> datetime:
