@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from cityheart.apps.air import evaluate, forecast, levels
 from cityheart.sdk import Reader, Text, text
@@ -43,6 +44,29 @@ def city(read: Reader, now: datetime) -> Mapping[str, object]:
             {"name": text("重度污染", "Heavily polluted"), "value": 200},
             {"name": text("严重污染", "Severely polluted"), "value": 300},
         ],
+    }
+
+
+def city_page(read: Reader, now: datetime, parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """The same series on the page of the air."""
+    return city(read, now)
+
+
+def observations(read: Reader, now: datetime, parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """What officers recorded on the page, newest first, as a table."""
+    rows = []
+    for one in read.records("air.now/observation"):
+        values, by = cast("Mapping[str, object]", one["values"]), cast("Mapping[str, object]", one["by"])
+        rows.append([one["at"], values["what"], values.get("visibility_km"), by["name"]])
+    return {
+        "type": "table",
+        "columns": [
+            {"name": "at", "title": text("时间", "Time"), "kind": "time"},
+            {"name": "what", "title": text("看到了什么", "What was seen")},
+            {"name": "visibility", "title": text("能见度", "Visibility"), "unit": "km"},
+            {"name": "by", "title": text("填报人", "By")},
+        ],
+        "rows": rows,
     }
 
 
