@@ -437,3 +437,76 @@ def test_orders_that_overlap_are_one() -> None:
     empty = table("enforcement_inspection", [])
     (one,) = orders.in_force(scene.tables()["enforcement_order"], empty, scene.tables()["approval_site"], scene.now)
     assert (one.order, one.since, one.until) == ("O0", local(day(0)), None)
+
+
+@pytest.mark.parametrize("name", [*activity.INPUTS, *orders.INPUTS])
+def test_rows_that_hold_nothing(name: str) -> None:
+    scene = under_order()
+    full(scene, "S", AFTER)
+    scene.inspection("S", 2)
+    scene.add(
+        "transport_waybill",
+        waybill_no="W1",
+        load_site="S厂",
+        unload_site="X",
+        planned_departure=local(day(16)),
+        status="完成",
+    )
+    tables = scene.tables()
+    for column in tables[name].column_names:
+        if column in ("site_id", "meter_id", "tank_id", "mn", "order_id", "firm_id"):
+            continue
+        nothing = pa.nulls(tables[name].num_rows, tables[name].schema.field(column).type)
+        broken = tables[name].set_column(tables[name].column_names.index(column), column, nothing)
+        detector.evaluate({**tables, name: broken}, scene.now, ZONE)
+
+
+def test_waybills_count_as_lorries_do() -> None:
+    scene = under_order()
+    scene.rows.pop("transport_visit")
+    scene.power("S", [260.0] * 24, AFTER)
+    for number in range(24):
+        for index in range(2):
+            at = local(day(number), 10 + index)
+            trip = {"planned_departure": at - timedelta(hours=3), "planned_arrival": at, "unloaded_at": at}
+            scene.add(
+                "transport_waybill",
+                waybill_no=f"W{number}-{index}",
+                load_site="X",
+                unload_site="S厂",
+                status="完成",
+                **trip,
+            )
+    case = found(scene)["S"]
+    assert case.odds["traffic"] > 1.5
+    for row in scene.rows["transport_waybill"]:
+        row["status"] = "作废"
+    assert not found(scene)
+
+
+@pytest.mark.parametrize("flow", [0.2, 8.0])
+def test_waste_water_counts_less_than_flue_gas(flow: float) -> None:
+    scene = Scene(24)
+    scene.site("S")
+    scene.power("S", DAY, BEFORE)
+    scene.power("S", DAY if flow > 1 else STILL, AFTER)
+    scene.emission("S", 10, 50, BEFORE, kind="废水")
+    scene.emission("S", flow, 50, AFTER, kind="废水")
+    scene.order("S", 14)
+    cases = found(scene)
+    assert bool(cases) is (flow > 1)
+    assert all(0 < case.odds["waste_water"] < 1.6 and np.isnan(case.odds["emission"]) for case in cases.values())
+
+
+def test_an_outlet_that_says_it_is_stopped_lets_out_nothing() -> None:
+    scene = under_order()
+    full(scene, "S", AFTER)
+    for row in scene.rows["hazchem_emission_hour"]:
+        if row["hour"] >= local(day(14)):  # type: ignore[operator]
+            row |= {"mean": None, "n_minutes": 0, "flags": '{"F": 60}'}
+    seen = detector.evaluate(scene.tables(), scene.now, ZONE).activity.emission[0]
+    assert np.nanmax(seen[-8:]) == 0
+    for row in scene.rows["hazchem_emission_hour"]:
+        row["flags"] = '{"D": 60}'
+    seen = detector.evaluate(scene.tables(), scene.now, ZONE).activity.emission[0]
+    assert np.isnan(seen[-8:]).all()
