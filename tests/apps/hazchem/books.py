@@ -141,3 +141,13 @@ def return_row(site: str, month: str, cas: str, parts: Sequence[float], updated:
     names = ("opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t")
     named: dict[str, object] = dict(zip(names, parts, strict=True))
     return {"site_id": site, "month": month, "cas": cas, "updated_at": updated, **named}
+
+
+def contracted(dataset: str, columns: Sequence[str] = ()) -> pa.Table:
+    """An empty table of a dataset; columns of derived ones are told by their names."""
+    if (CONTRACTS / f"{dataset}.json").exists():
+        return schema(dataset).empty_table()
+    words = ("terminal_phone", "layer", "place", "state", "path")
+    moments = ("since", "until")
+    types = {**dict.fromkeys(words, pa.string()), **dict.fromkeys(moments, pa.timestamp("us", tz="UTC"))}
+    return pa.schema([(name, types.get(name, pa.float64())) for name in columns]).empty_table()

@@ -159,6 +159,14 @@ def test_a_dealer_that_stores_nothing_and_what_did_not_go_on() -> None:
     assert judged(fresh, now=at("04-08 00:00"))[DEALER, "2026-03"]["probability"] < 0.5
 
 
+def test_a_holder_that_returns_nothing_and_only_buys() -> None:
+    bought = [*deal("03-03 10:00", 1000.0), *deal("03-12 10:00", 1000.0), *deal("03-28 10:00", 1000.0)]
+    assert judged([*bought, *uses(3, 900.0)])[HOLDER, "2026-03"]["basis"] == "trend"
+    assert judged([*bought, *uses(3, 900.0)])[HOLDER, "2026-03"]["probability"] > 0.5
+    assert judged([*bought, *uses(3, 2200.0)])[HOLDER, "2026-03"]["probability"] < 0.5
+    assert judged([*deal("03-03 10:00", 1000.0), *uses(3, 100.0)])[HOLDER, "2026-03"]["probability"] < 0.5
+
+
 def test_empty_and_broken_books() -> None:
     assert not judged([])
     odd = [

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityheart.apps.hazchem.signals import returns
@@ -186,6 +186,7 @@ def test_only_months_that_are_over_and_recent() -> None:
 tonnes = st.floats(0, 5000, allow_nan=False)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(tonnes, min_size=6, max_size=6))
 def test_a_return_that_adds_up_is_never_a_case(parts: list[float]) -> None:
     opening, produced, purchased, used, sold, disposed = parts

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityheart.apps.hazchem.signals import books, licences, waste
@@ -245,6 +245,7 @@ keys = st.integers(0, 3)
 times = st.integers(0, 20)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(-1, 3), times, times)), st.lists(st.tuples(keys, times)))
 def test_pairs_are_those_of_two_loops(asked: list[tuple[int, int, int]], held: list[tuple[int, int]]) -> None:
     of, low, high = (np.array([each[n] for each in asked], dtype=np.int64) for n in range(3))

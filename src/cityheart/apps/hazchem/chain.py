@@ -263,8 +263,8 @@ def _by_road(
         waybill = waybill.filter(keep)
     waybill = waybill.filter(pc.not_equal(waybill["status"], "作废"))
     waybill = _between(waybill, pc.coalesce(waybill["loaded_at"], waybill["planned_departure"]), since, until)
-    load = books.site_of(waybill["consignor_uscc"], waybill["load_site"], firm, site)
-    unload = books.site_of(waybill["consignee_uscc"], waybill["unload_site"], firm, site)
+    load = books.site_of(waybill["consignor_uscc"], waybill["load_site"], firm, site, sole=True)
+    unload = books.site_of(waybill["consignee_uscc"], waybill["unload_site"], firm, site, sole=True)
     grouped = (
         pa.table(
             {
@@ -363,7 +363,7 @@ def _by_manifests(
     if manifest is None or not manifest.num_rows:
         return []
     manifest = _between(manifest, manifest["shipped_at"], since, until)
-    origin = books.site_of(manifest["producer_uscc"], manifest["producer_site"], firm, site)
+    origin = books.site_of(manifest["producer_uscc"], manifest["producer_site"], firm, site, sole=True)
     table = pa.table({"a": origin, "b": manifest["receiver_uscc"], "t": manifest["shipped_t"]})
     table = table.filter(pc.is_in(table["a"], pa.array(sorted(here), pa.string())))
     links = []

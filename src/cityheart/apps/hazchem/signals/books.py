@@ -140,14 +140,17 @@ def _rank(key: Whole, at: Whole, of: Whole, moment: Whole, side: Literal["left",
     return np.asarray(found, dtype=np.int64)
 
 
-def site_of(uscc: Column, name: Column, firm: pa.Table, site: pa.Table) -> pa.Array:
+def site_of(uscc: Column, name: Column, firm: pa.Table, site: pa.Table, *, sole: bool = False) -> pa.Array:
     """The site that a firm's books call by name: ``site_id`` or null.
 
-    By the exact name within the firm, then by the name without spaces, brackets and signs, then the firm's only site.
+    By the exact name within the firm, then by the name without spaces, brackets and signs; with ``sole`` then the firm's
+    only site, where the books can mean no other place.
     """
     owner = looked_up(site["firm_id"], firm["firm_id"], firm["uscc"])
     exact = looked_up(joined(uscc, name), joined(owner, site["name"]), site["site_id"])
     loose = looked_up(joined(uscc, bare(name)), joined(owner, bare(site["name"])), site["site_id"])
+    if not sole:
+        return pc.coalesce(exact, loose)
     counted = pc.value_counts(owner.drop_null())
     single = counted.field("values").filter(pc.equal(counted.field("counts"), 1))
     only = looked_up(uscc, pc.if_else(pc.is_in(owner, single), owner, pa.scalar(None, pa.string())), site["site_id"])

@@ -61,6 +61,10 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "licence_weight": 4.6,  # log-odds for that
         "hold_days": 10.0,  # days within which a dealer without a store passes goods on
         "kept_share": 0.05,  # of what came: the spread of what dealers keep, at least
+        "trend_days": 24.0,  # days of flows from which on a trend is seen
+        "trend_share": 0.15,  # of the largest purchase: what the stock may grow beyond it
+        "trend_factor": 1.6,  # times what went must have come
+        "trend_weight": 4.5,  # log-odds for that
         "raise": 0.5,
         "keep_days": 45,  # days after the month for which a case is shown
     }
@@ -89,7 +93,7 @@ LEDGER = pa.schema(
         ("probability", pa.float64()),
     ]
 )
-"""One row a holder, chemical and month. ``basis`` is what explains (or not): ``return``, ``licence`` or ``turnover``."""
+"""One row a holder, chemical and month. ``basis`` is what tells: ``return``, ``licence``, ``turnover`` or ``trend``."""
 
 
 def movements(flow: pa.Table) -> pa.Table:
@@ -213,10 +217,12 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
     licensed = _licensed(tables, book, now, zone)
     basis, unexplained, sigma, z, odds = _explained(book, returned, licensed, parameters)
     turnover = _turnover(moved, book, int(now.timestamp()) - late, returned, tables, parameters)
-    more = turnover[2] > odds
-    basis = np.where(more, "turnover", basis)
-    unexplained, sigma = np.where(more, turnover[0], unexplained), np.where(more, turnover[1], sigma)
-    z, odds = np.where(more, turnover[0] / np.maximum(turnover[1], 1e-9), z), np.where(more, turnover[2], odds)
+    trend = _trend(moved, book, returned, parameters)
+    for name, (left, error, weighed) in (("turnover", turnover), ("trend", trend)):
+        more = weighed > odds
+        basis = np.where(more, name, basis)
+        unexplained, sigma = np.where(more, left, unexplained), np.where(more, error, sigma)
+        z, odds = np.where(more, left / np.maximum(error, 1e-9), z), np.where(more, weighed, odds)
     ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(book.month).tolist() if each >= 12}
     over = np.array([int(now.timestamp()) >= ends.get(each, NEVER) + late for each in book.month.tolist()])
     probability = np.where(over, chance(odds), 0.0)
@@ -365,3 +371,32 @@ def _turnover(
         np.asarray(sigma, dtype=np.float64),
         np.where(judged & (ratio > 0), odds, -np.inf),
     )
+
+
+def _trend(
+    moved: pa.Table, book: _Book, returned: Mapping[str, Array], parameters: Parameters
+) -> tuple[Array, Array, Array]:
+    """For holders that return nothing at all: stock that grows by more than the largest purchase while little is used.
+
+    Who buys when the stock runs low never holds much more than before and one purchase; the stock at the beginning is
+    not known and takes no part.
+    """
+    asked, told = codes(joined(book.who, book.cas), joined(moved["holder"], moved["cas"]))
+    size = int(max(asked.max(initial=0), told.max(initial=0))) + 1
+    at, kg, what = np.asarray(moved["at"]), numbers(moved["kg"]), np.asarray(moved["what"])
+    came, went = (np.bincount(told, np.where(here, kg, 0.0), size) for here in (what == 0, what > 0))
+    largest, first, last = np.zeros(size), np.full(size, NEVER), np.full(size, -1)
+    np.maximum.at(largest, told, np.where(what == 0, kg, 0.0))
+    np.minimum.at(first, told, at)
+    np.maximum.at(last, told, at)
+    grown = came - went - largest
+    newest = np.full(size, -1, dtype=np.int64)
+    np.maximum.at(newest, asked, book.month)
+    judged = (
+        np.isnan(returned["ever"]) & np.isnan(returned["closing"]) & (book.month == newest[asked]) & (went[asked] > 0)
+    )
+    judged &= (last - first)[asked] >= number(parameters, "trend_days") * DAY
+    share = number(parameters, "trend_share")
+    wrong = judged & (grown > share * largest)[asked] & (came > number(parameters, "trend_factor") * went)[asked]
+    odds = np.where(wrong, number(parameters, "prior") + number(parameters, "trend_weight"), -np.inf)
+    return grown[asked].astype(np.float64), (share * largest)[asked] + 1e-9, odds

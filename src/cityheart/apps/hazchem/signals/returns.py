@@ -247,8 +247,12 @@ def _tank_close(given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], z
     nothing = np.full(len(month), np.nan), np.zeros(len(month))
     if not tank.num_rows or not hour.num_rows:
         return nothing
-    start = seconds(hour["hour"])
     ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(month).tolist()}
+    start = seconds(hour["hour"])
+    near = np.zeros(len(start), dtype=np.bool_)
+    for end in ends.values():
+        near |= (start >= end - 3 * HOUR) & (start < end)
+    hour, start = hour.filter(pa.array(near)), start[near]
     asked, of_tank = codes(joined(given["site_id"], given["cas"]), joined(tank["site_id"], tank["cas"]))
     size = int(max(asked.max(initial=0), of_tank.max(initial=0))) + 1
     capacity = numbers(tank["capacity_t"])

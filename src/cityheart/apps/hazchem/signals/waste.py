@@ -105,7 +105,7 @@ def shipments(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, par
     if not manifest.num_rows:
         return SHIPMENTS.empty_table()
     firm, site = tables["approval_firm"], tables["approval_site"]
-    site_id = site_of(manifest["producer_uscc"], manifest["producer_site"], firm, site)
+    site_id = site_of(manifest["producer_uscc"], manifest["producer_site"], firm, site, sole=True)
     way = _followed(manifest, site_id, tables, now, parameters)
     unlicensed = _unlicensed(manifest, tables, now, zone, parameters)
     named = [name for name in SHIPMENTS.names if name in manifest.column_names]
