@@ -8,7 +8,7 @@ readings leave no trace. A reading given twice counts once, the later one. What 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -36,9 +36,9 @@ BEST_OF_BIN = 16  # readings of five minutes that their median is taken of, the 
 MOVED = 2.4  # times the noise of a reading that the level must move to count as filled or drawn
 LEAST_MOVED_M = 0.02
 LEAST_JUMP = (0.1, 1.5, 1.5, 5.0)  # of each metric, in its unit
-JUMP_NOISE = 8.0  # times the noise that a change between two readings must have to be a jump
+JUMP_NOISE = 8.0  # times the noise that the change between two readings must be to be a jump
 JUMP_SHARE = 0.03  # of the value, at least
-JUMP_SUDDEN = 0.65  # of the change must happen between two readings; where a ramp begins it is half
+JUMP_SUDDEN = 0.75  # of the change must happen between two readings; where a ramp begins it is half
 JUMPS = 8  # of a metric and hour, the largest
 
 
@@ -46,9 +46,9 @@ def work(placed: Placed, cells: Cells, units: Units) -> dict[str, pa.Array]:
     """The columns of ``hazchem_tank_hour`` for these cells; the key of a unit is the site, its name the tank."""
     every = _sorted(placed)
     good = every.take(every.quality == 0)
-    medians = _medians(good, len(cells))
-    noise = _noise(good, len(cells))
-    jumps = _jumps(good, noise)
+    medians = _medians(_despiked(good), len(cells))
+    noise, pause = _noise(good, len(cells))
+    jumps = _jumps(good, noise, pause)
     hour = medians[:, :, CONTEXT:]
     first, last = _ends(hour[:, LEVEL])
     rise, fall = _moved(medians[:, LEVEL], noise[:, LEVEL], _jumped(jumps, len(cells)))
@@ -133,6 +133,24 @@ def _sorted(placed: Placed) -> _Minutes:
     )  # fmt: skip
 
 
+def _despiked(good: _Minutes) -> _Minutes:
+    """Each value as the median of it and its neighbours; at an end of what is known that of its neighbour.
+
+    Where devices report every few minutes, five minutes hold one reading: a median of one is no median.
+    """
+    size = len(good)
+    if size < 2:
+        return good
+    at, hour = np.arange(size), good.ms // HOUR_MS
+    first = ~good.goes_on | np.r_[True, hour[1:] != hour[:-1]]  # within an hour: what lies beyond it may be gone
+    last = np.r_[first[1:], True]
+    before = np.where(first, np.minimum(at + 1, size - 1), at - 1)
+    after = np.where(last, np.maximum(at - 1, 0), np.minimum(at + 1, size - 1))
+    alone = first & last
+    value = _middle_of_three(good.value[before], good.value, good.value[after])
+    return replace(good, value=np.where(alone, good.value, value))
+
+
 def _medians(good: _Minutes, size: int) -> Array:
     """Medians of five minutes, of shape (cells, metrics, CONTEXT + BINS); NaN without a reading."""
     width = CONTEXT + BINS
@@ -169,17 +187,21 @@ def _ends(values: Array) -> tuple[Array, Array]:
     return values[at, known.argmax(axis=1)], values[at, values.shape[1] - 1 - known[:, ::-1].argmax(axis=1)]
 
 
-def _noise(good: _Minutes, size: int) -> Array:
-    """Standard deviation of the noise of one reading, (cells, metrics), from differences between neighbours.
+def _noise(good: _Minutes, size: int) -> tuple[Array, Array]:
+    """Of each cell and metric the standard deviation of the noise of one reading, and the pause between two (ms).
 
-    The mean of their roots hardly sees a few large ones: for normal noise its square is 0.956 standard deviations.
+    From differences between neighbours. The mean of their roots hardly sees a few large ones: for normal noise its square
+    is 0.956 standard deviations.
     """
     place = good.cell * 4 + good.metric
     chosen = good.goes_on & (good.cell >= 0)
-    roots = np.sqrt(np.abs(np.diff(good.value, prepend=0.0)))
-    total = np.bincount(place[chosen], roots[chosen], minlength=size * 4)
-    count = np.bincount(place[chosen], minlength=size * 4)
-    return np.asarray((total / np.maximum(count, 1)) ** 2 / 0.956).reshape(size, 4)
+    count = np.maximum(np.bincount(place[chosen], minlength=size * 4), 1)
+    squares = []
+    for values in (good.value, good.ms.astype(np.float64)):
+        roots = np.sqrt(np.abs(np.diff(values, prepend=0.0)))
+        mean = np.bincount(place[chosen], roots[chosen], minlength=size * 4) / count
+        squares.append((mean**2).reshape(size, 4))
+    return squares[0] / 0.956, squares[1]
 
 
 @dataclass(frozen=True)
@@ -192,11 +214,11 @@ class _Jumps:
     gap: Array
 
 
-def _jumps(good: _Minutes, noise: Array) -> _Jumps:
+def _jumps(good: _Minutes, noise: Array, pause: Array) -> _Jumps:
     """Sudden changes: of medians of three readings before and after, half of it between two readings."""
     change = np.abs(np.diff(good.value, prepend=0.0))
     least = np.maximum(np.array(LEAST_JUMP)[good.metric], JUMP_NOISE * noise[good.cell, good.metric])
-    at = np.flatnonzero(good.goes_on & (good.cell >= 0) & (change >= JUMP_SUDDEN * least))  # the reading after
+    at = np.flatnonzero(good.goes_on & (good.cell >= 0) & (change >= least))  # the reading after
     starts, length = runs(good.goes_on)
     series = np.searchsorted(starts, at, side="right") - 1
     first, last = starts[series], starts[series] + length[series] - 1
@@ -213,7 +235,7 @@ def _jumps(good: _Minutes, noise: Array) -> _Jumps:
     order = order[np.arange(len(order)) - np.repeat(starts, length) < JUMPS]
     order = order[np.lexsort((good.ms[at][order], place[order]))]
     at = at[order]
-    gap = (good.ms[at] - good.ms[at - 1]) / 60_000
+    gap = (good.ms[at] - good.ms[at - 1]) / np.maximum(pause[good.cell[at], good.metric[at]], 1.0)
     return _Jumps(good.cell[at], good.metric[at], good.ms[at], before[order], after[order], gap)
 
 
@@ -278,7 +300,7 @@ def _profiles(hour: Array) -> list[str | None]:
 
 
 def _told(jumps: _Jumps, size: int) -> list[str | None]:
-    """Jumps as JSON: by metric, lists of [minute of the hour, from, to, minutes since the reading before]."""
+    """Jumps as JSON: by metric, lists of [minute of the hour, from, to, how many times the usual pause before it]."""
     told: list[str | None] = [None] * size
     by_cell: dict[int, dict[str, list[list[float]]]] = {}
     columns = (jumps.cell, jumps.metric, jumps.ms % HOUR_MS / 60_000, jumps.before, jumps.after, jumps.gap)
