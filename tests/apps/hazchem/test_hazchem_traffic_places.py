@@ -119,6 +119,17 @@ def test_a_place_that_a_late_waybill_names_is_known() -> None:
     assert found(lorry, transport_waybill=told) == []
 
 
+def test_a_waybill_of_the_plate_that_names_a_place_nearby_explains_a_stop() -> None:
+    lorry = visits([1, 3])
+    vague = at(14.7, -13)  # 700 m from there
+    mine = [waybill(f"X{day}", "苏F0001", A, vague, clock(day, 8.5)) for day in (1, 3)]
+    assert found(lorry, transport_waybill=waybills(mine)) == []
+    others = [each | {"plate": "苏F0002"} for each in mine]
+    assert len(found(lorry, transport_waybill=waybills(others))) == 1
+    once = [each | {"planned_departure": clock(5), "planned_arrival": clock(5, 2)} for each in mine]
+    assert len(found(lorry, transport_waybill=waybills(once))) == 1
+
+
 def test_stops_at_which_nothing_changes_are_innocent() -> None:
     lorry = Lorry("13900000001", A, clock(0, 6))
     for day in (1, 2, 3, 4):  # a lay-by, loaded, and a repair shop, empty

@@ -123,6 +123,7 @@ def test_planned_times_and_places_that_differ_fit() -> None:
     bills[1]["planned_departure"], bills[1]["planned_arrival"] = clock(1, 14), clock(1, 16)  # hours after
     bills[2]["load_lon"], bills[2]["load_lat"] = at(0.9, 0.5)  # of the gate
     bills[3]["unload_lon"], bills[3]["unload_lat"] = at(-30, 8)  # goes elsewhere than planned
+    bills[0] |= {"load_lon": 118.8, "load_lat": 32.1, "unload_lon": 118.8, "unload_lat": 32.1}  # the office of both
     bills[4] |= {"plate": "苏F挂01", "trailer_plate": PLATE}
     bills[5] |= {"planned_departure": clock(4, 17), "planned_arrival": clock(4, 18), "loaded_at": clock(5, 8.5)}
     assert found(lorry, bills, clock(6, 12)) == []
@@ -268,4 +269,4 @@ def most(edges: list[tuple[int, int]], lefts: int, used: frozenset[int] = frozen
 def test_the_cheapest_of_two_is_taken() -> None:
     of_left, _ = assigned(np.array([0, 0]), np.array([0, 1]), np.array([5.0, 1.0]), 1, 2)
     assert of_left.tolist() == [1]
-    assert len(Documents.waybills(waybills([]), ["作废"])) == 0
+    assert len(Documents.waybills(waybills([]), ["作废"], sites())) == 0

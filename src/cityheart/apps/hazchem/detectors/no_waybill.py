@@ -67,7 +67,6 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "apart_m": 2000.0,  # m between the ends of a haul, below which it is a move within a site or its queue
         "loaded_share": 0.8,  # of the time with a known load that a haul was loaded
         "seen_s": 300.0,  # s with a known load, at least
-        "arrived_h": 6.0,  # h at a place after which a haul is over though nobody saw the vehicle leave empty
         "longest_h": 72.0,  # h that a haul takes at most
         "stop_min": 15.0,  # min of a stop at which something is loaded or unloaded
         "hauls_day": 20,  # hauls of a day from which the share below means something
@@ -147,7 +146,9 @@ def evaluate(
 def _documents(tables: Mapping[str, pa.Table], parameters: Mapping[str, object]) -> Documents:
     cancelled = parameters["cancelled"]
     assert isinstance(cancelled, Sequence)
-    documents = Documents.waybills(tables["transport_waybill"], [str(each) for each in cancelled])
+    documents = Documents.waybills(
+        tables["transport_waybill"], [str(each) for each in cancelled], tables["approval_site"]
+    )
     manifests = tables.get("waste_manifest")
     if manifests is None or not manifests.num_rows:
         return documents
@@ -192,8 +193,8 @@ def _divided(of: Moves, documents: Documents, calendar: Calendar, parameters: Ma
     which, document = calendar.near(of.vehicle[at.before[chosen]], since, until, 24 * HOUR)
     lon, lat = at.lon[chosen][which], at.lat[chosen][which]
     fits, hours = shown.number(parameters, "named_m"), shown.number(parameters, "one_h") * HOUR
-    loads = apart(lon, lat, documents.load_lon[document], documents.load_lat[document]) <= fits
-    unloads = apart(lon, lat, documents.unload_lon[document], documents.unload_lat[document]) <= fits
+    loads = documents.from_load(document, lon, lat) <= fits
+    unloads = documents.from_unload(document, lon, lat) <= fits
     loads &= _off(until[which], documents.departures[document]) <= hours
     unloads &= _off(since[which], documents.arrivals[document]) <= hours
     divided[at.before[chosen[which[loads | unloads]]]] = True
@@ -230,8 +231,8 @@ def _pairs(
     off = np.minimum(
         _off(ends.since[haul], documents.departures[document]), _off(ends.until[haul], documents.arrivals[document])
     )
-    from_m = apart(ends.from_lon[haul], ends.from_lat[haul], documents.load_lon[document], documents.load_lat[document])
-    to_m = apart(ends.to_lon[haul], ends.to_lat[haul], documents.unload_lon[document], documents.unload_lat[document])
+    from_m = documents.from_load(document, ends.from_lon[haul], ends.from_lat[haul])
+    to_m = documents.from_unload(document, ends.to_lon[haul], ends.to_lat[haul])
     fits = shown.number(parameters, "fits_m")
     loads, unloads = from_m <= fits, to_m <= fits  # unknown places fit nothing
     both = loads & unloads & (off <= shown.number(parameters, "both_h") * HOUR)

@@ -13,6 +13,7 @@ Innocent, and why it stays silent:
 - customers that are not registered but named in waybills, temporary filling places, jetties: named by a waybill of any status. As
   a waybill may be filed 48 hours late, the first time must be longer ago than that;
 - producers of waste that are not registered: a manifest of the plate says that it was loaded then;
+- a gate of a large site, a position that is wrong: a waybill of the plate names a place nearby, about that time;
 - goods that are moved to another lorry after a breakdown: one occasion, however many lorries;
 - a vehicle that was not heard of for a while: where it stood is not known, so its stop does not count.
 """
@@ -33,6 +34,8 @@ from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
     Bools,
+    Calendar,
+    Documents,
     Floats,
     Ints,
     Moves,
@@ -54,12 +57,13 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "stop_min": 8.0,  # min of a stop at which something can be loaded or unloaded
         "stop_h": 40.0,  # h: a longer stop is parking, and what happened during it is not known
         "seen_s": 180.0,  # s with a known load of the moves before and after
-        "steady": 0.85,  # of that time in the same class of load
+        "steady": 0.75,  # of that time in the same class of load
         "site_m": 400.0,  # m from a registered site without a boundary
         "boundary_m": 250.0,  # m from the boundary of a registered site
         "named_m": 400.0,  # m from a place that a waybill names
         "together_m": 200.0,  # m between stops that are at one place
-        "manifest_h": 12.0,  # h between being loaded and the shipping that a manifest of the plate tells of
+        "document_h": 12.0,  # h between a stop and what a document of the plate tells of
+        "document_m": 1000.0,  # m between a stop and the place that a waybill of the plate names, where that is vague
         "occasion_h": 2.0,  # h between stops that are two occasions
         "occasions": 2,  # at least
         "filing_h": 50.0,  # h that the first occasion must be ago: a waybill may be filed 48 h late
@@ -125,7 +129,9 @@ def evaluate(
         return []  # no waybill has come yet: too early to say that none names a place
     vehicles = tables.get("transport_vehicle")
     plates = {} if vehicles is None else phones_of(vehicles)
-    explained = _explained(of, at, chosen, tables.get("waste_manifest"), plates, parameters)
+    plate = [plates.get(phone.lstrip("0"), "") for phone in of.phones]
+    explained = _by_manifest(of, at, chosen, tables.get("waste_manifest"), plate, parameters)
+    explained |= _by_waybill(of, at, chosen, waybills, registered, plate, parameters)
     chosen, site_m = chosen[~explained], site_m[~explained]
     order = np.argsort(at.since[chosen], kind="stable")[-int(shown.number(parameters, "stops_day")) :]
     chosen, site_m = chosen[order], site_m[order]
@@ -170,30 +176,51 @@ def _away_from_sites(lon: Floats, lat: Floats, sites: Places, parameters: Mappin
     return (site < 0) | (far > near), far
 
 
-def _explained(
+def _by_manifest(
     of: Moves,
     at: Stops,
     chosen: Ints,
     manifests: pa.Table | None,
-    plates: Mapping[str, str],
+    plate: Sequence[str],
     parameters: Mapping[str, object],
 ) -> Bools:
-    """Of each chosen stop whether the vehicle was loaded there with waste that a manifest of its plate tells of."""
+    """Of each stop whether the vehicle was loaded there with waste that a manifest of its plate tells of."""
     explained = np.zeros(len(chosen), dtype=np.bool_)
     if manifests is None or not manifests.num_rows or not len(chosen):
         return explained
     before = at.before[chosen]
     loading = of.load[before + 1] > of.load[before]
     shipped, of_plate = micros(manifests["shipped_at"]), manifests["plate"].cast(pa.string())
-    within = shown.number(parameters, "manifest_h") * HOUR
+    within = shown.number(parameters, "document_h") * HOUR
     for vehicle in np.unique(of.vehicle[before[loading]]).tolist():
-        plate = plates.get(of.phones[vehicle].lstrip("0"))
-        moments = np.sort(shipped[np.asarray(pc.equal(of_plate, plate).fill_null(False))]) if plate else shipped[:0]
-        if len(moments):
-            mine = np.flatnonzero(loading & (of.vehicle[before] == vehicle))
-            low = np.searchsorted(moments, at.since[chosen[mine]] - within)
-            high = np.searchsorted(moments, at.until[chosen[mine]] + within)
-            explained[mine] = high > low
+        mine = np.flatnonzero(loading & (of.vehicle[before] == vehicle))
+        moments = np.sort(shipped[np.asarray(pc.fill_null(pc.equal(of_plate, plate[vehicle]), False))])
+        low = np.searchsorted(moments, at.since[chosen[mine]] - within)
+        high = np.searchsorted(moments, at.until[chosen[mine]] + within)
+        explained[mine] = high > low
+    return explained
+
+
+def _by_waybill(
+    of: Moves,
+    at: Stops,
+    chosen: Ints,
+    waybills: pa.Table | None,
+    registered: pa.Table,
+    plate: Sequence[str],
+    parameters: Mapping[str, object],
+) -> Bools:
+    """Of each stop whether a waybill of its plate loads or unloads about there and then."""
+    explained = np.zeros(len(chosen), dtype=np.bool_)
+    if waybills is None or not waybills.num_rows or not len(chosen):
+        return explained
+    documents = Documents.waybills(waybills, (), registered)
+    within, far = shown.number(parameters, "document_h") * HOUR, shown.number(parameters, "document_m")
+    calendar = Calendar.of(documents, plate)
+    stop, document = calendar.near(of.vehicle[at.before[chosen]], at.since[chosen], at.until[chosen], int(within))
+    lon, lat = at.lon[chosen[stop]], at.lat[chosen[stop]]
+    near = (documents.from_load(document, lon, lat) <= far) | (documents.from_unload(document, lon, lat) <= far)
+    explained[stop[near]] = True
     return explained
 
 
@@ -355,7 +382,10 @@ _TRIP = (
     "terminal_phone", "since", "until", "from_lon", "from_lat", "to_lon", "to_lat", "loaded_s", "half_s", "empty_s", "path",
     "state",
 )  # fmt: skip
-_WAYBILL = ("waybill_no", "load_site", "load_lon", "load_lat", "unload_site", "unload_lon", "unload_lat")
+_WAYBILL = (
+    "waybill_no", "plate", "trailer_plate", "load_site", "load_lon", "load_lat", "unload_site", "unload_lon", "unload_lat",
+    "planned_departure", "planned_arrival", "loaded_at", "unloaded_at", "status",
+)  # fmt: skip
 _LONG = timedelta(days=20 * 365)
 
 

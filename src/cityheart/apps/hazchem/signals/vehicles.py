@@ -308,13 +308,25 @@ class Documents:
     load_lat: Floats
     unload_lon: Floats
     unload_lat: Floats
+    load_site: Floats  # longitude and latitude of the registered site of that name: two columns
+    unload_site: Floats
 
     def __len__(self) -> int:
         return len(self.number)
 
+    def from_load(self, documents: Ints, lon: Floats, lat: Floats) -> Floats:
+        """How far places are from where documents load: from the position they give, or the site they name if it is nearer."""
+        given = apart(lon, lat, self.load_lon[documents], self.load_lat[documents])
+        return np.fmin(given, apart(lon, lat, self.load_site[documents, 0], self.load_site[documents, 1]))
+
+    def from_unload(self, documents: Ints, lon: Floats, lat: Floats) -> Floats:
+        """The same of where they unload."""
+        given = apart(lon, lat, self.unload_lon[documents], self.unload_lat[documents])
+        return np.fmin(given, apart(lon, lat, self.unload_site[documents, 0], self.unload_site[documents, 1]))
+
     @classmethod
-    def waybills(cls, rows: pa.Table, cancelled: Sequence[str]) -> Documents:
-        """Waybills but for those of a status that makes them none."""
+    def waybills(cls, rows: pa.Table, cancelled: Sequence[str], sites: pa.Table) -> Documents:
+        """Waybills but for those of a status that makes them none. ``sites``: ``approval_site``."""
         state = pc.is_in(rows["status"].cast(pa.string()), value_set=pa.array(list(cancelled), pa.string()))
         rows = rows.filter(pc.invert(state))
         return cls(
@@ -324,6 +336,7 @@ class Documents:
             np.column_stack([micros(rows["planned_departure"]), micros(rows["loaded_at"])]),
             np.column_stack([micros(rows["planned_arrival"]), micros(rows["unloaded_at"])]),
             *(_floats(rows[name]) for name in ("load_lon", "load_lat", "unload_lon", "unload_lat")),
+            *(_sites_named(rows[name], sites) for name in ("load_site", "unload_site")),
         )
 
     @classmethod
@@ -348,7 +361,7 @@ class Documents:
             pa.chunked_array([pa.nulls(rows.num_rows, pa.string())]),
             np.column_stack([micros(rows["shipped_at"]), never]),
             np.column_stack([micros(rows["received_at"]), never]),
-            at[:, 0], at[:, 1], to[:, 0], to[:, 1],
+            at[:, 0], at[:, 1], to[:, 0], to[:, 1], at, to,
         )  # fmt: skip
 
     def __add__(self, other: Documents) -> Documents:
@@ -362,7 +375,22 @@ class Documents:
             np.concatenate([self.load_lat, other.load_lat]),
             np.concatenate([self.unload_lon, other.unload_lon]),
             np.concatenate([self.unload_lat, other.unload_lat]),
+            np.concatenate([self.load_site, other.load_site]),
+            np.concatenate([self.unload_site, other.unload_site]),
         )
+
+
+def _sites_named(names: pa.ChunkedArray, sites: pa.Table) -> Floats:
+    """Where the registered sites of these names are, not a number where none or several have the name."""
+    known = sites["name"].cast(pa.string())
+    counted = pc.value_counts(known)
+    only = pc.struct_field(counted.filter(pc.equal(pc.struct_field(counted, "counts"), 1)), "values")
+    found = np.asarray(pc.fill_null(pc.index_in(names.cast(pa.string()), value_set=only), -1), dtype=np.int64)
+    row = np.asarray(pc.index_in(only, value_set=known), dtype=np.int64)
+    where = np.column_stack([_floats(sites["lon"]), _floats(sites["lat"])])
+    place = np.full((len(found), 2), np.nan)
+    place[found >= 0] = where[row[found[found >= 0]]]
+    return place
 
 
 @dataclass(frozen=True)
