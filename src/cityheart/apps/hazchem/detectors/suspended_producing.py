@@ -61,12 +61,13 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "keep_days": 7,  # days for which a case that is over is still shown
         "windows": (2, 5, 45),  # days whose evidence is put together
         "highest": 1 / 3,  # of the days of a window, those that are looked at
-        "prior": -1.2,  # log-odds that a site under an order produces, before anything is seen
-        "raise": 0.72,  # probability from which a case is raised
+        "prior": -1.0,  # log-odds that a site under an order produces, before anything is seen
+        "raise": 0.7,  # probability from which a case is raised
         "speaks": 0.8,  # log-odds from which a signal counts as seeing production
         "alone": 2.6,  # log-odds of power from which it may suffice alone, after `alone_days` days
         "alone_days": 2,
         "quiet_days": 4,  # known days of standstill after which the matter is over
+        "idle_past": 0.7,  # what is left where the site's own past may have been a standstill, too
         "swapped": 0.35,  # what is left of power's log-odds where meters may be swapped
         "swap_m": 3000.0,  # m within which swapped meters are likely
         "orange": 0.85,  # probability from which the level is orange, yellow below
@@ -160,7 +161,8 @@ def _cases(
     alone = (np.nan_to_num(odds["power"]) >= electric.number(settings, "alone")) & (
         powered >= electric.number(settings, "alone_days")
     )
-    enough = (seen >= 2) | (alone & ~(swapped | shared | ~found.own_past[row])[:, None, None])
+    proven = found.own_past[row] & found.producing[row] & ~swapped & ~shared
+    enough = (seen >= 2) | (alone & proven[:, None, None])
     chance = np.where(enough & held[:, :, None], chance, 0.0)
     cases: list[Case] = []
     for index, order in enumerate(orders):
@@ -204,24 +206,24 @@ def _windowed(found: Activity, row: Places, held: Mask, settings: Mapping[str, o
         "waste_water": np.where(np.isnan(found.emission[row]), found.water[row], np.nan),
     }
     highest = electric.number(settings, "highest")
+    steps = active.pattern_odds(electric.Days(*(each[row] for each in _parts(found.spread))))
+    steps = steps * electric.number(settings, "flat_power")
+    past = np.where(found.producing[row], 1.0, electric.number(settings, "idle_past"))[:, None]
+    peers = np.where(found.rises.own_past[row], 1.0, electric.number(settings, "peers_weight"))[:, None]
     odds: dict[str, list[Array]] = {name: [] for name in SIGNALS}
     for size in [int(each) for each in windows]:
         for name, ratio in ratios.items():
             top = _highest(np.where(held, ratio, np.nan), size, highest)
             odds[name].append(active.looked_up(top, settings, name))
-        steps = active.pattern_odds(electric.Days(*(each[row] for each in _parts(found.spread))))
-        steps = _highest(np.where(held, steps, np.nan), size, highest) * electric.number(settings, "flat_power")
-        own = found.own_past[row][:, None]
-        odds["power"][-1] = np.where(
-            own, np.where(found.producing[row][:, None], odds["power"][-1], np.minimum(odds["power"][-1], 0)), steps
-        )
+        top = _highest(np.where(held, steps, np.nan), size, highest)
+        odds["power"][-1] = np.where(found.own_past[row][:, None], odds["power"][-1] * past, top)
         total, exposed = (
             active.trailing(np.where(held, each[row], 0.0), size) for each in (found.rises.total, found.rises.exposed)
         )
         usual = found.rises.usual[row][:, None]
         known = (exposed > 0.2) & (usual > 0)
         rise = np.where(known, total / np.where(known, exposed * usual, 1), np.nan)
-        odds["tank"].append(active.looked_up(rise, settings, "tank"))
+        odds["tank"].append(active.looked_up(rise, settings, "tank") * peers)
         events = [
             active.trailing(np.where(held, each[row], 0.0), size)
             for each in (found.traffic.brought, found.traffic.taken)

@@ -113,10 +113,11 @@ PARAMETERS: Mapping[str, object] = {
         "tank": [[0.04, -1.2], [0.12, -0.4], [0.2, 0.2], [0.35, 1.1], [0.7, 1.9]],
     },
     "flat_power": 0.5,  # what is left of power's log-odds where the site has no past, only a pattern
+    "peers_weight": 0.6,  # what is left of the log-odds of tanks whose usual is that of peers
     "shared_power": 0.4,  # what is left of power's log-odds where a meter may be somebody else's, too
     "least_step": 0.3,  # of the busy level: such a difference between hours is a shift
     "flat_beside_peers": 0.25,  # of the peers' median load: a flat load below is no plant at work
-    "stepped_beside_peers": 0.04,  # the same for a load with shifts
+    "stepped_beside_peers": 0.01,  # the same for a load with shifts
     "idle_events": 0.08,  # events a day at a site that stands still (visitors, wrong fixes, emptying)
     "least_events": [-1.0, 2.0],  # bounds of the log-odds of traffic
     "deliveries": 2.0,  # what brings goods counts so much more than what takes them away, as emptying does
@@ -137,11 +138,12 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class Rises:
     """What rose in a site's tanks: ``total`` t by site and day, ``exposed`` the part of the day that is known, ``usual`` t a
-    day by site (NaN unknown)."""
+    day by site (NaN unknown), of its own past or else of its peers."""
 
     total: Array
     exposed: Array
     usual: Array
+    own_past: Mask
 
     def ratio(self, days: int) -> Array:
         """Beside the usual, averaged over each day and the ``days - 1`` before it: sites × days."""
@@ -270,7 +272,8 @@ def evaluate(
         "power": power_odds(spread, ratio, own, producing, power.shared, settings),
         "emission": looked_up(emission, settings, "emission"),
         "waste_water": np.where(np.isnan(emission), looked_up(water, settings, "waste_water"), np.nan),
-        "tank": looked_up(tanks, settings, "tank"),
+        "tank": looked_up(tanks, settings, "tank")
+        * np.where(rises.own_past, 1.0, electric.number(settings, "peers_weight"))[:, None],
         "traffic": traffic_odds(traffic.brought, traffic.taken, traffic.known * share, rate[:, :, None], settings),
     }
     return Activity(
@@ -499,7 +502,7 @@ def _emissions(tables: Tables, scene: _Scene) -> tuple[Array, Array]:
     stopped = pc.fill_null(pc.match_substring(pc.cast(rows["flags"], pa.string()), '"F"'), False).to_numpy()
     value = np.where(minutes >= scene.number("least_minutes"), _numbers(rows["mean"]), np.where(stopped, 0.0, np.nan))
     factor = rows["factor"].combine_chunks().dictionary_encode()
-    codes = factor.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = pc.fill_null(factor.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     usable = (owner >= 0) & (at >= 0) & ~np.isnan(value)
     flow, quality = np.full((len(names), len(scene.days)), np.nan), np.full((len(names), len(scene.days)), np.nan)
     ordinary = np.where((site >= 0)[:, None], scene.ordinary[np.maximum(site, 0)], True)
@@ -555,7 +558,7 @@ def _tanks(tables: Tables, scene: _Scene) -> Rises:
     tank, rows = _table(tables, "hazard_tank"), _table(tables, "hazchem_tank_hour")
     if not (tank.num_rows and rows.num_rows and len(scene.sites)):
         nothing = np.zeros(scene.shape)
-        return Rises(nothing, nothing, np.full(len(scene.sites), np.nan))
+        return Rises(nothing, nothing, np.full(len(scene.sites), np.nan), np.zeros(len(scene.sites), dtype=np.bool_))
     site = _places(tank["site_id"], scene.sites)
     height, capacity = _numbers(tank["height_m"]), _numbers(tank["capacity_t"])
     owner = _places(rows["tank_id"], np.array(tank["tank_id"].to_pylist(), dtype=np.str_))
@@ -573,7 +576,7 @@ def _tanks(tables: Tables, scene: _Scene) -> Rises:
     mean = np.where(scene.ordinary, total, 0.0).sum(axis=1) / np.maximum(past, 1e-9)
     whole = np.bincount(site[site >= 0], weights=np.nan_to_num(capacity[site >= 0]), minlength=len(scene.sites))
     turned = np.where(own & (whole > 0), mean / np.where(whole > 0, whole, 1), np.nan)
-    return Rises(total, exposed, np.where(own, mean, _of_peers(turned, scene.kinds) * whole))
+    return Rises(total, exposed, np.where(own, mean, _of_peers(turned, scene.kinds) * whole), own)
 
 
 def trailing(values: Array, days: int) -> Array:

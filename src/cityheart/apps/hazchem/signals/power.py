@@ -61,7 +61,7 @@ BRIGHT = (8, 17)
 PARAMETERS: Mapping[str, object] = {
     "fill_points": 4,  # points: a longer hole stays unknown
     "least_hours": 6,  # known hours of a day, else the day is unknown
-    "quiet_share": 0.22,  # the most that a standstill draws of the busy level, when none was ever seen
+    "quiet_share": 0.18,  # the most that a standstill draws of the busy level, when none was ever seen
     "busy_share": 0.5,  # of the high days' level: a day above counts as one of production
     "shared_m": 1000.0,  # m: as far as a neighbour without a meter may hang on this one
 }
