@@ -111,6 +111,10 @@ function Body({
     overscan: 12,
     enabled: long,
   });
+  const numeric = useMemo(
+    () => new Set(columns.filter(({ column, at }) => isNumber(column, rows, at)).map(({ at }) => at)),
+    [columns, rows],
+  );
   const index = useMemo(() => new Map(all.map(({ name }, at) => [name, at])), [all]);
   const inView = long ? virtual.getVirtualItems() : null;
   const first = inView?.[0]?.start ?? 0;
@@ -126,7 +130,7 @@ function Body({
               return (
                 <th
                   key={column.name}
-                  className={isNumber(column, rows, at) ? "right" : undefined}
+                  className={numeric.has(at) ? "right" : undefined}
                   aria-sort={here ? (order.down ? "descending" : "ascending") : undefined}
                 >
                   <button
@@ -160,10 +164,7 @@ function Body({
                   const own = row[cell] ?? null;
                   const href = link ? hrefOf(link, link.column ? value(link.column) : own, value) : null;
                   return (
-                    <td
-                      key={column.name}
-                      className={typeof own === "number" && column.kind !== "level" ? "right" : undefined}
-                    >
+                    <td key={column.name} className={numeric.has(cell) ? "right" : undefined}>
                       <ValueView value={own} column={column} href={href} />
                     </td>
                   );
@@ -182,8 +183,10 @@ function Body({
   );
 }
 
-const isNumber = (column: Column, rows: Value[][], at: number) =>
-  column.kind !== "level" && typeof rows.find((row) => row[at] !== null)?.[at] === "number";
+const isNumber = ({ kind }: Column, rows: Value[][], at: number) =>
+  kind === "number" ||
+  kind === "share" ||
+  (kind !== "level" && typeof rows.find((row) => row[at] !== null)?.[at] === "number");
 
 /** Whether the page is being printed: then every row is there. */
 function usePrinting(): boolean {

@@ -42,7 +42,7 @@ export function stagesOf({ stages, nodes }: Pick<Flow, "stages" | "nodes">): str
 /** Where everything stands in `width` px. Nodes of a column are in the order of where their ways come from. */
 export function drawing(flow: Flow, width: number): Drawing {
   const order = stagesOf(flow);
-  const step = order.length > 1 ? (width - SIDE * 2 - BOX - 150) / (order.length - 1) : 0;
+  const step = order.length > 1 ? (width - SIDE * 2 - BOX - 190) / (order.length - 1) : 0;
   const columns = order.map((id, at) => ({ id, x: SIDE + at * step }));
   const amount = (way: FlowWay) => Math.max(0, way.t ?? 0);
   const sums = new Map(flow.nodes.map((node) => [node.id, { in: 0, out: 0 }]));
@@ -93,7 +93,7 @@ export function drawing(flow: Flow, width: number): Drawing {
     const x0 = a.x + BOX;
     const x1 = b.x;
     // a way back, or within a stage, bows out so that it can be told from those that go on
-    const bend = b.column > a.column ? (x1 - x0) / 2 : 60;
+    const bend = b.column > a.column ? (x1 - x0) / 2 : 40 + thick;
     const path = `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}`;
     bands.push({ way, path, width: thick });
   }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
+from cityheart.apps.hazchem import chain
 from cityheart.apps.hazchem.pages.common import nothing
 from cityheart.sdk import Reader
 
@@ -21,8 +22,6 @@ def _site(given: Given) -> str | None:
 
 def flow(read: Reader, now: datetime, given: Given) -> Mapping[str, object]:
     """The chemical from where it is made or comes in to where it is used or disposed of, over the chosen days."""
-    from cityheart.apps.hazchem import chain
-
     return chain.flow(read, now, {**given, "site": _site(given)})
 
 
@@ -33,6 +32,4 @@ def balance(read: Reader, now: datetime, given: Given) -> Mapping[str, object]:
         return nothing(
             "选定一处厂址后，这里显示它这个月的物料平衡。", "Choose a site to see its balance of this month."
         )
-    from cityheart.apps.hazchem import chain
-
     return chain.month(read, now, {**given, "site": site})
