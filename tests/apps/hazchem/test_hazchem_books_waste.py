@@ -172,6 +172,15 @@ def test_two_loads_delivered_together_and_one_got_rid_of_before_the_next() -> No
     assert found["M2"]["arrived"]
 
 
+def test_a_delivery_just_before_loading_is_not_the_arrival() -> None:
+    rows, visits = normal(range(2, 16))
+    rows += [received("E", "03-17 06:00"), manifest("M", "03-17 09:00")]
+    visits += [visit("S1", "03-17 05:30", 0, 1), visit("S2", "03-17 07:30", 1, 0), visit("S1", "03-17 08:15", 0, 1)]
+    found = judged(rows, visits)
+    assert found["E"]["arrived"]
+    assert found["M"]["lost"] > 0.5
+
+
 def test_where_visits_are_often_missed_a_missing_one_says_little() -> None:
     rows, visits = normal(range(2, 16))
     few = [each for each in visits if each["place"] == "S1"]

@@ -181,7 +181,11 @@ def _followed(
     left[one[here]] = True
     empty[one[here & (load[other] == 0)]] = True
     until = _deadline(truck, receiver, at, empty, parameters)
-    one, other = overlapping(truck, at - 2 * HOUR, until, visit_truck, since)
+    # What the truck did before it came to load belongs to an earlier shipment; manifests are entered up to hours off.
+    loading = at - 2 * HOUR
+    before = here & (since[other] <= at[one] + HOUR)
+    np.maximum.at(loading, one[before], since[other][before])
+    one, other = overlapping(truck, loading, until, visit_truck, since)
     arrived = np.zeros(len(at), dtype=np.bool_)
     arrived[one[(receiver[one] == host[other]) & (receiver[one] >= 0)]] = True
     emptied, lon, lat = _emptied(truck, at, np.minimum(until, moment), stay, stay_truck)
