@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from rich.console import Console
 from cityheart import playing
 from cityheart.city import City, available_apps
 from cityheart.kernel.errors import Conflict, Invalid
-from cityheart.share.models import Delivery
+from cityheart.share.landing import Prepared
 from cityheart.share.wire import jt808
 from cityheart.simulation.player import broker
 from cityheart.simulation.player.folder import CityFolder
@@ -138,9 +137,9 @@ def test_an_interrupted_play_goes_on_with_nothing_lost_or_doubled(
     left = landed
     before = playing.Play.land
 
-    def land(self: playing.Play, source: str, deliveries: Sequence[Delivery]) -> None:
+    def land(self: playing.Play, ready: list[Prepared]) -> None:
         nonlocal left
-        before(self, source, deliveries)
+        before(self, ready)
         left -= 1
         if left == 0:
             raise Killed
@@ -172,10 +171,19 @@ def test_a_play_goes_on_where_it_was_told_to_end(
         playing.run(QUIET, options(other, app, home))
 
 
+@pytest.mark.parametrize("program", ["mosquitto", None])
 def test_live_ends_with_the_rows_of_the_bulk_play(
-    folder: Path, app: Path, played: tuple[Path, dict[str, Any], list[Any]], tmp_path: Path
+    folder: Path,
+    app: Path,
+    played: tuple[Path, dict[str, Any], list[Any]],
+    tmp_path: Path,
+    program: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if shutil.which("mosquitto") is None and shutil.which("mosquitto", path=broker.PLACES) is None:
+    """With mosquitto, and without it by the broker that comes with the player."""
+    if program is None:
+        monkeypatch.setattr(broker.shutil, "which", lambda *_, **__: None)
+    elif shutil.which(program) is None and shutil.which(program, path=broker.PLACES) is None:
         if os.environ.get("CI"):
             pytest.fail("mosquitto is missing: apt-get install mosquitto")
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")

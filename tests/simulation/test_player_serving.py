@@ -46,7 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_without_a_broker_the_others_come_up(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken() -> None:
+        raise OSError("no port is free")
+
     monkeypatch.setattr(broker.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(broker, "Embedded", taken)
     app = load(tiny.write_app(tmp_path / "tiny"))
     found, _ = playing._parts(CityFolder.read(folder), [app])
     stage = Stage(
@@ -61,7 +65,7 @@ def test_without_a_broker_the_others_come_up(folder: Path, tmp_path: Path, monke
     stage.show(tiny.BEGIN)
     stage.close()
     assert [str(each) for each in stage.troubles] == [
-        "tanks: there is no MQTT broker (install one: apt-get install mosquitto)"
+        "tanks: no MQTT broker can be started: no port is free (install one: apt-get install mosquitto)"
     ]
     assert stage.differences.keys() == {"register.firm", "permits.permit", "trucks.position"}
     assert (tmp_path / "sheets.sheet" / "sheet_0.csv").is_file() and stage.waiting == 0

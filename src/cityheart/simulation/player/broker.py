@@ -1,4 +1,4 @@
-"""A real MQTT broker (mosquitto) for the systems of a test city that publish, and the clients that publish for them."""
+"""An MQTT broker for systems of a test city that publish, mosquitto where it is installed, and clients that publish for them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cityheart.sdk import Invalid, stopwatch
+from cityheart.simulation.player.embedded import SUBSCRIPTIONS, Embedded
 from cityheart.simulation.player.wire import MESSAGES, Recording
 
 __all__ = ["PLACES", "Broker", "Publisher"]
@@ -21,7 +22,6 @@ __all__ = ["PLACES", "Broker", "Publisher"]
 STARTING_SECONDS = 10.0  # until the broker must take connections
 STARTS = 5  # tries to start it: another program may take the port that was free
 INFLIGHT = 1_000  # messages on the way to the broker that it has not acknowledged
-_SUBSCRIPTIONS = "$SYS/broker/subscriptions/count"
 PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"
 _SETTINGS = """\
 listener {port} 127.0.0.1
@@ -35,12 +35,35 @@ log_dest none
 
 
 class Broker:
-    """A broker on a free port of this machine. Raises :class:`Invalid` when there is none to start."""
+    """A broker on a free port of this machine, a small one of our own without mosquitto. Raises :class:`Invalid`."""
 
     def __init__(self, work: Path) -> None:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path=PLACES)
+        self.options: dict[str, object] = {}  # by which a source can speak with it
+        self._process: subprocess.Popen[bytes] | None = None
+        self._embedded: Embedded | None = None
         if program is None:
-            raise Invalid("there is no MQTT broker", remedy="install one: apt-get install mosquitto")
+            try:
+                self._embedded = Embedded()
+            except OSError as problem:
+                raise Invalid(
+                    f"no MQTT broker can be started: {problem}", remedy="install one: apt-get install mosquitto"
+                ) from problem
+            self._port = self._embedded.port
+            self.options["version"] = 3
+        else:
+            self._start(program, work)
+        self.url = f"mqtt://127.0.0.1:{self._port}"
+        self._publishers: list[Publisher] = []
+        self._subscribed = 0
+        self._watching = self._client("watch")
+        self._watching.on_connect = lambda client, *_: client.subscribe(SUBSCRIPTIONS)
+        self._watching.on_message = self._counted
+        self._watching.connect("127.0.0.1", self._port)
+        self._watching.loop_start()
+
+    def _start(self, program: str, work: Path) -> None:
+        """Start mosquitto on a port that is free."""
         for _ in range(STARTS):
             self._port = _free_port()
             settings = work / "mosquitto.conf"
@@ -48,19 +71,10 @@ class Broker:
             self._process = subprocess.Popen(  # noqa: S603  (our own file, a program found by name)
                 [program, "-c", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            if self._answers():
-                break
+            if self._answers(self._process):
+                return
             self._stop()
-        else:
-            raise Invalid(f"{program} does not start", remedy="start it by hand to see why")
-        self.url = f"mqtt://127.0.0.1:{self._port}"
-        self._publishers: list[Publisher] = []
-        self._subscribed = 0
-        self._watching = self._client("watch")
-        self._watching.on_connect = lambda client, *_: client.subscribe(_SUBSCRIPTIONS)
-        self._watching.on_message = self._counted
-        self._watching.connect("127.0.0.1", self._port)
-        self._watching.loop_start()
+        raise Invalid(f"{program} does not start", remedy="start it by hand to see why")
 
     def publisher(self, source: str, path: Path) -> Publisher:
         """A client that publishes a recording. Raises :class:`Invalid` when that is damaged."""
@@ -102,25 +116,28 @@ class Broker:
         if message.payload.isdigit():
             self._subscribed = int(message.payload)
 
-    def _answers(self) -> bool:
+    def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         ends = stopwatch() + STARTING_SECONDS
         waiter = threading.Event()
-        while stopwatch() < ends and self._process.poll() is None:
+        while stopwatch() < ends and process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
             except OSError:
                 waiter.wait(0.02)
             else:
-                return self._process.poll() is None
+                return process.poll() is None
         return False
 
     def _stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._embedded is not None:
+            self._embedded.close()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
 
 class Publisher:

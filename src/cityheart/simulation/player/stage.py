@@ -182,6 +182,7 @@ class Stage:
                 publisher.skip(self._since)
             self._put(part, publisher)
             self._named(part, "url", broker.url)
+            self.differences.setdefault(source.id, {}).update(broker.options)
 
     def _named(self, part: Part, option: str, value: str) -> None:
         """Give a source an option, by the environment where its application reads it from there."""
