@@ -197,6 +197,8 @@ def test_what_pages_are_given() -> None:
     assert len(shown["rows"]) == 11
     assert "2026-03" in shown["note"]["en"]
     assert checked(chain.month(reader(tables), NOW, {"site": "?", "cas": "?"}))["rows"] == []
+    blind = checked(chain.month(reader(tables, "hazchem_tank_hour"), NOW, {"site": "S4", "cas": CAS}))
+    assert "hazchem_tank_hour" in blind["note"]["en"]
     with pytest.raises(Invalid):
         chain.flow(reader(tables), NOW, {})
     with pytest.raises(Invalid):
@@ -303,5 +305,7 @@ def test_the_page_of_hazards_and_empty_registers() -> None:
     shown = checked(grading.hazards(reader(tables), NOW, {}))
     assert [row[:3] for row in shown["rows"]] == [["S0", "厂0", 1], ["S1", "厂1", None]]
     assert [row[0] for row in checked(grading.hazards(reader(tables), NOW, {"site": "S1"}))["rows"]] == ["S1"]
+    alone = checked(grading.hazards(reader(tables, "hazchem_tank_hour"), NOW, {}))  # by design, without readings
+    assert [row[3] for row in alone["rows"]] == [row[3] for row in shown["rows"]]
     assert grading.grade_sites(sites(), tables["hazard_tank"], tables["hazchem_tank_hour"], NOW).num_rows == 0
     assert grading.grade_sites(sites(3), table("hazard_tank", []), tank_hour_table([]), NOW).num_rows == 0

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem.grading import TANK_HOURS
 from cityheart.apps.hazchem.signals import books, flows, returns
 from cityheart.sdk import Invalid, Reader, Text, text
 
@@ -472,18 +473,12 @@ def month(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Ma
     names = ["approval_firm", "approval_site", "approval_licensed_chemical", "approval_monthly_return", "hazard_tank"]
     tables, closed = _tables(reader, [*names, "transport_waybill", "police_flow"])
     end = books.month_begin(which + 1, zone)
+    tables["hazchem_tank_hour"] = TANK_HOURS.empty_table()
     if reader.may("hazchem_tank_hour"):
-        columns = ("tank_id", "hour", "level_last_m", "good")
-        hour = reader.rows(
-            "hazchem_tank_hour", window=max(now - end, timedelta(0)) + timedelta(hours=4), columns=columns
-        )
-        tables["hazchem_tank_hour"] = hour
+        window = max(now - end, timedelta(0)) + timedelta(hours=4)
+        tables["hazchem_tank_hour"] = reader.rows("hazchem_tank_hour", window=window, columns=TANK_HOURS.names)
     else:
         closed.append("hazchem_tank_hour")
-        empty = [("tank_id", pa.string()), ("hour", pa.timestamp("us", tz="UTC"))]
-        tables["hazchem_tank_hour"] = pa.schema(
-            [*empty, ("level_last_m", pa.float64()), ("good", pa.int64())]
-        ).empty_table()
     lines = balance(tables, now, zone, site_id, cas, which)
     columns_shown: list[dict[str, object]] = [
         {"name": "item", "title": text("项目", "Item")},

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from cityheart.apps.hazchem.signals.books import codes, numbers, seconds
 from cityheart.sdk import Reader, Text, text
 
-__all__ = ["GRADES", "Chemical", "critical_t", "grade_sites", "grades", "hazards", "masses", "rules"]
+__all__ = ["GRADES", "TANK_HOURS", "Chemical", "critical_t", "grade_sites", "grades", "hazards", "masses", "rules"]
 
 HOURS = 48
 """A tank that was not read for so many hours is not counted in what is held now."""
@@ -46,6 +46,16 @@ GRADES = pa.schema(
 )
 """``ratio`` is Σ q/Q, ``r`` is R, ``grade`` 1…4 or null when the site is no major hazard (Σ q/Q below 1); ``_now`` by what the
 tanks hold, null when none was read; ``unread`` counts tanks without a reading; ``ungraded`` names chemicals without Q."""
+
+TANK_HOURS = pa.schema(
+    [
+        ("tank_id", pa.string()),
+        ("hour", pa.timestamp("us", tz="UTC")),
+        ("level_last_m", pa.float64()),
+        ("good", pa.int64()),
+    ]
+)
+"""The columns of ``hazchem_tank_hour`` that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +190,11 @@ def hazards(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> 
     for name, column in (("district", "district_code"), ("site", "site_id")):
         if parameters.get(name):
             site = site.filter(pc.equal(site[column], str(parameters[name])))
-    hour = reader.rows(
-        "hazchem_tank_hour", window=timedelta(hours=HOURS), columns=("tank_id", "hour", "level_last_m", "good")
-    )
+    columns = ("tank_id", "hour", "level_last_m", "good")
+    if reader.may("hazchem_tank_hour"):
+        hour = reader.rows("hazchem_tank_hour", window=timedelta(hours=HOURS), columns=columns)
+    else:  # not for this reader, or not yet made: by design alone
+        hour = TANK_HOURS.empty_table()
     found = grade_sites(site, reader.rows("hazard_tank"), hour, now)
     names = dict(zip(site["site_id"].to_pylist(), site["name"].to_pylist(), strict=True))
     rows = [
