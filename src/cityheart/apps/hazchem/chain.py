@@ -475,8 +475,10 @@ def month(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Ma
     end = books.month_begin(which + 1, zone)
     tables["hazchem_tank_hour"] = TANK_HOURS.empty_table()
     if reader.may("hazchem_tank_hour"):
-        window = max(now - end, timedelta(0)) + timedelta(hours=4)
-        tables["hazchem_tank_hour"] = reader.rows("hazchem_tank_hour", window=window, columns=TANK_HOURS.names)
+        back = max(now - end, timedelta(0))  # only the last hours of the month
+        tables["hazchem_tank_hour"] = reader.rows(
+            "hazchem_tank_hour", window=back + timedelta(hours=4), ahead=-back, columns=TANK_HOURS.names
+        )
     else:
         closed.append("hazchem_tank_hour")
     lines = balance(tables, now, zone, site_id, cas, which)
