@@ -455,8 +455,8 @@ def _note(closed: list[str], rest: list[Link]) -> Text:
         zh.append(f"另有 {len(rest)} 条较小的流向共 {total:.1f} 吨未画出")
         en.append(f"{len(rest)} smaller links, {total:.1f} t together, are not drawn")
     if closed:
-        zh.append(f"无权查看而未计入：{'、'.join(closed)}")
-        en.append(f"left out for want of permission: {', '.join(closed)}")
+        zh.append(f"无权查看或尚无数据而未计入：{'、'.join(closed)}")
+        en.append(f"left out, not there or not for you: {', '.join(closed)}")
     return text("；".join(zh) + "。", "; ".join(en) + ".")
 
 
@@ -498,6 +498,7 @@ def month(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Ma
     )
     if closed:
         note = text(
-            f"{note['zh-CN']}无权查看：{'、'.join(closed)}。", f"{note['en']} Not permitted: {', '.join(closed)}."
+            f"{note['zh-CN']}无权查看或尚无数据：{'、'.join(closed)}。",
+            f"{note['en']} Not there or not for you: {', '.join(closed)}.",
         )
     return {"type": "table", "columns": columns_shown, "rows": rows, "note": note}
