@@ -282,6 +282,14 @@ def test_how_deep_a_visit_is() -> None:
         assert all(load == 3 for _, _, _, load in points)
 
 
+def test_a_visit_is_told_while_it_goes_on() -> None:
+    """When two fixes are clearly inside, then four, eight: who looks need not wait for its end, nor read every fix."""
+    fixes = [(START + n * 60 * SECOND, 121.002, 32.0 + 0.0001 * n) for n in range(41)]
+    one = Tracker(COLUMNS, Parameters(update=timedelta(days=1)), layer_of([shapely.box(121.0, 31.9, 121.1, 32.1)]))
+    told = one.run({}, rows(fixes)).records.visits("car", "zone", np.array(["A"])).to_pylist()
+    assert [(each["deep_fixes"], each["state"]) for each in told] == [(n, "open") for n in (1, 2, 4, 8, 16, 32)]
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_the_way_of_a_trip_is_its_fixes_but_for_those_that_matter_least(seed: int) -> None:

@@ -17,7 +17,7 @@ from cityheart.apps.hazchem.detectors.restricted_zone import (
     evaluate,
     rules_of,
 )
-from cityheart.sdk import Sighting
+from cityheart.apps.hazchem.signals.shown import Sighting
 
 from .traffic import HOUR, MINUTE, START, ZONE, Lorry, Place, at, followed, vehicles
 
@@ -69,6 +69,15 @@ def test_a_way_through_at_night_is_a_case(period: int, load: int) -> None:
     assert isinstance(points, list) and 3 <= len(points) <= 24
     assert all(at(WEST, 0)[0] <= lon <= at(EAST, 0)[0] and load == shown for _, lon, _, shown in points)
     assert all(set(each) == {"zh-CN", "en"} for each in case.reasons)
+
+
+def test_it_is_seen_while_the_vehicle_is_inside() -> None:
+    lorry = before(23, THROUGH[0]).drive(THROUGH[1]).stay(20)
+    inside = clock(23) + 9.5 * MINUTE
+    (case,) = found(lorry, now=inside)
+    assert case.end is None and case.start < inside
+    (after,) = found(lorry)
+    assert after.end is not None and (after.case, after.start) == (case.case, case.start) and after.score >= case.score
 
 
 def test_two_fixes_are_enough_when_they_agree() -> None:

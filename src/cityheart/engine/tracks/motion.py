@@ -529,6 +529,8 @@ def take(s: _Floats, p: _Floats, layer: Layer, out: _Floats, n: int) -> int:
         at = _HEAD + slot * _MATTER
         if s[at + _ACTIVE] > 0.0:
             stale = s[at + _NOW + UNTIL] - s[at + _TOLD + UNTIL] >= p[P_UPDATE]
+            if slot >= 2:  # of a visit it is told early, and then ever more seldom, that it is clearly inside
+                stale |= s[at + _NOW + DEEP] >= max(2.0, 2.0 * s[at + _TOLD + DEEP])
             if (s[at + _SAID] == 0.0 and _worth(s, p, at)) or (s[at + _SAID] > 0.0 and stale):
                 n = _say(s, at, OPEN, out, n)
     return n

@@ -32,6 +32,7 @@ import numpy as np
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import shown
+from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
     Bools,
@@ -51,7 +52,7 @@ from cityheart.apps.hazchem.signals.vehicles import (
     phones_of,
     stops,
 )
-from cityheart.sdk import Input, Sighting, SubjectRef, Survey, Text, View, read_path, text
+from cityheart.sdk import SubjectRef, Text, read_path, text
 
 __all__ = ["PARAMETERS", "NoWaybill", "detectors", "evaluate"]
 
@@ -476,7 +477,7 @@ class NoWaybill:
             "approval_firm": Input(_LONG, ("firm_id", "uscc")),
         }
     )
-    every: timedelta = timedelta(hours=3)
+    every: timedelta = timedelta(hours=6)
     phase: timedelta = timedelta(minutes=20)
     parameters: Mapping[str, object] = field(default_factory=lambda: PARAMETERS)
 
@@ -486,6 +487,6 @@ class NoWaybill:
         return evaluate(tables, view.now, view.zone, self.parameters)
 
 
-def detectors() -> Sequence[Survey]:
+def detectors() -> Sequence[NoWaybill]:
     """What this module adds to the application."""
     return [NoWaybill()]

@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import shown
+from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
     Bools,
@@ -48,7 +49,7 @@ from cityheart.apps.hazchem.signals.vehicles import (
     spread,
     stops,
 )
-from cityheart.sdk import Input, Sighting, SubjectRef, Survey, Text, View, read_path, text
+from cityheart.sdk import SubjectRef, Text, read_path, text
 
 __all__ = ["PARAMETERS", "UnlicensedSite", "detectors", "evaluate"]
 
@@ -415,6 +416,6 @@ class UnlicensedSite:
         return evaluate(tables, view.now, view.zone, self.parameters)
 
 
-def detectors() -> Sequence[Survey]:
+def detectors() -> Sequence[UnlicensedSite]:
     """What this module adds to the application."""
     return [UnlicensedSite()]
