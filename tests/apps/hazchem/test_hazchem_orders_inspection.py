@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cityheart.apps.hazchem import inspection, risk
 from cityheart.apps.hazchem.risk import Books
+from cityheart.kernel.errors import TooLarge
 from cityheart.sdk import text
 from tests.apps.hazchem.orders import ZONE, Scene, day, local
 
@@ -245,6 +246,10 @@ class Person:
         return self.tables[dataset]
 
     def alerts(self, subjects: list[tuple[str, str]]) -> list[dict[str, object]]:
+        if len(subjects) > 3:
+            raise TooLarge("too many alerts", remedy="ask about fewer subjects")
+        if ("site", "S001") not in subjects:
+            return []
         ended: dict[str, object] = {
             "state": "ended",
             "level": 1,

@@ -425,10 +425,29 @@ def known_to(reader: Reader, now: datetime) -> Books:
     since = now - timedelta(days=int(rules()["alerts"]["days"]))
     seen = [
         one
-        for one in reader.alerts([("site", str(name)) for name in names])
+        for one in _alerts_about(reader, [("site", str(name)) for name in names])
         if one.get("state") != "ended" or _moment(one.get("raised_at")) > since
     ]
     return books(tables, now, reader.zone, seen)
+
+
+ASKED = 2_000
+"""Sites whose warnings are asked for at once."""
+
+
+def _alerts_about(reader: Reader, subjects: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
+    """The warnings about many sites, some at a time: fewer where there are too many for one answer."""
+    found: list[dict[str, object]] = []
+    waiting = [subjects[start : start + ASKED] for start in range(0, len(subjects), ASKED)]
+    while waiting:
+        asked = waiting.pop()
+        try:
+            found += reader.alerts(asked)
+        except Problem:
+            if len(asked) == 1:
+                raise
+            waiting += [asked[: len(asked) // 2], asked[len(asked) // 2 :]]
+    return found
 
 
 def risk(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Mapping[str, object]:
