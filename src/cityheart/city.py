@@ -149,7 +149,7 @@ class City:
             self.database, self.lake, self.share, key=self._key, zone=settings.zone, home=settings.home,
             city=settings.title["zh-CN"],
         )  # fmt: skip
-        self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone)
+        self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone, folder=settings.home)
         self.tracks = Tracks(self.lake, self.share)
         self.calendar = Calendar.load(settings.home)
         self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)

@@ -30,8 +30,10 @@ from cityheart.kernel.errors import Invalid, Problem
 from cityheart.kernel.hooks import plugins
 from cityheart.kernel.ids import Ids
 from cityheart.kernel.settings import Settings
-from cityheart.watch.models import QueryDetector
+from cityheart.watch import surveys
+from cityheart.watch.models import QueryDetector, Survey
 from cityheart.watch.runs import attempt
+from cityheart.watch.surveys import Ground
 
 __all__ = ["Finding", "Proof", "doctor", "of_source", "parameters", "show_backtest", "show_scores", "verify"]
 
@@ -215,17 +217,22 @@ def _declared(spec: TableSpec) -> TableSpec:
 
 
 def _attempts(city: City, trial: City) -> dict[str, str]:
-    """Why query detectors cannot be asked, by id; asked of the city's lake, or of empty tables when it lacks some."""
+    """Why query detectors and surveys cannot be asked, by id; asked of the city's lake, or of empty tables when it lacks some."""
     there = set(city.lake.tables())
     whole = {
         name for name in there if set(trial.lake.spec(name).schema.names) <= set(city.lake.spec(name).schema.names)
     }
     found = {}
     for detector in (detector for app in trial.apps for detector in app.detectors):
-        if isinstance(detector, QueryDetector):
+        if isinstance(detector, (QueryDetector, Survey)):
             lake = city.lake if whole.issuperset(detector.inputs) else trial.lake
             try:
-                attempt(lake, detector, city.clock.now())
+                if isinstance(detector, QueryDetector):
+                    attempt(lake, detector, city.clock.now())
+                else:
+                    surveys.attempt(
+                        detector, Ground(lake, ZoneInfo(city.settings.zone), city.settings.home), city.clock.now()
+                    )
             except Exception as error:  # whatever is wrong with it is what the doctor is asked for
                 found[detector.id] = f"{type(error).__name__}: {error}"[: limits.DETECTOR_FAILURE_CHARS]
     return found

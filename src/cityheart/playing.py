@@ -650,27 +650,8 @@ def _hint(options: Options) -> str:
 
 
 def findings(city: City) -> list[dict[str, object]]:
-    """What the city found, one entry a matter, in the shape of a test city's scoring, by time."""
-    found: list[dict[str, object]] = []
-    after: str | None = None
-    while True:
-        page = cast("dict[str, Any]", city.watch.alerts(READER, state="all", limit=limits.PAGE_ROWS, after=after))
-        for item in page["items"]:
-            alert = cast("dict[str, Any]", city.watch.alert(READER, item["id"]))
-            found.append(
-                {
-                    "kind": alert["kind"],
-                    "subject": alert["subject"]["id"],
-                    "from": alert["start_at"],
-                    "to": alert["ended_at"],
-                    "raised_at": alert["raised_at"],
-                    "score": alert["score"],
-                    "evidence": [*alert["reasons"], *alert["evidence"]],
-                }
-            )
-        after = page["next"]
-        if after is None:
-            return sorted(found, key=lambda one: (str(one["raised_at"]), str(one["kind"]), str(one["subject"])))
+    """What the city found, one entry a case, in the shape of a test city's scoring, by time."""
+    return city.watch.cases(READER)
 
 
 def _report(play: Play, found: Sequence[Mapping[str, object]], options: Options) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """The only thing an application imports: what it needs to declare datasets, detectors, plans, layers and panels.
 
-A detector looks at rows and gives findings (:class:`Finding` about a :class:`SubjectRef`), either as SQL asked from
-time to time (:class:`QueryDetector`) or as a step per key with a state (:class:`KeyedDetector`, whose ``step`` gives a
-:class:`Step`). :func:`load` reads an application's folder. The simulated city stands on this alone too.
+A detector looks at rows and gives findings (:class:`Finding` about a :class:`SubjectRef`): as SQL asked from time to
+time (:class:`QueryDetector`), as a step per key with a state (:class:`KeyedDetector`, whose ``step`` gives a
+:class:`Step`), or as a look over several datasets from time to time (:class:`Survey`, which gives :class:`Sighting`).
+:func:`load` reads an application's folder. The simulated city stands on this alone too.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ from cityheart.watch.backtest import PastAlert, merged
 from cityheart.watch.models import (
     AlertKind,
     Finding,
+    Input,
     KeyedDetector,
     LevelChange,
     QueryDetector,
     QueryFinding,
+    Sighting,
     SubjectRef,
+    Survey,
+    View,
 )
 from cityheart.watch.service import Watch
 
@@ -57,6 +62,7 @@ __all__ = [
     "Event",
     "Feed",
     "Finding",
+    "Input",
     "Invalid",
     "KeyedDetector",
     "LevelChange",
@@ -68,11 +74,14 @@ __all__ = [
     "QueryFinding",
     "Ran",
     "Reader",
+    "Sighting",
     "Source",
     "State",
     "Step",
     "SubjectRef",
+    "Survey",
     "Text",
+    "View",
     "Watch",
     "derive",
     "dice",

@@ -40,7 +40,7 @@ from cityheart.sdk.page import Page, Section
 from cityheart.sdk.reader import Reader
 from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Delivery, Department, Source
-from cityheart.watch.models import AlertKind, Detector, LevelText, QueryDetector
+from cityheart.watch.models import AlertKind, Detector, LevelText, inputs_of
 from cityheart.watch.tracks.models import Sites, Tracking, contracts_of
 
 __all__ = ["App", "Feed", "load"]
@@ -323,8 +323,7 @@ class _Check:
     def _detector(self, detector: Detector) -> None:
         where = f"detector {detector.id}"
         self._need(detector.kind in self._kinds, f"{where}: alert kind {detector.kind} is not declared")
-        names = detector.inputs if isinstance(detector, QueryDetector) else (detector.dataset, *detector.outputs)
-        for name in names:
+        for name in (*inputs_of(detector), *getattr(detector, "outputs", ())):
             self._dataset(name, where)
 
     def _layer(self, layer: Layer) -> None:

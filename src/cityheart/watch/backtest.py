@@ -12,18 +12,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.engine.keyed import State
-from cityheart.engine.lake import Lake
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, Problem, TooLarge
 from cityheart.watch.merging import Matter, merge, reason_of
-from cityheart.watch.models import Detector, Finding, KeyedDetector, LevelChange, QueryDetector, SubjectRef
+from cityheart.watch.models import (
+    Detector,
+    Finding,
+    KeyedDetector,
+    LevelChange,
+    QueryDetector,
+    SubjectRef,
+    Survey,
+    inputs_of,
+)
 from cityheart.watch.runs import Standing, ask, first_instant, step_over
+from cityheart.watch.surveys import Ground, Seen, Snapshot, look
 
 __all__ = ["BacktestReport", "PastAlert", "Replay", "merged"]
 
@@ -63,8 +71,8 @@ class PastAlert:
 class BacktestReport:
     """What a detector would have raised: alerts that stood at some moment of ``since`` … ``until``.
 
-    ``until`` is at most the present. ``rows`` were known by then; a query detector was asked about them at ``runs``
-    instants, a keyed detector stepped over each of them once (``runs`` 0). ``alerted_hours`` and
+    ``until`` is at most the present. ``rows`` were known by then; a query detector or survey was asked about them at
+    ``runs`` instants, a keyed detector stepped over each of them once (``runs`` 0). ``alerted_hours`` and
     ``alerted_days`` (calendar days of the city) count the time in which at least one stood.
     """
 
@@ -135,11 +143,12 @@ def _past(was: _Open, ended_at: datetime | None) -> PastAlert:
 
 
 class Replay:
-    """Replays detectors over a lake. ``zone`` is the city's time zone, ``now`` its present: nothing is replayed later."""
+    """Replays detectors over what landed in a city. ``now`` is its present: nothing is replayed later."""
 
-    def __init__(self, lake: Lake, zone: str, now: datetime) -> None:
-        self._lake = lake
-        self._zone = ZoneInfo(zone)
+    def __init__(self, ground: Ground, now: datetime) -> None:
+        self._ground = ground
+        self._lake = ground.lake
+        self._zone = ground.zone
         self._now = now
 
     def run(
@@ -151,12 +160,12 @@ class Replay:
                 "a backtest runs from an aware moment to a later one", remedy="e.g. 2015-11-01T00:00:00+08:00"
             )
         tuned = with_parameters(detector, parameters)
-        inputs = tuned.inputs if isinstance(tuned, QueryDetector) else (tuned.dataset,)
+        inputs = inputs_of(tuned)
         until = min(until, self._present(inputs))
         if not since < until:
             raise Invalid("nothing has happened yet from there on", remedy="a backtest begins in the past")
         try:
-            if isinstance(tuned, QueryDetector):
+            if isinstance(tuned, (QueryDetector, Survey)):
                 runs, findings = self._asked(tuned, until)
                 rows = sum(self._count(name, until) for name in inputs)
             else:
@@ -248,9 +257,9 @@ class Replay:
         _same(detector, whole.findings, again)
         return again
 
-    # ── queries ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── queries and surveys ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _asked(self, detector: QueryDetector, until: datetime) -> tuple[int, list[Finding]]:
+    def _asked(self, detector: QueryDetector | Survey, until: datetime) -> tuple[int, list[Finding]]:
         known = [first for name in detector.inputs if (first := self._first_known(name)) is not None]
         if not known:
             return 0, []
@@ -262,7 +271,10 @@ class Replay:
                 remedy=f"at most {limits.BACKTEST_RUNS}: choose an earlier end",
             )
         instants = [at + number * detector.every for number in range(runs)]
-        return runs, ask(self._lake, detector, instants, Standing({})) if instants else []
+        if isinstance(detector, QueryDetector):
+            return runs, ask(self._lake, detector, instants, Standing({})) if instants else []
+        seen = Seen()
+        return runs, [each for one in instants for each in look(detector, Snapshot(self._ground, one), seen)]
 
 
 def with_parameters(detector: Detector, parameters: Mapping[str, object]) -> Detector:

@@ -1,7 +1,7 @@
 """How findings become alerts: one pure function, the same for what happens now and for backtests.
 
-While a matter (alert kind and subject) stands, every further finding belongs to it. Each detector has one say, its
-last; the alert's level is the most severe of them, and the matter is over when nobody says that it stands.
+While a matter (alert kind and subject) stands, every further finding belongs to it. Each detector has one say about each
+case, its last; the alert's level is the most severe of them, and the matter is over when nobody says that it stands.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def merge(matter: Matter | None, finding: Finding) -> tuple[Turn, Matter | None]
         return "raised", Matter(
             finding.kind,
             finding.subject,
-            {finding.detector: finding.level},
+            {_sayer(finding): finding.level},
             finding.level,
             finding.score,
             1,
@@ -53,9 +53,10 @@ def merge(matter: Matter | None, finding: Finding) -> tuple[Turn, Matter | None]
             finding.start,
             finding.at,
         )
-    standing = {name: level for name, level in matter.standing.items() if name != finding.detector}
+    sayer = _sayer(finding)
+    standing = {name: level for name, level in matter.standing.items() if name != sayer}
     if finding.level is not None:
-        standing[finding.detector] = finding.level
+        standing[sayer] = finding.level
     level = min(standing.values(), default=matter.level)
     merged = Matter(
         matter.kind,
@@ -73,6 +74,10 @@ def merge(matter: Matter | None, finding: Finding) -> tuple[Turn, Matter | None]
     if level < matter.level:
         return "rose", merged
     return ("fell" if level > matter.level else "confirmed"), merged
+
+
+def _sayer(finding: Finding) -> str:
+    return f"{finding.detector}#{finding.case}" if finding.case else finding.detector
 
 
 def reason_of(finding: Finding) -> Text:

@@ -7,12 +7,14 @@ All moments are aware UTC datetimes. Levels are those of art. 63 of the Emergenc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 
 from cityheart.engine.keyed import KeyedStep
 from cityheart.kernel.errors import Invalid
@@ -24,15 +26,21 @@ __all__ = [
     "AlertKind",
     "Detector",
     "Finding",
+    "Input",
     "KeyedDetector",
     "LevelChange",
     "LevelText",
     "Person",
     "QueryDetector",
     "QueryFinding",
+    "Sighting",
     "SubjectRef",
+    "Survey",
+    "View",
     "fill",
+    "inputs_of",
     "plain",
+    "said_by",
 ]
 
 LEVELS = (1, 2, 3, 4)
@@ -53,7 +61,8 @@ class Finding:
     """What a detector says about one subject.
 
     ``at`` is the moment the city knew it, ``start`` and ``end`` the time of the fact itself; ``level`` ``None`` says
-    that the matter is over. ``evidence`` holds the Evidence objects of the HTTP API (``series`` or ``rows``).
+    that the matter is over. ``evidence`` holds the Evidence objects of the HTTP API (``series``, ``rows`` or ``track``).
+    ``case`` tells apart cases of one subject that stand side by side; one alert is about all of them.
     Raises :class:`Invalid` for a level outside 1…4, a naive moment or a text that lacks a language.
     """
 
@@ -67,6 +76,7 @@ class Finding:
     score: float = 0.0
     reasons: tuple[Text, ...] = ()
     evidence: tuple[Mapping[str, object], ...] = ()
+    case: str = ""
 
     def __post_init__(self) -> None:
         if self.level is not None and self.level not in LEVELS:
@@ -168,7 +178,111 @@ class QueryDetector:
             raise Invalid(f"{self.id}: inputs names no dataset")
 
 
-Detector = KeyedDetector | QueryDetector
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a survey reads of a dataset: event time in (instant - window, instant + ahead]; no columns: all of them."""
+
+    window: timedelta
+    columns: tuple[str, ...] = ()
+    ahead: timedelta = timedelta(0)
+
+
+class View(Protocol):
+    """The city as it was known at one instant; what a survey is given."""
+
+    @property
+    def now(self) -> datetime:
+        """The instant, aware UTC."""
+        ...
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The city's time zone."""
+        ...
+
+    def rows(self, dataset: str) -> pa.Table:
+        """The newest version of each fact that was known then, in the survey's window and columns, with ``_known_at``."""
+        ...
+
+    def file(self, name: str) -> bytes | None:
+        """A file of the city's folder, such as its closed zones; ``None`` when it has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A case that stands, as a survey sees it.
+
+    ``start`` and ``end`` are the time of the fact. ``case`` tells apart several cases of one subject and stays the same
+    from instant to instant. ``score``: how sure it is, 0 to 1.
+    """
+
+    subject: SubjectRef
+    level: int
+    start: datetime
+    end: datetime | None = None
+    score: float = 0.0
+    reasons: tuple[Text, ...] = ()
+    evidence: tuple[Mapping[str, object], ...] = ()
+    case: str = ""
+
+
+@runtime_checkable
+class Survey(Protocol):
+    """A detector that looks over several datasets at each multiple of ``every`` (moved on by ``phase``).
+
+    ``look`` gives every case that stands at that instant, keeps no state and depends on nothing but its view. A case that
+    it no longer gives is over. A survey is a frozen dataclass: backtests replace its ``parameters``.
+    """
+
+    @property
+    def id(self) -> str:
+        """Such as ``hazchem.over_storage``."""
+        ...
+
+    @property
+    def title(self) -> Text:
+        """Its name for people."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The alert kind of its findings."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """What it reads, by dataset."""
+        ...
+
+    @property
+    def every(self) -> timedelta:
+        """How often it looks."""
+        ...
+
+    @property
+    def phase(self) -> timedelta:
+        """By how much its instants are moved on from multiples of ``every``."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Its thresholds and the like."""
+        ...
+
+    def look(self, view: View) -> Sequence[Sighting]:
+        """Every case that stands."""
+        ...
+
+
+Detector = KeyedDetector | QueryDetector | Survey
+
+
+def inputs_of(detector: Detector) -> tuple[str, ...]:
+    """The datasets it reads."""
+    if isinstance(detector, (QueryDetector, Survey)):
+        return tuple(detector.inputs)
+    return (detector.dataset,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +339,8 @@ class LevelChange:
 class Alert:
     """All findings on one matter (kind and subject) from its raising to its end.
 
-    ``standing`` holds the level that each detector last gave; ``level`` is the most severe of them, after the end the
+    ``standing`` holds the level that each detector last gave, a case of several as ``detector#case``; ``level`` is the
+    most severe of them, after the end the
     last one. ``issued_at`` is the moment a named person acknowledged the present level. ``suppressed_by`` names the
     suppression that keeps it out of the queue.
     """
@@ -283,6 +398,15 @@ class Alert:
             "issued_at": self.issued_at,
             "suppressed_by": self.suppressed_by,
         }
+
+
+def said_by(standing: Mapping[str, int]) -> dict[str, int]:
+    """By detector, the most severe level that it gives any case of a matter; from a matter's ``standing``."""
+    said: dict[str, int] = {}
+    for name, level in standing.items():
+        detector = name.partition("#")[0]
+        said[detector] = min(level, said.get(detector, level))
+    return said
 
 
 def plain(value: object) -> object:

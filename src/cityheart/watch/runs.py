@@ -20,12 +20,22 @@ from cityheart.engine.layout import KNOWN_AT, SEQ, SEQ_ROWS
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import LANGUAGES, Text, text
-from cityheart.watch.models import Finding, KeyedDetector, QueryDetector, QueryFinding, SubjectRef, fill, plain
+from cityheart.watch.models import (
+    Detector,
+    Finding,
+    KeyedDetector,
+    QueryDetector,
+    QueryFinding,
+    SubjectRef,
+    Survey,
+    fill,
+    plain,
+)
 
-__all__ = ["Standing", "ask", "attempt", "first_instant", "in_order", "landed_by", "step_over"]
+__all__ = ["OVER", "Standing", "ask", "attempt", "bounded", "first_instant", "in_order", "landed_by", "step_over"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OVER = text("不再符合条件", "the conditions no longer hold")
+OVER = text("不再符合条件", "the conditions no longer hold")
 
 
 def in_order(detectors: Iterable[KeyedDetector]) -> list[KeyedDetector]:
@@ -78,6 +88,11 @@ def _check_finding(detector: KeyedDetector, finding: Finding, first: datetime, l
             f"{detector.id} dates a finding at {finding.at}, outside the rows of {first} to {last} that it was given",
             remedy="give the _known_at of the row that made it known",
         )
+    bounded(detector, finding)
+
+
+def bounded(detector: Detector, finding: Finding) -> None:
+    """Raises :class:`TooLarge` for a finding with more evidence than is kept."""
     size = len(json.dumps(plain(finding.evidence), ensure_ascii=False, default=str))
     if size > limits.EVIDENCE_BYTES:
         raise TooLarge(f"{detector.id}: the evidence has {size} bytes", remedy=f"show at most {limits.EVIDENCE_BYTES}")
@@ -118,7 +133,7 @@ class Standing:
         return {"standing": json.dumps(matters, ensure_ascii=False)}
 
 
-def first_instant(detector: QueryDetector, moment: datetime) -> datetime:
+def first_instant(detector: QueryDetector | Survey, moment: datetime) -> datetime:
     """The detector's first instant at or after ``moment``."""
     passed = moment - _EPOCH - detector.phase
     return _EPOCH + detector.phase + -(-passed // detector.every) * detector.every
@@ -169,7 +184,7 @@ def _compared(detector: QueryDetector, at: datetime, rows: pa.Table, standing: S
     for subject in [subject for subject in standing.matters if subject not in records]:
         _, name, start = standing.matters.pop(subject)
         ref = SubjectRef(detector.finding.subject_kind, subject, name)
-        findings.append(Finding(detector.id, detector.kind, ref, at, start, at, None, 0.0, (_OVER,)))
+        findings.append(Finding(detector.id, detector.kind, ref, at, start, at, None, 0.0, (OVER,)))
     return findings
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import structlog
@@ -42,10 +43,13 @@ from cityheart.watch.models import (
     LevelChange,
     Person,
     QueryDetector,
+    Survey,
+    inputs_of,
     plain,
 )
 from cityheart.watch.runs import Standing, ask, first_instant, in_order, landed_by, step_over
 from cityheart.watch.store import Checkpoint
+from cityheart.watch.surveys import Ground, Seen, Snapshot, look
 from cityheart.watch.tracks.models import Tracking
 
 if TYPE_CHECKING:
@@ -73,17 +77,24 @@ class Derived(Protocol):
 
 
 class Watch:
-    """Detectors and alerts of one city. ``zone`` is the city's time zone, by which alerted days are counted."""
+    """Detectors and alerts of one city. ``zone`` is the city's time zone, by which alerted days are counted.
 
-    def __init__(self, database: Database, lake: Lake, share: Derived, *, zone: str = "Asia/Shanghai") -> None:
+    ``folder``: the city's, where surveys find files such as that of its closed zones.
+    """
+
+    def __init__(
+        self, database: Database, lake: Lake, share: Derived, *, zone: str = "Asia/Shanghai", folder: Path | None = None
+    ) -> None:
         self._database = database
         self._lake = lake
         self._share = share
         self._zone = zone
+        self._ground = Ground(lake, ZoneInfo(zone), folder)
         self._kinds: dict[str, AlertKind] = {}
         self._followers: list[Follower] = []
         self._keyed: list[KeyedDetector] = []
         self._queries: list[QueryDetector] = []
+        self._surveys: list[Survey] = []
         self._checkpoints: dict[str, Checkpoint] = {}
         self._states: dict[str, dict[str, State]] = {}
         self._failed: dict[str, _Failure] = {}
@@ -98,8 +109,8 @@ class Watch:
     def register(self, detectors: Iterable[Detector], alert_kinds: Iterable[AlertKind]) -> None:
         """Take detectors and alert kinds into service; their datasets are in the lake already.
 
-        A detector that is new starts with all rows of its dataset; a query detector at its first instant from the
-        city's present on. Raises as :meth:`declare` does.
+        A detector that is new starts with all rows of its dataset; a query detector or survey at its first instant from
+        the city's present on. Raises as :meth:`declare` does.
         """
         self.declare(detectors, alert_kinds)
         with self._database.work(_SYSTEM) as work:
@@ -125,6 +136,8 @@ class Watch:
             known.add(detector.id)
             if isinstance(detector, QueryDetector):
                 self._queries.append(detector)
+            elif isinstance(detector, Survey):
+                self._surveys.append(detector)
             else:
                 self._keyed.append(detector)
         self._keyed = in_order(self._keyed)
@@ -146,7 +159,7 @@ class Watch:
                 self._checkpoints[follower.id] = _first_checkpoint(work, follower)
 
     def _all(self) -> list[Detector]:
-        return [*self._keyed, *self._queries]
+        return [*self._keyed, *self._queries, *self._surveys]
 
     def kinds(self) -> list[AlertKind]:
         """The alert kinds in service."""
@@ -163,8 +176,8 @@ class Watch:
     def detect(self, until: datetime) -> int:
         """Let every detector look at what it has not seen; returns how many findings came of it.
 
-        Everything that the city knows by ``until`` must have landed: query detectors are asked for every instant up to
-        it. Findings wait for :meth:`apply`. A detector that raises is reported (event ``detector.failed``) and left
+        Everything that the city knows by ``until`` must have landed: query detectors and surveys are asked for every
+        instant up to it. Findings wait for :meth:`apply`. A detector that raises is reported (event ``detector.failed``) and left
         where it was, the others go on; it is tried again after a wait that doubles up to an hour, a keyed detector when
         something else has landed by then.
         """
@@ -173,21 +186,28 @@ class Watch:
             found += self._guarded(keyed, until, self._lake.version(keyed.dataset), partial(self._step, keyed))
         for query in self._queries:
             found += self._guarded(query, until, None, partial(self._ask, query, until))
-        return found
+        return found + self._survey(until)
 
     def _guarded(self, detector: Detector, until: datetime, version: int | None, run: Callable[[], int]) -> int:
-        before = self._failed.get(detector.id)
-        if before is not None and before.stands(until, version):
+        if self._waits(detector, until, version):
             return 0
         try:
             found = run()
         except Exception as error:  # a detector is an application's code: its fault must not stop the city
-            self._failed[detector.id] = _Failure.after(before, until, version)
-            self._states.pop(detector.id, None)
-            self._report(detector, error, first=before is None)
+            self._stopped(detector, until, version, error)
             return 0
         self._failed.pop(detector.id, None)
         return found
+
+    def _waits(self, detector: Detector, until: datetime, version: int | None) -> bool:
+        before = self._failed.get(detector.id)
+        return before is not None and before.stands(until, version)
+
+    def _stopped(self, detector: Detector, until: datetime, version: int | None, error: Exception) -> None:
+        before = self._failed.get(detector.id)
+        self._failed[detector.id] = _Failure.after(before, until, version)
+        self._states.pop(detector.id, None)
+        self._report(detector, error, first=before is None)
 
     def _report(self, detector: Detector, error: Exception, *, first: bool) -> None:
         why = f"{type(error).__name__}: {error}"[: limits.DETECTOR_FAILURE_CHARS]
@@ -262,7 +282,44 @@ class Watch:
             found += len(findings)
         return found
 
-    def _states_of_query(self, detector: QueryDetector) -> State:
+    def _survey(self, until: datetime) -> int:
+        """Let surveys look at every instant up to ``until``, instant by instant: those of one share what they read."""
+        found = 0
+        going = [survey for survey in self._surveys if not self._waits(survey, until, None)]
+        while turns := [
+            _Turn(survey, at, Seen.of(self._states_of_query(survey)), [])
+            for survey in going
+            if (at := self._checkpoints[survey.id].next_at) is not None and at <= until
+        ]:
+            for _ in range(limits.QUERY_RUNS_PER_COMMIT):
+                due = [turn for turn in turns if turn.error is None and turn.at <= until]
+                if not due:
+                    break
+                snapshot = Snapshot(self._ground, min(turn.at for turn in due))
+                for turn in due:
+                    if turn.at == snapshot.now:
+                        turn.take(snapshot)
+            for turn in turns:
+                self._surveyed(turn)
+                found += len(turn.findings)
+                if turn.error is None:
+                    self._failed.pop(turn.survey.id, None)
+                else:
+                    self._stopped(turn.survey, until, None, turn.error)
+                    going.remove(turn.survey)
+        return found
+
+    def _surveyed(self, turn: _Turn) -> None:
+        checkpoint = self._checkpoints[turn.survey.id]
+        if turn.at == checkpoint.next_at:
+            return
+        emitted = checkpoint.emitted + len(turn.findings)
+        moved = replace(checkpoint, next_at=turn.at, emitted=emitted, failure=None)
+        memory = turn.seen.state()
+        self._save(checkpoint, moved, turn.findings, {"": dump_state(memory)})
+        self._states[turn.survey.id] = {"": memory}
+
+    def _states_of_query(self, detector: QueryDetector | Survey) -> State:
         states = self._states.get(detector.id)
         if states is None:
             with self._database.read() as conn:
@@ -528,7 +585,38 @@ class Watch:
         if not found:
             names = ", ".join(detector.id for detector in self._all())
             raise NotFound(f"no detector {detector_id}", remedy=f"detectors: {names}")
-        return Replay(self._lake, self._zone, self._database.clock.now()).run(found[0], since, until, parameters or {})
+        return Replay(self._ground, self._database.clock.now()).run(found[0], since, until, parameters or {})
+
+    def cases(self, actor: Actor) -> list[dict[str, object]]:
+        """What was found, one entry a case, by the moment it became known: what is compared with what really happened.
+
+        ``{"kind", "subject", "from", "to", "raised_at", "score", "evidence"}``: ``from`` and ``to`` are the time of the fact,
+        ``to`` is null while it goes on; score and evidence are the last given.
+        """
+        require(actor, "alert.read")
+        held = departments(actor, "alert.read")
+        found: list[dict[str, object]] = []
+        going: dict[tuple[str, ...], dict[str, object]] = {}
+        after: tuple[str, int] | None = None
+        while True:
+            with self._database.read() as conn:
+                page = store.merged_findings(conn, held, after, limits.PAGE_ROWS)
+            for n, finding in page:
+                after = (finding.detector, n)
+                case = (finding.detector, finding.kind, finding.subject.kind, finding.subject.id, finding.case)
+                if finding.level is None:
+                    if (over := going.pop(case, None)) is not None:
+                        over["to"] = over["to"] or finding.end or finding.at
+                    continue
+                if case not in going:
+                    going[case] = _case(finding)
+                    found.append(going[case])
+                one = going[case]
+                one["from"] = min(cast(datetime, one["from"]), finding.start)
+                one["to"], one["score"] = finding.end, finding.score
+                one["evidence"] = [*finding.reasons, *finding.evidence]
+            if len(page) < limits.PAGE_ROWS:
+                return sorted(found, key=lambda one: (one["raised_at"], one["kind"], one["subject"]))
 
     @staticmethod
     def incident_spec(shown: Mapping[str, object]) -> dict[str, object]:
@@ -547,6 +635,38 @@ class Watch:
         alert_id, incident_id = event.data.get("alert"), event.data.get("incident")
         if isinstance(alert_id, str) and isinstance(incident_id, str):
             store.link_incident(work.conn, alert_id, incident_id)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A survey at work: its next instant, what it saw so far, what it found, and why it stopped if it did."""
+
+    survey: Survey
+    at: datetime
+    seen: Seen
+    findings: list[Finding]
+    error: Exception | None = None
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Look once and move on; what goes wrong is kept."""
+        try:
+            self.findings.extend(look(self.survey, snapshot, self.seen))
+        except Exception as error:  # a survey is an application's code: its fault must not stop the city
+            self.error = error
+        else:
+            self.at += self.survey.every
+
+
+def _case(finding: Finding) -> dict[str, object]:
+    return {
+        "kind": finding.kind,
+        "subject": finding.subject.id,
+        "from": finding.start,
+        "to": finding.end,
+        "raised_at": finding.at,
+        "score": finding.score,
+        "evidence": [],
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,7 +690,7 @@ def _first_checkpoint(work: Work, detector: Detector) -> Checkpoint:
     stored = store.checkpoint_of(work.conn, detector.id)
     if stored is not None:
         return stored
-    next_at = first_instant(detector, work.now) if isinstance(detector, QueryDetector) else None
+    next_at = first_instant(detector, work.now) if isinstance(detector, (QueryDetector, Survey)) else None
     checkpoint = Checkpoint(detector.id, -1, None, next_at, 0, None)
     store.put_checkpoint(work.conn, checkpoint, work.now)
     return checkpoint
@@ -646,14 +766,14 @@ def _name(alert: Alert) -> str:
 
 
 def _shown(detector: Detector, checkpoint: Checkpoint | None) -> dict[str, object]:
-    asked = isinstance(detector, QueryDetector)
+    form = "query" if isinstance(detector, QueryDetector) else "survey" if isinstance(detector, Survey) else "keyed"
     return {
         "id": detector.id,
         "title": detector.title,
         "kind": detector.kind,
-        "form": "query" if asked else "keyed",
-        "inputs": list(detector.inputs) if isinstance(detector, QueryDetector) else [detector.dataset],
-        "outputs": [] if isinstance(detector, QueryDetector) else list(detector.outputs),
+        "form": form,
+        "inputs": list(inputs_of(detector)),
+        "outputs": list(getattr(detector, "outputs", ())),
         "parameters": plain(detector.parameters),
         "findings": 0 if checkpoint is None else checkpoint.emitted,
         "next_at": None if checkpoint is None else checkpoint.next_at,

@@ -31,6 +31,7 @@ __all__ = [
     "levels_of",
     "link_incident",
     "mark_merged",
+    "merged_findings",
     "move_checkpoint",
     "open_alert",
     "past_alerts",
@@ -78,6 +79,7 @@ finding_table = sa.Table(
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("reasons", Json, nullable=False),
     sa.Column("evidence", Json, nullable=False),
+    sa.Column("case_id", sa.String(200), nullable=False, server_default=""),  # of several of one subject
     sa.Column("pending", sa.Boolean, nullable=False),
     sa.Column("alert_id", sa.String(40), nullable=True),
     sa.UniqueConstraint("detector", "n"),
@@ -258,6 +260,7 @@ def add_findings(conn: sa.Connection, detector: str, first: int, findings: Itera
             "score": float(finding.score),
             "reasons": list(finding.reasons),
             "evidence": plain(finding.evidence),
+            "case_id": finding.case,
             "pending": True,
             "alert_id": None,
         }
@@ -284,6 +287,26 @@ def due(conn: sa.Connection, now: datetime, kinds: Collection[str], limit: int) 
         .with_for_update()
     )
     return [Pending(row.id, _finding(row)) for row in rows]
+
+
+def merged_findings(
+    conn: sa.Connection, departments: frozenset[str] | None, after: tuple[str, int] | None, limit: int
+) -> list[tuple[int, Finding]]:
+    """Findings that became part of alerts of these departments (``None``: all), by detector and in its order.
+
+    ``after``: the detector and the number of the last one read.
+    """
+    table = finding_table.c
+    statement = (
+        sa.select(finding_table)
+        .join(alert_table, alert_table.c.id == table.alert_id)
+        .where(*_of(departments))
+        .order_by(table.detector, table.n)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(sa.tuple_(table.detector, table.n) > sa.tuple_(*map(sa.literal, after)))
+    return [(row.n, _finding(row)) for row in conn.execute(statement)]
 
 
 def mark_merged(conn: sa.Connection, merged: Sequence[tuple[str, str | None]]) -> None:
@@ -326,6 +349,7 @@ def _finding(row: sa.Row[Any]) -> Finding:
         row.score,
         tuple(row.reasons),
         tuple(row.evidence),
+        row.case_id,
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from cityheart.kernel.text import Text
-from cityheart.watch.models import Alert, Person, SubjectRef
+from cityheart.watch.models import Alert, Person, SubjectRef, said_by
 
 __all__ = ["SCOPES", "Ended", "Scope", "Suppression", "covering"]
 
@@ -87,7 +87,7 @@ def covering(
     """
     of_kind = sorted((rule for rule in rules if rule.kind == alert.kind), key=lambda rule: (rule.until, rule.id))
     first: Suppression | None = None
-    said = alert.standing if standing is None else standing
+    said = said_by(alert.standing if standing is None else standing)
     for detector, level in sorted(said.items(), key=lambda one: (one[1], one[0])):
         found = next((rule for rule in of_kind if rule.covers(alert.kind, alert.subject, detector, level, at)), None)
         if found is None:
