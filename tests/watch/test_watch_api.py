@@ -100,6 +100,8 @@ def test_from_the_queue_to_a_run(city: Callable[..., TestClient]) -> None:
         "evidence": [{"kind": "photo", "min": 1}],
         "verify_by": "transport",
     }
+    strange = {"command_id": "click-0003", "plan": plan["digest"], "parameters": {"nobody_knows": 1}}
+    assert web.post(f"/api/alerts/{alert_id}/dispatch", json=strange).status_code == 422
     click = {"command_id": "click-0002", "plan": plan["digest"]}
     started = [web.post(f"/api/alerts/{alert_id}/dispatch", json=click).json() for _ in range(2)]
     assert started[0] == started[1]

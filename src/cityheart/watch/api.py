@@ -79,10 +79,11 @@ class Acknowledgement(BaseModel):
 
 
 class Dispatch(BaseModel):
-    """A click on "dispatch": the plan's digest."""
+    """A click on "dispatch": the plan's digest, and values for its parameters other than its own."""
 
     command_id: str = Field(min_length=8, max_length=80)
     plan: str = Field(max_length=80)
+    parameters: dict[str, bool | int | float | str | list[bool | int | float | str]] | None = None
 
 
 class Backtest(BaseModel):
@@ -139,7 +140,8 @@ def router(watch: Watch, command: Commanding, knowledge: Advising | None = None)
         shown = watch.alert(actor, alert_id)
         if shown["state"] == "ended":
             raise Conflict("the alert is over", remedy="open an incident without it if something is left to do")
-        started = command.dispatch(actor, body.command_id, watch.incident_spec(shown), body.plan)
+        spec = {**watch.incident_spec(shown), **({"parameters": body.parameters} if body.parameters else {})}
+        started = command.dispatch(actor, body.command_id, spec, body.plan)
         watch.follow_incidents()
         return started
 

@@ -222,7 +222,7 @@ class Suppressing:
         by = Person(work.actor.id, work.actor.name) if how == "lifted" else None
         store.update(work.conn, replace(one, ended=how, ended_at=at, ended_by=by))
         data = {"suppression": one.id, "kind": one.kind, "department": one.department, "at": at}
-        named = f"suppression.{how}"
+        named = {"lifted": "suppression.lifted", "expired": "suppression.expired"}[how]
         work.emit(f"suppression:{one.id}", named, data if how == "expired" else {**data, "reason": reason})
         rules = store.in_force(work.conn)
         for alert in list(store.held_by(work.conn, one.id)):
