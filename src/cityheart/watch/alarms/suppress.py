@@ -15,7 +15,7 @@ from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooM
 from cityheart.kernel.ids import derive
 from cityheart.watch.alarms import store
 from cityheart.watch.alarms.models import SCOPES, Ended, Scope, Suppression, covering
-from cityheart.watch.models import Alert, Person
+from cityheart.watch.models import Alert, Person, said_by
 from cityheart.watch.store import alert_of
 
 __all__ = ["Suppressing"]
@@ -74,7 +74,7 @@ class Suppressing:
                 department=alert.department,
                 detector=whose,
                 subject=None if scope == "kind" else alert.subject,
-                level=alert.level if whose is None else alert.standing[whose],
+                level=alert.level if whose is None else said_by(alert.standing)[whose],
                 reason=reason.strip(),
                 by=Person(work.actor.id, work.actor.name),
                 at=work.now,
@@ -129,11 +129,12 @@ class Suppressing:
 
     @staticmethod
     def _detector(alert: Alert, named: str | None) -> str:
-        if named is None and len(alert.standing) == 1:
-            return next(iter(alert.standing))
-        if named is None or named not in alert.standing:
+        said = said_by(alert.standing)
+        if named is None and len(said) == 1:
+            return next(iter(said))
+        if named is None or named not in said:
             raise Invalid(
-                f"the detector {named} says nothing of this alert", remedy=f"one of {', '.join(sorted(alert.standing))}"
+                f"the detector {named} says nothing of this alert", remedy=f"one of {', '.join(sorted(said))}"
             )
         return named
 
