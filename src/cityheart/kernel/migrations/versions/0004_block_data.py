@@ -220,6 +220,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("suppressed_by", sa.String(length=40), nullable=True))
         batch_op.create_index("ix_alert_updated_at", ["updated_at"], unique=False)
 
+    with op.batch_alter_table("finding", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("case_id", sa.String(length=200), server_default="", nullable=False))
+
     with op.batch_alter_table("share_delivery", schema=None) as batch_op:
         batch_op.create_index(
             "ix_share_delivery_bad",
@@ -254,6 +257,9 @@ def downgrade() -> None:
             sqlite_where=sa.text("(quarantined > 0 OR state = 'refused')"),
             postgresql_where=sa.text("(quarantined > 0 OR state = 'refused')"),
         )
+
+    with op.batch_alter_table("finding", schema=None) as batch_op:
+        batch_op.drop_column("case_id")
 
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.drop_index("ix_alert_updated_at")
