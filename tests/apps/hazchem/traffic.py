@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -122,23 +123,30 @@ def positions(lorries: Iterable[Lorry]) -> pa.Table:
     )
 
 
-def followed(lorries: Iterable[Lorry], zones: bytes | None = None, now: datetime | None = None) -> dict[str, pa.Table]:
-    """``transport_trip`` and the visits to zones in ``transport_visit``, the newest version of each, as known at a moment."""
-    import tomllib
-
+def versions(lorries: Iterable[Lorry], zones: bytes | None = None) -> dict[str, pa.Table]:
+    """Every version of the rows of ``transport_trip``, and of the visits to zones in ``transport_visit``."""
     (declared,) = tomllib.loads((FOLDER / "tracks.toml").read_text())["tracks"]
     features = json.loads(zones or b'{"features": []}')["features"]
     layer = layer_of([shapely.from_geojson(json.dumps(each["geometry"])) for each in features])
     ids = np.array([each["properties"]["id"] for each in features], dtype=np.str_)
     columns = Columns(declared["key"], "time", "lon", "lat", declared["load"], declared["valid"])
-    rows = positions(lorries)
-    if now is not None:
-        rows = rows.filter(pa.compute.less_equal(rows["_known_at"], pa.scalar(now, TIMESTAMP)))
-    records = Tracker(columns, Parameters.of(declared["parameters"]), layer).run({}, rows).records
-    return {
-        "transport_trip": newest(records.trips("terminal_phone"), ["terminal_phone", "since"]),
-        "transport_visit": newest(records.visits("terminal_phone", "zone", ids), ["terminal_phone", "place", "since"]),
-    }
+    records = Tracker(columns, Parameters.of(declared["parameters"]), layer).run({}, positions(lorries)).records
+    visits = records.visits("terminal_phone", "zone", ids)
+    return {"transport_trip": records.trips("terminal_phone"), "transport_visit": visits}
+
+
+def followed(lorries: Iterable[Lorry], zones: bytes | None = None, now: datetime | None = None) -> dict[str, pa.Table]:
+    """``transport_trip`` and ``transport_visit`` as known at a moment, or in the end."""
+    return as_known(versions(lorries, zones), now or datetime.max.replace(tzinfo=UTC))
+
+
+def as_known(versions: Mapping[str, pa.Table], now: datetime) -> dict[str, pa.Table]:
+    """Of all that was ever said the newest that was known at a moment."""
+    found = {}
+    for name, rows in versions.items():
+        known = rows.filter(pa.compute.less_equal(rows["_known_at"], pa.scalar(now, TIMESTAMP)))
+        found[name] = newest(known, [key for key in ("terminal_phone", "place", "since") if key in known.column_names])
+    return found
 
 
 def newest(rows: pa.Table, key: list[str]) -> pa.Table:
