@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -43,32 +42,30 @@ from cityheart.apps.hazchem.signals.books import (
 
 __all__ = ["LEDGER", "PARAMETERS", "lateness_s", "ledger", "movements"]
 
-PARAMETERS: Mapping[str, object] = MappingProxyType(
-    {
-        "weighing_share": 0.01,  # of what came and went: scales and packing
-        "stock_share": 0.01,  # of the opening stock: stock-taking
-        "least_kg": 2.0,  # kg: returns are written in tonnes with two or three digits
-        "border_h": 12.0,  # h from a border of months within which a deal may be in the other month's return
-        "material_share": 0.05,  # of opening stock and what came: less is left to the department's own audit
-        "late_quantile": 0.98,  # of how late reports have come
-        "late_most_days": 10.0,  # days to wait at most
-        "peers": 8,  # holders from which on their spread is learnt
-        "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
-        "per_sigma": 1.2,  # log-odds for each standard error beyond two
-        "most": 9.0,  # log-odds at most
-        "prior": -4.0,  # log-odds before anything is known: one holder and month in fifty
-        "licence_factor": 1.2,  # times the licensed stock beyond which goods cannot be in store
-        "licence_weight": 4.6,  # log-odds for that
-        "hold_days": 10.0,  # days within which a dealer without a store passes goods on
-        "kept_share": 0.05,  # of what came: the spread of what dealers keep, at least
-        "trend_days": 24.0,  # days of flows from which on a trend is seen
-        "trend_share": 0.15,  # of the largest purchase: what the stock may grow beyond it
-        "trend_factor": 1.6,  # times what went must have come
-        "trend_weight": 4.5,  # log-odds for that
-        "raise": 0.5,
-        "keep_days": 45,  # days after the month for which a case is shown
-    }
-)
+PARAMETERS: Mapping[str, object] = {
+    "weighing_share": 0.01,  # of what came and went: scales and packing
+    "stock_share": 0.01,  # of the opening stock: stock-taking
+    "least_kg": 2.0,  # kg: returns are written in tonnes with two or three digits
+    "border_h": 12.0,  # h from a border of months within which a deal may be in the other month's return
+    "material_share": 0.05,  # of opening stock and what came: less is left to the department's own audit
+    "late_quantile": 0.98,  # of how late reports have come
+    "late_most_days": 10.0,  # days to wait at most
+    "peers": 8,  # holders from which on their spread is learnt
+    "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
+    "per_sigma": 1.2,  # log-odds for each standard error beyond two
+    "most": 9.0,  # log-odds at most
+    "prior": -4.0,  # log-odds before anything is known: one holder and month in fifty
+    "licence_factor": 1.2,  # times the licensed stock beyond which goods cannot be in store
+    "licence_weight": 4.6,  # log-odds for that
+    "hold_days": 10.0,  # days within which a dealer without a store passes goods on
+    "kept_share": 0.05,  # of what came: the spread of what dealers keep, at least
+    "trend_days": 24.0,  # days of flows from which on a trend is seen
+    "trend_share": 0.15,  # of the largest purchase: what the stock may grow beyond it
+    "trend_factor": 1.6,  # times what went must have come
+    "trend_weight": 4.5,  # log-odds for that
+    "raise": 0.5,
+    "keep_days": 45,  # days after the month for which a case is shown
+}
 """What the detector ``controlled_diversion`` goes by."""
 
 LEDGER = pa.schema(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -40,29 +39,27 @@ from cityheart.apps.hazchem.signals.books import (
 
 __all__ = ["BALANCES", "PARAMETERS", "PARTS", "balances", "chemical_of"]
 
-PARAMETERS: Mapping[str, object] = MappingProxyType(
-    {
-        "months": 2,  # months back from the running one that are judged
-        "stock_share": 0.01,  # of the stock: gauges of tanks, stock-taking
-        "weighing_share": 0.01,  # of what was produced, bought, used, sold, disposed of
-        "least_t": 0.1,  # t: rounding and samples
-        "planned_share": 0.015,  # of waybills: planned and actual load differ
-        "gauge_share": 0.01,  # of the tanks' capacity
-        "border_h": 36.0,  # h from the border of months within which a load may be in the other month's return
-        "material_share": 0.02,  # of what there was to account for: less is no case whatever its significance
-        "peers": 20,  # returns of a month from which on their spread is learnt
-        "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
-        "per_sigma": 1.5,  # log-odds for each standard error beyond two
-        "most": 9.0,  # log-odds at most
-        "witness_most": 5.5,  # log-odds at most from waybills in either direction
-        "tank_most": 2.5,  # log-odds at most from tanks: they never raise a case alone
-        "prior": -4.0,  # log-odds before anything is known: one return in fifty
-        "slip_days": 10.0,  # days in which a slip of the pen may be corrected
-        "slip_sigma": 5.0,  # standard errors from which a slip is looked for
-        "slip_share": 0.004,  # of the largest number: how exactly a slip must explain the rest
-        "raise": 0.5,
-    }
-)
+PARAMETERS: Mapping[str, object] = {
+    "months": 2,  # months back from the running one that are judged
+    "stock_share": 0.01,  # of the stock: gauges of tanks, stock-taking
+    "weighing_share": 0.01,  # of what was produced, bought, used, sold, disposed of
+    "least_t": 0.1,  # t: rounding and samples
+    "planned_share": 0.015,  # of waybills: planned and actual load differ
+    "gauge_share": 0.01,  # of the tanks' capacity
+    "border_h": 36.0,  # h from the border of months within which a load may be in the other month's return
+    "material_share": 0.02,  # of what there was to account for: less is no case whatever its significance
+    "peers": 20,  # returns of a month from which on their spread is learnt
+    "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
+    "per_sigma": 1.5,  # log-odds for each standard error beyond two
+    "most": 9.0,  # log-odds at most
+    "witness_most": 5.5,  # log-odds at most from waybills in either direction
+    "tank_most": 2.5,  # log-odds at most from tanks: they never raise a case alone
+    "prior": -4.0,  # log-odds before anything is known: one return in fifty
+    "slip_days": 10.0,  # days in which a slip of the pen may be corrected
+    "slip_sigma": 5.0,  # standard errors from which a slip is looked for
+    "slip_share": 0.004,  # of the largest number: how exactly a slip must explain the rest
+    "raise": 0.5,
+}
 """What the detector ``mass_imbalance`` goes by."""
 
 PARTS = ("opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -39,30 +38,28 @@ from cityheart.apps.hazchem.signals.books import (
 
 __all__ = ["PARAMETERS", "SHIPMENTS", "shipments"]
 
-PARAMETERS: Mapping[str, object] = MappingProxyType(
-    {
-        "lighter_share": 0.05,  # of the weight shipped: the contract of the transfer
-        "weighbridge_share": 0.006,  # of the weight: two scales of class III, one at each end
-        "rounding_t": 0.0075,  # two weights written to 10 kg
-        "wait_h": 72.0,  # h after shipping before a truck that was not seen is missed
-        "wait_emptied_h": 24.0,  # h, when it was seen to be emptied elsewhere
-        "collect_h": 6.0,  # h within which a truck collects several loads for one receiver
-        "tracked_share": 0.8,  # of the day after shipping that tracks must cover
-        "renewal_days": 5,  # days within which a renewal may be entered late
-        "strangers_share": 0.1,  # of shipments to receivers in no register, above which these are no sign
-        "unlicensed_registered": 0.95,  # probability, when the receiver is in the register without such a licence
-        # log-odds that a shipment is lost
-        "prior": -3.2,  # one in twenty-five of those that are not seen at their receiver
-        "unseen_most": 3.5,  # at most for "not seen", however well visits are seen
-        "left": 1.0,  # the truck was at the producer
-        "elsewhere": -1.0,  # it was not: another truck may have gone
-        "emptied": 2.5,  # it was emptied somewhere else
-        "receipt": -2.0,  # the receiver reports that it arrived
-        "raise": 0.5,  # probability from which a case is raised
-        "keep_days": 14,  # days after the manifest was last changed for which it is shown
-        "crime_t": 3.0,  # t from which the level is orange
-    }
-)
+PARAMETERS: Mapping[str, object] = {
+    "lighter_share": 0.05,  # of the weight shipped: the contract of the transfer
+    "weighbridge_share": 0.006,  # of the weight: two scales of class III, one at each end
+    "rounding_t": 0.0075,  # two weights written to 10 kg
+    "wait_h": 72.0,  # h after shipping before a truck that was not seen is missed
+    "wait_emptied_h": 24.0,  # h, when it was seen to be emptied elsewhere
+    "collect_h": 6.0,  # h within which a truck collects several loads for one receiver
+    "tracked_share": 0.8,  # of the day after shipping that tracks must cover
+    "renewal_days": 5,  # days within which a renewal may be entered late
+    "strangers_share": 0.1,  # of shipments to receivers in no register, above which these are no sign
+    "unlicensed_registered": 0.95,  # probability, when the receiver is in the register without such a licence
+    # log-odds that a shipment is lost
+    "prior": -3.2,  # one in twenty-five of those that are not seen at their receiver
+    "unseen_most": 3.5,  # at most for "not seen", however well visits are seen
+    "left": 1.0,  # the truck was at the producer
+    "elsewhere": -1.0,  # it was not: another truck may have gone
+    "emptied": 2.5,  # it was emptied somewhere else
+    "receipt": -2.0,  # the receiver reports that it arrived
+    "raise": 0.5,  # probability from which a case is raised
+    "keep_days": 14,  # days after the manifest was last changed for which it is shown
+    "crime_t": 3.0,  # t from which the level is orange
+}
 """What the detector ``waste_leak`` goes by."""
 
 SHIPMENTS = pa.schema(
