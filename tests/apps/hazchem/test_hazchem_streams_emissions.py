@@ -13,8 +13,8 @@ import pytest
 
 from cityheart.apps.hazchem.detectors import emission_exceedance, emission_tampering
 from cityheart.apps.hazchem.signals import emissions
-from cityheart.apps.hazchem.signals.shown import Sighting
 from cityheart.kernel import limits
+from cityheart.sdk import Sighting
 
 from . import streams
 from .streams import HOUR, START, ZONE, emission_hours, emitted, gas, outlet, sites

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from cityheart.apps.hazchem.detectors import over_storage, tank_excursion
-from cityheart.apps.hazchem.signals.shown import Sighting
 from cityheart.kernel import limits
+from cityheart.sdk import Sighting
 
 from . import streams
 from .streams import HOUR, MINUTE, START, ZONE, of_tank, quiet, readings, sites, tank_hours, tanks
@@ -146,14 +146,17 @@ def test_several_metrics_of_a_site_are_one_case() -> None:
 
 
 def test_without_tanks_alarms_or_rows_there_is_nothing() -> None:
-    rows = of_tank({**quiet(HOURS), "pressure_kpa": rise(30.0, 110.0)})
-    assert excursions(rows, register=tanks().slice(0, 0)) == []
-    assert excursions(rows, register=tanks({"alarm_pressure_kpa": 0.0})) == []
-    assert excursions(rows, register=tanks({"tank_id": "T9"})) == []
-    empty = {"hazchem_tank_hour": tank_hours(rows).slice(0, 0), "hazard_tank": tanks(), "approval_site": sites()}
-    assert tank_excursion.evaluate(empty, START, ZONE, tank_excursion.PARAMETERS) == []
-    unnamed = {"hazchem_tank_hour": tank_hours(rows), "hazard_tank": tanks(), "approval_site": sites().slice(0, 0)}
-    (found,) = tank_excursion.evaluate(unnamed, START + HOURS * HOUR, ZONE, tank_excursion.PARAMETERS)
+    hours = tank_hours(of_tank({**quiet(HOURS), "pressure_kpa": rise(30.0, 110.0)}))
+
+    def judged(rows: pa.Table, register: pa.Table, places: pa.Table) -> list[Sighting]:
+        tables = {"hazchem_tank_hour": rows, "hazard_tank": register, "approval_site": places}
+        return tank_excursion.evaluate(tables, START + HOURS * HOUR, ZONE, tank_excursion.PARAMETERS)
+
+    assert judged(hours, tanks().slice(0, 0), sites()) == []
+    assert judged(hours, tanks({"alarm_pressure_kpa": 0.0}), sites()) == []
+    assert judged(hours, tanks({"tank_id": "T9"}), sites()) == []
+    assert judged(hours.slice(0, 0), tanks(), sites()) == []
+    (found,) = judged(hours, tanks(), sites().slice(0, 0))
     assert found.subject.name["en"] == "S1"
 
 

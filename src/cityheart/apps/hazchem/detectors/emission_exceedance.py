@@ -23,8 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import emissions, shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
-from cityheart.sdk import SubjectRef, Text, text
+from cityheart.sdk import Input, Sighting, SubjectRef, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -41,7 +40,7 @@ PARAMETERS: Mapping[str, object] = {
 }
 
 
-def detectors() -> tuple[EmissionExceedance, ...]:
+def detectors() -> tuple[Survey, ...]:
     """What the application lists."""
     return (EmissionExceedance(),)
 

@@ -36,8 +36,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import activity, emissions, shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
-from cityheart.sdk import Text, text
+from cityheart.sdk import Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -101,7 +100,7 @@ PARAMETERS: Mapping[str, object] = {
 }
 
 
-def detectors() -> tuple[EmissionTampering, ...]:
+def detectors() -> tuple[Survey, ...]:
     """What the application lists."""
     return (EmissionTampering(),)
 
@@ -402,7 +401,7 @@ def _alive(cube: _Cube, flow: _Flow, series: int, part: slice, parameters: Mappi
 
 def _diluted(cube: _Cube, flow: _Flow, parameters: Mapping[str, object]) -> list[_Stretch]:
     found = []
-    for outlet in range(len(cube.mns)):
+    for outlet in np.flatnonzero(_hopeful(cube, parameters)).tolist():
         series = [place for place in cube.of(outlet).tolist() if emissions.pollutant(cube.factor[place])]
         with np.errstate(invalid="ignore"):
             steady = flow.share[outlet] >= shown.number(parameters, "steady_share")
@@ -422,6 +421,20 @@ def _diluted(cube: _Cube, flow: _Flow, parameters: Mapping[str, object]) -> list
             if len(part) >= shown.number(parameters, "diluted_h")
         ]
     return found
+
+
+def _hopeful(cube: _Cube, parameters: Mapping[str, object]) -> Truth:
+    """Outlets whose pollutants all lie low in some hours, beside hours in which they are high: the others need no look."""
+    ordered = np.sort(cube.mean, axis=1)  # NaN last
+    count = np.count_nonzero(~np.isnan(cube.mean), axis=1)
+    high = ordered[np.arange(len(ordered)), np.maximum((0.9 * count).astype(np.int64) - 1, 0)]
+    with np.errstate(invalid="ignore"):
+        low = cube.mean <= shown.number(parameters, "fall") * high[:, None]
+    chosen = np.array([emissions.pollutant(factor) for factor in cube.factor], dtype=bool)
+    not_low = np.zeros((len(cube.mns), cube.hours), dtype=np.int64)
+    np.add.at(not_low, cube.mn[chosen], ~low[chosen])
+    has = np.bincount(cube.mn[chosen], minlength=len(cube.mns)) > 0
+    return np.asarray(has & ((not_low == 0).sum(axis=1) >= shown.number(parameters, "diluted_h")))
 
 
 def _drop(cube: _Cube, series: int, steady: Truth, parameters: Mapping[str, object]) -> tuple[Array, float] | None:

@@ -34,8 +34,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import licences, shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
-from cityheart.sdk import Text, text
+from cityheart.sdk import Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -69,7 +68,7 @@ PARAMETERS: Mapping[str, object] = {
 }
 
 
-def detectors() -> tuple[OverStorage, ...]:
+def detectors() -> tuple[Survey, ...]:
     """What the application lists."""
     return (OverStorage(),)
 
@@ -134,8 +133,7 @@ def evaluate(tables: Tables, now: datetime, zone: ZoneInfo, parameters: Mapping[
     grid = _Grid.of(hours, tanks, now)
     if grid is None:
         return []
-    # What may be: the sum of the highest levels of each tank against the least that was allowed.
-    hopeful = _hopeful(grid, tanks, pair_of, len(pairs), _least(permits, pairs))
+    hopeful = _hopeful(grid, tanks, pair_of, _least(permits, pairs), parameters)
     unnamed = [pair for pair in pairs if pair not in named]
     licensed = set(permits["site_id"].to_pylist())
     strangers = [pair for pair in unnamed if pair[0] in licensed]
@@ -161,12 +159,13 @@ def _pairs(tanks: pa.Table) -> tuple[list[tuple[str, str]], Whole]:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Levels by tank and hour; ``row`` is the place of the hour's row, -1 without one."""
+    """Levels by tank and hour; ``row`` is the place of the hour's row, -1 without one; ``jumped`` by row."""
 
     first: int
     row: Whole
     level: Array
     frozen: Array
+    jumped: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, hours: pa.Table, tanks: pa.Table, now: datetime) -> _Grid | None:
@@ -180,7 +179,8 @@ class _Grid:
         row = np.full((tanks.num_rows, last - first + 1), -1)
         row[tank[chosen], hour[chosen] - first] = np.flatnonzero(chosen)
         columns = [np.append(shown.floats(hours[name]), np.nan) for name in ("level_median_m", "frozen_min")]
-        return cls(first, row, columns[0][row], columns[1][row])
+        jumped = np.append(hours["jumps"].is_valid().to_numpy(), False)
+        return cls(first, row, columns[0][row], columns[1][row], jumped)
 
 
 def _least(permits: pa.Table, pairs: Sequence[tuple[str, str]]) -> Array:
@@ -195,12 +195,24 @@ def _least(permits: pa.Table, pairs: Sequence[tuple[str, str]]) -> Array:
     return np.where(np.isinf(least), 0.0, least)
 
 
-def _hopeful(grid: _Grid, tanks: pa.Table, pair_of: Whole, count: int, least: Array) -> npt.NDArray[np.bool_]:
+def _hopeful(
+    grid: _Grid, tanks: pa.Table, pair_of: Whole, least: Array, parameters: Mapping[str, object]
+) -> npt.NDArray[np.bool_]:
+    """Pairs whose tanks, taken at their word, together held more in some hours than the least that was allowed."""
     capacity, height = shown.floats(tanks["capacity_t"]), shown.floats(tanks["height_m"])
     with np.errstate(invalid="ignore", divide="ignore"):
-        highest = np.fmax.reduce(grid.level, axis=1) / height * capacity
-    most = np.bincount(pair_of, np.nan_to_num(highest, posinf=0.0), minlength=count)
-    return np.asarray(most > least)
+        mass = np.nan_to_num(_filled(grid.level, parameters) / height[:, None] * capacity[:, None], posinf=0.0)
+    order = np.argsort(pair_of, kind="stable")
+    total = np.add.reduceat(mass[order], np.searchsorted(pair_of[order], np.arange(len(least))), axis=0)
+    return np.asarray(np.count_nonzero(total > least[:, None], axis=1) >= shown.number(parameters, "least_h"))
+
+
+def _filled(level: Array, parameters: Mapping[str, object]) -> Array:
+    """Levels (…, hours) with the last known one standing for some hours."""
+    at = np.arange(level.shape[-1])
+    last = np.maximum.accumulate(np.where(np.isnan(level), -1, at), axis=-1)
+    stands = (last >= 0) & (at - last <= shown.number(parameters, "stale_h"))
+    return np.where(stands, np.take_along_axis(level, np.maximum(last, 0), axis=-1), np.nan)
 
 
 def _case(
@@ -242,28 +254,25 @@ def _believed(grid: _Grid, tank: int, height: float, told: pa.ChunkedArray, para
     level, rows = grid.level[tank].copy(), grid.row[tank]
     level[level > shown.number(parameters, "above_height") * height] = np.nan
     least = shown.number(parameters, "jump_share") * height
-    home: float | None = None
-    for place in np.flatnonzero(rows >= 0).tolist():
-        jumps = json.loads(told[int(rows[place])].as_py() or "{}").get("level_m", ())
-        away = home is not None
-        for _, before, after, gap in jumps:
-            if abs(after - before) < least * min(max(gap, 1.0), 3.5):
+    home: float | None = None  # where the level was before it jumped away
+    since = 0
+    for place in np.flatnonzero((rows >= 0) & grid.jumped[rows]).tolist():
+        for _, before, after, pauses in json.loads(told[int(rows[place])].as_py()).get("level_m", ()):
+            if abs(after - before) < least * min(max(pauses, 1.0), 3.5):
                 continue
             if home is None:
-                home, away = before, True
+                home, since = before, place
             elif abs(after - home) <= 2 * least:
+                level[since : place + 1] = np.nan
                 home = None
-        if away:
-            level[place] = np.nan
+    if home is not None:
+        level[since:] = np.nan
     most = int(shown.number(parameters, "frozen_h"))
     stuck = np.nan_to_num(grid.frozen[tank]) >= 59.0
     same = stuck & np.r_[False, level[1:] == level[:-1]]
     last = np.maximum.accumulate(np.where(same, 0, np.arange(len(level))))
     level[np.arange(len(level)) - last > most] = np.nan
-    known = ~np.isnan(level)
-    last = np.maximum.accumulate(np.where(known, np.arange(len(level)), -1))
-    filled = (last >= 0) & (np.arange(len(level)) - last <= shown.number(parameters, "stale_h"))
-    return np.where(filled, level[np.maximum(last, 0)], np.nan)
+    return _filled(level, parameters)
 
 
 def _allowed(permits: pa.Table, pair: tuple[str, str], hour: Whole, zone: ZoneInfo) -> Array:

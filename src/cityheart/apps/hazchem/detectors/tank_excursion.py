@@ -36,9 +36,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
 from cityheart.apps.hazchem.signals.tanks import METRICS
-from cityheart.sdk import Text, text
+from cityheart.sdk import Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -82,7 +81,7 @@ PARAMETERS: Mapping[str, object] = {
 }
 
 
-def detectors() -> tuple[TankExcursion, ...]:
+def detectors() -> tuple[Survey, ...]:
     """What the application lists."""
     return (TankExcursion(),)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cityheart.sdk import Input as Input
+from cityheart.sdk import Sighting as Sighting
 from cityheart.sdk import SubjectRef, Text, text
+from cityheart.sdk import View as View
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -23,40 +24,6 @@ POINTS = 400
 
 HOUR_US = 3_600_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What is read of a dataset: event time in (now - window, now + ahead]; no columns are all of them."""
-
-    window: timedelta
-    columns: tuple[str, ...] = ()
-    ahead: timedelta = timedelta(0)
-
-
-class View(Protocol):
-    """What is known at an instant."""
-
-    now: datetime
-    zone: ZoneInfo
-
-    def rows(self, dataset: str) -> pa.Table:
-        """The newest version of each key, as known at the instant."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One case that stands; ``score`` is a probability, ``case`` tells the episodes of a subject apart."""
-
-    subject: SubjectRef
-    level: int
-    start: datetime
-    end: datetime | None = None
-    score: float = 0.0
-    reasons: tuple[Text, ...] = ()
-    evidence: tuple[Mapping[str, object], ...] = ()
-    case: str = ""
 
 
 def chance(log_odds: float) -> float:
