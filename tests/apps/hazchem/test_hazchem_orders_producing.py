@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -136,7 +138,7 @@ def test_winding_down_for_a_day_and_a_half_is_innocent() -> None:
 def emptied(scene: Scene) -> None:
     scene.power("S", STILL, AFTER)
     scene.emission("S", 0.3, 4, AFTER)
-    scene.tank("S", 0, 3, AFTER)
+    scene.tank("S", 0, 1.3, AFTER)
     scene.lorries("S", 0, 4, AFTER)
 
 
@@ -229,6 +231,14 @@ def test_a_case_that_stopped_has_an_end() -> None:
     still(scene, "S", range(18, 24))
     assert found(scene, 18)["S"].times.end is None
     assert found(scene)["S"].times.end == local(day(18))
+
+
+def test_tanks_that_empty_without_lorries_are_at_work() -> None:
+    scene = under_order()
+    scene.rows.pop("power_load")
+    scene.emission("S", 5, 40, AFTER)
+    scene.tank("S", 0, 2, AFTER)
+    assert found(scene)["S"].odds["tank"] > 1
 
 
 def test_production_that_began_again_later_starts_then() -> None:
@@ -511,3 +521,36 @@ def test_an_outlet_that_says_it_is_stopped_lets_out_nothing() -> None:
         row["flags"] = '{"D": 60}'
     seen = detector.evaluate(scene.tables(), scene.now, ZONE).activity.emission[0]
     assert np.isnan(seen[-8:]).all()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known at an instant."""
+
+    now: datetime
+    tables: dict[str, pa.Table]
+    zone: ZoneInfo = ZONE
+
+    def rows(self, dataset: str) -> pa.Table:
+        return self.tables.get(dataset, table(dataset, []))
+
+    def file(self, name: str) -> bytes | None:
+        return None
+
+
+def test_the_survey_gives_sightings() -> None:
+    (survey,) = detector.detectors()
+    scene = under_order()
+    full(scene, "S", AFTER)
+    tables = {}
+    for name, given in survey.inputs.items():
+        rows = scene.tables().get(name, table(name, []))
+        assert set(given.columns) <= set(rows.column_names) or name == "transport_visit"
+        tables[name] = rows
+    (seen,) = survey.look(Seen(scene.now, tables))
+    assert (seen.subject.kind, seen.subject.id, seen.level, seen.case) == ("site", "S", 2, "O0")
+    assert seen.subject.name["en"] == "S厂" and seen.start == local(day(14)) and seen.end is None
+    assert (survey.id, survey.kind) == ("hazchem.suspended_producing", "suspended_producing")
+    morning = local(day(3), 6.5)
+    assert (morning - survey.phase - datetime(1970, 1, 1, tzinfo=UTC)) % survey.every == timedelta(0)
+    assert survey.look(Seen(local(day(3)), {})) == []

@@ -4,16 +4,16 @@ The law: 《安全生产法》(2021) art. 65 and 70 (orders to stop), art. 113 (
 art. 134-1 of the Criminal Law where it brings real danger. What counts as such an order is in ``signals/orders.py``.
 
 Signals (``signals/activity.py``), each of another department: the load beside the site's own past (power company), flue gas
-and waste water (ecology), what rises in the tanks (emergency), lorries that bring or fetch goods and their waybills
+and waste water (ecology), what comes and goes in the tanks (emergency), lorries that bring or fetch goods and their waybills
 (transport). What speaks for innocence, and where it goes:
 
 - *winding down*: continuous plants need up to 36 hours; nothing in the first 40 of an order counts;
 - *the order is over* though the books do not say so: a 合格 inspection after it began ends it here, and a site that
   stood still and begins again is given two days for such an inspection to be entered;
 - *an order for one workshop*, a deadline (限期整改): no such order;
-- *repair, cleaning, heating, security*: their load stays near the quiet level; what does not brings no emissions, no rises
+- *repair, cleaning, heating, security*: their load stays near the quiet level; what does not brings no emissions, no movement
   in tanks and no deliveries, and these then speak against it;
-- *supervised emptying*: levels only fall, lorries only leave loaded; neither is counted for production;
+- *supervised emptying*: falls of tanks for which lorries leave loaded count for nothing, nor do these lorries;
 - *waste-water treatment that runs on*: the smaller of flow and load counts, and less than flue gas does;
 - *a meter shared with a neighbour*: power counts for less than half and never suffices alone;
 - *swapped meters*: when another site's load falls to a standstill just as this one's ought to, the same.
@@ -26,7 +26,7 @@ probability reaches ``raise`` and at least two departments see it, or power alon
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -41,14 +41,26 @@ from cityheart.apps.hazchem.signals import power as electric
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.activity import Activity
 from cityheart.apps.hazchem.signals.orders import Order
-from cityheart.sdk import Text, text
+from cityheart.sdk import Input, Sighting, Survey, Text, View, text
 
-__all__ = ["PARAMETERS", "Case", "Judged", "Times", "evaluate", "evidence", "reasons"]
+__all__ = [
+    "PARAMETERS",
+    "Case",
+    "Judged",
+    "SuspendedProducing",
+    "Times",
+    "detectors",
+    "evaluate",
+    "evidence",
+    "reasons",
+    "sighting",
+]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
+ID = "hazchem.suspended_producing"
 SHOWN_DAYS = 14
 SHOWN_ROWS = 31
 SIGNALS = ("power", "emission", "waste_water", "tank", "traffic")
@@ -59,7 +71,7 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "again_h": 48.0,  # h from the midnight of the day on which a site that stood still begins again: by then the books
         # know of an inspection that let it
         "keep_days": 7,  # days for which a case that is over is still shown
-        "windows": (2, 5, 45),  # days whose evidence is put together
+        "windows": [2, 5, 45],  # days whose evidence is put together
         "highest": 1 / 3,  # of the days of a window, those that are looked at
         "prior": -1.0,  # log-odds that a site under an order produces, before anything is seen
         "raise": 0.7,  # probability from which a case is raised
@@ -73,6 +85,53 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "orange": 0.85,  # probability from which the level is orange, yellow below
     }
 )
+
+
+_BOOKS = timedelta(days=20 * 365)
+_MONTH = timedelta(days=45)
+_WINDOWS: Mapping[str, timedelta] = {
+    "power_load": _MONTH,
+    "hazchem_emission_hour": timedelta(days=35),
+    "hazchem_tank_hour": timedelta(days=35),
+    "transport_visit": timedelta(days=35),
+    "transport_waybill": _MONTH,
+    "enforcement_order": timedelta(days=3 * 365),
+    "enforcement_inspection": timedelta(days=3 * 365),
+}
+_AHEAD = {"transport_waybill": timedelta(days=2)}  # goods are loaded before the planned departure
+
+
+def _inputs() -> Mapping[str, Input]:
+    read = {**active.INPUTS, **standstills.INPUTS}
+    return {
+        name: Input(_WINDOWS.get(name, _BOOKS), columns, _AHEAD.get(name, timedelta(0)))
+        for name, columns in read.items()
+    }
+
+
+def detectors() -> Sequence[Survey]:
+    """What the application lists."""
+    return (SuspendedProducing(),)
+
+
+@dataclass(frozen=True)
+class SuspendedProducing:
+    """Looks every three hours, at half past six in the morning when the loads of the day before have come."""
+
+    parameters: Mapping[str, object] = field(default_factory=lambda: dict(PARAMETERS))
+    id: str = ID
+    title: Text = field(default_factory=lambda: text("停产期间仍在生产", "Producing under a suspension"))
+    kind: str = "suspended_producing"
+    inputs: Mapping[str, Input] = field(default_factory=_inputs)
+    every: timedelta = timedelta(hours=3)
+    phase: timedelta = timedelta(minutes=90)
+
+    def look(self, view: View) -> Sequence[Sighting]:
+        """The sites that produce under an order, and those that did until lately."""
+        tables = {name: view.rows(name) for name in self.inputs}
+        judged = evaluate(tables, view.now, view.zone, self.parameters)
+        names = dict(zip(*(tables["approval_site"][name].to_pylist() for name in ("site_id", "name")), strict=True))
+        return [sighting(case, judged, names, view.now, view.zone, self.parameters) for case in judged.cases]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +268,7 @@ def _windowed(found: Activity, row: Places, held: Mask, settings: Mapping[str, o
     steps = active.pattern_odds(electric.Days(*(each[row] for each in _parts(found.spread))))
     steps = steps * electric.number(settings, "flat_power")
     past = np.where(found.producing[row], 1.0, electric.number(settings, "idle_past"))[:, None]
-    peers = np.where(found.rises.own_past[row], 1.0, electric.number(settings, "peers_weight"))[:, None]
+    peers = np.where(found.moved.own_past[row], 1.0, electric.number(settings, "peers_weight"))[:, None]
     odds: dict[str, list[Array]] = {name: [] for name in SIGNALS}
     for size in [int(each) for each in windows]:
         for name, ratio in ratios.items():
@@ -218,9 +277,9 @@ def _windowed(found: Activity, row: Places, held: Mask, settings: Mapping[str, o
         top = _highest(np.where(held, steps, np.nan), size, highest)
         odds["power"][-1] = np.where(found.own_past[row][:, None], odds["power"][-1] * past, top)
         total, exposed = (
-            active.trailing(np.where(held, each[row], 0.0), size) for each in (found.rises.total, found.rises.exposed)
+            active.trailing(np.where(held, each[row], 0.0), size) for each in (found.moved.total, found.moved.exposed)
         )
-        usual = found.rises.usual[row][:, None]
+        usual = found.moved.usual[row][:, None]
         known = (exposed > 0.2) & (usual > 0)
         rise = np.where(known, total / np.where(known, exposed * usual, 1), np.nan)
         odds["tank"].append(active.looked_up(rise, settings, "tank") * peers)
@@ -322,6 +381,28 @@ DOUBTS: Mapping[str, Text] = {
 }
 
 
+def sighting(
+    case: Case,
+    judged: Judged,
+    names: Mapping[str, str],
+    now: datetime,
+    zone: ZoneInfo,
+    parameters: Mapping[str, object] = PARAMETERS,
+) -> Sighting:
+    """A case as it is reported: orange when it is nearly certain, yellow before."""
+    certain = case.chance >= electric.number({**PARAMETERS, **parameters}, "orange")
+    return Sighting(
+        subject=shown.site(case.order.site, names),
+        level=2 if certain else 3,
+        start=case.times.start,
+        end=case.times.end,
+        score=case.chance,
+        reasons=reasons(case, judged, zone),
+        evidence=evidence(case, judged, now, zone),
+        case=case.order.order,
+    )
+
+
 def reasons(case: Case, judged: Judged, zone: ZoneInfo) -> tuple[Text, ...]:
     """What each department has seen, for and against, in both languages."""
     order, times = case.order, case.times
@@ -374,13 +455,15 @@ def _other_reasons(found: Activity, row: int, seen: Places, case: Case) -> list[
             text(f"生态环境部门：废水排放为平时的 {water:.0%}", f"Ecology: waste water is {water:.0%} of the usual")
         )
     if not np.isnan(case.odds["tank"]):
-        risen = float(found.rises.total[row, seen].sum())
+        moved = float(found.moved.total[row, seen].sum())
         said.append(
             text(
-                f"应急管理部门：储罐液位上升合计 {risen:.1f} 吨" if risen >= 0.05 else "应急管理部门：储罐液位没有上升",
-                f"Emergency: {risen:.1f} t rose in the tanks"
-                if risen >= 0.05
-                else "Emergency: nothing rose in the tanks",
+                f"应急管理部门：储罐物料变动合计 {moved:.1f} 吨（不含车辆运出）"
+                if moved >= 0.05
+                else "应急管理部门：储罐物料没有变动",
+                f"Emergency: {moved:.1f} t came and went in the tanks beside what lorries took"
+                if moved >= 0.05
+                else "Emergency: nothing moved in the tanks",
             )
         )
     if not np.isnan(case.odds["traffic"]):
@@ -438,7 +521,7 @@ def _daily_rows(case: Case, found: Activity, now: datetime) -> Mapping[str, obje
         "power_ratio": found.power_ratio,
         "emission_ratio": found.emission,
         "waste_water_ratio": found.water,
-        "tank_rise_t": found.rises.total,
+        "tank_moved_t": found.moved.total,
         "unloaded": found.traffic.brought,
         "loaded": found.traffic.taken,
         "producing": found.running,
@@ -451,7 +534,7 @@ def _daily_rows(case: Case, found: Activity, now: datetime) -> Mapping[str, obje
     return shown.rows(
         text("停产期间逐日迹象（与平时之比）", "Signs day by day under the order, beside the usual"),
         "power_load, hazchem_emission_hour, hazchem_tank_hour, transport_visit, transport_waybill",
-        "hazchem.suspended_producing",
+        ID,
         now,
         ["day", *columns],
         rows,

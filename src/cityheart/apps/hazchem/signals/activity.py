@@ -6,7 +6,7 @@ signal       measured                                                as a ratio
 power        the day's six highest hours above the quiet level       of the same on the site's own days of production
 emissions    flow of the outlets, and what is in it                  of the site's usual; the smaller of the two, since
                                                                      fans and water treatment run on at a standstill
-tanks        what rises in the tanks (t)                             of the site's usual day; emptying only lets fall
+tanks        what rises, and falls without a lorry (t)               of the site's usual day
 traffic      lorries that change their load there, waybills          events beside those of the site's usual day
 ===========  ======================================================  ===================================================
 
@@ -39,7 +39,7 @@ __all__ = [
     "PARAMETERS",
     "Activity",
     "Counted",
-    "Rises",
+    "Moved",
     "activity",
     "chances",
     "evaluate",
@@ -102,6 +102,7 @@ PARAMETERS: Mapping[str, object] = {
     "peers": 200,  # sites that stand for all others where only some are looked at
     "design_share": 0.6,  # of the design flow: what an outlet usually lets out, when neither past nor peers tell
     "tank_days": 3,  # days over which rises of tanks are averaged: deliveries are not daily
+    "lorry_t": 35.0,  # t that a lorry takes away at most
     "least_minutes": 15,  # valid minutes of an hour of emissions
     # Ratio of the usual → log-odds that the site produces. At a standstill plants draw 10 to 30 % of their load for safety,
     # water treatment and heating (what of it was seen is taken off before), cleaning and repair come and go.
@@ -136,9 +137,9 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rises:
-    """What rose in a site's tanks: ``total`` t by site and day, ``exposed`` the part of the day that is known, ``usual`` t a
-    day by site (NaN unknown), of its own past or else of its peers."""
+class Moved:
+    """What moved in a site's tanks beyond what lorries took: ``total`` t by site and day, ``exposed`` the part of the day that
+    is known, ``usual`` t a day by site (NaN unknown), of its own past or else of its peers."""
 
     total: Array
     exposed: Array
@@ -171,7 +172,7 @@ class Activity:
     night_share: Array
     emission: Array
     water: Array
-    rises: Rises
+    moved: Moved
     tanks: Array
     traffic: Counted
     rate: Array
@@ -264,16 +265,16 @@ def evaluate(
     ratio, shape, night = power_signals(spread, usual, own)
     scene = _Scene(power.sites, days, zone, share, settled, ordinary, kinds, settings)
     emission, water = _emissions(tables, scene)
-    rises = _tanks(tables, scene)
-    tanks = rises.ratio(int(scene.number("tank_days")))
     traffic, rate = _traffic(tables, site, scene)
+    moved = _tanks(tables, scene, traffic.taken)
+    tanks = moved.ratio(int(scene.number("tank_days")))
     producing = _producing(usual, kinds, settings)
     odds = {
         "power": power_odds(spread, ratio, own, producing, power.shared, settings),
         "emission": looked_up(emission, settings, "emission"),
         "waste_water": np.where(np.isnan(emission), looked_up(water, settings, "waste_water"), np.nan),
         "tank": looked_up(tanks, settings, "tank")
-        * np.where(rises.own_past, 1.0, electric.number(settings, "peers_weight"))[:, None],
+        * np.where(moved.own_past, 1.0, electric.number(settings, "peers_weight"))[:, None],
         "traffic": traffic_odds(traffic.brought, traffic.taken, traffic.known * share, rate[:, :, None], settings),
     }
     return Activity(
@@ -287,7 +288,7 @@ def evaluate(
         night_share=night,
         emission=emission,
         water=water,
-        rises=rises,
+        moved=moved,
         tanks=tanks,
         traffic=traffic,
         rate=rate,
@@ -553,21 +554,30 @@ def _largest(ratio: Array, site: Places, shape: tuple[int, int]) -> Array:
 # ── tanks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tanks(tables: Tables, scene: _Scene) -> Rises:
-    """What rose in a site's tanks, hours of it known, and the usual a day of its own past or of its peers by capacity."""
+def _tanks(tables: Tables, scene: _Scene, taken: Array) -> Moved:
+    """What moved in a site's tanks, hours of it known, and the usual a day of its own past or of its peers by capacity.
+
+    Rises (product comes, deliveries come) and falls (feed is used, goods are sold) both tell of work, but not what lorries
+    took away: of the falls of a day, ``lorry_t`` for each of them is left out.
+    """
     tank, rows = _table(tables, "hazard_tank"), _table(tables, "hazchem_tank_hour")
     if not (tank.num_rows and rows.num_rows and len(scene.sites)):
         nothing = np.zeros(scene.shape)
-        return Rises(nothing, nothing, np.full(len(scene.sites), np.nan), np.zeros(len(scene.sites), dtype=np.bool_))
+        return Moved(nothing, nothing, np.full(len(scene.sites), np.nan), np.zeros(len(scene.sites), dtype=np.bool_))
     site = _places(tank["site_id"], scene.sites)
     height, capacity = _numbers(tank["height_m"]), _numbers(tank["capacity_t"])
     owner = _places(rows["tank_id"], np.array(tank["tank_id"].to_pylist(), dtype=np.str_))
     at = scene.day(rows["hour"], np.where(owner >= 0, site[owner], -1))
-    risen = _numbers(rows["in_m"]) * np.where(height > 0, capacity / np.where(height > 0, height, 1), np.nan)[owner]
+    per_metre = np.where(height > 0, capacity / np.where(height > 0, height, 1), np.nan)[owner]
+    risen, fallen = (_numbers(rows[name]) * per_metre for name in ("in_m", "out_m"))
     usable = (at >= 0) & ~np.isnan(risen)
     flat = site[owner[usable]] * len(scene.days) + at[usable]
     size = len(scene.sites) * len(scene.days)
-    total: Array = np.bincount(flat, weights=risen[usable], minlength=size).reshape(scene.shape).astype(np.float64)
+    came, went = (
+        np.bincount(flat, weights=np.nan_to_num(values[usable]), minlength=size).reshape(scene.shape).astype(np.float64)
+        for values in (risen, fallen)
+    )
+    total: Array = came + np.maximum(went - scene.number("lorry_t") * taken, 0.0)
     # The day that goes on, and days with holes, count by the hours known.
     count = np.bincount(site[site >= 0], minlength=len(scene.sites))[:, None]
     exposed = np.bincount(flat, minlength=size).reshape(scene.shape) / (24.0 * np.maximum(count, 1.0))
@@ -576,7 +586,7 @@ def _tanks(tables: Tables, scene: _Scene) -> Rises:
     mean = np.where(scene.ordinary, total, 0.0).sum(axis=1) / np.maximum(past, 1e-9)
     whole = np.bincount(site[site >= 0], weights=np.nan_to_num(capacity[site >= 0]), minlength=len(scene.sites))
     turned = np.where(own & (whole > 0), mean / np.where(whole > 0, whole, 1), np.nan)
-    return Rises(total, exposed, np.where(own, mean, _of_peers(turned, scene.kinds) * whole), own)
+    return Moved(total, exposed, np.where(own, mean, _of_peers(turned, scene.kinds) * whole), own)
 
 
 def trailing(values: Array, days: int) -> Array:
