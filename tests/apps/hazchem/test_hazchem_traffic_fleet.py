@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cityheart.apps.hazchem.detectors import no_waybill, restricted_zone, unlicensed_site
-from cityheart.apps.hazchem.signals.shown import Sighting
+from cityheart.sdk import Sighting
 
 from .test_hazchem_traffic_places import off
 from .test_hazchem_traffic_zones import zones

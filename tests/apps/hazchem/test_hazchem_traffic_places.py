@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from cityheart.apps.hazchem.detectors.unlicensed_site import UnlicensedSite, evaluate
-from cityheart.apps.hazchem.signals.shown import Sighting
 from cityheart.apps.hazchem.signals.vehicles import Places
+from cityheart.sdk import Sighting
 
 from .traffic import (
     JETTY,

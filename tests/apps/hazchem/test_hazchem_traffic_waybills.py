@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityheart.apps.hazchem.detectors.no_waybill import PARAMETERS, NoWaybill, evaluate
-from cityheart.apps.hazchem.signals.shown import Sighting
 from cityheart.apps.hazchem.signals.vehicles import Documents, assigned, hauls, moves, stops
+from cityheart.sdk import Sighting
 
 from .traffic import (
     HOUR,

@@ -17,7 +17,7 @@ from cityheart.apps.hazchem.detectors.restricted_zone import (
     evaluate,
     rules_of,
 )
-from cityheart.apps.hazchem.signals.shown import Sighting
+from cityheart.sdk import Sighting
 
 from .traffic import HOUR, MINUTE, START, ZONE, Lorry, Place, at, followed, vehicles
 

@@ -32,7 +32,6 @@ import numpy as np
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
     Bools,
@@ -52,7 +51,7 @@ from cityheart.apps.hazchem.signals.vehicles import (
     phones_of,
     stops,
 )
-from cityheart.sdk import SubjectRef, Text, read_path, text
+from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, read_path, text
 
 __all__ = ["PARAMETERS", "NoWaybill", "detectors", "evaluate"]
 

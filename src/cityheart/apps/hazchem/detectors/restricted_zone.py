@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -35,9 +34,8 @@ import shapely
 from shapely.geometry import shape
 
 from cityheart.apps.hazchem.signals import shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
 from cityheart.apps.hazchem.signals.vehicles import apart, phones_of
-from cityheart.sdk import SubjectRef, Text, read_path, text
+from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, read_path, text
 
 __all__ = ["PARAMETERS", "RestrictedZone", "Rule", "closed_times", "detectors", "evaluate", "rules_of"]
 
@@ -339,14 +337,6 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class CityView(View, Protocol):
-    """A view that also reads the files of the city."""
-
-    def file(self, name: str) -> bytes | None:
-        """A file of the city's folder, None when it has none."""
-        ...
-
-
 @dataclass(frozen=True)
 class RestrictedZone:
     """The survey of closed zones."""
@@ -366,7 +356,7 @@ class RestrictedZone:
     phase: timedelta = timedelta(0)
     parameters: Mapping[str, object] = field(default_factory=lambda: PARAMETERS)
 
-    def look(self, view: CityView) -> Sequence[Sighting]:
+    def look(self, view: View) -> Sequence[Sighting]:
         """All cases that stand now."""
         rules = rules_of(view.file("zones.geojson"))
         if not rules:

@@ -31,7 +31,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import shown
-from cityheart.apps.hazchem.signals.shown import Input, Sighting, View
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
     Bools,
@@ -49,7 +48,7 @@ from cityheart.apps.hazchem.signals.vehicles import (
     spread,
     stops,
 )
-from cityheart.sdk import SubjectRef, Text, read_path, text
+from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, read_path, text
 
 __all__ = ["PARAMETERS", "UnlicensedSite", "detectors", "evaluate"]
 
