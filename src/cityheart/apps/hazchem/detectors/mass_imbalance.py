@@ -17,31 +17,138 @@ it, and if waybills agree with the corrected number it never becomes a case. A c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
-__all__ = ["PARAMETERS"]
+import pyarrow as pa
+import pyarrow.compute as pc
 
-PARAMETERS: Mapping[str, object] = MappingProxyType(
-    {
-        "months": 2,  # months back from the running one that are judged
-        "stock_share": 0.01,  # of the stock: gauges of tanks, stock-taking
-        "weighing_share": 0.01,  # of what was produced, bought, used, sold, disposed of
-        "least_t": 0.1,  # t: rounding and samples
-        "planned_share": 0.015,  # of waybills: planned and actual load differ
-        "gauge_share": 0.01,  # of the tanks' capacity
-        "border_h": 36.0,  # h from the border of months within which a load may be in the other month's return
-        "material_share": 0.02,  # of what there was to account for: less is no case whatever its significance
-        "peers": 20,  # returns of a month from which on their spread is learnt
-        "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
-        "per_sigma": 1.5,  # log-odds for each standard error beyond two
-        "most": 9.0,  # log-odds at most
-        "witness_most": 5.5,  # log-odds at most from waybills in either direction
-        "tank_most": 2.5,  # log-odds at most from tanks: they never raise a case alone
-        "prior": -4.0,  # log-odds before anything is known: one return in fifty
-        "slip_days": 10.0,  # days in which a slip of the pen may be corrected
-        "slip_sigma": 5.0,  # standard errors from which a slip is looked for
-        "slip_share": 0.004,  # of the largest number: how exactly a slip must explain the rest
-        "raise": 0.5,
-    }
-)
+from cityheart.apps.hazchem.grading import critical_t
+from cityheart.apps.hazchem.signals import returns, shown
+from cityheart.apps.hazchem.signals.books import month_begin, month_text, number
+from cityheart.sdk import Input, Sighting, Text, View, text
+
+__all__ = ["INPUTS", "MassImbalance", "chemical_names", "detectors"]
+
+_YEARS = timedelta(days=20 * 365)
+INPUTS: Mapping[str, Input] = {
+    "approval_monthly_return": Input(_YEARS),
+    "approval_firm": Input(_YEARS, ("firm_id", "uscc", "name")),
+    "approval_site": Input(_YEARS, ("site_id", "firm_id", "name")),
+    "approval_licensed_chemical": Input(_YEARS, ("licence_no", "cas", "chemical")),
+    "hazard_tank": Input(_YEARS, ("tank_id", "site_id", "cas", "chemical", "capacity_t", "height_m")),
+    # Tanks speak for the days after the month's end, in which most returns come: more would be millions of hours.
+    "hazchem_tank_hour": Input(timedelta(days=8), ("tank_id", "hour", "level_last_m", "good")),
+    "transport_waybill": Input(timedelta(days=70), ahead=timedelta(days=2)),
+}
+
+
+@dataclass(frozen=True)
+class MassImbalance:
+    """A case for each site and month, whatever the number of its chemicals: from the month's first day to its last."""
+
+    parameters: Mapping[str, object] = field(default_factory=lambda: returns.PARAMETERS)
+    id: str = "hazchem.mass_imbalance"
+    title: Text = field(default_factory=lambda: text("进销存不平衡", "Masses that do not balance"))
+    kind: str = "mass_imbalance"
+    inputs: Mapping[str, Input] = field(default_factory=lambda: INPUTS)
+    every: timedelta = timedelta(days=1)
+    phase: timedelta = timedelta(hours=1)
+
+    def look(self, view: View) -> Sequence[Sighting]:
+        """All sites and months that do not balance, as of the view."""
+        tables = {name: view.rows(name) for name in self.inputs}
+        found = returns.balances(tables, view.now, view.zone, self.parameters)
+        wanted = pc.greater_equal(found["probability"], number(self.parameters, "raise"))
+        site = tables["approval_site"]
+        names = dict(zip(site["site_id"].to_pylist(), site["name"].to_pylist(), strict=True))
+        chemicals = chemical_names(tables["hazard_tank"], tables["approval_licensed_chemical"])
+        cases: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for row in found.filter(wanted).to_pylist():
+            cases.setdefault((row["site_id"], row["month"]), []).append(row)
+        return [
+            Sighting(
+                subject=shown.site(site_id, names),
+                level=min(_level(row) for row in rows),
+                start=month_begin(month, view.zone),
+                end=month_begin(month + 1, view.zone),
+                score=max(row["probability"] for row in rows),
+                reasons=tuple(reason for row in rows for reason in _reasons(row, chemicals, self.parameters)),
+                evidence=(_evidence(rows, chemicals, view),),
+                case=month_text(month),
+            )
+            for (site_id, month), rows in cases.items()
+        ]
+
+
+def chemical_names(*tables: pa.Table) -> dict[str, str]:
+    """The name of each chemical by its CAS number, as the registers write it."""
+    found: dict[str, str] = {}
+    for table in tables:
+        for cas, name in zip(table["cas"].to_pylist(), table["chemical"].to_pylist(), strict=True):
+            found.setdefault(cas, name)
+    return found
+
+
+def _level(row: dict[str, Any]) -> int:
+    """Orange when as much is missing as makes a major hazard."""
+    most = critical_t(row["cas"])
+    return 2 if most is not None and abs(row["residual_t"]) >= most else 3
+
+
+def _reasons(row: dict[str, Any], chemicals: Mapping[str, str], parameters: Mapping[str, object]) -> list[Text]:
+    name, month = chemicals.get(row["cas"], row["cas"]), month_text(row["month"])
+    residual, sigma = row["residual_t"], row["sigma_t"]
+    sums = "+".join(f"{row[part]:.1f}" for part in ("opening_t", "produced_t", "purchased_t"))
+    outs = "".join(f"-{row[part]:.1f}" for part in ("used_t", "sold_t", "disposed_t", "closing_t"))
+    reasons = [
+        text(
+            f"{month} {name}：期初+生产+购入-使用-销售-处置-期末 = {sums}{outs} = {residual:+.2f} 吨，"
+            f"计量误差约 ±{sigma:.2f} 吨。",
+            f"{month} {name}: opening + produced + purchased - used - sold - disposed - closing = {sums}{outs} = "
+            f"{residual:+.2f} t; measuring error about ±{sigma:.2f} t.",
+        )
+    ]
+    if abs(row["z_border"]) > 2.0 and row["previous_t"] == row["previous_t"]:
+        reasons.append(
+            text(
+                f"上月期末 {row['previous_t']:.2f} 吨，本月期初 {row['opening_t']:.2f} 吨。",
+                f"The month before closed with {row['previous_t']:.2f} t, this one opened with {row['opening_t']:.2f} t.",
+            )
+        )
+    for z, carried, part, zh, en in (
+        ("z_in", "way_in_t", "purchased_t", "运入", "brought"),
+        ("z_out", "way_out_t", "sold_t", "运出", "taken"),
+    ):
+        if row[z] > 2.0:
+            reasons.append(
+                text(
+                    f"电子运单{zh} {row[carried]:.1f} 吨，月报只有 {row[part]:.1f} 吨（交通运输局）。",
+                    f"Waybills show {row[carried]:.1f} t {en}, the return only {row[part]:.1f} t (transport).",
+                )
+            )
+    if abs(row["z_tank"]) > 2.0:
+        reasons.append(
+            text(
+                f"月末储罐存量 {row['tank_t']:.1f} 吨，月报期末 {row['closing_t']:.1f} 吨（应急管理局）。",
+                f"At the month's end the tanks held {row['tank_t']:.1f} t (emergency), the return says {row['closing_t']:.1f} t.",
+            )
+        )
+    return reasons
+
+
+def _evidence(rows: list[dict[str, Any]], chemicals: Mapping[str, str], view: View) -> Mapping[str, object]:
+    columns = ["month", "chemical", *returns.PARTS, "residual_t", "sigma_t", "way_in_t", "way_out_t", "tank_t"]
+    cells = []
+    for row in rows:
+        numbers_shown = [None if row[name] != row[name] else round(row[name], 3) for name in columns[2:]]
+        cells.append([month_text(row["month"]), chemicals.get(row["cas"], row["cas"]), *numbers_shown])
+    title = text("进销存月报与旁证", "Monthly return and what others saw")
+    return shown.rows(title, "approval_monthly_return", "approval-registry.monthly_return", view.now, columns, cells)
+
+
+def detectors() -> Sequence[MassImbalance]:
+    """What this module watches."""
+    return (MassImbalance(),)
