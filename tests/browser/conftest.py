@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from cityheart.city import City
 from cityheart.simulation.play import at_pace
@@ -28,6 +28,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
 
@@ -100,22 +101,20 @@ def open_page(chromium: Browser, served: Served, tmp_path: Path) -> OpenPage:
         strangers: list[str] = []
         thrown: list[str] = []
 
-        def only_here(route: Route) -> None:
-            if route.request.url.startswith((served.address, "data:", "blob:")):
-                route.continue_()
-            else:
-                strangers.append(route.request.url)
-                route.abort()
+        def only_here(request: Request) -> None:
+            if not request.url.startswith((served.address, "data:", "blob:")):
+                strangers.append(request.url)  # nobody of that name is found: see FLAGS
 
         context: BrowserContext = chromium.new_context(viewport={"width": width, "height": height}, locale=language)
-        context.route("**/*", only_here)
+        context.on("request", only_here)
+        signed_in = context.request.post(
+            f"{served.address}/api/session", data={"username": username, "password": PASSWORD}
+        )
+        assert signed_in.ok  # test_axe and test_field go by the form
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: thrown.append(str(error)))
         page.goto(served.address + path)
-        page.get_by_test_id("username").fill(username)
-        page.get_by_test_id("password").fill(PASSWORD)
-        page.get_by_test_id("login").click()
         page.get_by_test_id("user-menu").wait_for()
         yield page
         context.close()
