@@ -77,6 +77,15 @@ def newest(table: pa.Table, keys: Sequence[str]) -> pa.Table:
     return pa.Table.from_pylist([rows[key] for key in sorted(rows)], schema=table.schema)
 
 
+def at_once(rows: pa.Table, hours: int = 12) -> pa.Table:
+    """The readings as if they were known twice a day: the hours come out the same, in fewer steps."""
+    known = rows["_known_at"].cast(pa.int64()).to_numpy()
+    order = np.argsort(known, kind="stable")
+    block = hours * 3_600_000_000
+    column = pa.array(-(-known[order] // block) * block, MOMENT)
+    return rows.take(pa.array(order)).set_column(rows.column_names.index("_known_at"), "_known_at", column)
+
+
 def tank_hours(rows: pa.Table) -> pa.Table:
     """``hazchem_tank_hour`` as it stands after these readings; a late reading of another site moves the clock on."""
     last = (rows["_known_at"].cast(pa.int64()).to_numpy().max() - START.timestamp() * 1e6) / 60e6
@@ -183,6 +192,7 @@ def emitted(
 
 def emission_hours(rows: pa.Table) -> pa.Table:
     """``hazchem_emission_hour`` as it stands after these readings; the clock goes on for an hour."""
+    rows = at_once(rows)
     last = (rows["_known_at"].cast(pa.int64()).to_numpy().max() - START.timestamp() * 1e6) / 60e6
     after = rows.slice(0, 1).to_pylist()[0]
     late = moments([last + 40.0])[0]

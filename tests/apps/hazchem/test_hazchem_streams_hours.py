@@ -110,11 +110,11 @@ def test_a_corrected_reading_replaces_the_one_before() -> None:
 
 
 def test_full_hours_are_forgotten_and_hours_too_old_left_out() -> None:
-    values = quiet(60)
+    values = {"level_m": quiet(60)["level_m"]}
     states: dict[str, State] = {}
     ran = run_keyed(TankHours(), states, of_tank(values), time="time")
     kept = ran.states["S1"]["ms"]
-    assert isinstance(kept, np.ndarray) and len(kept) < 3 * 60 * 4
+    assert isinstance(kept, np.ndarray) and len(kept) < 3 * 60
     stale = readings("level_m", np.full(5, 9.9), minute=np.arange(5.0), late=60 * 60.0)
     after = run_keyed(TankHours(), ran.states, stale, time="time")
     assert after.states["S1"]["ms"].shape == kept.shape or len(after.states["S1"]["ms"]) <= len(kept)  # type: ignore[arg-type,union-attr]
@@ -129,7 +129,7 @@ def test_nothing_usable_is_nothing_written() -> None:
     assert (ran.outputs, ran.states, ran.skipped) == ({}, {}, rows.num_rows)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(st.integers(0, 10_000), max_size=6),
     st.lists(st.tuples(st.integers(0, 719), st.integers(0, 300)), max_size=25),

@@ -26,7 +26,7 @@ def excursions(
     rows: pa.Table, *, now: datetime = START + HOURS * HOUR, register: pa.Table | None = None
 ) -> list[Sighting]:
     tables = {
-        "hazchem_tank_hour": tank_hours(rows),
+        "hazchem_tank_hour": tank_hours(streams.at_once(rows)),
         "hazard_tank": tanks() if register is None else register,
         "approval_site": sites(),
     }
