@@ -231,6 +231,7 @@ def test_a_case_that_stopped_has_an_end() -> None:
     still(scene, "S", range(18, 24))
     assert found(scene, 18)["S"].times.end is None
     assert found(scene)["S"].times.end == local(day(18))
+    assert not found(scene, 27)  # shown for a week
 
 
 def test_tanks_that_empty_without_lorries_are_at_work() -> None:

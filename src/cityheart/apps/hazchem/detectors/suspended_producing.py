@@ -232,6 +232,8 @@ def _cases(
         times = _times(found, order, int(row[index]), held[index], now, zone, settings)
         if times.again is not None and now < times.again + timedelta(hours=electric.number(settings, "again_h")):
             continue
+        if times.end is not None and times.end < now - timedelta(days=electric.number(settings, "keep_days")):
+            continue
         cases.append(
             Case(
                 order=order,
