@@ -75,6 +75,24 @@ interface Listener {
   fresh(): void;
   event(event: CityEvent): void;
   clock(clock: { now: Iso; playing: boolean }): void;
+  /** What belongs to positions: a binary frame, or what names its vehicles (docs/reference/live.md). */
+  positions(frame: ArrayBuffer | PositionsFrame): void;
+}
+
+/** The text frames around positions: what is followed now, and names of vehicles by their number. */
+export type PositionsFrame =
+  | { type: "following"; datasets: string[]; refused: Record<string, string> }
+  | { type: "vehicles"; dataset: string; first: number; names: string[] };
+
+function ofPositions(frame: unknown): frame is PositionsFrame {
+  const type = (frame as { type?: unknown } | null)?.type;
+  return type === "following" || type === "vehicles";
+}
+
+export interface Link {
+  close(): void;
+  /** Says something to the city; false when there is no link just now. */
+  say(message: unknown): boolean;
 }
 
 const LOGGED_OUT = 4401;
@@ -82,7 +100,7 @@ const SILENCE_MS = 12_000;
 const LONGEST_WAIT_MS = 15_000;
 
 /** Keeps the link up until `close()`; a link that says nothing for 12 s counts as lost and is made anew. */
-export function openLink(origin: string, listener: Listener): { close(): void } {
+export function openLink(origin: string, listener: Listener): Link {
   let place: Place = { last: null };
   let socket: WebSocket | null = null;
   let failures = 0;
@@ -98,6 +116,7 @@ export function openLink(origin: string, listener: Listener): { close(): void } 
     const resumed = place.last !== null;
     const link = new WebSocket(address(origin, place));
     socket = link;
+    link.binaryType = "arraybuffer";
     listen();
     link.onopen = () => {
       failures = 0;
@@ -107,6 +126,7 @@ export function openLink(origin: string, listener: Listener): { close(): void } 
     };
     link.onmessage = (message) => {
       listen();
+      if (message.data instanceof ArrayBuffer) listener.positions(message.data);
       if (typeof message.data !== "string") return;
       let frame: unknown;
       try {
@@ -114,6 +134,7 @@ export function openLink(origin: string, listener: Listener): { close(): void } 
       } catch {
         return;
       }
+      if (ofPositions(frame)) listener.positions(frame);
       const taken = take(place, frame);
       place = taken.place;
       if (taken.event) listener.event(taken.event);
@@ -137,6 +158,11 @@ export function openLink(origin: string, listener: Listener): { close(): void } 
       clearTimeout(silence);
       clearTimeout(retry);
       socket?.close();
+    },
+    say(message) {
+      if (socket?.readyState !== WebSocket.OPEN) return false;
+      socket.send(JSON.stringify(message));
+      return true;
     },
   };
 }

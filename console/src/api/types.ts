@@ -42,7 +42,7 @@ export interface City {
 export interface SeriesLine {
   name: Text;
   points: [Iso, number | null][];
-  style: "observed" | "forecast" | "band_low" | "band_high";
+  style: "observed" | "expected" | "forecast" | "band_low" | "band_high";
 }
 
 export interface SeriesEvidence {
@@ -51,6 +51,8 @@ export interface SeriesEvidence {
   unit: string;
   series: SeriesLine[];
   thresholds: { name: Text; value: number }[];
+  /** What is normal: between these two lines. */
+  band?: { low: SeriesLine["points"]; high: SeriesLine["points"] } | null;
 }
 
 export type Cell = string | number | boolean | null;
@@ -65,7 +67,16 @@ export interface RowsEvidence {
   rows: Cell[][];
 }
 
-export type Evidence = SeriesEvidence | RowsEvidence;
+/** A way: time, degrees WGS84, load (0 empty, above 0 loaded, null unknown); and places it is about. */
+export interface TrackEvidence {
+  type: "track";
+  title: Text;
+  plate: string;
+  points: [Iso, number, number, number | null][];
+  places: { lon: number; lat: number; name: Text | string }[];
+}
+
+export type Evidence = SeriesEvidence | RowsEvidence | TrackEvidence;
 
 export interface TableContent {
   type: "table";

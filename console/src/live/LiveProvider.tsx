@@ -2,7 +2,7 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
-import { type LinkState, openLink, touched } from "../api/live";
+import { type Link, type LinkState, openLink, type PositionsFrame, touched } from "../api/live";
 import type { City, CityEvent } from "../api/types";
 
 /** Events come in bursts; answers are refreshed at most once in this time. */
@@ -31,7 +31,32 @@ class Store<T> {
   };
 }
 
+/** Positions of vehicles, for whoever follows them; read where they are drawn. */
+export class Positions {
+  private link: Link | null = null;
+  private listeners = new Set<(frame: ArrayBuffer | PositionsFrame | null) => void>();
+
+  /** Hears every frame; null when a new link came up and what one follows must be said again. */
+  hear(listener: (frame: ArrayBuffer | PositionsFrame | null) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  say(message: unknown): boolean {
+    return this.link?.say(message) ?? false;
+  }
+
+  tell(frame: ArrayBuffer | PositionsFrame | null): void {
+    for (const listener of this.listeners) listener(frame);
+  }
+
+  through(link: Link | null): void {
+    this.link = link;
+  }
+}
+
 interface Live {
+  positions: Positions;
   clock: Store<ClockReading>;
   state: LinkState;
   /** The newest alert event, for what is read aloud. */
@@ -44,6 +69,7 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
   const client = useQueryClient();
   const [state, setState] = useState<LinkState>("connecting");
   const [heard, setHeard] = useState<CityEvent | null>(null);
+  const positions = useMemo(() => new Positions(), []);
   const clock = useMemo(() => new Store<ClockReading>({ now: null, playing: true }), []);
 
   useEffect(() => {
@@ -60,7 +86,11 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
       void client.invalidateQueries({ predicate: ({ queryKey }) => keys.has(String(queryKey[0])) });
     };
     const link = openLink(window.location.origin, {
-      state: setState,
+      state: (now) => {
+        setState(now);
+        if (now === "open") positions.tell(null);
+      },
+      positions: (frame) => positions.tell(frame),
       loggedOut: () => void client.invalidateQueries({ queryKey: ["session"] }),
       fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => !LASTING.has(String(queryKey[0])) }),
       event: (event) => {
@@ -70,13 +100,15 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
       },
       clock: ({ now, playing }) => clock.set({ now: Date.parse(now), playing }),
     });
+    positions.through(link);
     return () => {
       clearTimeout(timer);
+      positions.through(null);
       link.close();
     };
-  }, [client, clock]);
+  }, [client, clock, positions]);
 
-  const live = useMemo(() => ({ clock, state, heard }), [clock, state, heard]);
+  const live = useMemo(() => ({ clock, state, heard, positions }), [clock, state, heard, positions]);
   return <LiveContext value={live}>{children}</LiveContext>;
 }
 
@@ -88,6 +120,7 @@ function useLive(): Live {
 
 export const useLinkState = () => useLive().state;
 export const useHeard = () => useLive().heard;
+export const usePositions = () => useLive().positions;
 
 /** The city's clock; re-renders its reader once a second. */
 export function useClock(): ClockReading {

@@ -6,8 +6,9 @@ import type { Language, Layer, LayerFeature } from "../api/types";
 import { pick } from "../i18n";
 import { ink } from "../ui/severity";
 import { bandOf } from "./bands";
+import { type Ground, groundLayers, groundSources } from "./ground";
 
-const FONT = ["Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif"];
+export const FONT = ["Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif"];
 const NO_BAND = "#8b98a8";
 
 interface PointProperties {
@@ -19,9 +20,24 @@ interface PointProperties {
   stale: boolean;
   selected: boolean;
   order: number;
+  /** The value between the lowest and the highest shown, 0 to 1. */
+  weight: number;
 }
 
-type Points = FeatureCollection<Point, PointProperties>;
+export type Points = FeatureCollection<Point, PointProperties>;
+
+/** What lies over the ground beside the points of the layer. */
+export interface Overlay {
+  ground: Ground | null;
+  /** Ways of vehicles or of goods. */
+  track: FeatureCollection | null;
+  /** Places with alerts: `level` 1 to 4. */
+  alerts: FeatureCollection | null;
+  /** Whether the points are shown as heat too. */
+  heat: boolean;
+}
+
+export const NO_OVERLAY: Overlay = { ground: null, track: null, alerts: null, heat: false };
 
 export function pointsOf(
   features: readonly LayerFeature[],
@@ -29,6 +45,9 @@ export function pointsOf(
   language: Language,
   selected: string | null,
 ): Points {
+  const values = features.flatMap(({ properties: { value } }) => (typeof value === "number" ? [value] : []));
+  const low = values.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const high = values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   return {
     type: "FeatureCollection",
     features: features.flatMap(({ geometry, properties }) => {
@@ -48,6 +67,7 @@ export function pointsOf(
             stale: properties.stale,
             selected: properties.key === selected,
             order: value ?? -1,
+            weight: value === null ? 0 : Math.min(1, Math.max(0, (value - low) / (high - low || 1))),
           },
         },
       ];
@@ -55,7 +75,7 @@ export function pointsOf(
   };
 }
 
-const PALETTE = {
+export const PALETTE = {
   light: {
     ground: "#e9edf2",
     city: "#f5f7f9",
@@ -82,8 +102,12 @@ export function cityStyle(
   bounds: [number, number, number, number],
   points: Points,
   scheme: "light" | "dark",
+  overlay: Overlay = NO_OVERLAY,
 ): StyleSpecification {
   const colours = PALETTE[scheme];
+  // Lines of latitude and longitude only where nothing better says where one is.
+  const schematic = overlay.ground === null || (overlay.ground.layers.length === 0 && overlay.ground.areas === null);
+  const none: FeatureCollection = { type: "FeatureCollection", features: [] };
   const [west, south, east, north] = bounds;
   return {
     version: 8,
@@ -110,16 +134,27 @@ export function cityStyle(
       },
       graticule: { type: "geojson", data: graticule(bounds) },
       points: { type: "geojson", data: points },
+      track: { type: "geojson", data: overlay.track ?? none },
+      alerts: { type: "geojson", data: overlay.alerts ?? none },
+      ...groundSources(overlay.ground),
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": colours.ground } },
       { id: "city", type: "fill", source: "city", paint: { "fill-color": colours.city } },
-      { id: "graticule", type: "line", source: "graticule", paint: { "line-color": colours.line, "line-width": 1 } },
+      ...groundLayers(overlay.ground, scheme),
+      {
+        id: "graticule",
+        type: "line",
+        source: "graticule",
+        layout: { visibility: schematic ? "visible" : "none" },
+        paint: { "line-color": colours.line, "line-width": 1 },
+      },
       {
         id: "graticule-label",
         type: "symbol",
         source: "graticule",
         layout: {
+          visibility: schematic ? "visible" : "none",
           "symbol-placement": "line",
           "symbol-spacing": 420,
           "text-field": ["get", "label"],
@@ -129,6 +164,58 @@ export function cityStyle(
         paint: { "text-color": colours.edge, "text-halo-color": colours.city, "text-halo-width": 2 },
       },
       { id: "edge", type: "line", source: "city", paint: { "line-color": colours.edge, "line-width": 1 } },
+      {
+        id: "heat",
+        type: "heatmap",
+        source: "points",
+        layout: { visibility: overlay.heat ? "visible" : "none" },
+        paint: {
+          "heatmap-weight": ["interpolate", ["linear"], ["get", "weight"], 0, 0.1, 1, 1],
+          "heatmap-radius": ["interpolate", ["linear"], ["zoom"], 7, 16, 13, 60],
+          "heatmap-opacity": 0.7,
+        },
+      },
+      {
+        id: "track-case",
+        type: "line",
+        source: "track",
+        layout: { "line-cap": "round", "line-join": "round" },
+        paint: { "line-color": colours.halo, "line-width": 6 },
+      },
+      {
+        id: "track",
+        type: "line",
+        source: "track",
+        filter: ["==", ["geometry-type"], "LineString"],
+        layout: { "line-cap": "round", "line-join": "round" },
+        paint: { "line-color": ["case", ["get", "loaded"], colours.accent, colours.edge], "line-width": 3 },
+      },
+      {
+        id: "track-place",
+        type: "circle",
+        source: "track",
+        filter: ["==", ["geometry-type"], "Point"],
+        paint: {
+          "circle-radius": ["case", ["get", "here"], 8, 5],
+          "circle-color": ["case", ["get", "here"], colours.accent, colours.halo],
+          "circle-stroke-color": ["case", ["get", "here"], colours.ring, colours.text],
+          "circle-stroke-width": 2,
+        },
+      },
+      {
+        id: "track-name",
+        type: "symbol",
+        source: "track",
+        filter: ["==", ["geometry-type"], "Point"],
+        layout: {
+          "text-field": ["get", "name"],
+          "text-font": FONT,
+          "text-size": 12,
+          "text-offset": [0, 1.2],
+          "text-anchor": "top",
+        },
+        paint: { "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.5 },
+      },
       // Symbols of upper layers are placed first: names keep clear of the circles by keeping clear of their values.
       {
         id: "names",
@@ -142,6 +229,18 @@ export function cityStyle(
           "symbol-sort-key": ["-", 0, ["get", "order"]],
         },
         paint: { "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.5 },
+      },
+      {
+        id: "alerts",
+        type: "circle",
+        source: "alerts",
+        paint: {
+          "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 9, 13, 18],
+          "circle-color": ["match", ["get", "level"], 1, "#d92d20", 2, "#e8590c", 3, "#f2c200", "#2f76e0"],
+          "circle-opacity": 0.28,
+          "circle-stroke-color": ["match", ["get", "level"], 1, "#d92d20", 2, "#e8590c", 3, "#f2c200", "#2f76e0"],
+          "circle-stroke-width": 2,
+        },
       },
       {
         id: "selected",
@@ -188,9 +287,15 @@ export function cityStyle(
 
 function frameOf(points: Points, bounds: [number, number, number, number]): [number, number, number, number] {
   if (points.features.length < 2) return bounds;
-  const lons = points.features.map(({ geometry }) => geometry.coordinates[0] ?? 0);
-  const lats = points.features.map(({ geometry }) => geometry.coordinates[1] ?? 0);
-  return [Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)];
+  let [west, south, east, north] = [180, 90, -180, -90];
+  for (const { geometry } of points.features) {
+    const [lon = 0, lat = 0] = geometry.coordinates;
+    west = Math.min(west, lon);
+    east = Math.max(east, lon);
+    south = Math.min(south, lat);
+    north = Math.max(north, lat);
+  }
+  return [west, south, east, north];
 }
 
 /** Meridians and parallels at the widest step that still gives a handful of lines. */

@@ -1,46 +1,58 @@
-/** The command page: what has happened (left), where (centre), what it is (right), and the city's own panels below. */
+/** The command page: what has happened (left), where (centre), what it is (right); the time line below drives all three. */
 
 import { Button } from "@mantine/core";
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { Link, useLocation, useSearchParams } from "wouter";
-import { useAlert, useAlerts, useCity, useLayer, useLayerSeries, useLayers, useMay, usePanels } from "../api/queries";
-import type { Alert, Cell, Layer, LayerFeature } from "../api/types";
+import type { Feature, FeatureCollection } from "geojson";
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
+import { useAlert, useAlerts, useCity, useLayer, useLayers, useMay, usePanels } from "../api/queries";
+import type { Alert, Layer, LayerFeature } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { Brush } from "../command/Brush";
+import "../command/command.css";
+import { Help } from "../command/Help";
+import {
+  AlertObject,
+  IncidentObject,
+  PointList,
+  PointObject,
+  SubjectObject,
+  TaskObject,
+  VehicleList,
+  VehicleObject,
+} from "../command/objects";
+import { SPANS, type Span, type Standing, standing, windowOf } from "../command/past";
+import { type Track, useFollowable, usePast, useSubjectOf, useTrack } from "../command/queries";
+import { type CommandKey, useCommandWords } from "../command/words";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
-import { bandOf } from "../map/bands";
-import { AlertQueue, AlertStateTag } from "../ui/AlertQueue";
-import { CellView } from "../ui/Cell";
+import { type Followed, useFollowed, useFollowState } from "../map/following";
+import { useGround } from "../map/ground";
+import { linesOfWay, spot } from "../map/way";
+import { duration } from "../time/format";
+import { AlertQueue } from "../ui/AlertQueue";
 import { Declared } from "../ui/Declared";
 import { DispatchSheet } from "../ui/DispatchSheet";
-import { SeriesFigure } from "../ui/Evidence";
-import { Severity } from "../ui/Severity";
 import { triage } from "../ui/severity";
 import { Empty, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 
 const CityMap = lazy(() => import("../map/CityMap"));
-const SERIES_HOURS = 72;
 
-export default function Command() {
-  const { t, say } = useWords();
-  const tell = useTell();
-  const [, go] = useLocation();
+const OVERLAYS = ["areas", "zones", "alerts", "vehicles", "heat"] as const;
+type OverlayName = (typeof OVERLAYS)[number];
+const USUAL: readonly OverlayName[] = ["areas", "zones", "alerts", "vehicles"];
+/** What can be chosen; choosing one lets go of the others. */
+const OBJECTS = ["alert", "incident", "task", "subject", "point", "vehicle"] as const;
+type ObjectName = (typeof OBJECTS)[number];
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+/** Live positions older than this are told to be stale. */
+const STALE_MS = 15 * MINUTE_MS;
+
+/** The state of the page, all of it in the address: a link opens the same. */
+function useDesk() {
   const [params, setParams] = useSearchParams();
-  const [dispatching, setDispatching] = useState<Alert | null>(null);
-  const state = params.get("state") ?? "open";
-  const alerts = useAlerts(state);
-  const queue = useMemo(() => triage(alerts.data?.items ?? []), [alerts.data]);
-  const chosen = params.get("alert");
-  const station = params.get("point");
-
-  const layers = useLayers();
-  const layer = layers.data?.find(({ id }) => id === params.get("layer")) ?? layers.data?.[0] ?? null;
-  const at = moment(params.get("at"));
-  const features = useLayer(layer?.id ?? null, at);
-  const city = useCity().data;
-
   const change = useCallback(
     (set: Record<string, string | null>) =>
       setParams(
@@ -56,6 +68,58 @@ export default function Command() {
       ),
     [setParams],
   );
+  const choose = useCallback(
+    (name: ObjectName | null, id: string | null = null) =>
+      change({ ...Object.fromEntries(OBJECTS.map((one) => [one, null])), ...(name === null ? {} : { [name]: id }) }),
+    [change],
+  );
+  const at = moment(params.get("at"));
+  const span = SPANS.find((one) => String(one) === params.get("span")) ?? 24;
+  const shown = useMemo(() => {
+    const text = params.get("show");
+    return new Set<OverlayName>(text === null ? USUAL : OVERLAYS.filter((one) => text.split(",").includes(one)));
+  }, [params]);
+  const show = (name: OverlayName, on: boolean) => {
+    const after = OVERLAYS.filter((one) => (one === name ? on : shown.has(one)));
+    change({ show: after.join() === USUAL.join() ? null : after.join(",") });
+  };
+  return { params, change, choose, at, span, shown, show };
+}
+
+/** A moment from the address in ms, or null for now. */
+function moment(text: string | null): number | null {
+  const ms = text === null ? Number.NaN : Date.parse(text);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+export default function Command() {
+  const { t, c, say } = useCommandWords();
+  const tell = useTell();
+  const [, go] = useLocation();
+  const desk = useDesk();
+  const { params, change, choose, span } = desk;
+  const [dispatching, setDispatching] = useState<Alert | null>(null);
+  const [helping, setHelping] = useState(false);
+  const now = useNow();
+  // A moment ahead of the city's clock is now; while the clock is unknown it is believed.
+  const at = desk.at !== null && (now === 0 || desk.at < now) ? desk.at : null;
+  const atText = at === null ? null : new Date(at).toISOString();
+
+  const mayAlerts = useMay("alert.read");
+  const state = params.get("state") ?? "open";
+  const alerts = useAlerts(state);
+  // The line moves on with the clock in steps, so that it is not asked anew every second.
+  const grain = (span * HOUR_MS) / 480;
+  const line = windowOf(span, Math.ceil(now / grain) * grain, at);
+  const past = usePast(line, mayAlerts && now !== 0);
+  const then = useMemo(() => (at === null ? null : standing(past.data?.items ?? [], at)), [past.data, at]);
+  const queue = useMemo(() => triage(then ?? alerts.data?.items ?? []), [alerts.data, then]);
+  const chosen = params.get("alert");
+  const station = params.get("point");
+
+  const layers = useLayers();
+  const layer = layers.data?.find(({ id }) => id === params.get("layer")) ?? layers.data?.[0] ?? null;
+  const features = useLayer(layer?.id ?? null, atText);
 
   const mayAcknowledge = useMay("alert.acknowledge");
   const mayDispatch = useMay("incident.dispatch");
@@ -63,92 +127,97 @@ export default function Command() {
     done: (alert) => tell.done(t("acknowledge.done", { name: say(alert?.subject?.name) })),
     failed: tell.failed,
   });
+  const whole = (id: string) => alerts.data?.items.find((one) => one.id === id);
   const act = {
-    select: (id: string) => change({ alert: id, point: null }),
-    open: (alert: Alert) => go(`/alerts/${alert.id}`),
-    acknowledge: (alert: Alert) => {
-      if (!mayAcknowledge || alert.state !== "raised" || acknowledge.isPending) return;
-      acknowledge.mutate({ path: `/api/alerts/${encodeURIComponent(alert.id)}/acknowledge`, body: { note: "" } });
+    select: (id: string) => choose("alert", id),
+    open: ({ id }: Standing) => go(`/alerts/${id}`),
+    acknowledge: ({ id, state: stands }: Standing) => {
+      if (at !== null || !mayAcknowledge || stands !== "raised" || acknowledge.isPending) return;
+      acknowledge.mutate({ path: `/api/alerts/${encodeURIComponent(id)}/acknowledge`, body: { note: "" } });
     },
-    dispatch: (alert: Alert) => {
-      if (mayDispatch && alert.state !== "ended") setDispatching(alert);
+    dispatch: ({ id }: Standing) => {
+      const alert = whole(id);
+      if (at === null && alert && mayDispatch && alert.state !== "ended") setDispatching(alert);
     },
   };
-  const present = queue.find(({ id }) => id === chosen) ?? null;
+  const free = dispatching === null && !helping;
+  useKeys(free, {
+    "?": () => setHelping(true),
+    escape: () => choose(null),
+    n: () => change({ at: null }),
+  });
+
+  const detail = useAlert(chosen);
+  const present: Alert | null = (chosen === null ? undefined : (whole(chosen) ?? detail.data)) ?? null;
+  const presentThen = then?.find(({ id }) => id === chosen) ?? null;
+
+  const vehicles = useVehicles(desk.shown.has("vehicles") && at === null);
+  const vehicle = params.get("vehicle");
+  const dayEnd = Math.ceil((at ?? now) / (10 * MINUTE_MS)) * 10 * MINUTE_MS;
+  const track = useTrack(vehicles.dataset, vehicle, dayEnd - 24 * HOUR_MS, dayEnd);
+  if (vehicles.followed) vehicles.followed.select = (name) => choose("vehicle", name);
 
   return (
     <div className="command">
       <h1 className="unseen">{t("nav.command")}</h1>
+      {at !== null && (
+        <div className="past-banner" role="status" data-testid="past-banner">
+          <PastWords at={at} />
+          <Button size="compact-xs" onClick={() => change({ at: null })}>
+            {c("brush.toNow")}
+          </Button>
+        </div>
+      )}
       <Panel
         className="queue-area"
-        title={t("queue.title")}
+        title={at === null ? t("queue.title") : c("past.queue")}
         aside={
           <span className="line">
-            <span className="quiet numeric">{alerts.data ? t("queue.count", { n: alerts.data.total }) : ""}</span>
-            <Button.Group>
-              {(["open", "ended"] as const).map((one) => (
-                <Button
-                  key={one}
-                  size="compact-xs"
-                  variant={state === one ? "filled" : "default"}
-                  aria-pressed={state === one}
-                  onClick={() => change({ state: one === "open" ? null : one, alert: null })}
-                >
-                  {t(`queue.${one}`)}
-                </Button>
-              ))}
-            </Button.Group>
+            <span className="quiet numeric" data-testid="queue-count">
+              {at !== null ? queue.length : alerts.data ? t("queue.count", { n: alerts.data.total }) : ""}
+            </span>
+            {at === null && (
+              <Button.Group>
+                {(["open", "ended"] as const).map((one) => (
+                  <Button
+                    key={one}
+                    size="compact-xs"
+                    variant={state === one ? "filled" : "default"}
+                    aria-pressed={state === one}
+                    onClick={() => change({ state: one === "open" ? null : one, alert: null })}
+                  >
+                    {t(`queue.${one}`)}
+                  </Button>
+                ))}
+              </Button.Group>
+            )}
           </span>
         }
       >
-        <Shown of={alerts} lines={6}>
+        <Shown<unknown> of={at === null ? alerts : past} lines={6}>
           {() =>
             queue.length === 0 ? (
-              <Empty title={t(state === "open" ? "queue.empty" : "queue.noneEnded")}>{t("queue.emptyWhy")}</Empty>
+              <Empty title={at !== null ? c("past.empty") : t(state === "open" ? "queue.empty" : "queue.noneEnded")}>
+                {at !== null ? c("past.emptyWhy") : t("queue.emptyWhy")}
+              </Empty>
             ) : (
-              <AlertQueue alerts={queue} selected={chosen} act={act} keys={dispatching === null} />
+              <AlertQueue alerts={queue} selected={chosen} act={act} keys={free} />
             )
           }
         </Shown>
-        <div
-          className="keys line quiet"
-          style={{ borderTop: "1px solid var(--line)", marginTop: "auto", padding: "6px 12px" }}
-        >
-          <span>
-            <kbd>J</kbd> <kbd>K</kbd> {t("keys.move")}
-          </span>
-          <span>
-            <kbd>A</kbd> {t("keys.acknowledge")}
-          </span>
-          <span>
-            <kbd>D</kbd> {t("keys.dispatch")}
-          </span>
-          <span>
-            <kbd>↵</kbd> {t("keys.open")}
-          </span>
-        </div>
+        {at === null && alerts.data && alerts.data.total > queue.length && (
+          <span className="quiet queue-more">{c("queue.more", { total: alerts.data.total, n: queue.length })}</span>
+        )}
+        <Keys help={() => setHelping(true)} />
       </Panel>
 
       <Panel
         className="map-area"
         title={layer ? say(layer.title) : t("map.title")}
         aside={
-          layers.data && layers.data.length > 1 ? (
-            <Button.Group aria-label={t("map.layer")}>
-              {layers.data.map(({ id, title }) => (
-                <Button
-                  key={id}
-                  size="compact-xs"
-                  variant={id === layer?.id ? "filled" : "default"}
-                  aria-pressed={id === layer?.id}
-                  onClick={() => change({ layer: id, point: null })}
-                >
-                  {say(title)}
-                </Button>
-              ))}
-            </Button.Group>
-          ) : (
-            <span className="quiet">{t("map.schematic")}</span>
+          layers.data &&
+          layers.data.length > 1 && (
+            <LayerChoice layers={layers.data} chosen={layer} choose={(id) => change({ layer: id, point: null })} />
           )
         }
       >
@@ -160,107 +229,373 @@ export default function Command() {
               <Shown of={features}>
                 {({ features: found }) => (
                   <>
-                    <div className="map">
-                      <Suspense fallback={<Loading />}>
-                        {city && (
-                          <CityMap
-                            key={layer.id}
-                            bounds={city.bounds}
-                            layer={layer}
-                            features={found}
-                            selected={station}
-                            onSelect={(key) => change({ point: key, alert: null })}
-                          />
-                        )}
-                      </Suspense>
-                    </div>
+                    <MapView
+                      layer={layer}
+                      features={found}
+                      selected={station ?? present?.subject.id ?? null}
+                      select={(key) => choose("point", key)}
+                      shown={desk.shown}
+                      queue={queue}
+                      at={atText}
+                      present={present}
+                      followed={vehicles.followed}
+                      track={vehicle === null ? null : (track.data ?? null)}
+                      choice={
+                        <ShowChoice
+                          shown={desk.shown}
+                          show={desk.show}
+                          leave={vehicles.known ? [] : ["vehicles"]}
+                          past={at !== null}
+                        />
+                      }
+                    />
                     <Bands layer={layer} />
-                    <Lookback at={at} change={(when) => change({ at: when })} />
                   </>
                 )}
               </Shown>
             )
           }
         </Shown>
+        {vehicles.followed && <StaleBanner followed={vehicles.followed} now={now} />}
       </Panel>
+
+      <Brush
+        alerts={past.data?.items}
+        window={line}
+        span={span as Span}
+        at={at}
+        now={now}
+        change={(set) =>
+          change({
+            ...("at" in set ? { at: set.at ?? null } : {}),
+            ...(set.span === undefined ? {} : { span: set.span === 24 ? null : String(set.span) }),
+          })
+        }
+      />
 
       <div className="object-area stack" aria-live="off">
         {present !== null && (
           <AlertObject
             alert={present}
-            acknowledge={mayAcknowledge ? () => act.acknowledge(present) : null}
+            then={presentThen}
+            acknowledge={mayAcknowledge && at === null ? () => act.acknowledge(present) : null}
             busy={acknowledge.isPending}
-            dispatch={mayDispatch ? () => act.dispatch(present) : null}
+            dispatch={mayDispatch && at === null ? () => setDispatching(present) : null}
+            show={({ incident, subject }) =>
+              incident ? choose("incident", incident) : choose("subject", subject ?? null)
+            }
+            close={() => choose(null)}
           />
         )}
+        <ChosenObject params={params} choose={choose} />
+        {vehicle !== null && <VehicleObject name={vehicle} track={track} close={() => choose(null)} />}
         {layer !== null && station !== null && present === null && (
           <PointObject
             layer={layer}
             feature={features.data?.features.find(({ properties }) => properties.key === station) ?? null}
-            close={() => change({ point: null })}
+            close={() => choose(null)}
           />
+        )}
+        {vehicles.followed && (
+          <VehicleList followed={vehicles.followed} selected={vehicle} select={(name) => choose("vehicle", name)} />
         )}
         {layer !== null && (
           <PointList
             layer={layer}
             features={features.data?.features ?? []}
             selected={station}
-            select={(key) => change({ point: key, alert: null })}
+            select={(key) => choose("point", key)}
           />
         )}
       </div>
 
       <DeclaredPanels />
       {dispatching !== null && <DispatchSheet alert={dispatching} digest={null} close={() => setDispatching(null)} />}
+      {helping && <Help close={() => setHelping(false)} />}
     </div>
   );
 }
 
-/** A moment from the URL, or null for now. */
-function moment(text: string | null): string | null {
-  const ms = text === null ? Number.NaN : Date.parse(text);
-  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
-}
-
-const LOOKBACK_HOURS = 72;
-const HOUR_MS = 3_600_000;
-
-/** Looks back on the map: what the city knew at an earlier hour. */
-function Lookback({ at, change }: { at: string | null; change: (at: string | null) => void }) {
-  const { t } = useWords();
-  const now = floorHour(useNow());
-  const chosen = at === null ? 0 : Math.round((Date.parse(at) - now) / HOUR_MS);
-  const [dragged, setDragged] = useState<number | null>(null);
-  const hours = Math.max(-LOOKBACK_HOURS, dragged ?? chosen);
-  const commit = useRef(change);
-  commit.current = change;
-  useEffect(() => {
-    if (dragged === null) return;
-    const timer = setTimeout(() => {
-      commit.current(dragged === 0 ? null : new Date(now + dragged * HOUR_MS).toISOString());
-      setDragged(null);
-    }, 200);
-    return () => clearTimeout(timer);
-  }, [dragged, now]);
-  const shown = new Date(now + hours * HOUR_MS).toISOString();
+/** The incident, task or subject in the address. */
+function ChosenObject({
+  params,
+  choose,
+}: {
+  params: URLSearchParams;
+  choose: (name: ObjectName | null, id?: string | null) => void;
+}) {
+  const close = () => choose(null);
+  const [incident, task, subject] = [params.get("incident"), params.get("task"), params.get("subject")];
   return (
-    <div className="lookback">
-      <label htmlFor="lookback">{t("lookback")}</label>
-      <input
-        id="lookback"
-        type="range"
-        min={-LOOKBACK_HOURS}
-        max={0}
-        step={1}
-        value={hours}
-        aria-valuetext={hours === 0 ? t("lookback.now") : shown}
-        onChange={(event) => setDragged(Number(event.currentTarget.value))}
-      />
-      <span className={hours === 0 ? "quiet" : "tag"} data-tone="accent">
-        {hours === 0 ? t("lookback.now") : <Moment at={shown} shape="short" />}
+    <>
+      {incident && <IncidentObject id={incident} show={({ task: id }) => choose("task", id)} close={close} />}
+      {task && <TaskObject id={task} show={({ incident: id }) => choose("incident", id)} close={close} />}
+      {subject && <SubjectObject id={subject} close={close} />}
+    </>
+  );
+}
+
+function PastWords({ at }: { at: number }) {
+  const { c } = useCommandWords();
+  const [before, after] = c("past.banner", { at: "\u0000" }).split("\u0000");
+  return (
+    <span>
+      {before}
+      <strong>
+        <Moment at={new Date(at).toISOString()} />
+      </strong>
+      {after}
+    </span>
+  );
+}
+
+/** Hears single keys, unless something is being typed or a sheet is open. */
+function useKeys(heard: boolean, keys: Record<string, () => void>) {
+  useEffect(() => {
+    if (!heard) return;
+    const press = (event: KeyboardEvent) => {
+      const { target } = event;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (
+        target instanceof HTMLElement &&
+        (target.isContentEditable || target.closest("dialog, [role=dialog], input:not([type=range]), textarea, select"))
+      )
+        return;
+      const act = keys[event.key.toLowerCase()];
+      if (act === undefined) return;
+      event.preventDefault();
+      act();
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  });
+}
+
+function Keys({ help }: { help: () => void }) {
+  const { t, c } = useCommandWords();
+  return (
+    <div className="keys line quiet queue-keys">
+      <span>
+        <kbd>J</kbd> <kbd>K</kbd> {t("keys.move")}
       </span>
+      <span>
+        <kbd>A</kbd> {t("keys.acknowledge")}
+      </span>
+      <span>
+        <kbd>D</kbd> {t("keys.dispatch")}
+      </span>
+      <span>
+        <kbd>↵</kbd> {t("keys.open")}
+      </span>
+      <button type="button" className="link" data-testid="keys-open" onClick={help}>
+        <kbd>?</kbd> {c("help")}
+      </button>
     </div>
   );
+}
+
+/** Up to four layers as buttons; more in a list. */
+function LayerChoice({
+  layers,
+  chosen,
+  choose,
+}: {
+  layers: readonly Layer[];
+  chosen: Layer | null;
+  choose: (id: string) => void;
+}) {
+  const { t, say } = useWords();
+  if (layers.length > 4)
+    return (
+      <select
+        className="layer-choice"
+        aria-label={t("map.layer")}
+        value={chosen?.id}
+        onChange={(event) => choose(event.currentTarget.value)}
+      >
+        {layers.map(({ id, title }) => (
+          <option key={id} value={id}>
+            {say(title)}
+          </option>
+        ))}
+      </select>
+    );
+  return (
+    <Button.Group aria-label={t("map.layer")}>
+      {layers.map(({ id, title }) => (
+        <Button
+          key={id}
+          size="compact-xs"
+          variant={id === chosen?.id ? "filled" : "default"}
+          aria-pressed={id === chosen?.id}
+          onClick={() => choose(id)}
+        >
+          {say(title)}
+        </Button>
+      ))}
+    </Button.Group>
+  );
+}
+
+function ShowChoice({
+  shown,
+  show,
+  leave,
+  past,
+}: {
+  shown: ReadonlySet<OverlayName>;
+  show: (name: OverlayName, on: boolean) => void;
+  leave: readonly OverlayName[];
+  past: boolean;
+}) {
+  const { c } = useCommandWords();
+  return (
+    <fieldset className="map-shown" aria-label={c("shown.title")}>
+      {OVERLAYS.filter((name) => !leave.includes(name)).map((name) => (
+        <label key={name} title={name === "vehicles" && past ? c("vehicles.past") : undefined}>
+          <input
+            type="checkbox"
+            data-testid={`show-${name}`}
+            checked={shown.has(name)}
+            onChange={(event) => show(name, event.currentTarget.checked)}
+          />
+          {c(`shown.${name}` as CommandKey)}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Live vehicles of the first dataset whose vehicles are followed, when there is one. */
+function useVehicles(wanted: boolean): { known: boolean; dataset: string | null; followed: Followed | null } {
+  const may = useMay("dataset.read");
+  const dataset = useFollowable(may).data?.[0]?.dataset ?? null;
+  const bounds = useCity().data?.bounds;
+  const followed = useFollowed(wanted ? dataset : null, bounds);
+  return { known: dataset !== null, dataset, followed };
+}
+
+function StaleBanner({ followed, now }: { followed: Followed; now: number }) {
+  const { c, language } = useCommandWords();
+  const { newest } = useFollowState(followed);
+  const age = now - newest * 1000;
+  if (newest === 0 || age < STALE_MS) return null;
+  return (
+    <div className="map-stale" role="status" data-testid="vehicles-stale">
+      {c("vehicles.stale", { length: duration(age / 1000, language) })}
+    </div>
+  );
+}
+
+function MapView({
+  layer,
+  features,
+  selected,
+  select,
+  shown,
+  queue,
+  at,
+  present,
+  followed,
+  track,
+  choice,
+}: {
+  choice: ReactNode;
+  layer: Layer;
+  features: readonly LayerFeature[];
+  selected: string | null;
+  select: (key: string) => void;
+  shown: ReadonlySet<OverlayName>;
+  queue: readonly Standing[];
+  at: string | null;
+  present: Alert | null;
+  followed: Followed | null;
+  track: Track | null;
+}) {
+  const city = useCity().data;
+  const ground = useGround(at, { areas: shown.has("areas"), zones: shown.has("zones") });
+  const subject = useSubjectOf(present?.subject ?? null, useMay("subject.read") && present !== null).data ?? null;
+  const centre = useMemo(
+    () => placeOf(present, features) ?? (subject?.lon && subject.lat ? ([subject.lon, subject.lat] as const) : null),
+    [present, features, subject],
+  );
+  const withAlerts = shown.has("alerts");
+  const heat = shown.has("heat");
+  const overlay = useMemo(
+    () => ({
+      ground,
+      heat,
+      track: track === null ? null : wayOf(track),
+      alerts: withAlerts ? alertPlaces(queue, features, present, centre) : null,
+    }),
+    [ground, heat, track, withAlerts, queue, features, present, centre],
+  );
+  return (
+    <div className="map">
+      <Suspense fallback={<Loading />}>
+        {city && (
+          <CityMap
+            key={layer.id}
+            bounds={city.bounds}
+            layer={layer}
+            features={features}
+            selected={selected}
+            onSelect={select}
+            overlay={overlay}
+            followed={followed}
+            centre={centre}
+          />
+        )}
+      </Suspense>
+      {choice}
+    </div>
+  );
+}
+
+/** Where an alert is: its subject on the map's layer, or the place that it names. */
+function placeOf(
+  alert: Pick<Alert, "subject"> | null,
+  features: readonly LayerFeature[],
+): readonly [number, number] | null {
+  if (alert === null) return null;
+  if (alert.subject.kind === "place") {
+    const [lon, lat] = alert.subject.id.split(",").map(Number);
+    return lon !== undefined && lat !== undefined && Number.isFinite(lon + lat) ? [lon, lat] : null;
+  }
+  return features.find(({ properties }) => properties.key === alert.subject.id)?.geometry?.coordinates ?? null;
+}
+
+/** Every alert of the queue whose place is known, the graver drawn last. */
+function alertPlaces(
+  queue: readonly Standing[],
+  features: readonly LayerFeature[],
+  present: Alert | null,
+  centre: readonly [number, number] | null,
+): FeatureCollection {
+  const places = new Map(features.map(({ properties, geometry }) => [properties.key, geometry?.coordinates]));
+  const found: Feature[] = [];
+  for (const alert of queue) {
+    const at =
+      alert.subject.kind === "place"
+        ? placeOf(alert, [])
+        : (places.get(alert.subject.id) ?? (alert.id === present?.id ? centre : null));
+    if (at && alert.level !== null)
+      found.push({
+        type: "Feature",
+        properties: { level: alert.level },
+        geometry: { type: "Point", coordinates: [...at] },
+      });
+  }
+  found.sort((a, b) => Number(b.properties?.level) - Number(a.properties?.level));
+  return { type: "FeatureCollection", features: found };
+}
+
+/** A vehicle's way: pieces loaded and empty, and where it stayed. */
+function wayOf({ pieces, stays }: Track): FeatureCollection {
+  const points = stays.flatMap(({ lon, lat }): Feature[] =>
+    typeof lon === "number" && typeof lat === "number" ? [spot([lon, lat], "", false)] : [],
+  );
+  return { type: "FeatureCollection", features: [...pieces.flatMap(linesOfWay), ...points] };
 }
 
 function Bands({ layer }: { layer: Layer }) {
@@ -278,226 +613,6 @@ function Bands({ layer }: { layer: Layer }) {
       </ul>
       {layer.legend && <span className="quiet">{say(layer.legend)}</span>}
     </div>
-  );
-}
-
-function AlertObject({
-  alert,
-  acknowledge,
-  busy,
-  dispatch,
-}: {
-  alert: Alert;
-  acknowledge: (() => void) | null;
-  busy: boolean;
-  dispatch: (() => void) | null;
-}) {
-  const { t, say } = useWords();
-  const now = useNow();
-  const detail = useAlert(alert.id);
-  const evidence = detail.data?.evidence.find(({ type }) => type === "series");
-  return (
-    <Panel
-      title={
-        <span className="line">
-          <Severity level={alert.level} />
-          {say(alert.kind_title)}
-        </span>
-      }
-      aside={<AlertStateTag alert={alert} />}
-    >
-      <div className="body stack">
-        <dl className="pairs">
-          <dt>{t("alert.subject")}</dt>
-          <dd>{say(alert.subject.name)}</dd>
-          <dt>{t("alert.since")}</dt>
-          <dd>
-            <Moment at={alert.raised_at} ago />
-          </dd>
-          {alert.acknowledged_by && (
-            <>
-              <dt>{t("alert.acknowledgedBy")}</dt>
-              <dd>{say(alert.acknowledged_by.name)}</dd>
-            </>
-          )}
-        </dl>
-        {detail.data && detail.data.reasons.length > 0 && (
-          <ul style={{ margin: 0, paddingLeft: 18 }}>
-            {detail.data.reasons.slice(0, 3).map((reason) => (
-              <li key={say(reason)}>{say(reason)}</li>
-            ))}
-          </ul>
-        )}
-        {evidence?.type === "series" && (
-          <SeriesFigure evidence={evidence} now={floorHour(now)} height={190} table={false} />
-        )}
-        <div className="line">
-          <Link href={`/alerts/${alert.id}`}>{t("alert.openEvidence")}</Link>
-          {alert.incident_id && <Link href={`/incidents/${alert.incident_id}`}>{t("alert.openIncident")}</Link>}
-        </div>
-        <div className="line">
-          {alert.state === "raised" && acknowledge && (
-            <Button variant="default" data-testid="acknowledge" loading={busy} onClick={acknowledge}>
-              {t("acknowledge")}
-            </Button>
-          )}
-          {alert.state !== "ended" && dispatch && (
-            <Button
-              variant={alert.incident_id === null || alert.state === "raised" ? "filled" : "default"}
-              data-testid="dispatch-open"
-              onClick={dispatch}
-            >
-              {t(alert.incident_id === null ? "dispatch.open" : "dispatch.another")}
-            </Button>
-          )}
-        </div>
-      </div>
-    </Panel>
-  );
-}
-
-function PointObject({ layer, feature, close }: { layer: Layer; feature: LayerFeature | null; close: () => void }) {
-  const { t, say, number } = useWords();
-  const now = useNow();
-  const key = feature?.properties.key ?? null;
-  const series = useLayerSeries(layer, key, SERIES_HOURS);
-  if (feature === null) return null;
-  const { name, value, at, stale } = feature.properties;
-  const band = bandOf(layer, value);
-  const more = (layer.fields ?? []).map((field) => [field, feature.properties[field] as Cell] as const);
-  return (
-    <Panel
-      title={say(name)}
-      aside={
-        <Button size="compact-xs" variant="default" onClick={close}>
-          {t("close")}
-        </Button>
-      }
-    >
-      <div className="body stack">
-        <div className="reading numeric">
-          {band && (
-            <span className="swatch" style={{ alignSelf: "center", background: band.colour, height: 16, width: 16 }} />
-          )}
-          <strong>{number(value, 0)}</strong>
-          <span>{layer.unit}</span>
-          {band && <span>{say(band.label)}</span>}
-          {stale && (
-            <span className="tag" data-tone="late">
-              {t("stale")}
-            </span>
-          )}
-        </div>
-        <div className="quiet">
-          {t("asOf")} <Moment at={at} ago />
-        </div>
-        <h3 style={{ margin: 0 }}>{t("point.hours", { n: SERIES_HOURS })}</h3>
-        <Shown of={series}>
-          {(evidence) => <SeriesFigure evidence={evidence} now={floorHour(now)} height={200} />}
-        </Shown>
-        {more.length > 0 && (
-          <dl className="pairs">
-            {more.map(([field, content]) => (
-              <FieldPair key={field} field={field} content={content} />
-            ))}
-          </dl>
-        )}
-        <div className="quiet">
-          {t("evidence.dataset")} <span className="mono">{layer.dataset}</span>
-        </div>
-      </div>
-    </Panel>
-  );
-}
-
-function FieldPair({ field, content }: { field: string; content: Cell }) {
-  return (
-    <>
-      <dt className="mono">{field}</dt>
-      <dd className="numeric">
-        <CellView cell={content} />
-      </dd>
-    </>
-  );
-}
-
-/** Charts are redrawn when the shown "now" moves; to the hour is enough for hourly data. */
-const floorHour = (ms: number) => Math.floor(ms / 3_600_000) * 3_600_000;
-
-/** The same as the map, as a list: graver first. */
-function PointList({
-  layer,
-  features,
-  selected,
-  select,
-}: {
-  layer: Layer;
-  features: readonly LayerFeature[];
-  selected: string | null;
-  select: (key: string) => void;
-}) {
-  const { t, say, number } = useWords();
-  const sorted = useMemo(
-    () => [...features].sort((a, b) => (b.properties.value ?? -1) - (a.properties.value ?? -1)),
-    [features],
-  );
-  return (
-    <Panel title={t("points.title")} aside={<span className="quiet">{t("points.count", { n: sorted.length })}</span>}>
-      {sorted.length === 0 ? (
-        <Empty title={t("points.empty")}>{t("points.emptyWhy")}</Empty>
-      ) : (
-        <div className="flush">
-          <table className="table">
-            <thead>
-              <tr>
-                <th className="tight">{t("points.name")}</th>
-                <th className="tight right">{layer.unit || say(layer.title)}</th>
-                <th className="tight">{t("points.band")}</th>
-                <th className="tight right">{t("asOf")}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {sorted.map(({ properties }) => {
-                const band = bandOf(layer, properties.value);
-                return (
-                  <tr
-                    key={properties.key}
-                    data-link
-                    aria-selected={properties.key === selected}
-                    onClick={() => select(properties.key)}
-                  >
-                    <td className="tight">
-                      <button type="button" className="link" data-testid="point-row">
-                        {say(properties.name)}
-                      </button>
-                    </td>
-                    <td className="tight right">{number(properties.value, 0)}</td>
-                    <td className="tight">
-                      {band ? (
-                        <span className="status">
-                          <span className="swatch" style={{ background: band.colour }} />
-                          {say(band.label)}
-                        </span>
-                      ) : (
-                        <span className="quiet">{t("points.noValue")}</span>
-                      )}
-                    </td>
-                    <td className="tight right">
-                      {properties.stale && (
-                        <span className="tag" data-tone="late">
-                          {t("stale")}
-                        </span>
-                      )}{" "}
-                      <Moment at={properties.at} shape={properties.stale ? "short" : "hour"} />
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </Panel>
   );
 }
 

@@ -7,11 +7,17 @@ import { Severity } from "./Severity";
 import { severityName } from "./severity";
 import { Moment } from "./Time";
 
+/** What the queue shows of an alert, also of one as it stood at an earlier moment. */
+type Queued = Pick<
+  Alert,
+  "id" | "kind_title" | "subject" | "level" | "state" | "updated_at" | "raised_at" | "incident_id"
+>;
+
 interface Act {
   select(id: string): void;
-  open(alert: Alert): void;
-  acknowledge(alert: Alert): void;
-  dispatch(alert: Alert): void;
+  open(alert: Queued): void;
+  acknowledge(alert: Queued): void;
+  dispatch(alert: Queued): void;
 }
 
 export function AlertQueue({
@@ -20,7 +26,7 @@ export function AlertQueue({
   act,
   keys,
 }: {
-  alerts: readonly Alert[];
+  alerts: readonly Queued[];
   selected: string | null;
   act: Act;
   /** Whether the letter keys are heard (not while a sheet is open). */
@@ -38,7 +44,7 @@ export function AlertQueue({
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (
         target instanceof HTMLElement &&
-        (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+        (target.isContentEditable || target.closest("dialog, input:not([type=range]), textarea, select"))
       )
         return;
       const present = latest.current;
@@ -96,7 +102,7 @@ export function AlertQueue({
   );
 }
 
-export function AlertStateTag({ alert }: { alert: Alert }) {
+export function AlertStateTag({ alert }: { alert: Pick<Alert, "state" | "incident_id"> }) {
   const { t } = useWords();
   const inHand = alert.incident_id !== null && alert.state === "acknowledged";
   const word: Key = inHand ? "alert.is.dispatched" : `alert.is.${alert.state}`;

@@ -4,7 +4,7 @@ import { usePanel } from "../api/queries";
 import type { Panel as Declaration } from "../api/types";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
-import { DeclaredView } from "./Evidence";
+import { DeclaredView } from "./figures";
 import { Panel, Shown } from "./states";
 
 export function Declared({ panel }: { panel: Declaration }) {

@@ -8,8 +8,11 @@ import { AlarmIcon } from "../alarms/icon";
 import type { City, Session } from "../api/types";
 import { leave as signOut, waitingOf } from "../field/person";
 import { type Key, useWords } from "../i18n";
+import { en } from "../i18n/en";
+import { zhCN } from "../i18n/zh-CN";
 import { InboxLink } from "../inbox/InboxLink";
 import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
+import { PaletteButton } from "../palette/PaletteButton";
 import { SubjectIcon } from "../subjects/icon";
 import { cityTime } from "../time/format";
 import {
@@ -96,6 +99,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
           </nav>
           <span className="spacer" />
           <CityClock city={city} />
+          <Find session={session} />
           <InboxLink current={location === "/inbox"} />
           <Switches />
           <User session={session} />
@@ -111,6 +115,16 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
       </main>
     </div>
   );
+}
+
+/** The palette over everything; pages one may go to are known here, everything else is asked of the city. */
+function Find({ session }: { session: Session }) {
+  const { t } = useWords();
+  const pages = PLACES.filter(({ permission }) => may(session, permission)).map(({ path, title }) => ({
+    path,
+    title: { "zh-CN": zhCN[title], en: en[title] },
+  }));
+  return <PaletteButton person={session.actor.id} pages={pages} label={t("find.open")} />;
 }
 
 function CityClock({ city }: { city: City | undefined }) {

@@ -83,6 +83,12 @@ export const LetterIcon = () => (
     <path d="m4 7 8 6 8-6" />
   </Icon>
 );
+export const FindIcon = () => (
+  <Icon>
+    <circle cx="11" cy="11" r="6.5" />
+    <path d="m16 16 4.5 4.5" />
+  </Icon>
+);
 export const SunIcon = () => (
   <Icon>
     <circle cx="12" cy="12" r="4" />

@@ -7,12 +7,28 @@ export interface Look {
   dash: "solid" | [number, number];
 }
 
-const isLine = ({ style }: SeriesLine) => style === "observed" || style === "forecast";
+const isLine = ({ style }: SeriesLine) => style === "observed" || style === "forecast" || style === "expected";
+
+/** The normal band as two lines among the others, also where it is given beside them. */
+export function withBand(evidence: SeriesEvidence): SeriesEvidence {
+  const { band, ...rest } = evidence;
+  if (!band) return evidence;
+  const title = { "zh-CN": "正常范围", en: "normal" };
+  return {
+    ...rest,
+    series: [
+      ...evidence.series,
+      { name: title, points: band.low, style: "band_low" },
+      { name: title, points: band.high, style: "band_high" },
+    ],
+  };
+}
 
 export const linesOf = ({ series }: SeriesEvidence): SeriesLine[] => series.filter(isLine);
 
 export function lookOf(line: SeriesLine, index: number): Look {
   if (line.style === "forecast") return { tone: "accent", dash: [5, 4] };
+  if (line.style === "expected") return { tone: "muted", dash: [2, 3] };
   if (index === 0) return { tone: "accent", dash: "solid" };
   return { tone: index % 2 === 1 ? "muted" : "bar", dash: index % 4 < 2 ? "solid" : [2, 3] };
 }
