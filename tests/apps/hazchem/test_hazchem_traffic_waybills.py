@@ -118,6 +118,20 @@ def test_a_night_at_the_depot_and_a_gap_are_on_the_way() -> None:
     assert len(cases) == 2 and cases[1].score < cases[0].score
 
 
+def test_silence_at_the_gate_hides_neither_end() -> None:
+    lorry, bills = week(range(2))
+    lorry.until(clock(2, 8)).stay(40, 3).silent(40, at(14, 0)).drive(B).stay(40, 0).drive(A)
+    lorry.until(clock(3, 8)).stay(40, 3).drive(at(16, 0)).silent(40, B)
+    lorry.load = 0
+    lorry.stay(40).drive(A).until(clock(7, 0))
+    both = [waybill("S1", PLATE, A, B, clock(2, 9)), waybill("S2", PLATE, A, B, clock(3, 9))]
+    assert found(lorry, bills + both, clock(7, 0)) == []
+    cases = found(lorry, bills, clock(7, 0))
+    assert len(cases) == 2 and all("华东化工驶往江海油库" in each.reasons[0]["zh-CN"] for each in cases)
+    long = week(range(2))[0].until(clock(2, 8)).stay(40, 3).silent(2000, at(14, 0)).drive(B).stay(40, 0).drive(A)
+    assert found(long.until(clock(7, 0)), bills, clock(7, 0)) == []
+
+
 def test_planned_times_and_places_that_differ_fit() -> None:
     lorry, bills = week()
     bills[1]["planned_departure"], bills[1]["planned_arrival"] = clock(1, 14), clock(1, 16)  # hours after

@@ -23,7 +23,7 @@ Innocent, and why it stays silent:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -67,6 +67,7 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "apart_m": 2000.0,  # m between the ends of a haul, below which it is a move within a site or its queue
         "loaded_share": 0.8,  # of the time with a known load that a haul was loaded
         "seen_s": 300.0,  # s with a known load, at least
+        "silent_h": 26.0,  # h standing and silent at the beginning or end of a haul over which it is followed
         "longest_h": 72.0,  # h that a haul takes at most
         "stop_min": 15.0,  # min of a stop at which something is loaded or unloaded
         "hauls_day": 20,  # hauls of a day from which the share below means something
@@ -91,7 +92,11 @@ _DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class _Ends:
-    """Where and when hauls begin and end: positions, moments, the registered site or the place of waybills (-1)."""
+    """Where and when hauls begin and end.
+
+    ``origin`` and ``goal``: longitude and latitude of where a vehicle stood before it fell silent, or after it was heard of
+    again, when its first or last loaded move was seen in part only; not a number else.
+    """
 
     since: Ints
     until: Ints
@@ -99,6 +104,8 @@ class _Ends:
     from_lat: Floats
     to_lon: Floats
     to_lat: Floats
+    origin: Floats
+    goal: Floats
 
 
 @dataclass(frozen=True)
@@ -127,12 +134,15 @@ def evaluate(
     runs = hauls(of, _divided(of, documents, calendar, parameters))
     if not len(runs):
         return []
-    ends = _ends(of, runs)
+    ends = _ends(of, runs, parameters)
     vehicle = of.vehicle[runs.first]
     pairs = _pairs(vehicle, ends, documents, calendar, parameters)
     taken, used = assigned(pairs.haul, pairs.document, pairs.cost, len(runs), len(documents))
     sites, named = Places.registered(tables["approval_site"]), Places.named(tables["transport_waybill"])
-    near = _near(ends, np.flatnonzero(taken < 0), sites, named, parameters)
+    asked = np.flatnonzero(taken < 0)
+    near = _near(ends, asked, sites, named, parameters)
+    ends = _followed(ends, near)
+    near = _near(ends, asked, sites, named, parameters)
     wanted = _wanted(of, runs, ends, near, sensing, now, parameters) & np.array([each != "" for each in plate])[vehicle]
     wanted &= _told(tables["transport_waybill"], ends, wanted, taken >= 0, parameters)
     found = np.flatnonzero(wanted & (taken < 0))
@@ -206,18 +216,33 @@ def _off(at: Ints, moments: Ints) -> Floats:
     return np.asarray(np.abs(moments.astype(np.float64) - at[:, None]).min(axis=1), dtype=np.float64)
 
 
-def _ends(of: Moves, runs: Hauls) -> _Ends:
+def _ends(of: Moves, runs: Hauls, parameters: Mapping[str, object]) -> _Ends:
     """The end of a haul is where the next move begins, if that is where it came to: the mean of a stay is better than a fix."""
-    after = np.minimum(runs.last + 1, len(of) - 1)
-    away = apart(of.to_lon[runs.last], of.to_lat[runs.last], of.from_lon[after], of.from_lat[after])
-    stayed = (of.vehicle[after] == of.vehicle[runs.last]) & (after > runs.last) & (away <= 400.0)
+    first, last = runs.first, runs.last
+    before, after = np.maximum(first - 1, 0), np.minimum(last + 1, len(of) - 1)
+    came = apart(of.to_lon[before], of.to_lat[before], of.from_lon[first], of.from_lat[first])
+    went = apart(of.to_lon[last], of.to_lat[last], of.from_lon[after], of.from_lat[after])
+    stayed = (of.vehicle[after] == of.vehicle[last]) & (after > last) & (went <= 400.0)
+    silent = shown.number(parameters, "silent_h") * HOUR
+
+    def heard(near: Bools, there: Bools, gap: Ints, away: Floats, lon: Floats, lat: Floats) -> Floats:
+        fast = away / 1000.0 > 110.0 * np.maximum(gap, 0) / HOUR + 1.0  # km, at 110 km/h
+        known = there & ~near & (gap <= silent) & ~fast
+        return np.where(known[:, None], np.column_stack([lon, lat]), np.nan)
+
+    mine_before = (of.vehicle[before] == of.vehicle[first]) & (before < first)
+    mine_after = (of.vehicle[after] == of.vehicle[last]) & (after > last)
+    # of a stay that ends in silence the moves know the beginning and not the end
+    came_gap, went_gap = of.since[first] - of.until[before], of.since[after] - of.until[last]
     return _Ends(
-        of.since[runs.first],
-        of.until[runs.last],
-        of.from_lon[runs.first],
-        of.from_lat[runs.first],
-        np.where(stayed, of.from_lon[after], of.to_lon[runs.last]),
-        np.where(stayed, of.from_lat[after], of.to_lat[runs.last]),
+        of.since[first],
+        of.until[last],
+        of.from_lon[first],
+        of.from_lat[first],
+        np.where(stayed, of.from_lon[after], of.to_lon[last]),
+        np.where(stayed, of.from_lat[after], of.to_lat[last]),
+        heard(came <= 400.0, mine_before, came_gap, came, of.to_lon[before], of.to_lat[before]),
+        heard(went <= 400.0, mine_after, went_gap, went, of.from_lon[after], of.from_lat[after]),
     )
 
 
@@ -231,8 +256,14 @@ def _pairs(
     off = np.minimum(
         _off(ends.since[haul], documents.departures[document]), _off(ends.until[haul], documents.arrivals[document])
     )
-    from_m = documents.from_load(document, ends.from_lon[haul], ends.from_lat[haul])
-    to_m = documents.from_unload(document, ends.to_lon[haul], ends.to_lat[haul])
+    from_m = np.fmin(
+        documents.from_load(document, ends.from_lon[haul], ends.from_lat[haul]),
+        documents.from_load(document, ends.origin[haul, 0], ends.origin[haul, 1]),
+    )
+    to_m = np.fmin(
+        documents.from_unload(document, ends.to_lon[haul], ends.to_lat[haul]),
+        documents.from_unload(document, ends.goal[haul, 0], ends.goal[haul, 1]),
+    )
     fits = shown.number(parameters, "fits_m")
     loads, unloads = from_m <= fits, to_m <= fits  # unknown places fit nothing
     both = loads & unloads & (off <= shown.number(parameters, "both_h") * HOUR)
@@ -266,6 +297,19 @@ def _near(ends: _Ends, asked: Ints, sites: Places, named: Places, parameters: Ma
         at(named, ends.from_lon, ends.from_lat, "named_m"),
         at(sites, ends.to_lon, ends.to_lat, "site_m"),
         at(named, ends.to_lon, ends.to_lat, "named_m"),
+    )
+
+
+def _followed(ends: _Ends, near: _Near) -> _Ends:
+    """Hauls that begin or end on the road, because the vehicle was silent there, do so where it stood before or after."""
+    begin = (np.maximum(near.from_site, near.from_named) < 0) & np.isfinite(ends.origin[:, 0])
+    end = (np.maximum(near.to_site, near.to_named) < 0) & np.isfinite(ends.goal[:, 0])
+    return replace(
+        ends,
+        from_lon=np.where(begin, ends.origin[:, 0], ends.from_lon),
+        from_lat=np.where(begin, ends.origin[:, 1], ends.from_lat),
+        to_lon=np.where(end, ends.goal[:, 0], ends.to_lon),
+        to_lat=np.where(end, ends.goal[:, 1], ends.to_lat),
     )
 
 
@@ -384,8 +428,8 @@ class _Scene:
     def _gap(self, haul: int) -> bool:
         """Whether the vehicle was heard of again somewhere else than where it fell silent."""
         low, high = int(self.runs.first[haul]), int(self.runs.last[haul])
-        if low == high:
-            return False
+        if np.isfinite(self.ends.origin[haul, 0]) or np.isfinite(self.ends.goal[haul, 0]):
+            return True
         a, b = slice(low, high), slice(low + 1, high + 1)
         away = apart(self.of.to_lon[a], self.of.to_lat[a], self.of.from_lon[b], self.of.from_lat[b])
         return bool((away > 2000.0).any())
@@ -434,7 +478,7 @@ class _Scene:
             [
                 self.documents.number[int(mine[each])].as_py(),
                 shown.iso(moment(off[each] + since[0])),
-                round(off[each] / HOUR, 1),
+                round(float(off[each]) / HOUR, 1),
             ]
             for each in order.tolist()
         ]
