@@ -91,8 +91,8 @@ _BOOKS = timedelta(days=20 * 365)
 _MONTH = timedelta(days=45)
 _WINDOWS: Mapping[str, timedelta] = {
     "power_load": _MONTH,
-    "hazchem_emission_hour": timedelta(days=35),
-    "hazchem_tank_hour": timedelta(days=35),
+    "hazchem_emission_hour": timedelta(days=30),
+    "hazchem_tank_hour": timedelta(days=30),
     "transport_visit": timedelta(days=35),
     "transport_waybill": _MONTH,
     "enforcement_order": timedelta(days=3 * 365),
@@ -116,18 +116,21 @@ def detectors() -> Sequence[Survey]:
 
 @dataclass(frozen=True)
 class SuspendedProducing:
-    """Looks every three hours, at half past six in the morning when the loads of the day before have come."""
+    """Looks every six hours, at half past six in the morning when the loads of the day before have come."""
 
     parameters: Mapping[str, object] = field(default_factory=lambda: dict(PARAMETERS))
     id: str = ID
     title: Text = field(default_factory=lambda: text("停产期间仍在生产", "Producing under a suspension"))
     kind: str = "suspended_producing"
     inputs: Mapping[str, Input] = field(default_factory=_inputs)
-    every: timedelta = timedelta(hours=3)
-    phase: timedelta = timedelta(minutes=90)
+    every: timedelta = timedelta(hours=6)
+    phase: timedelta = timedelta(hours=4, minutes=30)
 
     def look(self, view: View) -> Sequence[Sighting]:
         """The sites that produce under an order, and those that did until lately."""
+        books = [view.rows(name) for name in ("enforcement_order", "enforcement_inspection", "approval_site")]
+        if not _watched(standstills.in_force(books[0], books[1], books[2], view.now), view.now, self.parameters):
+            return []  # without reading a month of everything
         tables = {name: view.rows(name) for name in self.inputs}
         judged = evaluate(tables, view.now, view.zone, self.parameters)
         names = dict(zip(*(tables["approval_site"][name].to_pylist() for name in ("site_id", "name")), strict=True))
@@ -183,8 +186,7 @@ def evaluate(
     settling = standstills.spans(
         [replace(o, until=o.since + wind_down) for o in orders if o.since + wind_down > recent]
     )
-    kept = now - timedelta(days=electric.number(settings, "keep_days"))
-    watched = [o for o in orders if o.until is None or o.until > kept]
+    watched = _watched(orders, now, settings)
     focus = [o.site for o in watched]
     found = active.evaluate(tables, now, zone, settings, standstills.spans(orders), settling, focus)
     place = {name: index for index, name in enumerate(found.sites.tolist())}
@@ -192,6 +194,12 @@ def evaluate(
     if not watched:
         return Judged((), found)
     return Judged(_cases(found, watched, place, now, zone, settings), found)
+
+
+def _watched(orders: Sequence[Order], now: datetime, settings: Mapping[str, object]) -> list[Order]:
+    """Those in force, and those that ended so lately that what they were about is still shown."""
+    kept = now - timedelta(days=electric.number({**PARAMETERS, **settings}, "keep_days"))
+    return [one for one in orders if one.until is None or one.until > kept]
 
 
 def _cases(
