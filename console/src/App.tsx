@@ -131,7 +131,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/subjects/reviews" component={Reviews} />
               <Route path="/subjects/:id" component={SubjectPage} />
               <Route path="/app" component={Apps} />
-              <Route path="/app/subject-of/:by/:value" component={SubjectOf} />
+              <Route path="/app/subject-of/:which" component={SubjectOf} />
               <Route path="/app/:id" component={AppPage} />
               <Route path="/plans" component={PlanLibrary} />
               <Route path="/plans/drafts/:id" component={PlanDraft} />

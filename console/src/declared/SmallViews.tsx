@@ -64,7 +64,7 @@ export function BarsView({ content, label }: { content: Bars; label: string }) {
           <thead className="unseen">
             <tr>
               <th>{label}</th>
-              <th />
+              <td />
               <th>{d("bar.value")}</th>
             </tr>
           </thead>

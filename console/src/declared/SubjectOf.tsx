@@ -5,8 +5,9 @@ import { Panel, Shown } from "../ui/states";
 import { useCalledSubject } from "./queries";
 
 export default function SubjectOf() {
-  const { by = "", value = "" } = useParams<{ by: string; value: string }>();
-  const found = useCalledSubject(by, decodeURIComponent(value));
+  const { which = "" } = useParams<{ which: string }>();
+  const [by = "", value = ""] = which.split("=", 2);
+  const found = useCalledSubject(decodeURIComponent(by), decodeURIComponent(value));
   return (
     <div className="page">
       <Panel>

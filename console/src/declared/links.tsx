@@ -28,8 +28,8 @@ export function hrefOf(link: Link, id: Value, values: (column: string) => Value)
   if (id === null || id === undefined || id === "" || typeof id === "object") return null;
   const code = encodeURIComponent(String(id));
   if (link.to === "subject")
-    // an encoded slash would be taken for the end of the number
-    return `/app/subject-of/${encodeURIComponent(link.by ?? "")}/${encodeURIComponent(code)}`;
+    // encoded twice: an encoded slash would be taken for the end of the number
+    return `/app/subject-of/${link.by ?? ""}=${encodeURIComponent(code)}`;
   return `${PLACES[link.to] ?? "/"}${code}`;
 }
 
