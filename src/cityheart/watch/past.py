@@ -42,6 +42,9 @@ class Past:
         where: list[sa.ColumnElement[bool]] = [
             alert.raised_at <= until,
             sa.or_(alert.ended_at.is_(None), alert.ended_at >= since),
+            alert.suppressed_by.is_(
+                None
+            ),  # what a person silenced is in no queue, also not in that of an earlier moment
         ]
         held = departments(actor, "alert.read")
         if held is not None:
