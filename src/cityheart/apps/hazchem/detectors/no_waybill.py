@@ -196,12 +196,14 @@ def _divided(of: Moves, documents: Documents, calendar: Calendar, parameters: Ma
     at = stops(of)
     before, after = of.load[at.before], of.load[np.minimum(at.before + 1, len(of) - 1)]
     long = at.until - at.since >= shown.number(parameters, "stop_min") * 60e6
-    chosen = np.flatnonzero((before > 0) & (after > 0) & long & at.same_place)
+    chosen = np.flatnonzero((before > 0) & (after > 0) & long)
     if not len(chosen) or not len(documents):
         return divided
     since, until = at.since[chosen], at.until[chosen]
     which, document = calendar.near(of.vehicle[at.before[chosen]], since, until, 24 * HOUR)
-    lon, lat = at.lon[chosen][which], at.lat[chosen][which]
+    came = at.before[chosen]  # a vehicle that falls silent as it leaves stood where it came to
+    lon = np.where(at.same_place[chosen], at.lon[chosen], of.to_lon[came])[which]
+    lat = np.where(at.same_place[chosen], at.lat[chosen], of.to_lat[came])[which]
     fits, hours = shown.number(parameters, "named_m"), shown.number(parameters, "one_h") * HOUR
     loads = documents.from_load(document, lon, lat) <= fits
     unloads = documents.from_unload(document, lon, lat) <= fits
