@@ -42,6 +42,7 @@ const WORK = ["incidents", "incident", "tasks", "scores", "alerts", "alert", "ev
 const LANDING = ["sources", "source", "flow", "quarantine", "layer", "panel"] as const;
 const TOUCHED: Record<string, readonly string[]> = {
   alert: ["alerts", "alert", "suggestion", "panel"],
+  suppression: ["alerts", "alert"],
   incident: WORK,
   run: WORK,
   task: WORK,
