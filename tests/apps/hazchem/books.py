@@ -121,18 +121,18 @@ def tank_table(rows: Rows) -> pa.Table:
 
 
 def tank_hour_table(rows: Rows) -> pa.Table:
-    """(tank_id, hour, level_last_m[, good])."""
+    """(tank_id, hour, level_last_m[, good[, frozen_min]])."""
     columns = [
         ("tank_id", pa.string()),
         ("site_id", pa.string()),
         ("hour", pa.timestamp("us", tz="UTC")),
         ("level_last_m", pa.float64()),
         ("good", pa.int64()),
+        ("frozen_min", pa.float64()),
     ]
-    made = [
-        {"tank_id": row[0], "site_id": "S1", "hour": row[1], "level_last_m": row[2], "good": row[3] if row[3:] else 60}
-        for row in rows
-    ]
+    names = ("tank_id", "hour", "level_last_m", "good", "frozen_min")
+    whole = [(*row, *(60, 0.0)[len(row) - 3 :]) for row in rows]
+    made = [{"site_id": "S1", **dict(zip(names, row, strict=True))} for row in whole]
     return pa.Table.from_pylist(made, schema=pa.schema(columns))
 
 

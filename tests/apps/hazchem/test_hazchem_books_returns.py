@@ -167,14 +167,34 @@ def test_tanks_speak_at_the_end_of_the_month_and_only_together() -> None:
     last = at("03-31 23:00")
 
     def read(first: float, second: float | None) -> Row:
-        rows = [("T1", last, first), ("T1", at("03-31 21:00"), 9.0), ("T1", at("04-01 00:00"), 1.0)]
+        rows = [("T1", last, first), ("T1", at("03-31 20:00"), 9.0), ("T1", at("04-01 03:00"), 1.0)]
         return judged(tanks=tanks, levels=tank_hour_table([*rows, *([("T2", last, second)] if second else [])]))
 
     assert read(5.0, 5.0)["tank_t"] == pytest.approx(250.0)
     assert abs(read(5.0, 5.0)["z_tank"]) < 1e-6
     assert read(2.0, 5.0)["z_tank"] < -10
-    assert read(2.0, 5.0)["probability"] < 0.5  # never alone
+    assert read(2.0, 5.0)["probability"] < 0.5  # not alone
     assert read(5.0, None)["tank_t"] != read(5.0, None)["tank_t"]  # NaN: one tank is not heard
+
+
+def tanked(own: float, others: float, own_hours: Sequence[tuple[object, ...]] = ()) -> Row:
+    """S4 and ten other sites with a tank of 500 t each, and closing stocks of 250 t; levels in m."""
+    last = at("03-31 23:00")
+    names = [f"T{n}" for n in range(10)]
+    tanks = tank_table([("T", "S4", CAS, 500.0, 10.0), *((name, name, CAS, 500.0, 10.0) for name in names)])
+    levels: list[tuple[object, ...]] = [*(own_hours or [("T", last, own)]), *((name, last, others) for name in names)]
+    more = [return_row(name, "2026-03", CAS, GOOD) for name in names]
+    return judged(tanks=tanks, levels=tank_hour_table(levels), more=more)
+
+
+def test_tanks_stand_alone_where_those_of_others_agree() -> None:
+    assert tanked(4.0, 5.02)["probability"] > 0.5
+    assert tanked(5.1, 5.02)["probability"] < 0.5
+    assert tanked(4.0, 3.0)["probability"] < 0.5  # nobody's tanks are all of the stock
+    frozen: list[tuple[object, ...]] = [("T", at("03-31 23:00"), 4.0, 60, 60.0)]
+    assert tanked(4.0, 5.02, frozen)["probability"] < 0.5
+    moving: list[tuple[object, ...]] = [("T", at("03-31 23:00"), 4.4), ("T", at("04-01 01:00"), 5.0)]
+    assert tanked(4.4, 5.02, moving)["probability"] < 0.5
 
 
 def test_only_months_that_are_over_and_recent() -> None:

@@ -53,6 +53,7 @@ TANK_HOURS = pa.schema(
         ("hour", pa.timestamp("us", tz="UTC")),
         ("level_last_m", pa.float64()),
         ("good", pa.int64()),
+        ("frozen_min", pa.float64()),
     ]
 )
 """The columns of ``hazchem_tank_hour`` that are read."""
@@ -190,9 +191,8 @@ def hazards(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> 
     for name, column in (("district", "district_code"), ("site", "site_id")):
         if parameters.get(name):
             site = site.filter(pc.equal(site[column], str(parameters[name])))
-    columns = ("tank_id", "hour", "level_last_m", "good")
     if reader.may("hazchem_tank_hour"):
-        hour = reader.rows("hazchem_tank_hour", window=timedelta(hours=HOURS), columns=columns)
+        hour = reader.rows("hazchem_tank_hour", window=timedelta(hours=HOURS), columns=TANK_HOURS.names)
     else:  # not for this reader, or not yet made: by design alone
         hour = TANK_HOURS.empty_table()
     found = grade_sites(site, reader.rows("hazard_tank"), hour, now)

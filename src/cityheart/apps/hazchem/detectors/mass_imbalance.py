@@ -9,7 +9,8 @@ What came in must be what went out and what stayed.
 - *Waybills*: more brought or taken than the return admits. Less is no sign: goods also come by pipe, ship and in small
   lots, and a trip without a waybill is another matter. Loads near the border of months, and those between sites of one firm,
   do not count.
-- *Tanks*: what all tanks of the chemical held at the month's end, against the closing stock. It adds to the others.
+- *Tanks*: what all tanks of the chemical held at the month's end, against the closing stock. It adds to the others, and stands
+  alone where the tanks of most sites agree with the returns. Frozen sensors and stock that is just being moved do not count.
 
 Innocent: a comma in the wrong place or kilograms for tonnes, when that alone makes it add up: the firm is given days to correct
 it, and if waybills agree with the corrected number it never becomes a case. A corrected return counts as corrected.
@@ -40,7 +41,7 @@ INPUTS: Mapping[str, Input] = {
     "approval_licensed_chemical": Input(_YEARS, ("licence_no", "cas", "chemical")),
     "hazard_tank": Input(_YEARS, ("tank_id", "site_id", "cas", "chemical", "capacity_t", "height_m")),
     # Tanks speak for the days after the month's end, in which most returns come: more would be millions of hours.
-    "hazchem_tank_hour": Input(timedelta(days=8), ("tank_id", "hour", "level_last_m", "good")),
+    "hazchem_tank_hour": Input(timedelta(days=12), ("tank_id", "hour", "level_last_m", "good", "frozen_min")),
     "transport_waybill": Input(timedelta(days=70), ahead=timedelta(days=2)),
 }
 

@@ -53,7 +53,11 @@ PARAMETERS: Mapping[str, object] = {
     "per_sigma": 1.5,  # log-odds for each standard error beyond two
     "most": 9.0,  # log-odds at most
     "witness_most": 5.5,  # log-odds at most from waybills in either direction
-    "tank_most": 2.5,  # log-odds at most from tanks: they never raise a case alone
+    "tank_most": 2.5,  # log-odds at most from tanks: not enough to raise a case alone
+    "tank_alone": 5.0,  # log-odds at most from tanks where those of the other sites agree with the returns
+    "tank_peers": 8,  # returns with tanks from which on that can be said
+    "tank_agree": 1.5,  # standard errors within which half of them must be
+    "tank_material": 0.05,  # of capacity or stock: a smaller difference is none
     "prior": -4.0,  # log-odds before anything is known: one return in fifty
     "slip_days": 10.0,  # days in which a slip of the pen may be corrected
     "slip_sigma": 5.0,  # standard errors from which a slip is looked for
@@ -64,6 +68,9 @@ PARAMETERS: Mapping[str, object] = {
 
 PARTS = ("opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t")
 SIGNS = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
+FROZEN_MIN = 45
+"""Minutes of an hour in which a level repeats to the last digit: the sensor may be frozen."""
+
 SLIPS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001)
 """A comma in the wrong place, or kilograms for tonnes."""
 
@@ -118,16 +125,14 @@ def balances(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, para
     share = number(parameters, "planned_share")
     z_in = _by_month(_excess(way_in, parts[2], slack_in, share), month, floor, least)
     z_out = _by_month(_excess(way_out, parts[4], slack_out, share), month, floor, least)
-    tank, gauge = _tank_close(given, month, tables, zone)
-    stock_error = (
-        np.hypot(number(parameters, "gauge_share") * gauge, number(parameters, "stock_share") * parts[6]) + 0.1
-    )
-    z_tank = _by_month((tank - parts[6]) / stock_error, month, floor, least)
+    tank, room, swing = _tank_close(given, month, tables, zone)
+    z_tank, tank_most = _tank_witness(tank, room, swing, parts, month, parameters)
     slip = _slip(parts, z, sigma, parameters)
     columns: list[object] = [given["site_id"], given["cas"], pa.array(month), *map(pa.array, parts)]
     columns += [pa.array(each) for each in (residual, sigma, z, previous, z_border, way_in, z_in, way_out, z_out)]
     columns += [pa.array(tank), pa.array(z_tank), slip, given["updated_at"]]
-    odds = _balance_odds(parts, residual, z, previous, z_border, z_in, z_out, z_tank, parameters)
+    odds = _balance_odds(parts, residual, z, previous, z_border, z_in, z_out, parameters)
+    odds = odds + np.minimum(weight(np.abs(z_tank), parameters, number(parameters, "tank_alone")), tank_most)
     waiting = int(now.timestamp()) < seconds(given["updated_at"]) + int(number(parameters, "slip_days") * DAY)
     slipped = np.asarray(pc.is_valid(slip))
     witness = np.asarray(pc.is_in(slip, pa.array(["purchased_t", "sold_t"])), dtype=np.bool_)
@@ -163,7 +168,6 @@ def _balance_odds(
     z_border: Array,
     z_in: Array,
     z_out: Array,
-    z_tank: Array,
     parameters: Parameters,
 ) -> Array:
     """Log-odds that mass is missing (or came from nowhere)."""
@@ -173,8 +177,7 @@ def _balance_odds(
     jumped = np.abs(np.nan_to_num(previous - parts[0])) > material
     odds = odds + np.where(jumped, weight(np.abs(z_border), parameters, most), 0.0)
     others = number(parameters, "witness_most")
-    odds = odds + weight(z_in, parameters, others) + weight(z_out, parameters, others)
-    return np.asarray(odds + weight(np.abs(z_tank), parameters, number(parameters, "tank_most")), dtype=np.float64)
+    return np.asarray(odds + weight(z_in, parameters, others) + weight(z_out, parameters, others), dtype=np.float64)
 
 
 def _excess(carried: Array, reported: Array, slack: Array, share: float) -> Array:
@@ -238,38 +241,68 @@ def _carried(
     return found[0], found[1], slack[0], slack[1]
 
 
-def _tank_close(given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo) -> tuple[Array, Array]:
-    """What a site's tanks held at the end of the month (t; NaN unless all of them were read), and their capacity (t)."""
+def _tank_close(
+    given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo
+) -> tuple[Array, Array, Array]:
+    """What a site's tanks held at the end of the month, their capacity, and by how much that changed in the hours around it.
+
+    All in t. NaN unless all of the tanks were read in the last three hours, by sensors that were not frozen.
+    """
     tank, hour = tables["hazard_tank"], tables["hazchem_tank_hour"]
-    nothing = np.full(len(month), np.nan), np.zeros(len(month))
-    if not tank.num_rows or not hour.num_rows:
-        return nothing
-    ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(month).tolist()}
-    start = seconds(hour["hour"])
-    near = np.zeros(len(start), dtype=np.bool_)
-    for end in ends.values():
-        near |= (start >= end - 3 * HOUR) & (start < end)
-    hour, start = hour.filter(pa.array(near)), start[near]
     asked, of_tank = codes(joined(given["site_id"], given["cas"]), joined(tank["site_id"], tank["cas"]))
     size = int(max(asked.max(initial=0), of_tank.max(initial=0))) + 1
     capacity = numbers(tank["capacity_t"])
     wanted = np.bincount(of_tank, minlength=size).astype(np.float64)
-    room = np.bincount(of_tank, capacity, size)
-    stock = np.full(len(month), np.nan)
-    own, read = codes(tank["tank_id"], hour["tank_id"])
-    for each, end in ends.items():  # a few months, not rows
-        last = np.flatnonzero((start >= end - 3 * HOUR) & (start < end) & (numbers(hour["good"]) > 0))
-        last = last[np.argsort(start[last], kind="stable")]
-        level = np.full(int(max(own.max(initial=0), read.max(initial=0))) + 1, np.nan)
-        level[read[last]] = numbers(hour["level_last_m"])[last]
-        mass = level[own] / np.maximum(numbers(tank["height_m"]), 1e-9) * capacity
+    room = np.bincount(of_tank, capacity, size).astype(np.float64)
+    stock, swing = np.full(len(month), np.nan), np.zeros(len(month))
+    start = seconds(hour["hour"])
+    for each in np.unique(month).tolist():  # a few months, not rows
+        end = int(month_begin(each + 1, zone).timestamp())
+        near = (start >= end - 3 * HOUR) & (start < end + 3 * HOUR) & (numbers(hour["good"]) > 0)
+        near &= ~(numbers(hour["frozen_min"]) >= FROZEN_MIN)
+        if not near.any():
+            continue
+        rows, at = hour.filter(pa.array(near)), start[near]
+        own, read = codes(tank["tank_id"], rows["tank_id"])
+        level = numbers(rows["level_last_m"])
+        slots = int(max(own.max(initial=0), read.max(initial=0))) + 1
+        last, low, high = np.full(slots, np.nan), np.full(slots, np.inf), np.full(slots, -np.inf)
+        before = np.flatnonzero(at < end)
+        before = before[np.argsort(at[before], kind="stable")]
+        last[read[before]] = level[before]
+        np.fmin.at(low, read, level)
+        np.fmax.at(high, read, level)
+        per_m = capacity / np.maximum(numbers(tank["height_m"]), 1e-9)
+        mass, moved = last[own] * per_m, np.maximum(high - low, 0.0)[own] * per_m
         known = np.isfinite(mass)
         total = np.bincount(of_tank[known], mass[known], size)
-        seen = np.bincount(of_tank[known], minlength=size)
-        whole = np.where((wanted > 0) & (seen == wanted), total, np.nan)
-        of = month == each
-        stock[of] = np.where(asked[of] >= 0, whole[asked[of]], np.nan)
-    return stock, np.where(asked >= 0, room[asked], 0.0)
+        change = np.bincount(of_tank[known], moved[known], size)
+        whole = np.where((wanted > 0) & (np.bincount(of_tank[known], minlength=size) == wanted), total, np.nan)
+        of = (month == each) & (asked >= 0)
+        stock[of], swing[of] = whole[asked[of]], change[asked[of]]
+    return stock, np.where(asked >= 0, room[asked], 0.0), swing
+
+
+def _tank_witness(
+    tank: Array, room: Array, swing: Array, parts: Array, month: Whole, parameters: Parameters
+) -> tuple[Array, Array]:
+    """How far tanks are from the closing stock, in standard errors, and the most that this may weigh.
+
+    Where the tanks of most sites agree with the returns, one that does not says so for itself; where they do not (goods
+    in drums, tanks of others), tanks only add to what else is known.
+    """
+    share, stock = number(parameters, "gauge_share"), number(parameters, "stock_share")
+    error = np.sqrt((share * room) ** 2 + (stock * parts[6]) ** 2 + swing**2) + 0.1
+    raw = (tank - parts[6]) / error
+    peers = int(number(parameters, "tank_peers"))
+    z = _by_month(raw, month, number(parameters, "floor_sigma"), peers)
+    most = np.full(len(raw), number(parameters, "tank_most"))
+    for each in np.unique(month).tolist():  # a few months, not rows
+        others = raw[(month == each) & np.isfinite(raw)]
+        if len(others) >= peers and np.median(np.abs(others)) <= number(parameters, "tank_agree"):
+            most[month == each] = number(parameters, "tank_alone")
+    small = np.abs(np.nan_to_num(tank - parts[6])) <= number(parameters, "tank_material") * np.maximum(room, parts[6])
+    return np.where(small & np.isfinite(z), 0.0, z), most
 
 
 def _slip(parts: Array, z: Array, sigma: Array, parameters: Parameters) -> pa.Array:
