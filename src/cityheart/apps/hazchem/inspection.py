@@ -355,8 +355,8 @@ def feedback(reader: Reader, now: datetime, parameters: Mapping[str, object]) ->
         f"最近 {table['feedback_days']} 天，清单按各日早晨的登记推算；列入后 {table['match_days']} 天内的检查为其结果，"
         "整改、立案为发现问题。漏列：发现问题而两种方式都未列入的检查。",
         f"The last {table['feedback_days']} days; lists are made again from what the books say of each morning. An inspection "
-        f"within {table['match_days']} days is a listing's outcome; 整改 and 立案 count as found. Missed: inspections that found "
-        "something at a site on neither list.",
+        f"within {table['match_days']} days is a listing's outcome; faults to be put right and cases opened count as found. "
+        "Missed: inspections that found something at a site on neither list.",
     )
     return {"type": "table", "columns": columns, "rows": rows, "note": note}
 

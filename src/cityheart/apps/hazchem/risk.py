@@ -322,7 +322,7 @@ def _licence(known: Books, site: str, at: datetime, table: Rules) -> Part | None
     last = max((last for _, last in spans), default=None)
     if last is None or last < day - timedelta(days=int(rule["grace_days"])):
         ended = (f"已于 {last} 到期", f"ended on {last}") if last else ("没有", "there is none")
-        said = text(f"{wanted[0]}：{ended[0]}", f"Licence ({wanted[0]}): {ended[1]}")
+        said = text(f"许可证（{wanted[0]}）{ended[0]}", f"Licence ({wanted[0]}): {ended[1]}")
         return Part("licence", float(rule["none"]), said, "approval_licence")
     if last <= day + timedelta(days=int(rule["ending_days"])):
         said = text(f"许可证将于 {last} 到期", f"The licence ends on {last}")
