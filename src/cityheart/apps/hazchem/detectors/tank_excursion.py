@@ -350,7 +350,7 @@ def _sightings(
                 _level(case, end, near.get(site_id) or 0),
                 min(one.start for one in case),
                 end,
-                max(one.score for one in case),
+                round(max(one.score for one in case), 3),
                 tuple(_reason(one, tanks, zone) for one in case[:6]),
                 (*(_evidence(one, tanks) for one in case[:3]), _tank_rows(case, tanks, now)),
                 f"{tanks['tank_id'][first.tank].as_py()}:{METRICS[first.metric]}:{first.start:%Y%m%dT%H}",
