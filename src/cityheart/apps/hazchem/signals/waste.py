@@ -269,6 +269,7 @@ def _deadline(truck: Whole, receiver: Whole, at: Whole, empty: Flags, parameters
 def _emptied(truck: Whole, at: Whole, until: Whole, stay: pa.Table, stay_truck: Whole) -> tuple[Whole, Array, Array]:
     """The first stay after shipping at which the load went: its time (``NEVER`` if none) and place."""
     gone = (numbers(stay["load_before"]) > 0) & (numbers(stay["load_after"]) == 0)
+    gone &= np.isfinite(numbers(stay["lon"])) & np.isfinite(numbers(stay["lat"]))
     one, other = overlapping(truck, at + 60, until, np.where(gone, stay_truck, -2), seconds(stay["since"]))
     moment, lon, lat = np.full(len(at), NEVER), np.full(len(at), np.nan), np.full(len(at), np.nan)
     one, other = one[::-1], other[::-1]  # the first of each is written last
