@@ -73,8 +73,8 @@ PARAMETERS: Mapping[str, object] = {
     # log-odds
     "frozen": {
         "prior": -2.0,
-        "flow_long": 3.0,  # the outlet ran in six frozen hours or more
-        "flow_some": 1.5,  # in four
+        "flow_long": 3.0,  # the outlet ran in eight frozen hours, or in three quarters of them
+        "flow_some": 0.5,  # in five: a short freeze, then a standstill, would look like that too
         "flow_none": -3.0,  # in fewer: it would not have changed anyway
         "flow_unknown": 0.5,  # it has no flow that can be believed
         "others_live": 1.0,  # the other probes of the outlet vary as usual
@@ -86,9 +86,11 @@ PARAMETERS: Mapping[str, object] = {
         "prior": -2.5,
         "long": 1.0,  # five steady hours or more
         "deep": 1.0,  # to 40 % or less
+        "shallow": -1.0,  # to no less than 45 %
         "several": 1.5,  # two pollutants or more
         "flow_up": 1.5,  # a tenth more flows than usual
         "flow_same": 0.5,
+        "flow_less": -1.0,  # less than 85 %
         "flow_down": -2.0,  # seven tenths or less: lower load
         "oxygen_up": 1.5,  # by 1.5 percentage points
         "sudden": 1.0,  # the steady hour before was as usual
@@ -374,7 +376,8 @@ def _judge_frozen(
         odds += weight["flow_unknown"]
     else:
         signs["ran_h"] = float(np.nansum(runs))
-        odds += weight["flow_long" if signs["ran_h"] >= 6 else "flow_some" if signs["ran_h"] >= 4 else "flow_none"]
+        long = signs["ran_h"] >= 7.5 or signs["ran_h"] >= max(0.75 * np.count_nonzero(~np.isnan(runs)), 4)
+        odds += weight["flow_long" if long else "flow_some" if signs["ran_h"] >= 5 else "flow_none"]
     alive = _alive(cube, flow, series, part, parameters)
     if alive is not None:
         signs["alive"] = alive
@@ -472,11 +475,12 @@ def _judge_diluted(
     )
     signs = {"fraction": fraction, "pollutants": float(pollutants), "flow": flowing}
     odds = weight["prior"] + weight["long"] * (len(part) >= 5) + weight["deep"] * (fraction <= 0.4)
+    odds += weight["shallow"] * (fraction > 0.45)
     odds += weight["several"] * (pollutants >= 2) + weight["endless"] * (end - begin >= 72)
     if flowing >= 0.85:
         odds += weight["flow_up" if flowing >= 1.1 else "flow_same"]
-    elif flowing <= 0.7:
-        odds += weight["flow_down"]
+    else:
+        odds += weight["flow_down" if flowing <= 0.7 else "flow_less"]
     oxygen = _oxygen(cube, outlet, part, usual)
     if oxygen is not None:
         signs["oxygen"] = oxygen
