@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 import cityheart.apps.hazchem
@@ -151,3 +152,39 @@ def contracted(dataset: str, columns: Sequence[str] = ()) -> pa.Table:
     moments = ("since", "until")
     types = {**dict.fromkeys(words, pa.string()), **dict.fromkeys(moments, pa.timestamp("us", tz="UTC"))}
     return pa.schema([(name, types.get(name, pa.float64())) for name in columns]).empty_table()
+
+
+_WORDS: Mapping[str, Sequence[str]] = {
+    "site_id": ("S1", "S2", "S4"),
+    "firm_id": ("F1", "F2", "F4"),
+    "place": ("S1", "S4"),
+    "month": ("2026-02", "2026-03"),
+    "layer": ("site", "zone"),
+    "state": ("open", "closed", "withdrawn"),
+}
+
+
+def anything(dataset: str, columns: Sequence[str], dice: np.random.Generator, now: datetime) -> pa.Table:
+    """Up to thirty rows of nonsense that a dataset's contract allows, with nulls wherever they may be."""
+    known = (CONTRACTS / f"{dataset}.json").exists()
+    declared = json.loads((CONTRACTS / f"{dataset}.json").read_text(encoding="utf-8"))["schema"] if known else {}
+    rules = {each["name"]: each.get("constraints", {}) for each in declared.get("fields", ())}
+    key = [declared["primaryKey"]] if isinstance(declared.get("primaryKey"), str) else declared.get("primaryKey", ())
+
+    def value(field: pa.Field) -> object:
+        rule = rules.get(field.name, {})
+        if not rule.get("required") and field.name not in key and dice.random() < 0.3:
+            return None
+        if pa.types.is_timestamp(field.type):
+            return now - timedelta(hours=float(dice.uniform(-24, 24 * 45)))
+        if pa.types.is_date(field.type):
+            return now.date() + timedelta(days=int(dice.integers(-400, 400)))
+        if not pa.types.is_string(field.type):
+            return int(dice.integers(0, 4)) if pa.types.is_integer(field.type) else float(dice.choice((0, 5.5, 700)))
+        words = rule.get("enum") or _WORDS.get(field.name) or ("a", "b", "c")
+        return str(dice.choice(list(words)))
+
+    fields = contracted(dataset, columns).schema
+    rows = [{field.name: value(field) for field in fields} for _ in range(int(dice.choice((0, 1, 30))))]
+    newest = {tuple(row[name] for name in key) if key else n: row for n, row in enumerate(rows)}
+    return pa.Table.from_pylist(list(newest.values()), schema=fields)

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -19,6 +20,7 @@ from cityheart.sdk import Input, Sighting
 from .books import (
     OLD,
     USCC,
+    anything,
     at,
     contracted,
     firm_table,
@@ -87,6 +89,13 @@ def test_an_empty_city_and_one_of_registers_alone(detector: Any) -> None:
     assert look(detector, {}) == []
     assert look(detector, REGISTER) == []
     assert look(detector, REGISTER, now=at("01-01 00:00")) == []
+
+
+@pytest.mark.parametrize("detector", ALL, ids=lambda each: each.id)
+@pytest.mark.parametrize("seed", range(5))
+def test_books_full_of_nonsense_and_holes(detector: Any, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    look(detector, {name: anything(name, each.columns, dice, NOW) for name, each in detector.inputs.items()})
 
 
 # ── waste ────────────────────────────────────────────────────────────────────────────────────────────────────────────
