@@ -55,7 +55,7 @@ export function Brush({
   const present = live && shown >= STEPS;
   const words = present ? c("brush.now") : cityTime(moment, zone, "minute");
   const share = (ms: number) => `${((100 * (ms - from)) / (to - from)).toFixed(3)}%`;
-  const every = TICKS.find((one) => (to - from) / one <= 9) ?? 168 * HOUR;
+  const every = TICKS.find((one) => (to - from) / one <= (innerWidth < 700 ? 4 : 9)) ?? 168 * HOUR;
   const offset = zoneOffset(from, zone);
   const ticks: number[] = [];
   for (let tick = Math.ceil((from + offset) / every) * every - offset; tick <= to; tick += every) ticks.push(tick);

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { placeAt } from "../src/map/way";
+import { pathOf, scaleOf } from "../src/ui/LittleChart";
+import { withBand } from "../src/ui/lines";
+
+describe("a small chart", () => {
+  it("has round marks that hold every value", () => {
+    for (const values of [[0, 301], [3, 4], [-5, 5], [0.0012, 0.0019], [1e6, 1.2e6], [7], [-3], [0]]) {
+      const { low, high, ticks } = scaleOf(values);
+      expect(low).toBeLessThanOrEqual(Math.min(...values));
+      expect(high).toBeGreaterThanOrEqual(Math.max(...values));
+      expect(ticks[0]).toBeCloseTo(low, 9);
+      expect(ticks.at(-1)).toBeCloseTo(high, 9);
+      expect(ticks.length).toBeGreaterThan(1);
+      expect(ticks.length).toBeLessThan(8);
+    }
+    expect(scaleOf([])).toEqual({ low: 0, high: 1, ticks: [0, 1] });
+  });
+
+  it("leaves a gap where nothing is known", () => {
+    const same = (value: number) => value;
+    expect(
+      pathOf(
+        [
+          [0, 1],
+          [1, 2],
+          [2, null],
+          [3, 4],
+        ],
+        same,
+        same,
+      ),
+    ).toBe("M0.0 1.0L1.0 2.0M3.0 4.0");
+    expect(pathOf([[0, null]], same, same)).toBe("");
+  });
+
+  it("takes a normal band given beside the lines as two of them", () => {
+    const low: [string, number][] = [["2026-03-24T08:00:00Z", 1]];
+    const high: [string, number][] = [["2026-03-24T08:00:00Z", 3]];
+    const bare = { type: "series" as const, title: {}, unit: "", series: [], thresholds: [] };
+    expect(withBand(bare)).toBe(bare);
+    expect(withBand({ ...bare, band: { low, high } }).series.map(({ style, points }) => [style, points])).toEqual([
+      ["band_low", low],
+      ["band_high", high],
+    ]);
+  });
+});
+
+describe("a way", () => {
+  const way = [
+    ["2026-03-24T08:00:00Z", 120, 31, 0],
+    ["2026-03-24T08:10:00Z", 121, 32, 3],
+  ] as const;
+  const at = (minutes: number) => placeAt(way, Date.parse("2026-03-24T08:00:00Z") + minutes * 60_000);
+
+  it("is followed in time, and ends where it ends", () => {
+    expect([at(-5), at(0), at(5), at(10), at(99)]).toEqual([
+      [120, 31],
+      [120, 31],
+      [120.5, 31.5],
+      [121, 32],
+      [121, 32],
+    ]);
+    expect(placeAt([], 0)).toBeNull();
+  });
+});
