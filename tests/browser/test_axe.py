@@ -25,9 +25,10 @@ SYSTEM = Actor.system("test")
 RULES = """async (colours = false) => {
   const all = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
   const runOnly = colours ? ['color-contrast', 'link-in-text-block'] : all;
-  const {violations} = await axe.run(document, {runOnly, resultTypes: ['violations'], elementRef: false});
+  const {violations} = await axe.run(document, {runOnly, resultTypes: ['violations'], elementRef: false, preload: false});
   return violations.flatMap(v => v.nodes.slice(0, 3).map(n => v.id + ': ' + n.html.slice(0, 160)));
 }"""
+HOW = "[document.documentElement.lang, document.documentElement.dataset.mantineColorScheme]"
 CASE = {
     "id": "one", "kind": "heavy_pollution", "level": 3, "plan": "air-yellow", "version": "1",
     "opened_at": "2015-10-01T00:00:00Z", "closed_at": "2015-10-02T06:00:00Z", "text": "空气重污染预警",
@@ -79,8 +80,9 @@ def test_every_page_in_both_languages_and_themes(served: Served, chromium: Brows
 
 def _looked_at(page: Page, address: str, route: str) -> dict[str, list[str]]:
     page.goto(address)
-    page.get_by_test_id("user-menu").wait_for()
-    expect(page.locator(".loading")).to_have_count(0)
+    page.wait_for_function(
+        """() => document.querySelector('[data-testid="user-menu"]') && !document.querySelector('.loading')"""
+    )
     return _four(page, route)
 
 
@@ -89,11 +91,20 @@ def _four(page: Page, name: str) -> dict[str, list[str]]:
     found = {}
     for press in (None, "theme-switch", "lang-switch", "theme-switch"):
         if press is not None:
-            page.get_by_test_id(press).first.click()
-        how = page.evaluate("[document.documentElement.lang, document.documentElement.dataset.mantineColorScheme]")
+            _press(page, press)
+        how = page.evaluate(HOW)
         found[f"{name}: {' '.join(how)}"] = page.evaluate(RULES, press == "theme-switch")
-    page.get_by_test_id("lang-switch").first.click()
+    _press(page, "lang-switch")
     return found
+
+
+def _press(page: Page, switch: str) -> None:
+    """Press a switch, without the wait for it to stand still, and wait until it has had its effect."""
+    before = page.evaluate(HOW)
+    page.evaluate(
+        "id => document.querySelector(`[data-testid='${id}']`).click()", switch
+    )  # found and pressed in one step
+    page.wait_for_function(f"before => JSON.stringify({HOW}) !== JSON.stringify(before)", arg=before)
 
 
 def _routes() -> list[str]:
