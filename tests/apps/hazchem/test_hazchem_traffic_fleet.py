@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cityheart.apps.hazchem.detectors import no_waybill, restricted_zone, unlicensed_site
-from cityheart.sdk import Sighting
+from cityheart.sdk import Sighting, Survey
+from cityheart.watch.models import plain
 
 from .test_hazchem_traffic_places import off
 from .test_hazchem_traffic_zones import zones
@@ -168,3 +173,63 @@ def test_days_of_a_fleet(city: City) -> None:
         )
     (place,) = places.values()
     assert off(place.subject.id, HIDDEN) < 50 and 0 * HOUR < place.start - min(city.hidden) < 2 * HOUR
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 100_000))
+def test_what_is_missing_is_no_error(city: City, seed: int) -> None:
+    """Any value of any column may be missing."""
+    dice, now = random.Random(seed), START + timedelta(days=7)
+    tables = dict(known(city, now))
+    for _ in range(dice.randint(1, 4)):
+        name = dice.choice(sorted(tables))
+        rows = tables[name]
+        column = dice.choice(rows.column_names)
+        share = dice.choice([0.1, 0.9, 1.0])
+        lost = pa.array([dice.random() < share for _ in range(rows.num_rows)])
+        values = pa.compute.if_else(lost, pa.scalar(None, rows[column].type), rows[column])
+        tables[name] = rows.set_column(rows.schema.get_field_index(column), column, values)
+    found = [*no_waybill.evaluate(tables, now, ZONE), *unlicensed_site.evaluate(tables, now, ZONE)]
+    rules = restricted_zone.rules_of(zones())
+    found += restricted_zone.evaluate(tables["transport_visit"], tables["transport_vehicle"], rules, now, ZONE)
+    assert all(0 <= each.score <= 1 and each.subject.id and json.dumps(plain(each.evidence)) for each in found)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A view of some tables, with those columns alone that a survey says it reads."""
+
+    survey: Survey
+    tables: Mapping[str, pa.Table]
+    now: datetime
+    zone: ZoneInfo = ZONE
+
+    def rows(self, dataset: str) -> pa.Table:
+        """The table, empty where there is none."""
+        wanted = list(self.survey.inputs[dataset].columns)
+        if dataset in self.tables:
+            return self.tables[dataset].select(wanted)
+        return pa.table({name: pa.nulls(0, pa.string()) for name in wanted})
+
+    def file(self, name: str) -> bytes | None:
+        """The zones."""
+        return zones() if name == "zones.geojson" else None
+
+
+def test_surveys_declare_what_they_read(city: City) -> None:
+    now = START + timedelta(days=7)
+    tables = known(city, now)
+    rules = restricted_zone.rules_of(zones())
+    expected = {
+        "no_waybill": no_waybill.evaluate(tables, now, ZONE),
+        "unlicensed_site": unlicensed_site.evaluate(tables, now, ZONE),
+        "restricted_zone": restricted_zone.evaluate(
+            tables["transport_visit"], tables["transport_vehicle"], rules, now, ZONE
+        ),
+    }
+    for module in (no_waybill, unlicensed_site, restricted_zone):
+        (survey,) = module.detectors()
+        found = survey.look(Seen(survey, tables, now))
+        assert list(found) == expected[survey.kind] and survey.kind in survey.id
+        assert survey.look(Seen(survey, {}, now)) == []
+    assert expected["no_waybill"] and expected["unlicensed_site"]

@@ -195,6 +195,8 @@ def _candidates(visits: pa.Table, rules: Mapping[str, Rule]) -> pa.Table:
     """Visits to closed zones in which some fix was clearly inside."""
     chosen = pc.and_(pc.equal(visits["layer"].cast(pa.string()), "zone"), pc.greater_equal(visits["deep_fixes"], 2))
     chosen = pc.and_(chosen, pc.not_equal(visits["state"].cast(pa.string()), "withdrawn"))
+    for name in ("terminal_phone", "since", "until"):
+        chosen = pc.and_(chosen, visits[name].is_valid())
     known = pc.is_in(visits["place"].cast(pa.string()), value_set=pa.array(list(rules), pa.string()))
     return visits.filter(pc.fill_null(pc.and_(chosen, known), False))
 

@@ -178,9 +178,9 @@ class Moves:
 def moves(trips: pa.Table) -> Moves:
     """From rows of ``transport_trip``: what was withdrawn or has no time is left out."""
     paths = trips["path"] if "path" in trips.column_names else None
-    known = pc.and_(
-        pc.fill_null(pc.not_equal(trips["state"].cast(pa.string()), "withdrawn"), True), trips["until"].is_valid()
-    )
+    known = pc.fill_null(pc.not_equal(trips["state"].cast(pa.string()), "withdrawn"), True)
+    for name in ("terminal_phone", "since", "until"):
+        known = pc.and_(known, trips[name].is_valid())
     rows = np.flatnonzero(np.asarray(known))
     if len(rows) < trips.num_rows:
         small = [name for name in trips.column_names if name != "path"]  # ways are long, and only a few are looked at
