@@ -67,7 +67,7 @@ PARAMETERS: Mapping[str, object] = {
     "steady_share": 0.5,  # of the usual flow, above which an hour is steady
     "least_hours": 24,  # steady hours that make a past
     "fall": 0.6,  # of the own past, to which every pollutant falls at least
-    "spreads": 3.0,  # robust standard deviations that this must be
+    "spreads": 1.5,  # robust standard deviations that every hour must be below the past; several hours are asked for
     "least_spread": 0.08,  # of the logarithm: no past is quieter than that
     "diluted_h": 3,  # steady hours in a row
     # log-odds
