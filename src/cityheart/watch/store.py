@@ -23,6 +23,7 @@ __all__ = [
     "announce",
     "checkpoint_of",
     "count_alerts",
+    "count_standing",
     "counts_by_level",
     "due",
     "earliest_pending",
@@ -30,13 +31,17 @@ __all__ = [
     "insert_alert",
     "levels_of",
     "link_incident",
+    "locked",
     "mark_merged",
+    "mark_suppressed",
     "merged_findings",
     "move_checkpoint",
+    "newest_alerts",
     "open_alert",
     "past_alerts",
     "put_checkpoint",
     "put_states",
+    "standing",
     "states_of",
     "stored_failure",
     "update_alert",
@@ -135,6 +140,9 @@ level_table = sa.Table(
     sa.Column("reason", Json, nullable=False),
     sa.Column("finding_id", sa.String(40), nullable=False),
 )
+
+
+_MARK = alert_table.update().where(alert_table.c.id == sa.bindparam("of")).values(suppressed_by=sa.bindparam("by"))
 
 
 # ── detectors ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -488,6 +496,17 @@ def counts_by_level(conn: sa.Connection, departments: frozenset[str] | None) -> 
     return {(row.state, row.level): row.alerts for row in rows}
 
 
+def locked(conn: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Alert]:
+    """The alerts for which this holds, by id, held until the commit."""
+    rows = conn.execute(sa.select(alert_table).where(*where).order_by(alert_table.c.id).with_for_update())
+    return [_alert(row) for row in rows]
+
+
+def mark_suppressed(conn: sa.Connection, alert_id: str, suppression: str | None) -> None:
+    """Note which suppression keeps an alert out of the queue, or that none does."""
+    conn.execute(_MARK, {"of": alert_id, "by": suppression})
+
+
 def link_incident(conn: sa.Connection, alert_id: str, incident_id: str) -> None:
     """Remember the incident that was opened for an alert."""
     conn.execute(alert_table.update().where(alert_table.c.id == alert_id).values(incident_id=incident_id))
@@ -569,3 +588,45 @@ def _alert(row: sa.Row[Any]) -> Alert:
         issued_at=row.issued_at,
         suppressed_by=row.suppressed_by,
     )
+
+
+# ── looking back, and finding by name ──────────────────────────────────────────────────────────────────────────
+
+
+def count_standing(conn: sa.Connection, departments: frozenset[str] | None, since: datetime, until: datetime) -> int:
+    """How many alerts stood at some moment of [since, until]; what a person silenced is left out."""
+    where = _standing(departments, since, until)
+    return conn.execute(sa.select(sa.func.count()).select_from(alert_table).where(*where)).scalar_one()
+
+
+def standing(
+    conn: sa.Connection, departments: frozenset[str] | None, since: datetime, until: datetime
+) -> tuple[list[Alert], dict[str, list[tuple[datetime, int | None]]]]:
+    """These alerts, newest first, and for each the moments at which its level changed."""
+    where, table, level = _standing(departments, since, until), alert_table.c, level_table.c
+    rows = conn.execute(sa.select(alert_table).where(*where).order_by(table.raised_at.desc(), table.id.desc()))
+    found = [_alert(row) for row in rows]
+    changes = conn.execute(
+        sa.select(level.alert_id, level.at, level.level)
+        .join(alert_table, table.id == level.alert_id)
+        .where(*where)
+        .order_by(level.alert_id, level.n)
+    )
+    levels: dict[str, list[tuple[datetime, int | None]]] = {}
+    for change in changes:
+        levels.setdefault(change.alert_id, []).append((change.at, change.level))
+    return found, levels
+
+
+def _standing(departments: frozenset[str] | None, since: datetime, until: datetime) -> list[sa.ColumnElement[bool]]:
+    table = alert_table.c
+    lasting = sa.or_(table.ended_at.is_(None), table.ended_at >= since)
+    return [table.raised_at <= until, lasting, table.suppressed_by.is_(None), *_of(departments)]
+
+
+def newest_alerts(conn: sa.Connection, departments: frozenset[str] | None, limit: int) -> list[Alert]:
+    """The newest alerts, those that stand before those that ended."""
+    table = alert_table.c
+    ended = sa.case((table.state == "ended", 1), else_=0)
+    statement = sa.select(alert_table).where(*_of(departments)).order_by(ended, table.raised_at.desc(), table.id.desc())
+    return [_alert(row) for row in conn.execute(statement.limit(limit))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.events import event_table
 from cityheart.watch.alarms.models import Ended, Scope, Suppression
 from cityheart.watch.models import Alert, Person, SubjectRef
-from cityheart.watch.store import alert_of, alert_table, update_alert
+from cityheart.watch.store import alert_table, locked
 
 __all__ = [
     "annunciations",
@@ -25,7 +25,6 @@ __all__ = [
     "insert",
     "kept_by",
     "release",
-    "save",
     "standing",
     "suppression_of",
     "suppressions",
@@ -68,6 +67,15 @@ held_table = sa.Table(  # each time an alert was kept off the queue
     sa.Index("ix_suppressed_alert_returned_at", "returned_at"),
 )
 
+# built once: asked at every tick, or for every alert of many
+_FIRST_END = sa.select(sa.func.min(suppression_table.c.until)).where(suppression_table.c.ended.is_(None))
+_TIMES_HELD = sa.select(sa.func.max(held_table.c.n)).where(held_table.c.alert_id == sa.bindparam("of"))
+_RELEASE = (
+    held_table.update()
+    .where(held_table.c.alert_id == sa.bindparam("of"), held_table.c.returned_at.is_(None))
+    .values(returned_at=sa.bindparam("back"))
+)
+
 
 # ── suppressions ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -93,8 +101,7 @@ def in_force(conn: sa.Connection, *, due: datetime | None = None, lock: bool = F
 
 def first_end(conn: sa.Connection) -> datetime | None:
     """When the next suppression runs out."""
-    table = suppression_table.c
-    return conn.execute(sa.select(sa.func.min(table.until)).where(table.ended.is_(None))).scalar()
+    return conn.execute(_FIRST_END).scalar()
 
 
 def suppression_of(
@@ -130,7 +137,7 @@ def suppressions(
 # ── the alerts they hold ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def candidates(conn: sa.Connection, one: Suppression, *, waiting_only: bool) -> Iterator[Alert]:
+def candidates(conn: sa.Connection, one: Suppression, *, waiting_only: bool) -> list[Alert]:
     """Open alerts that a suppression may cover and that are in the queue; ``waiting_only``: nobody has begun with."""
     table = alert_table.c
     where = [table.state != "ended", table.suppressed_by.is_(None), table.kind == one.kind, table.level >= one.level]
@@ -138,20 +145,17 @@ def candidates(conn: sa.Connection, one: Suppression, *, waiting_only: bool) -> 
         where += [table.state == "raised", table.incident_id.is_(None)]
     if one.subject is not None:
         where += [table.subject_kind == one.subject.kind, table.subject_id == one.subject.id]
-    return _alerts(conn, sa.select(table.id).where(*where).order_by(table.id))
+    return locked(conn, *where)
 
 
-def held_by(conn: sa.Connection, id: str) -> Iterator[Alert]:
+def held_by(conn: sa.Connection, id: str) -> list[Alert]:
     """Open alerts that a suppression keeps off the queue."""
-    table = alert_table.c
-    where = table.state != "ended", table.suppressed_by == id
-    return _alerts(conn, sa.select(table.id).where(*where).order_by(table.id))
+    return locked(conn, alert_table.c.state != "ended", alert_table.c.suppressed_by == id)
 
 
 def hold(conn: sa.Connection, alert: Alert, suppression: Suppression, at: datetime) -> None:
     """The alert is off the queue from ``at`` on."""
-    table = held_table.c
-    last = conn.execute(sa.select(sa.func.max(table.n)).where(table.alert_id == alert.id)).scalar() or 0
+    last = conn.execute(_TIMES_HELD, {"of": alert.id}).scalar() or 0
     conn.execute(
         held_table.insert().values(
             alert_id=alert.id, n=last + 1, suppression_id=suppression.id, at=at, returned_at=None
@@ -161,10 +165,7 @@ def hold(conn: sa.Connection, alert: Alert, suppression: Suppression, at: dateti
 
 def release(conn: sa.Connection, alert: Alert, at: datetime) -> None:
     """The alert is held no longer."""
-    table = held_table.c
-    conn.execute(
-        held_table.update().where(table.alert_id == alert.id, table.returned_at.is_(None)).values(returned_at=at)
-    )
+    conn.execute(_RELEASE, {"of": alert.id, "back": at})
 
 
 def kept_by(conn: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -182,18 +183,6 @@ def kept_by(conn: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, int
         .group_by(table.suppression_id)
     )
     return {row.suppression_id: (row.now, row.ever) for row in rows}
-
-
-def _alerts(conn: sa.Connection, ids: sa.Select[Any]) -> Iterator[Alert]:
-    for id in conn.execute(ids).scalars().all():
-        alert = alert_of(conn, id, None, lock=True)
-        if alert is not None:
-            yield alert
-
-
-def save(conn: sa.Connection, alert: Alert) -> None:
-    """Store an alert as it is now."""
-    update_alert(conn, alert)
 
 
 # ── what is counted ────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from cityheart.kernel.ids import derive
 from cityheart.watch.alarms import store
 from cityheart.watch.alarms.models import SCOPES, Ended, Scope, Suppression, covering
 from cityheart.watch.models import Alert, Person, said_by
-from cityheart.watch.store import alert_of
+from cityheart.watch.store import alert_of, mark_suppressed
 
 __all__ = ["Suppressing"]
 
@@ -154,7 +154,7 @@ class Suppressing:
         }
         work.emit(f"suppression:{made.id}", "suppression.set", data)
         rules = store.in_force(work.conn)
-        for each in list(store.candidates(work.conn, made, waiting_only=made.scope == "kind")):
+        for each in store.candidates(work.conn, made, waiting_only=made.scope == "kind"):
             self._hold(work, each, covering(rules, each, work.now))
         if made.scope == "kind":  # the alert in front of the person, whatever its state
             chosen = alert_of(work.conn, alert.id, None, lock=True)
@@ -165,7 +165,7 @@ class Suppressing:
     def _hold(work: Work, alert: Alert, by: Suppression | None) -> None:
         if by is None:
             return
-        store.save(work.conn, replace(alert, suppressed_by=by.id))
+        mark_suppressed(work.conn, alert.id, by.id)
         store.hold(work.conn, alert, by, work.now)
         work.emit(f"alert:{alert.id}", "alert.suppressed", {**_named(alert), "suppression": by.id, "until": by.until})
 
@@ -226,10 +226,10 @@ class Suppressing:
         named = {"lifted": "suppression.lifted", "expired": "suppression.expired"}[how]
         work.emit(f"suppression:{one.id}", named, data if how == "expired" else {**data, "reason": reason})
         rules = store.in_force(work.conn)
-        for alert in list(store.held_by(work.conn, one.id)):
+        for alert in store.held_by(work.conn, one.id):
             other = covering(rules, alert, at)
             store.release(work.conn, alert, at)
-            store.save(work.conn, replace(alert, suppressed_by=None if other is None else other.id))
+            mark_suppressed(work.conn, alert.id, None if other is None else other.id)
             if other is None:
                 self._told(work, alert, one.id, how, at)
             else:
