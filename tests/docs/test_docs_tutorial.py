@@ -28,6 +28,7 @@ from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.errors import Invalid
 from cityheart.kernel.hooks import plugins
 from cityheart.report import write_report
+from cityheart.sdk import Survey
 from cityheart.sdk.manifest import Manifest
 from cityheart.web.app import create_app
 
@@ -301,6 +302,31 @@ def test_the_keyed_detector_of_the_page_finds_what_it_says(tmp_path: Path, monke
         one_by_one += ran.findings
     assert [(finding.level, finding.at) for finding in at_once] == [(4, known[4]), (None, known[6])]
     assert one_by_one == at_once
+
+
+def test_the_survey_of_the_page_sees_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = blocks(HOW_TO / "write-a-survey.md", "python")
+    (tmp_path / "leaking_hydrants.py").write_text(block.body, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    (survey,) = __import__("leaking_hydrants").detectors()
+    assert isinstance(survey, Survey)
+    tables = {
+        "hydrants": pa.table({
+            "hydrant": ["E-001", "E-001", "E-002", "E-003"],
+            "street": ["Nanmen Street", "Nanmen Street", "Renmin Road", "Renmin Road"],
+            "pressure": [0.9, 1.8, 1.2, 1.7],
+            "measured_at": pa.array([MORNING + timedelta(hours=n) for n in range(4)], pa.timestamp("us", "UTC")),
+        }),
+        "works": pa.table({"street": pa.array([], pa.string())}),
+    }  # fmt: skip
+
+    class Shown:
+        now, rows = MORNING + timedelta(days=1), staticmethod(tables.__getitem__)
+
+    assert [(seen.subject.id, seen.start) for seen in survey.look(Shown())] == [("E-002", MORNING + timedelta(hours=2))]
+    tables["works"] = pa.table({"street": ["Renmin Road"]})
+    assert survey.look(Shown()) == []
+    assert {name for each in survey.inputs.values() for name in each.columns} <= set(tables["hydrants"].column_names)
 
 
 # ── how to connect a source, replay quarantine, use PostgreSQL ─────────────────────────────────────────────────────
