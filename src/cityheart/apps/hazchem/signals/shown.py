@@ -11,10 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cityheart.sdk import Input as Input
-from cityheart.sdk import Sighting as Sighting
 from cityheart.sdk import SubjectRef, Text, text
-from cityheart.sdk import View as View
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
