@@ -329,6 +329,14 @@ def incidents(
     return [Incident(**row._mapping) for row in rows], total
 
 
+def newest_incidents(conn: sa.Connection, limit: int) -> list[Incident]:
+    """The newest incidents, open ones before closed ones."""
+    table = incident_table.c
+    closed = sa.case((table.state == "open", 0), else_=1)
+    statement = sa.select(incident_table).order_by(closed, table.opened_at.desc(), table.id.desc())
+    return [Incident(**row._mapping) for row in conn.execute(statement.limit(limit))]
+
+
 # ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

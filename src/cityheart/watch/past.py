@@ -6,16 +6,14 @@ Whoever looks at an earlier moment sees from these what stood then, without aski
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-
-import sqlalchemy as sa
 
 from cityheart.kernel import limits
 from cityheart.kernel.access import departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid, TooLarge
-from cityheart.watch.store import alert_table, level_table
+from cityheart.watch import store
+from cityheart.watch.models import Alert
 
 __all__ = ["Past"]
 
@@ -38,46 +36,25 @@ class Past:
             raise Invalid("the moment has no offset", remedy="write it as 2015-12-01T08:00:00Z")
         if not since < until or until - since > limits.PAST_SPAN:
             raise Invalid(f"the time is {until - since} long", remedy=f"more than nothing, at most {limits.PAST_SPAN}")
-        alert, level = alert_table.c, level_table.c
-        where: list[sa.ColumnElement[bool]] = [
-            alert.raised_at <= until,
-            sa.or_(alert.ended_at.is_(None), alert.ended_at >= since),
-            alert.suppressed_by.is_(
-                None
-            ),  # what a person silenced is in no queue, also not in that of an earlier moment
-        ]
         held = departments(actor, "alert.read")
-        if held is not None:
-            where.append(alert.department.in_(sorted(held)))
         with self._database.read() as conn:
-            total = conn.execute(sa.select(sa.func.count()).select_from(alert_table).where(*where)).scalar_one()
+            total = store.count_standing(conn, held, since, until)
             if total > limits.PAST_ALERTS:
                 raise TooLarge(f"{total} alerts stood in this time", remedy="choose a shorter time")
-            rows = conn.execute(
-                sa.select(alert_table).where(*where).order_by(alert.raised_at.desc(), alert.id.desc())
-            ).all()
-            changes = conn.execute(
-                sa.select(level.alert_id, level.at, level.level)
-                .join(alert_table, alert.id == level.alert_id)
-                .where(*where)
-                .order_by(level.alert_id, level.n)
-            ).all()
-        levels: dict[str, list[tuple[datetime, int | None]]] = {}
-        for change in changes:
-            levels.setdefault(change.alert_id, []).append((change.at, change.level))
-        return {"items": [_shown(row, levels.get(row.id, [])) for row in rows], "total": total, "next": None}
+            found, levels = store.standing(conn, held, since, until)
+        return {"items": [_shown(alert, levels.get(alert.id, [])) for alert in found], "total": total, "next": None}
 
 
-def _shown(row: sa.Row[Any], levels: list[tuple[datetime, int | None]]) -> dict[str, object]:
+def _shown(alert: Alert, levels: list[tuple[datetime, int | None]]) -> dict[str, object]:
     return {
-        "id": row.id,
-        "kind": row.kind,
-        "kind_title": row.wording["title"],
-        "subject": {"kind": row.subject_kind, "id": row.subject_id, "name": row.subject_name},
-        "raised_at": row.raised_at,
-        "start_at": row.start_at,
-        "ended_at": row.ended_at,
-        "acknowledged_at": row.acknowledged_at,
-        "incident_id": row.incident_id,
+        "id": alert.id,
+        "kind": alert.kind,
+        "kind_title": alert.kind_title,
+        "subject": {"kind": alert.subject.kind, "id": alert.subject.id, "name": alert.subject.name},
+        "raised_at": alert.raised_at,
+        "start_at": alert.start_at,
+        "ended_at": alert.ended_at,
+        "acknowledged_at": alert.acknowledged_at,
+        "incident_id": alert.incident_id,
         "levels": [list(change) for change in levels],
     }

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import sqlalchemy as sa
-
-from cityheart.command.store import incident_table
+from cityheart.command.store import newest_incidents
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, departments
 from cityheart.kernel.errors import Invalid
 from cityheart.kernel.text import Text, text
-from cityheart.watch.store import alert_table
+from cityheart.watch.store import newest_alerts
 
 if TYPE_CHECKING:
     from cityheart.city import City
@@ -87,33 +85,23 @@ class Finder:
         return {"items": [hit.json() for hit in found[:limit]], "total": len(found), "next": None}
 
     def _alerts(self, actor: Actor, wanted: list[str]) -> Iterator[_Hit]:
-        table, held = alert_table.c, departments(actor, "alert.read")
-        statement = sa.select(
-            table.id, table.subject_name, table.subject_id, table.wording, table.level, table.state
-        ).order_by(sa.case((table.state == "ended", 1), else_=0), table.raised_at.desc())
-        if held is not None:
-            statement = statement.where(table.department.in_(sorted(held)))
         with self._city.database.read() as conn:
-            rows = conn.execute(statement.limit(limits.FIND_LOOKED_AT)).all()
-        for row in rows:
-            kind, name = cast(Text, row.wording["title"]), cast(Text, row.subject_name)
-            fit = _fit(wanted, [row.id, row.subject_id], name, kind)
+            alerts = newest_alerts(conn, departments(actor, "alert.read"), limits.FIND_LOOKED_AT)
+        for alert in alerts:
+            kind, name = alert.kind_title, alert.subject.name
+            fit = _fit(wanted, [alert.id, alert.subject.id], name, kind)
             if fit:
-                fit -= 0.25 if row.state == "ended" else 0.0
-                yield _Hit("alert", row.id, name, kind, f"/alerts/{row.id}", fit, row.level, row.state)
+                fit -= 0.25 if alert.state == "ended" else 0.0
+                yield _Hit("alert", alert.id, name, kind, f"/alerts/{alert.id}", fit, alert.level, alert.state)
 
     def _incidents(self, actor: Actor, wanted: list[str]) -> Iterator[_Hit]:
-        table = incident_table.c
-        statement = sa.select(table.id, table.title, table.level, table.state).order_by(
-            sa.case((table.state == "open", 0), else_=1), table.opened_at.desc()
-        )
         with self._city.database.read() as conn:
-            rows = conn.execute(statement.limit(limits.FIND_LOOKED_AT)).all()
-        for row in rows:
-            fit = _fit(wanted, [row.id], row.title)
+            incidents = newest_incidents(conn, limits.FIND_LOOKED_AT)
+        for one in incidents:
+            fit = _fit(wanted, [one.id], one.title)
             if fit:
-                fit -= 0.25 if row.state != "open" else 0.0
-                yield _Hit("incident", row.id, row.title, _NOTHING, f"/incidents/{row.id}", fit, row.level, row.state)
+                fit -= 0.25 if one.state != "open" else 0.0
+                yield _Hit("incident", one.id, one.title, _NOTHING, f"/incidents/{one.id}", fit, one.level, one.state)
 
     def _tasks(self, actor: Actor, wanted: list[str]) -> Iterator[_Hit]:
         command = self._city.command
