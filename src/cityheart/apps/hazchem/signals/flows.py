@@ -200,7 +200,9 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
     total = [np.bincount(group, np.where(what == n, kg, 0.0), len(where)) for n in range(4)]
     at = seconds(moved["occurred_at"])
     near = edge_s(at, month, zone) < number(parameters, "border_h") * HOUR
-    border = np.sqrt(np.bincount(group, np.where(near, kg, 0.0) ** 2, len(where)))
+    in_border, out_border = (
+        np.sqrt(np.bincount(group, np.where(near & side, kg, 0.0) ** 2, len(where))) for side in (what == 0, what != 0)
+    )
     unreported = np.bincount(group, np.where(np.asarray(moved["unreported"]), kg, 0.0), len(where))
     book = _Book(
         who=plain(moved["holder"]).take(pa.array(where)),
@@ -208,7 +210,8 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
         month=month[where],
         came=np.asarray(total[0], dtype=np.float64),
         went=np.asarray(total[1] + total[2] + total[3], dtype=np.float64),
-        border=border,
+        in_border=np.asarray(in_border, dtype=np.float64),
+        out_border=np.asarray(out_border, dtype=np.float64),
     )
     returned = _returned(tables, book)
     licensed = _licensed(tables, book, now, zone)
@@ -231,14 +234,16 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """What came and went (kg) by holder, chemical and month."""
+    """What came and went (kg) by holder, chemical and month; ``in_border`` and ``out_border``: of that, what did so near a
+    border of months (root of the sum of squares)."""
 
     who: pa.Array
     cas: pa.Array
     month: Whole
     came: Array
     went: Array
-    border: Array
+    in_border: Array
+    out_border: Array
 
 
 def _returned(tables: Mapping[str, pa.Table], book: _Book) -> dict[str, Array]:
@@ -305,11 +310,15 @@ def _explained(
     opening = np.where(np.isnan(returned["opening"]), returned["before"], returned["opening"])
     came = book.came + np.nan_to_num(returned["produced"])
     stock = opening + came - book.went
+    # A purchase near the border may be in the other month's return; where the return has bought as much, it is not.
+    elsewhere = np.abs(book.came - returned["in"])
+    in_border = np.fmin(book.in_border, elsewhere)
     sigma = np.sqrt(
         (share * book.came) ** 2
         + (share * book.went) ** 2
         + (gauge * np.nan_to_num(opening)) ** 2
-        + book.border**2
+        + in_border**2
+        + book.out_border**2
         + number(parameters, "least_kg") ** 2
     )
     by_flows = stock - returned["closing"]
