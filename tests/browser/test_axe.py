@@ -28,6 +28,7 @@ RULES = """async (colours = false) => {
   const {violations} = await axe.run(document, {runOnly, resultTypes: ['violations'], elementRef: false, preload: false});
   return violations.flatMap(v => v.nodes.slice(0, 3).map(n => v.id + ': ' + n.html.slice(0, 160)));
 }"""
+POLLING = 30  # milliseconds; a map that draws leaves no frames to those who wait for one
 HOW = "[document.documentElement.lang, document.documentElement.dataset.mantineColorScheme]"
 CASE = {
     "id": "one", "kind": "heavy_pollution", "level": 3, "plan": "air-yellow", "version": "1",
@@ -81,7 +82,9 @@ def test_every_page_in_both_languages_and_themes(served: Served, chromium: Brows
 def _looked_at(page: Page, address: str, route: str) -> dict[str, list[str]]:
     page.goto(address)
     page.wait_for_function(
-        """() => document.querySelector('[data-testid="user-menu"]') && !document.querySelector('.loading')"""
+        """() => document.querySelector('[data-testid="user-menu"]') && !document.querySelector('.loading')""",
+        polling=POLLING,
+        timeout=60_000,
     )
     return _four(page, route)
 
@@ -104,7 +107,7 @@ def _press(page: Page, switch: str) -> None:
     page.evaluate(
         "id => document.querySelector(`[data-testid='${id}']`).click()", switch
     )  # found and pressed in one step
-    page.wait_for_function(f"before => JSON.stringify({HOW}) !== JSON.stringify(before)", arg=before)
+    page.wait_for_function(f"before => JSON.stringify({HOW}) !== JSON.stringify(before)", arg=before, polling=POLLING)
 
 
 def _routes() -> list[str]:
