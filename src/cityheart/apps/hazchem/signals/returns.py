@@ -6,6 +6,7 @@ Pure functions over the tables of the lake, as known at one moment. Masses are t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -121,10 +122,11 @@ def balances(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, para
     previous = _previous(given, month, tables["approval_monthly_return"])
     step = (previous - parts[0]) / np.hypot(sigma, number(parameters, "stock_share") * parts[0])
     z_border = _by_month(step, month, floor, least)
-    way_in, way_out, slack_in, slack_out = _carried(given, month, tables, zone, parameters)
+    bought, sold = _carried(given, month, tables, zone, parameters)
+    way_in, way_out = bought.tonnes, sold.tonnes
     share = number(parameters, "planned_share")
-    z_in = _by_month(_excess(way_in, parts[2], slack_in, share), month, floor, least)
-    z_out = _by_month(_excess(way_out, parts[4], slack_out, share), month, floor, least)
+    z_in = _by_month(_excess(bought, parts[2], share), month, floor, least)
+    z_out = _by_month(_excess(sold, parts[4], share), month, floor, least)
     tank, room, swing = _tank_close(given, month, tables, zone)
     z_tank, tank_most = _tank_witness(tank, room, swing, parts, month, parameters)
     slip = _slip(parts, z, sigma, parameters)
@@ -180,10 +182,25 @@ def _balance_odds(
     return np.asarray(odds + weight(z_in, parameters, others) + weight(z_out, parameters, others), dtype=np.float64)
 
 
-def _excess(carried: Array, reported: Array, slack: Array, share: float) -> Array:
-    """By how many standard errors waybills show more than the return; less is no sign: not all goods go by road."""
-    error = np.sqrt((share * np.maximum(carried, reported)) ** 2 + slack**2 + 0.3**2)
-    return np.asarray(np.where(carried > 0, (carried - reported) / error, np.nan), dtype=np.float64)
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """What waybills carried in a month (t); of that ``border`` so near its ends that the return may have it in another
+    month, and ``slack``, the error this leaves when each such load is as likely here as there."""
+
+    tonnes: Array
+    border: Array
+    slack: Array
+
+
+def _excess(carried: _Carried, reported: Array, share: float) -> Array:
+    """By how many standard errors waybills show more than the return; less is no sign: not all goods go by road.
+
+    What is beyond the return even without every load near the border needs no allowance for these.
+    """
+    error = np.sqrt((share * np.maximum(carried.tonnes, reported)) ** 2 + 0.3**2)
+    likely = (carried.tonnes - reported) / np.hypot(error, carried.slack)
+    sure = (carried.tonnes - carried.border - reported) / error
+    return np.asarray(np.where(carried.tonnes > 0, np.maximum(likely, sure), np.nan), dtype=np.float64)
 
 
 def _previous(given: pa.Table, month: Whole, whole: pa.Table) -> Array:
@@ -210,8 +227,8 @@ def chemical_of(waybill: pa.Table, licensed_chemical: pa.Table, tank: pa.Table) 
 
 def _carried(
     given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo, parameters: Parameters
-) -> tuple[Array, Array, Array, Array]:
-    """What finished waybills brought to and took from each site (t), and how much of that was near the month's borders.
+) -> tuple[_Carried, _Carried]:
+    """What finished waybills brought to and took from each site.
 
     Goods that a firm moves between its own sites are neither bought nor sold.
     """
@@ -220,8 +237,7 @@ def _carried(
     waybill = waybill.filter(pc.fill_null(pc.not_equal(waybill["consignor_uscc"], waybill["consignee_uscc"]), True))
     cas = chemical_of(waybill, tables["approval_licensed_chemical"], tables["hazard_tank"])
     firm, site = tables["approval_firm"], tables["approval_site"]
-    found: list[Array] = []
-    slack: list[Array] = []
+    found: list[_Carried] = []
     for who, place, moment, planned in (
         ("consignee_uscc", "unload_site", "unloaded_at", "planned_arrival"),
         ("consignor_uscc", "load_site", "loaded_at", "planned_departure"),
@@ -235,10 +251,13 @@ def _carried(
         slot = np.searchsorted(keys, told * span + when)
         hit = (told >= 0) & (np.take(keys, np.minimum(slot, len(keys) - 1)) == told * span + when)
         near = edge_s(seconds(at), when, zone) < number(parameters, "border_h") * HOUR
-        found.append(np.bincount(slot[hit], tonnes[hit], len(keys))[group].astype(np.float64))
-        edge = np.bincount(slot[hit & near], tonnes[hit & near] ** 2, len(keys))
-        slack.append(np.sqrt(edge.astype(np.float64))[group])
-    return found[0], found[1], slack[0], slack[1]
+        edge = hit & near
+        sums = [
+            np.bincount(slot[those], values[those], len(keys))[group].astype(np.float64)
+            for those, values in ((hit, tonnes), (edge, tonnes), (edge, tonnes**2))
+        ]
+        found.append(_Carried(sums[0], sums[1], np.sqrt(sums[2])))
+    return found[0], found[1]
 
 
 def _tank_close(
