@@ -416,7 +416,8 @@ def sighting(
 def reasons(case: Case, judged: Judged, zone: ZoneInfo) -> tuple[Text, ...]:
     """What each department has seen, for and against, in both languages."""
     order, times = case.order, case.times
-    since, days, count = shown.clock(order.since, zone), len(times.days), len(times.at_work)
+    since, count = shown.clock(order.since, zone), len(times.at_work)
+    days = len(np.union1d(times.days, times.at_work))
     said = [
         text(
             f"{order.order} {order.kind}（{order.scope}）自 {since} 生效；此后可判断的 {days} 天中有 {count} 天显示在生产，"
