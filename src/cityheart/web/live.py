@@ -187,7 +187,7 @@ async def _listen(socket: WebSocket, client: _Client) -> bool:
             return True
         try:
             told = json.loads(said)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: lists within lists, deeper than any message is
             return True
         if not isinstance(told, dict):
             return True
