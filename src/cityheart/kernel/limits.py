@@ -33,6 +33,7 @@ FIND_HITS = 60  # things found at once
 FIND_LOOKED_AT = 2_000  # newest alerts and incidents whose names are looked through
 PAST_SPAN = timedelta(days=92)  # longest time of which alerts are shown along a line
 PAST_ALERTS = 5_000  # alerts of such a time
+WALL_DUE = timedelta(days=92)  # tasks that were due longer ago are no part of a wall's numbers of today
 GROUND_BYTES = 16 * 2**20  # a GeoJSON file of the city drawn as the ground of its map
 GROUND_LAYERS = 50  # layers of a city's own ground
 

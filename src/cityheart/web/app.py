@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -32,7 +33,7 @@ from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
 from cityheart.watch.past import Past
 from cityheart.watch.tracks import api as tracks_api
-from cityheart.web import desk
+from cityheart.web import desk, wall
 from cityheart.web.find import Finder
 from cityheart.web.ground import Ground
 from cityheart.web.guard import Guard, problem_response
@@ -82,6 +83,8 @@ def create_app(city: City) -> FastAPI:
     trackings = [tracking for each in city.apps for tracking in each.tracks]
     ground = Ground(city.settings, city.clock, [each.zones for each in trackings if each.zones])
     app.include_router(desk.router(Finder(city), Past(city.database), ground))
+    zone = ZoneInfo(city.settings.zone)
+    app.include_router(wall.router(wall.Wall(city.database, city.clock, zone, city.share.department_titles)))
     vehicles = Vehicles(city.lake, city.clock, trackings)
     live = Live(city.database, city.clock_frame, vehicles, city.share.admit)
 
