@@ -45,6 +45,15 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     """One producer with a tank near its alarm value, under an order, with a licence that ends in ten days."""
     home = tmp_path_factory.mktemp("pages") / "city"
     made = City.create(Settings(home=home, apps=("hazchem",), clock="virtual", seed=1), VirtualClock(NOW))
+    register(made)
+    live(made)
+    made.entities.follow()
+    yield made
+    made.close()
+
+
+def register(made: City) -> None:
+    """The firm, its site and its licences."""
     firm = {
         "firm_id": "F1",
         "uscc": USCC,
@@ -78,6 +87,10 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
         "approval_licensed_chemical",
         [{"licence_no": "L1", "cas": "7664-41-7", "chemical": "液氨", "max_storage_t": 90.0}],
     )
+
+
+def live(made: City) -> None:
+    """Tanks, the order, a waybill and an outlet."""
     tank = {
         "site_id": "S1",
         "cas": "7664-41-7",
@@ -130,9 +143,6 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     )
     hour = {"mn": "M1", "factor": "w01018", "hour": NOW - 2 * HOUR, "mean": 250.0, "n_minutes": 60, "minutes": 60}
     put(made, "hazchem_emission_hour", [hour])
-    made.entities.follow()
-    yield made
-    made.close()
 
 
 def subject(city: City, kind: str) -> str:
