@@ -360,7 +360,7 @@ def test_every_option_of_a_connector_is_on_the_page(kind: str, title: str) -> No
 def test_every_reason_of_quarantine_is_on_the_page() -> None:
     code = "\n".join(path.read_text("utf-8") for path in (ROOT / "src/cityheart/share").rglob("*.py"))
     written = set(re.findall(r'Refused\(\s*"([a-z_]+)"', code))
-    written |= set(re.findall(r'Malformed\(\s*[^"()]*?"([a-z_]+)"', code))
+    written |= set(re.findall(r'Malformed\([^",]*,\s*"([a-z_]+)"', code))
     written |= set(re.findall(r'found\.add\([^"]*?"([a-z_]+)"', code))
     assert {"type", "missing_column", "ragged_row"} <= written
     page = (HOW_TO / "replay-quarantine.md").read_text("utf-8")
