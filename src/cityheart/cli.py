@@ -445,6 +445,29 @@ def history(
         screen.print(f"  {count:,} left out: {reason}", markup=False, highlight=False)
 
 
+@app.command()
+def accidents(
+    home: Home,
+    kind: Annotated[str, typer.Option(help="kind of matter that the cases are to be found for")] = "chemical_accident",
+) -> None:
+    """Make closed cases of the accidents that landed in the city in DIR (application accidents). Again changes nothing."""
+    from cityheart.learning import learn_from_accidents
+
+    with _opened(home) as city, screen.status("reading…"):
+        learned = learn_from_accidents(city, kind)
+    screen.print(
+        f"{learned.records:,} records stand ({learned.withdrawn:,} withdrawn, {learned.corrected:,} corrected): "
+        f"{learned.accidents:,} accidents, {learned.linked:,} with a chemical of the register.",
+        highlight=False,
+    )
+    screen.print(
+        f"{learned.imported:,} cases were taken in, {learned.known:,} were known, {learned.refused:,} refused.",
+        highlight=False,
+    )
+    for reason in learned.reasons:
+        screen.print(f"  {reason}", markup=False, highlight=False)
+
+
 # ── reports of residents ───────────────────────────────────────────────────────────────────────────────────────────
 
 
