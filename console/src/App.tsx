@@ -46,6 +46,7 @@ const declared = (name: "AppPage" | "Apps" | "SubjectOf") =>
 const AppPage = declared("AppPage");
 const Apps = declared("Apps");
 const SubjectOf = declared("SubjectOf");
+const Wall = lazy(() => import("./wall/Wall"));
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
 const PlanDraft = lazy(() => import("./pages/PlanDraft"));
@@ -91,6 +92,17 @@ function Inside({ session }: { session: Session }) {
   useEffect(() => {
     document.title = city ? `${say(city.title)} · ${t("product")}` : t("product");
   }, [city, say, t]);
+  // A wall has no navigation: nobody stands before it.
+  if (location === "/wall")
+    return (
+      <LiveProvider city={city}>
+        <Fence resetKey={location}>
+          <Suspense fallback={<Loading />}>
+            <Wall />
+          </Suspense>
+        </Fence>
+      </LiveProvider>
+    );
   return (
     <LiveProvider city={city}>
       <Shell session={session} city={city}>

@@ -1,0 +1,85 @@
+/** The city in the middle: its areas, a declared layer, and where open alerts are. */
+
+import type { Feature, FeatureCollection } from "geojson";
+import { lazy, Suspense, useMemo } from "react";
+import { useAlerts, useCity, useLayer } from "../api/queries";
+import type { Alert, Layer, LayerFeature } from "../api/types";
+import { useGround } from "../map/ground";
+import { Loading } from "../ui/states";
+import { Given, Nothing, Pane } from "./parts";
+import { useWallWords } from "./words";
+
+const CityMap = lazy(() => import("../map/CityMap"));
+const nothing = () => undefined;
+
+export function Ground({ layer, known, off }: { layer: Layer | null; known: boolean; off: boolean }) {
+  const { w, t, say } = useWallWords();
+  const city = useCity().data;
+  const features = useLayer(layer?.id ?? null, null);
+  const alerts = useAlerts("open");
+  const ground = useGround(null, { areas: true, zones: true });
+  const found = features.data?.features;
+  const items = alerts.data?.items;
+  const overlay = useMemo(
+    () => ({ ground, heat: false, track: null, alerts: alertPlaces(items ?? [], found ?? []) }),
+    [ground, items, found],
+  );
+  return (
+    <Pane name="map" title={layer === null ? t("map.title") : say(layer.title)} of={layer === null ? [] : [features]}>
+      {layer === null ? (
+        known || off ? (
+          <Nothing title={off ? w("wall.closed") : w("map.none")} />
+        ) : (
+          <Loading />
+        )
+      ) : (
+        <Given of={features}>
+          {({ features: points }) => (
+            <>
+              <div className="map">
+                <Suspense fallback={<Loading />}>
+                  {city && (
+                    <CityMap
+                      key={layer.id}
+                      bounds={city.bounds}
+                      layer={layer}
+                      features={points}
+                      selected={null}
+                      onSelect={nothing}
+                      overlay={overlay}
+                    />
+                  )}
+                </Suspense>
+              </div>
+              <ul className="wall-legend" aria-label={t("map.legend")}>
+                {layer.bands.map((band) => (
+                  <li key={String(band.from)}>
+                    <span className="swatch" style={{ background: band.colour }} />
+                    {say(band.label)}
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+        </Given>
+      )}
+    </Pane>
+  );
+}
+
+/** Every alert whose place is known: its subject stands on the layer, or is a place. The graver is drawn last. */
+export function alertPlaces(
+  alerts: readonly Pick<Alert, "subject" | "level">[],
+  features: readonly LayerFeature[],
+): FeatureCollection {
+  const places = new Map(features.map(({ properties, geometry }) => [properties.key, geometry?.coordinates]));
+  const found: Feature[] = [];
+  for (const { subject, level } of alerts) {
+    const numbers = subject.kind === "place" ? subject.id.split(",").map(Number) : places.get(subject.id);
+    const [lon, lat] = numbers ?? [];
+    if (level === null || lon === undefined || lat === undefined || !Number.isFinite(lon + lat)) continue;
+    found.push({ type: "Feature", properties: { level }, geometry: { type: "Point", coordinates: [lon, lat] } });
+  }
+  found.sort((a, b) => Number(b.properties?.level) - Number(a.properties?.level));
+  return { type: "FeatureCollection", features: found };
+}
