@@ -451,10 +451,15 @@ def accidents(
     kind: Annotated[str, typer.Option(help="kind of matter that the cases are to be found for")] = "chemical_accident",
 ) -> None:
     """Make closed cases of the accidents that landed in the city in DIR (application accidents). Again changes nothing."""
-    from cityheart.learning import learn_from_accidents
+    from cityheart.apps.accidents.learn import learn
+    from cityheart.kernel import limits
+    from cityheart.kernel.actors import Actor
 
     with _opened(home) as city, screen.status("reading…"):
-        learned = learn_from_accidents(city, kind)
+        learned = learn(
+            city.share, city.knowledge.import_cases, city.clock, Actor.system("cli"), kind=kind,
+            most_bytes=limits.CASE_IMPORT_BYTES, most_cases=limits.CASE_IMPORT_ROWS,
+        )  # fmt: skip
     screen.print(
         f"{learned.records:,} records stand ({learned.withdrawn:,} withdrawn, {learned.corrected:,} corrected): "
         f"{learned.accidents:,} accidents, {learned.linked:,} with a chemical of the register.",
@@ -466,6 +471,11 @@ def accidents(
     )
     for reason in learned.reasons:
         screen.print(f"  {reason}", markup=False, highlight=False)
+    if learned.gone:
+        screen.print(
+            f"  {learned.gone:,} accidents are withdrawn altogether; a case made of one earlier is left.",
+            highlight=False,
+        )
 
 
 # ── reports of residents ───────────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from cityheart.apps.accidents.chemicals import Chemical, Released, released
 from cityheart.apps.accidents.records import contract
 from cityheart.sdk import Text, text
 
-__all__ = ["KIND", "NO_PLAN", "ORIGIN", "cases", "level_of"]
+__all__ = ["KIND", "NO_PLAN", "ORIGIN", "accident_of", "cases", "level_of"]
 
 KIND = "chemical_accident"
 ORIGIN = "epa-rmp"
@@ -51,11 +51,12 @@ def cases(rows: Iterable[Row], known: dict[str, Chemical], *, kind: str = KIND) 
     """
     told: dict[str, list[Row]] = {}
     for row in rows:
-        told.setdefault(_id(row), []).append(row)
+        told.setdefault(accident_of(row), []).append(row)
     return [_case(id, records, known, kind) for id, records in sorted(told.items())]
 
 
-def _id(row: Row) -> str:
+def accident_of(row: Row) -> str:
+    """The id of the accident that a record tells of: facility, day, and the time of day where it is one."""
     return f"{row['facility_id']}-{row['accident_date']}-{_clock(row) or 'unknown'}"[:120]
 
 

@@ -69,8 +69,13 @@ def _correct(row: dict[str, object], correction: Row) -> None:
             old, new = (_read(types[name], value) for value in values)
         except ValueError:
             continue
-        if row.get(name) == old:
+        if _spelled(row.get(name)) == old:
             row[name] = new
+
+
+def _spelled(value: object) -> object:
+    """A landed value with its blanks as :func:`_read` gives them; an empty text is none."""
+    return " ".join(value.split()) or None if isinstance(value, str) else value
 
 
 def _read(type: str, value: object) -> object:
@@ -86,4 +91,4 @@ def _read(type: str, value: object) -> object:
         if spelled not in (_TRUE, _FALSE):
             raise ValueError(spelled)
         return spelled == _TRUE
-    return str(value).strip()
+    return spelled
