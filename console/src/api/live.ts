@@ -76,7 +76,7 @@ interface Listener {
   fresh(): void;
   event(event: CityEvent): void;
   clock(clock: { now: Iso; playing: boolean }): void;
-  /** What belongs to positions: a binary frame, or what names its vehicles (docs/adr/0036). */
+  /** What belongs to positions: a binary frame, or what names its vehicles (docs/adr/0034). */
   positions(frame: ArrayBuffer | PositionsFrame): void;
 }
 

@@ -2,7 +2,7 @@
 
 A client that was away asks for ``?after=SEQ`` and gets what it missed, without a gap or a double. Who may not read
 the event log is told that something changed, not what. Who asks to follow vehicles, and may read their positions, gets
-those in view as binary frames, once a second at most (docs/adr/0036).
+those in view as binary frames, once a second at most (docs/adr/0034).
 """
 
 from __future__ import annotations

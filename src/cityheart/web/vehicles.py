@@ -1,6 +1,6 @@
 """Where the vehicles of the city are: the newest position of each, and what of it is news to somebody who looks on.
 
-A vehicle is known by its place in a list, so that a frame of positions is numbers only (docs/adr/0036).
+A vehicle is known by its place in a list, so that a frame of positions is numbers only (docs/adr/0034).
 """
 
 from __future__ import annotations
