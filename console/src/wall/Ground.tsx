@@ -12,17 +12,37 @@ import { useWallWords } from "./words";
 const CityMap = lazy(() => import("../map/CityMap"));
 const nothing = () => undefined;
 
-export function Ground({ layer, known, off }: { layer: Layer | null; known: boolean; off: boolean }) {
+/** Where the subjects of alerts stand: every site is on this layer, whatever layer is shown. */
+export const SITES = "hazchem.sites";
+
+export function Ground({
+  layer,
+  sites,
+  known,
+  off,
+}: {
+  layer: Layer | null;
+  /** The layer that alerts are placed by, when there is one. */
+  sites: Layer | null;
+  known: boolean;
+  off: boolean;
+}) {
   const { w, t, say } = useWallWords();
   const city = useCity().data;
   const features = useLayer(layer?.id ?? null, null);
+  const stands = useLayer(sites?.id ?? null, null).data?.features;
   const alerts = useAlerts("open");
   const ground = useGround(null, { areas: true, zones: true });
   const found = features.data?.features;
   const items = alerts.data?.items;
   const overlay = useMemo(
-    () => ({ ground, heat: false, track: null, alerts: alertPlaces(items ?? [], found ?? []) }),
-    [ground, items, found],
+    () => ({
+      ground,
+      heat: false,
+      track: null,
+      alerts: alertPlaces(items ?? [], [...(stands ?? []), ...(found ?? [])]),
+    }),
+    [ground, items, stands, found],
   );
   return (
     <Pane name="map" title={layer === null ? t("map.title") : say(layer.title)} of={layer === null ? [] : [features]}>

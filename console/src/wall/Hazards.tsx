@@ -14,7 +14,7 @@ import { useWallWords } from "./words";
 export const TANKS = "hazchem.tanks";
 const PAGE = "hazchem.hazards";
 const GRADES = "grades";
-const ROW = 2.5;
+const ROW = 2.6;
 
 export function Hazards({ layer, turn, on }: { layer: Layer; turn: number; on: boolean }) {
   const { w, say, number } = useWallWords();

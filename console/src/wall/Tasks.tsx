@@ -9,7 +9,7 @@ import { pageOf, useRoom } from "./turning";
 import { useWallWords } from "./words";
 
 const STATES = ["dispatched", "accepted", "submitted", "returned", "suspended", "scheduled"] as const;
-const ROW = 2.5;
+const ROW = 2.6;
 
 export function Tasks({ glance, turn, on }: { glance: ReturnType<typeof useGlance>; turn: number; on: boolean }) {
   const { t, w, say, number } = useWallWords();

@@ -10,7 +10,7 @@ import { cityTime } from "../time/format";
 import { Switches } from "../ui/Shell";
 import { Alerts } from "./Alerts";
 import { Flow } from "./Flow";
-import { Ground } from "./Ground";
+import { Ground, SITES } from "./Ground";
 import { Declared, Hazards, TANKS } from "./Hazards";
 import { useGlance } from "./queries";
 import { Tasks } from "./Tasks";
@@ -36,6 +36,8 @@ export default function Wall() {
   const tanks = layers.data?.find(({ id }) => id === TANKS) ?? null;
   const layer = layers.data?.find(({ id }) => id === params.get("layer")) ?? tanks ?? layers.data?.[0] ?? null;
 
+  const sites = layers.data?.find(({ id }) => id === SITES) ?? null;
+
   const { turn } = turning;
   const scenes = tanks !== null || panels.length > 0 ? 3 : 2;
   const scene = ((turn % scenes) + scenes) % scenes;
@@ -49,7 +51,7 @@ export default function Wall() {
         <main className="wall-grid" aria-label={w("wall.label")}>
           <Alerts glance={glance} turn={turn} />
           <div className="wall-middle">
-            <Ground layer={layer} known={layers.data !== undefined} off={!mayLayers} />
+            <Ground layer={layer} sites={sites} known={layers.data !== undefined} off={!mayLayers} />
             <Today glance={glance} flow={flow} />
           </div>
           <div className="wall-slot">

@@ -22,7 +22,7 @@ export const en: Record<keyof typeof zh, string> = {
   "alerts.newest": "Newest alerts",
   "alerts.none": "No open alert",
   "alerts.noneWhy": "Detectors are at work; a new alert appears here at once.",
-  "alerts.waits": "not acknowledged",
+  "alerts.waits": "new",
   "alerts.known": "acknowledged",
   "alerts.silenced": "{n} more are silenced, with a reason",
   "alerts.ago": "{length} ago",
