@@ -166,14 +166,17 @@ def _headline(records: Sequence[Row], what: Sequence[Released]) -> Text:
 
 
 def _spelled(one: Released, language: str) -> str:
-    name = one.chemical.name[language] if one.chemical else one.reported
-    cas = f" (CAS {one.chemical.cas})" if one.chemical else ""
-    unit = " 吨" if language == "zh-CN" else " t"
-    return (
-        f"{name}{cas}"
-        + (f" {one.tonnes:.3g}{unit}" if one.tonnes is not None and one.tonnes < 1000 else "")
-        + (f" {one.tonnes:,.0f}{unit}" if one.tonnes is not None and one.tonnes >= 1000 else "")
-    )
+    cas = f"CAS {one.chemical.cas}" if one.chemical else ""
+    amount = ""
+    if one.tonnes is not None:
+        amount = f" {one.tonnes:,.0f}" if one.tonnes >= 1000 else f" {one.tonnes:.3g}"
+    if language != "zh-CN":
+        name = one.chemical.name[language] if one.chemical else one.reported
+        return name + (f" ({cas})" if cas else "") + (f"{amount} t" if amount else "")
+    # As people say and search it: 氯气泄漏, where the register has 氯.
+    names = [*(one.also.split("、") if one.also else ()), one.chemical.name["zh-CN"] if one.chemical else one.reported]
+    more = "，".join([*([cas] if cas else ()), *names[1:]])
+    return f"{names[0]}泄漏" + (f"{amount} 吨" if amount else "") + (f"（{more}）" if more else "")
 
 
 def _where_from(records: Sequence[Row]) -> Text | None:
@@ -182,7 +185,8 @@ def _where_from(records: Sequence[Row]) -> Text | None:
         ("from_storage", "from_piping", "from_process", "from_hose", "from_valve", "from_pump", "from_joint"),
         "from_other",
     )
-    return _said(found, text("泄漏源：", "Released from: "))
+    told = [text(f"{one['zh-CN']}泄漏" if one["zh-CN"] != one["en"] else one["zh-CN"], one["en"]) for one in found]
+    return _said(told, text("泄漏部位：", "Released from: "))
 
 
 def _hurt(records: Sequence[Row]) -> Text | None:
@@ -190,11 +194,11 @@ def _hurt(records: Sequence[Row]) -> Text | None:
         (_sum(records, _DEATHS), text("死亡 {} 人", "{} dead")),
         (_sum(records, _INJURIES), text("受伤或就医 {} 人", "{} injured or treated")),
         (_sum(records, _HOSPITAL), text("厂外住院 {} 人", "{} in hospital")),
-        (_most(records, "evacuated"), text("疏散 {} 人", "{} evacuated")),
+        (_most(records, "evacuated"), text("疏散群众 {} 人", "{} evacuated")),
         (_most(records, "sheltered"), text("就地避险 {} 人", "{} sheltered in place")),
     )
     found = [text(words["zh-CN"].format(n), words["en"].format(n)) for n, words in counted if n]
-    return _said(found, text("", "")) or text("无人伤亡、无疏散", "Nobody was hurt or evacuated")
+    return _said(found, text("", "")) or text("没有人员伤亡和疏散", "Nobody was hurt or evacuated")
 
 
 def _harm(records: Sequence[Row]) -> Text | None:

@@ -30,11 +30,15 @@ class Chemical:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How much of what was released: the name as reported, tonnes where they are told, the chemical where it is known."""
+    """How much of what was released: the name as reported, tonnes where they are told, the chemical where it is known.
+
+    ``also`` are other Chinese names of it in this form (液氨 for ammonia without water); empty for most.
+    """
 
     reported: str
     tonnes: float | None
     chemical: Chemical | None
+    also: str = ""
 
 
 def register(received_at: datetime) -> Delivery:
@@ -53,9 +57,9 @@ def chemicals(rows: Iterable[dict[str, object]]) -> dict[str, Chemical]:
 
 
 @functools.cache
-def _cas_of() -> dict[str, str]:
+def _listed() -> dict[str, tuple[str, str]]:
     with (_DATA / "names.csv").open(encoding="utf-8", newline="") as lines:
-        return {_key(row["reported"]): row["cas"] for row in csv.DictReader(lines)}
+        return {_key(row["reported"]): (row["cas"], row["also_zh"]) for row in csv.DictReader(lines)}
 
 
 def _key(name: str) -> str:
@@ -71,6 +75,6 @@ def released(told: str, known: dict[str, Chemical]) -> list[Released]:
         match = _PART.fullmatch(spelled)
         name = match["name"] if match else spelled
         tonnes = float(match["pounds"]) * TONNES_PER_POUND if match else None
-        cas = _cas_of().get(_key(name))
-        found.setdefault((_key(name), tonnes), Released(name, tonnes, known.get(cas) if cas else None))
+        cas, also = _listed().get(_key(name), ("", ""))
+        found.setdefault((_key(name), tonnes), Released(name, tonnes, known.get(cas), also))
     return list(found.values())

@@ -69,12 +69,12 @@ def _correct(row: dict[str, object], correction: Row) -> None:
             old, new = (_read(types[name], value) for value in values)
         except ValueError:
             continue
-        if _spelled(row.get(name)) == old:
+        if _spelled(row.get(name)) == _spelled(old):
             row[name] = new
 
 
 def _spelled(value: object) -> object:
-    """A landed value with its blanks as :func:`_read` gives them; an empty text is none."""
+    """A value to be compared: a text whatever its blanks are, an empty one as none."""
     return " ".join(value.split()) or None if isinstance(value, str) else value
 
 
@@ -91,4 +91,4 @@ def _read(type: str, value: object) -> object:
         if spelled not in (_TRUE, _FALSE):
             raise ValueError(spelled)
         return spelled == _TRUE
-    return spelled
+    return str(value).strip()
