@@ -67,6 +67,7 @@ export function Ground({
                       selected={null}
                       onSelect={nothing}
                       overlay={overlay}
+                      frame={city.bounds}
                     />
                   )}
                 </Suspense>
