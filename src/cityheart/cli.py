@@ -460,6 +460,11 @@ def accidents(
             city.share, city.knowledge.import_cases, city.clock, Actor.system("cli"), kind=kind,
             most_bytes=limits.CASE_IMPORT_BYTES, most_cases=limits.CASE_IMPORT_ROWS,
         )  # fmt: skip
+    if not learned.records:
+        raise Invalid(
+            "no accident has landed in this city yet",
+            remedy="put a release into inbox/accident-releases and let the city run: docs/how-to/learn-from-accidents.md",
+        )
     screen.print(
         f"{learned.records:,} records stand ({learned.withdrawn:,} withdrawn, {learned.corrected:,} corrected): "
         f"{learned.accidents:,} accidents, {learned.linked:,} with a chemical of the register.",
