@@ -67,7 +67,7 @@ export function Ground({
                       selected={null}
                       onSelect={nothing}
                       overlay={overlay}
-                      frame={city.bounds}
+                      frame={sites === null ? null : city.bounds}
                     />
                   )}
                 </Suspense>
