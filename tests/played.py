@@ -49,7 +49,12 @@ def played(
     if people:
         for username, department, role in PEOPLE:
             city.serve.create(
-                Actor.system("test"), username, PASSWORD, name=text(username, username), department=department, roles=[role]
+                Actor.system("test"),
+                username,
+                PASSWORD,
+                name=text(username, username),
+                department=department,
+                roles=[role],
             )
     go_on(city, since, until, batch)
     return city

@@ -285,9 +285,7 @@ class City:
         self.account.register_units(titles)
         self.watch.follow_incidents()
         parts = Parts(self.database, self.share, self.entities, self.watch, self.command)
-        self.pages = Pages(
-            self.lake, self.apps, self.clock, parts, zone=self.settings.zone, home=self.settings.home
-        )
+        self.pages = Pages(self.lake, self.apps, self.clock, parts, zone=self.settings.zone, home=self.settings.home)
 
     def _key(self) -> bytes:
         return city_key(self.settings.home, self.settings.seed)

@@ -199,7 +199,9 @@ def test_a_folder_of_another_name_than_its_application(typed: Type, home: Path) 
 
 def contents(home: Path) -> dict[str, str]:
     """Every file of a city by its content; not what Python compiles, nor SQLite's passing files."""
-    files = (path for path in home.rglob("*") if "__pycache__" not in path.parts and not path.suffix.startswith(".sqlite-"))
+    files = (
+        path for path in home.rglob("*") if "__pycache__" not in path.parts and not path.suffix.startswith(".sqlite-")
+    )
     return {
         str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in files

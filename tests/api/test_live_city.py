@@ -30,7 +30,10 @@ def _file(home: Path, hour: datetime) -> None:
     local = hour + timedelta(hours=8)
     row = f'1,{local.year},{local.month},{local.day},{local.hour},400,500,10,90,3000,5,1,1020,-5,0,"N",0.5,'
     stations = ("Dongsi", "Tiantan", "Guanyuan", "Wanliu", "Gucheng", "Huairou", "Shunyi", "Dingling", "Changping")
-    lines = [HEADER, *(row + f'"{station}"' for station in (*stations, "Aotizhongxin", "Nongzhanguan", "Wanshouxigong"))]
+    lines = [
+        HEADER,
+        *(row + f'"{station}"' for station in (*stations, "Aotizhongxin", "Nongzhanguan", "Wanshouxigong")),
+    ]
     (home / "inbox" / "air" / f"{hour:%Y%m%dT%H}.csv").write_text("\n".join(lines) + "\n", "utf-8")
 
 

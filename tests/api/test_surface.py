@@ -43,7 +43,18 @@ def test_a_person_without_a_role_sees_nothing(sign_in: SignIn, city: City) -> No
 
     city.serve.create(Actor.system("test"), "idle", PASSWORD, name=text("闲", "idle"), department=None, roles=[])
     idle = sign_in("idle")
-    for path in ("alerts", "incidents", "tasks", "scores", "sources", "quarantine", "events", "layers", "panels", "accounts"):
+    for path in (
+        "alerts",
+        "incidents",
+        "tasks",
+        "scores",
+        "sources",
+        "quarantine",
+        "events",
+        "layers",
+        "panels",
+        "accounts",
+    ):
         answer = idle.get(f"/api/{path}")
         told = answer.json()
         assert answer.status_code == 403 or told == [] or told.get("items") == [], (path, answer.text)
@@ -114,7 +125,20 @@ def test_a_bad_request_is_a_problem_that_says_what_to_do(
     assert {"type", "title", "status", "detail", "code"} <= answer.json().keys()
 
 
-NASTY = ["", "x" * 3000, "-1", "nan", "1e400", "2015-13-01", "' or 1=1 --", "../../etc/passwd", "\u0000", "😀", "[]", "9" * 40]
+NASTY = [
+    "",
+    "x" * 3000,
+    "-1",
+    "nan",
+    "1e400",
+    "2015-13-01",
+    "' or 1=1 --",
+    "../../etc/passwd",
+    "\u0000",
+    "😀",
+    "[]",
+    "9" * 40,
+]
 
 
 def test_no_reading_route_breaks_on_nasty_parameters(sign_in: SignIn) -> None:

@@ -202,7 +202,12 @@ def test_pages_of_alerts_are_whole_and_in_order(watch: Watch, hear: Callable[...
     assert [item["level"] for item in seen] == [1, 1, 2, 3, 3, 4, 4]
     assert len({item["id"] for item in seen}) == 7
     assert watch.alerts(officer, level=1)["total"] == 2
-    assert watch.counts(officer) == {"open": 7, "raised": 7, "levels": {"1": 2, "2": 1, "3": 2, "4": 2}, "suppressed": 0}
+    assert watch.counts(officer) == {
+        "open": 7,
+        "raised": 7,
+        "levels": {"1": 2, "2": 1, "3": 2, "4": 2},
+        "suppressed": 0,
+    }
     for wrong in ({"state": "gone"}, {"limit": 0}, {"limit": 10_000}, {"after": "alert-0000"}):
         with pytest.raises(Invalid):
             watch.alerts(officer, **wrong)  # type: ignore[arg-type]

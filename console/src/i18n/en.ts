@@ -38,6 +38,7 @@ export const en: Dictionary = {
   "inbox.noneUnread": "Nothing is unread",
   "inbox.emptyWhy": "Orders and escalations to you, your department or your role appear here.",
   "nav.duty": "Duty",
+  "nav.wall": "Wall",
   "nav.alarms": "Alarms",
   "nav.apps": "Apps",
   "role.inspector": "Inspector",

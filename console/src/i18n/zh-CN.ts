@@ -39,6 +39,7 @@ export const zhCN = {
   "inbox.noneUnread": "没有未读消息",
   "inbox.emptyWhy": "下达给你、你的部门或岗位的任务与催办会出现在这里。",
   "nav.duty": "值班",
+  "nav.wall": "大屏",
   "nav.alarms": "预警管理",
   "nav.apps": "应用",
   "role.inspector": "督查员",

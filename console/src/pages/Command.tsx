@@ -607,7 +607,11 @@ function Bands({ layer }: { layer: Layer }) {
           <li key={`${band.from}`}>
             <span className="swatch" style={{ background: band.colour }} />
             {say(band.label)}
-            <span className="quiet numeric">{band.to === null ? `≥${band.from}` : `${band.from ?? 0}–${band.to}`}</span>
+            {!/\d/.test(say(band.label)) && (
+              <span className="quiet numeric">
+                {band.to === null ? `>${band.from}` : `${band.from ?? 0}–${band.to}`}
+              </span>
+            )}
           </li>
         ))}
       </ul>

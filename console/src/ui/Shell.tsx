@@ -117,13 +117,18 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
   );
 }
 
+/** A page of its own that no bar leads to: it is put up on a screen (docs/how-to/put-up-the-wall.md). */
+const WALL = { path: "/wall", title: "nav.wall", permission: "layer.read" } as const;
+
 /** The palette over everything; pages one may go to are known here, everything else is asked of the city. */
 function Find({ session }: { session: Session }) {
   const { t } = useWords();
-  const pages = PLACES.filter(({ permission }) => may(session, permission)).map(({ path, title }) => ({
-    path,
-    title: { "zh-CN": zhCN[title], en: en[title] },
-  }));
+  const pages = [...PLACES, WALL]
+    .filter(({ permission }) => may(session, permission))
+    .map(({ path, title }) => ({
+      path,
+      title: { "zh-CN": zhCN[title], en: en[title] },
+    }));
   return <PaletteButton person={session.actor.id} pages={pages} label={t("find.open")} />;
 }
 

@@ -169,7 +169,12 @@ export function SourceLink({ id }: { id: string }) {
   const source = useSources().data?.items.find((one) => one.id === id);
   return (
     <span>
-      {t("evidence.source")} <Link href={`/sources/${encodeURIComponent(id)}`}>{source ? say(source.title) : id}</Link>
+      {t("evidence.source")}{" "}
+      {source ? (
+        <Link href={`/sources/${encodeURIComponent(id)}`}>{say(source.title)}</Link>
+      ) : (
+        <span className="mono">{id}</span>
+      )}
       {source && ` · ${t("evidence.owner")} ${say(source.department_title)}`}
     </span>
   );

@@ -78,7 +78,9 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
     {
         "duty_officer": {
             **dict.fromkeys(_SEE, True),
-            **dict.fromkeys(("alert.acknowledge", "alert.suppress", "duty.manage", "form.submit", *_DIRECT, *_HEAR), True),
+            **dict.fromkeys(
+                ("alert.acknowledge", "alert.suppress", "duty.manage", "form.submit", *_DIRECT, *_HEAR), True
+            ),
         },
         "coordinator": {
             **dict.fromkeys(_SEE, True),

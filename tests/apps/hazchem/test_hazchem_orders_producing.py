@@ -342,7 +342,7 @@ def test_what_people_are_shown() -> None:
     now = scene.now
     judged = detector.evaluate(scene.tables(), now, ZONE)
     (case,) = judged.cases
-    said = detector.reasons(case, judged, ZONE)
+    said = detector.reasons(case, judged, now, ZONE)
     assert all(set(each) == {"zh-CN", "en"} for each in said)
     assert any("night" in each["en"] for each in said)
     assert {each["en"].split(":")[0] for each in said[1:]} == {"Power", "Ecology", "Emergency", "Transport"}

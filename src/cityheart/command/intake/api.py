@@ -197,7 +197,13 @@ def _matter_routes(routes: APIRouter, intake: Intake) -> None:
             raise Invalid(f"no matter is {state!r}", remedy=f"one of {', '.join(STATES)}")
         limit = _limit(limit)
         items, counts = intake.matters(
-            _actor(request), state=state, service=service, unit=unit, incident=incident, after=_cursor(after), limit=limit
+            _actor(request),
+            state=state,
+            service=service,
+            unit=unit,
+            incident=incident,
+            after=_cursor(after),
+            limit=limit,
         )
         last = (items[-1].updated_at, items[-1].id) if len(items) == limit else None
         total = sum(counts.values()) if state is None else counts.get(state, 0)

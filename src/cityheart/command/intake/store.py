@@ -411,7 +411,12 @@ def matters(
 
 
 def counts(
-    conn: sa.Connection, *, units: Collection[str] | None, service: str | None, unit: str | None, incident: str | None = None
+    conn: sa.Connection,
+    *,
+    units: Collection[str] | None,
+    service: str | None,
+    unit: str | None,
+    incident: str | None = None,
 ) -> dict[str, int]:
     """How many matters there are in each state."""
     table = matter_table.c

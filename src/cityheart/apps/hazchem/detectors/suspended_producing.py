@@ -407,13 +407,13 @@ def sighting(
         start=case.times.start,
         end=case.times.end,
         score=case.chance,
-        reasons=reasons(case, judged, zone),
+        reasons=reasons(case, judged, now, zone),
         evidence=evidence(case, judged, now, zone),
         case=case.order.order,
     )
 
 
-def reasons(case: Case, judged: Judged, zone: ZoneInfo) -> tuple[Text, ...]:
+def reasons(case: Case, judged: Judged, now: datetime, zone: ZoneInfo) -> tuple[Text, ...]:
     """What each department has seen, for and against, in both languages."""
     order, times = case.order, case.times
     since, count = shown.clock(order.since, zone), len(times.at_work)
@@ -432,7 +432,7 @@ def reasons(case: Case, judged: Judged, zone: ZoneInfo) -> tuple[Text, ...]:
         said.append(_power_reason(found, row, seen))
     if case.doubt:
         said.append(DOUBTS[case.doubt])
-    if order.until is not None and order.ended:
+    if order.until is not None and order.ended and order.until <= now:
         until = shown.clock(order.until, zone)
         said.append(
             text(f"停产令 {until} {ENDED[order.ended]['zh-CN']}", f"The order: {ENDED[order.ended]['en']}, {until}")
