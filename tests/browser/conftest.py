@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from cityheart.city import City
 from cityheart.simulation.play import at_pace
@@ -20,6 +20,8 @@ from cityheart.web import server
 from ..played import PASSWORD, played
 
 INSTALL = "Chromium is not installed: apt-get install chromium fonts-noto-cjk"
+PATIENCE_MS = 20_000  # a busy machine is slow, not wrong: for what is done and for what is expected alike
+expect.set_options(timeout=PATIENCE_MS)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -112,7 +114,7 @@ def open_page(chromium: Browser, served: Served, tmp_path: Path) -> OpenPage:
         )
         assert signed_in.ok  # test_axe and test_field go by the form
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: thrown.append(str(error)))
         page.goto(served.address + path)
         page.get_by_test_id("user-menu").wait_for()
