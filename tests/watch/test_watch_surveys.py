@@ -172,7 +172,7 @@ class Curious(Spells):
     ("parameters", "failure"),
     [
         ({"dataset": "noise_peak", "file": ""}, "not among its inputs"),
-        ({"dataset": "", "file": "../city.key"}, "asks for a file"),
+        ({"dataset": "", "file": "../city.key"}, "is no file of a city"),
         ({"dataset": "", "file": "large.geojson"}, "bytes"),
         ({"dataset": "", "file": "missing.geojson"}, None),
         ({"dataset": "noise", "file": "zones.geojson"}, None),
@@ -221,3 +221,36 @@ def test_a_backtest_may_change_its_parameters_only(sqlite: Database, tmp_path: P
     assert raised[0] > raised[1]
     with pytest.raises(Invalid, match="no parameter"):
         watch.backtest(SYSTEM, "noise.spells", scene.START, scene.last_known(rows), parameters={"soft": 1})
+
+
+@dataclass(frozen=True)
+class Talkative(Spells):
+    """Shows more evidence than is kept of its first spell."""
+
+    parameters: Mapping[str, object] = field(default_factory=lambda: {"bytes": 0})
+
+    def look(self, view: View) -> Sequence[Sighting]:
+        """One case from the start, another with all that evidence a day later."""
+        cases = [("calm", scene.START, 0)]
+        if view.now >= scene.START + DAY:
+            cases.append(("told", scene.START + DAY, int(str(self.parameters["bytes"]))))
+        subject = SubjectRef("station", "east", text("东", "east"))
+        return [
+            Sighting(subject, 3, start, case=case, evidence=({"type": "rows", "rows": ["x" * size]},))
+            for case, start, size in cases
+        ]
+
+
+def test_what_cannot_be_told_is_told_once_it_can(sqlite: Database, tmp_path: Path) -> None:
+    """Evidence beyond what is kept stops a survey; the case is not taken for seen, and comes when the survey is mended."""
+    lake = scene.lake_at(tmp_path)
+    until = scene.START + 2 * DAY
+    watch = Watch(sqlite, lake, scene.Landing(lake))
+    watch.register([Talkative(parameters={"bytes": limits.EVIDENCE_BYTES})], scene.kinds())
+    assert watch.detect(until) == 1
+    assert "evidence" in str(watch.detectors(SYSTEM)[0]["failure"])
+    mended = Watch(sqlite, lake, scene.Landing(lake))
+    mended.register([Talkative()], scene.kinds())
+    assert mended.detect(until) == 1
+    mended.apply(until)
+    assert [case["from"] for case in mended.cases(SYSTEM)] == [scene.START, scene.START + DAY]

@@ -129,7 +129,7 @@ STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
 # Watch
 FINDINGS_PER_COMMIT = 200  # pending findings merged in one transaction
 QUERY_RUNS_PER_COMMIT = 200  # instants a query detector or survey is asked for before its place is stored
-CITY_FILE_BYTES = 16 * 2**20  # of a file of the city's folder that a survey reads, such as its closed zones
+CITY_FILE_BYTES = 16 * 2**20  # of a file of the city's folder that surveys and pages read, such as its closed zones
 QUERY_ROWS = 10_000  # matters one run of a query detector may give
 SUPPRESSION_SPAN = timedelta(days=30)  # longest time for which alerts are silenced at once
 SUPPRESSIONS = 500  # suppressions in force at once

@@ -30,6 +30,7 @@ from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Delivery, Department, Source
 from cityheart.watch.backtest import PastAlert, merged
 from cityheart.watch.models import (
+    ALL_TIME,
     AlertKind,
     Finding,
     Input,
@@ -48,6 +49,7 @@ Step = _Step[Finding]
 Ran = _Ran[Finding]
 
 __all__ = [
+    "ALL_TIME",
     "LANGUAGES",
     "Actor",
     "AlertKind",

@@ -33,6 +33,7 @@ from cityheart.sdk.shapes import (
     Threshold,
     Words,
 )
+from cityheart.watch.models import ALL_TIME
 
 __all__ = ["Choice", "FormAct", "Page", "Parameter", "Section", "Stage", "System"]
 
@@ -73,7 +74,7 @@ class Parameter(Declared):
     kind: Literal["select", "date", "month", "text", "number", "subject"]
     options: tuple[Choice, ...] = ()
     sql: str | None = None
-    window: Span = timedelta(days=20 * 365)
+    window: Span = ALL_TIME
     default: Scalar | None = None
     required: bool = Field(default=False, description="without it the page shows what it waits for")
     kinds: tuple[SubjectKind, ...] = Field(default=(), description="kinds of subjects that can be chosen")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +12,14 @@ import pyarrow as pa
 
 from cityheart.engine.lake import Lake
 from cityheart.engine.statement import references
-from cityheart.kernel.errors import Forbidden, Invalid
+from cityheart.kernel.errors import Forbidden
+from cityheart.watch.models import ALL_TIME
+from cityheart.watch.surveys import city_file
 
 __all__ = ["City", "Closed", "Reader"]
 
 _TICK = timedelta(microseconds=1)
 _VERSIONS = "__versions"
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Closed(Forbidden):
@@ -95,7 +95,7 @@ class Reader:
         self,
         dataset: str,
         *,
-        window: timedelta = timedelta(days=20 * 365),
+        window: timedelta = ALL_TIME,
         ahead: timedelta = timedelta(0),
         columns: Iterable[str] = (),
     ) -> pa.Table:
@@ -109,10 +109,7 @@ class Reader:
 
     def file(self, name: str) -> bytes | None:
         """A file of the city's folder, e.g. ``zones.geojson``; ``None`` when it has none. Raises :class:`Invalid`."""
-        if not _FILE.fullmatch(name) or not name.endswith((".geojson", ".csv", ".json")):
-            raise Invalid(f"{name!r} is no file of a city", remedy="e.g. zones.geojson")
-        path = None if self._home is None else self._home / name
-        return path.read_bytes() if path is not None and path.is_file() else None
+        return city_file(self._home, name)
 
     def alerts(self, subjects: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
         """Alerts about these subjects (kind, id), open ones first, as the API shows them; what the person may see."""

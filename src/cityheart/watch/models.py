@@ -21,6 +21,7 @@ from cityheart.kernel.errors import Invalid
 from cityheart.kernel.text import LANGUAGES, Text
 
 __all__ = [
+    "ALL_TIME",
     "LEVELS",
     "Alert",
     "AlertKind",
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 LEVELS = (1, 2, 3, 4)
+ALL_TIME = timedelta(days=40 * 365)
+"""The window of registers, whose rows are in force however long ago they were written."""
 AlertState = Literal["raised", "acknowledged", "ended"]
 
 

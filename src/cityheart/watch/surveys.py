@@ -25,10 +25,10 @@ from cityheart.kernel.text import Text
 from cityheart.watch.models import LEVELS, Finding, Input, Sighting, SubjectRef, Survey
 from cityheart.watch.runs import OVER, bounded
 
-__all__ = ["Ground", "Seen", "Snapshot", "attempt", "look"]
+__all__ = ["Ground", "Seen", "Snapshot", "attempt", "city_file", "look"]
 
 _TICK = timedelta(microseconds=1)
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}\.(geojson|csv|json)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,23 @@ class _View:
         return self._snapshot.rows(dataset, self._survey.inputs[dataset])
 
     def file(self, name: str) -> bytes | None:
-        if not _FILE.fullmatch(name):
-            raise Invalid(f"{self._survey.id} asks for a file {name!r}", remedy="name a file of the city's folder")
-        folder = self._snapshot.ground.folder
-        if folder is None or not (folder / name).is_file():
-            return None
-        size = (folder / name).stat().st_size
-        if size > limits.CITY_FILE_BYTES:
-            raise TooLarge(f"{name} has {size} bytes", remedy=f"at most {limits.CITY_FILE_BYTES}")
-        return (folder / name).read_bytes()
+        return city_file(self._snapshot.ground.folder, name)
+
+
+def city_file(folder: Path | None, name: str) -> bytes | None:
+    """A file that a city's folder has beside its settings, e.g. ``zones.geojson``; ``None`` when it has none.
+
+    Raises :class:`Invalid` for a name that no such file has, :class:`TooLarge`.
+    """
+    if not _FILE.fullmatch(name):
+        raise Invalid(f"{name!r} is no file of a city", remedy="e.g. zones.geojson")
+    path = None if folder is None else folder / name
+    if path is None or not path.is_file():
+        return None
+    size = path.stat().st_size
+    if size > limits.CITY_FILE_BYTES:
+        raise TooLarge(f"{name} has {size} bytes", remedy=f"at most {limits.CITY_FILE_BYTES}")
+    return path.read_bytes()
 
 
 _Key = tuple[str, str, str]  # subject kind, subject id, case
@@ -123,19 +131,24 @@ class Seen:
         return {"seen": json.dumps(rows, ensure_ascii=False)}
 
     def compared(self, survey: Survey, at: datetime, sightings: Iterable[Sighting]) -> list[Finding]:
-        """What is new at an instant: a case, another level, its end known, or a case that is no longer seen."""
+        """What is new at an instant: a case, another level, its end known, or a case that is no longer seen.
+
+        Raises :class:`Invalid` and :class:`TooLarge` for what cannot be told, and has then seen nothing.
+        """
         given = _most_severe(sightings)
         findings: list[Finding] = []
         for key, sighting in given.items():
             before = self._cases.get(key)
-            self._cases[key] = _Stood(sighting.level, sighting.subject.name, sighting.start, sighting.end)
             if before is None or (before.level, before.end is None) != (sighting.level, sighting.end is None):
                 findings.append(_found(survey, at, sighting))
         for key in sorted(self._cases.keys() - given.keys()):
-            stood = self._cases.pop(key)
+            stood = self._cases[key]
             ref = SubjectRef(key[0], key[1], stood.name)
             end = stood.end or at
             findings.append(Finding(survey.id, survey.kind, ref, at, stood.start, end, reasons=(OVER,), case=key[2]))
+        for finding in findings:
+            bounded(survey, finding)
+        self._cases = {key: _Stood(one.level, one.subject.name, one.start, one.end) for key, one in given.items()}
         return findings
 
 
@@ -145,10 +158,7 @@ def look(survey: Survey, snapshot: Snapshot, seen: Seen) -> list[Finding]:
     sightings: Sequence[Sighting] = survey.look(_View(survey, snapshot))
     if len(sightings) > limits.QUERY_ROWS:
         raise TooLarge(f"{survey.id} sees {len(sightings)} cases", remedy=f"at most {limits.QUERY_ROWS}: be stricter")
-    findings = seen.compared(survey, snapshot.now, sightings)
-    for finding in findings:
-        bounded(survey, finding)
-    return findings
+    return seen.compared(survey, snapshot.now, sightings)
 
 
 def attempt(survey: Survey, ground: Ground, at: datetime) -> None:

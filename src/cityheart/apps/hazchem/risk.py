@@ -25,17 +25,17 @@ import pyarrow.compute as pc
 from cityheart.apps.hazchem.grading import grade_sites
 from cityheart.apps.hazchem.signals import licences
 from cityheart.apps.hazchem.signals import orders as standstills
-from cityheart.sdk import Problem, Reader, Text, text
+from cityheart.sdk import ALL_TIME, Problem, Reader, Text, text
 
 __all__ = ["INPUTS", "Books", "Part", "Risk", "assess", "books", "fixed", "ranking", "read", "risk", "rules"]
 
 INPUTS: Mapping[str, timedelta] = {
-    "approval_site": timedelta(days=20 * 365),
-    "approval_firm": timedelta(days=20 * 365),
-    "approval_licence": timedelta(days=20 * 365),
+    "approval_site": ALL_TIME,
+    "approval_firm": ALL_TIME,
+    "approval_licence": ALL_TIME,
     "enforcement_order": timedelta(days=10 * 365),
     "enforcement_inspection": timedelta(days=5 * 365),
-    "hazard_tank": timedelta(days=20 * 365),
+    "hazard_tank": ALL_TIME,
     "hazchem_tank_hour": timedelta(hours=26),
     "waste_manifest": timedelta(days=60),
 }

@@ -30,21 +30,20 @@ import pyarrow.compute as pc
 from cityheart.apps.hazchem.detectors.mass_imbalance import chemical_names
 from cityheart.apps.hazchem.signals import flows, shown
 from cityheart.apps.hazchem.signals.books import month_begin, month_of, month_text, number, numbers
-from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, text
 
 __all__ = ["INPUTS", "ControlledDiversion", "detectors"]
 
 CURVES = 4
 """Chemicals of a case whose stock is drawn."""
 
-_YEARS = timedelta(days=20 * 365)
 INPUTS: Mapping[str, Input] = {
     "police_flow": Input(timedelta(days=75)),
-    "approval_firm": Input(_YEARS, ("firm_id", "uscc", "name", "kind")),
-    "approval_site": Input(_YEARS, ("site_id", "firm_id", "name")),
-    "approval_licence": Input(_YEARS),
-    "approval_licensed_chemical": Input(_YEARS),
-    "approval_monthly_return": Input(_YEARS),
+    "approval_firm": Input(ALL_TIME, ("firm_id", "uscc", "name", "kind")),
+    "approval_site": Input(ALL_TIME, ("site_id", "firm_id", "name")),
+    "approval_licence": Input(ALL_TIME),
+    "approval_licensed_chemical": Input(ALL_TIME),
+    "approval_monthly_return": Input(ALL_TIME),
 }
 
 

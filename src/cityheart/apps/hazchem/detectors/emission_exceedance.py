@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import emissions, shown
-from cityheart.sdk import Input, Sighting, SubjectRef, Survey, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -59,12 +59,11 @@ class EmissionExceedance:
     @property
     def inputs(self) -> Mapping[str, Input]:
         """Emission hours of some days, and the registers."""
-        books = timedelta(days=20 * 365)
         hours = timedelta(hours=shown.number(self.parameters, "window_h"))
         return {
             "hazchem_emission_hour": Input(hours, ("mn", "factor", "hour", "mean", "n_minutes", "maximum")),
-            "emission_outlet": Input(books, ("mn", "site_id", "kind", "limits")),
-            "approval_site": Input(books, ("site_id", "name")),
+            "emission_outlet": Input(ALL_TIME, ("mn", "site_id", "kind", "limits")),
+            "approval_site": Input(ALL_TIME, ("site_id", "name")),
         }
 
     def look(self, view: View) -> Sequence[Sighting]:

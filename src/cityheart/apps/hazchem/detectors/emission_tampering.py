@@ -36,7 +36,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import activity, emissions, shown
-from cityheart.sdk import Input, Sighting, Survey, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -121,7 +121,6 @@ class EmissionTampering:
     @property
     def inputs(self) -> Mapping[str, Input]:
         """Emission hours of some days, the registers, and power."""
-        books = timedelta(days=20 * 365)
         hours = timedelta(hours=shown.number(self.parameters, "window_h"))
         columns = (
             "mn",
@@ -137,9 +136,9 @@ class EmissionTampering:
         )
         return {
             "hazchem_emission_hour": Input(hours, columns),
-            "emission_outlet": Input(books, ("mn", "site_id", "kind", "design_flow")),
-            "approval_site": Input(books, activity.INPUTS["approval_site"]),
-            "approval_firm": Input(books, activity.INPUTS["approval_firm"]),
+            "emission_outlet": Input(ALL_TIME, ("mn", "site_id", "kind", "design_flow")),
+            "approval_site": Input(ALL_TIME, activity.INPUTS["approval_site"]),
+            "approval_firm": Input(ALL_TIME, activity.INPUTS["approval_firm"]),
             "power_load": Input(hours + timedelta(days=1), activity.INPUTS["power_load"]),
         }
 

@@ -45,11 +45,10 @@ from cityheart.apps.hazchem.signals.books import (
     seconds,
     site_of,
 )
-from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, text
 
 __all__ = ["INPUTS", "PARAMETERS", "ExpiredLicence", "detectors", "operating"]
 
-_YEARS = timedelta(days=20 * 365)
 _SIGNALS = timedelta(days=31)
 _FAR = date(9000, 1, 1)
 _REGISTERS = {
@@ -58,15 +57,15 @@ _REGISTERS = {
 }
 _STANDING = {"emission_outlet", "hazard_tank"}
 INPUTS: Mapping[str, Input] = {
-    **{name: Input(_YEARS, columns) for name, columns in _REGISTERS.items()},
-    "approval_licence": Input(_YEARS),
-    "transport_vehicle": Input(_YEARS, ("plate", "terminal_phone", "carrier_uscc")),
+    **{name: Input(ALL_TIME, columns) for name, columns in _REGISTERS.items()},
+    "approval_licence": Input(ALL_TIME),
+    "transport_vehicle": Input(ALL_TIME, ("plate", "terminal_phone", "carrier_uscc")),
     "transport_trip": Input(_SIGNALS, ("terminal_phone", "since", "loaded_s", "state")),
     "waste_manifest": Input(_SIGNALS, ("manifest_no", "carrier_uscc", "receiver_uscc", "shipped_at", "received_at")),
     "police_flow": Input(_SIGNALS, ("flow_id", "kind", "seller_uscc", "buyer_uscc", "occurred_at")),
     "transport_waybill": Input(_SIGNALS, ahead=timedelta(days=1)),
     **{
-        name: Input(_YEARS if name in _STANDING else _SIGNALS, columns)
+        name: Input(ALL_TIME if name in _STANDING else _SIGNALS, columns)
         for name, columns in activity.INPUTS.items()
         if name not in _REGISTERS and name != "transport_waybill"
     },

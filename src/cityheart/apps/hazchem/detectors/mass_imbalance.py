@@ -29,17 +29,16 @@ import pyarrow.compute as pc
 from cityheart.apps.hazchem.grading import critical_t
 from cityheart.apps.hazchem.signals import returns, shown
 from cityheart.apps.hazchem.signals.books import month_begin, month_text, number
-from cityheart.sdk import Input, Sighting, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, Text, View, text
 
 __all__ = ["INPUTS", "MassImbalance", "chemical_names", "detectors"]
 
-_YEARS = timedelta(days=20 * 365)
 INPUTS: Mapping[str, Input] = {
-    "approval_monthly_return": Input(_YEARS),
-    "approval_firm": Input(_YEARS, ("firm_id", "uscc", "name")),
-    "approval_site": Input(_YEARS, ("site_id", "firm_id", "name")),
-    "approval_licensed_chemical": Input(_YEARS, ("licence_no", "cas", "chemical")),
-    "hazard_tank": Input(_YEARS, ("tank_id", "site_id", "cas", "chemical", "capacity_t", "height_m")),
+    "approval_monthly_return": Input(ALL_TIME),
+    "approval_firm": Input(ALL_TIME, ("firm_id", "uscc", "name")),
+    "approval_site": Input(ALL_TIME, ("site_id", "firm_id", "name")),
+    "approval_licensed_chemical": Input(ALL_TIME, ("licence_no", "cas", "chemical")),
+    "hazard_tank": Input(ALL_TIME, ("tank_id", "site_id", "cas", "chemical", "capacity_t", "height_m")),
     # Tanks speak for the days after the month's end, in which most returns come: more would be millions of hours.
     "hazchem_tank_hour": Input(timedelta(days=12), ("tank_id", "hour", "level_last_m", "good", "frozen_min")),
     "transport_waybill": Input(timedelta(days=70), ahead=timedelta(days=2)),

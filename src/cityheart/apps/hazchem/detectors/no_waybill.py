@@ -51,7 +51,7 @@ from cityheart.apps.hazchem.signals.vehicles import (
     phones_of,
     stops,
 )
-from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, read_path, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, read_path, text
 
 __all__ = ["PARAMETERS", "NoWaybill", "detectors", "evaluate"]
 
@@ -502,7 +502,6 @@ _WAYBILL = (
 _MANIFEST = (
     "manifest_no", "plate", "producer_uscc", "producer_site", "receiver_uscc", "shipped_at", "received_at", "status",
 )  # fmt: skip
-_LONG = timedelta(days=20 * 365)
 
 
 @dataclass(frozen=True)
@@ -515,11 +514,11 @@ class NoWaybill:
     inputs: Mapping[str, Input] = field(
         default_factory=lambda: {
             "transport_trip": Input(timedelta(days=12), _TRIP),
-            "transport_vehicle": Input(_LONG, ("plate", "terminal_phone")),
+            "transport_vehicle": Input(ALL_TIME, ("plate", "terminal_phone")),
             "transport_waybill": Input(timedelta(days=30), _WAYBILL, timedelta(days=3)),
             "waste_manifest": Input(timedelta(days=16), _MANIFEST, timedelta(days=3)),
-            "approval_site": Input(_LONG, ("site_id", "firm_id", "name", "lon", "lat", "boundary_wkt")),
-            "approval_firm": Input(_LONG, ("firm_id", "uscc")),
+            "approval_site": Input(ALL_TIME, ("site_id", "firm_id", "name", "lon", "lat", "boundary_wkt")),
+            "approval_firm": Input(ALL_TIME, ("firm_id", "uscc")),
         }
     )
     every: timedelta = timedelta(hours=6)

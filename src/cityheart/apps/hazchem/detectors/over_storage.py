@@ -34,7 +34,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import licences, shown
-from cityheart.sdk import Input, Sighting, Survey, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -87,16 +87,15 @@ class OverStorage:
     @property
     def inputs(self) -> Mapping[str, Input]:
         """Tank hours of a month, and the registers."""
-        books = timedelta(days=20 * 365)
         hours = timedelta(hours=shown.number(self.parameters, "window_h"))
         return {
             "hazchem_tank_hour": Input(
                 hours, ("tank_id", "hour", "level_median_m", "level_last_m", "level_max_m", "frozen_min", "jumps")
             ),
-            "hazard_tank": Input(books, ("tank_id", "site_id", "cas", "chemical", "capacity_t", "height_m")),
-            "approval_site": Input(books, ("site_id", "firm_id", "name", "residents_500m")),
-            "approval_licence": Input(books),
-            "approval_licensed_chemical": Input(books),
+            "hazard_tank": Input(ALL_TIME, ("tank_id", "site_id", "cas", "chemical", "capacity_t", "height_m")),
+            "approval_site": Input(ALL_TIME, ("site_id", "firm_id", "name", "residents_500m")),
+            "approval_licence": Input(ALL_TIME),
+            "approval_licensed_chemical": Input(ALL_TIME),
         }
 
     def look(self, view: View) -> Sequence[Sighting]:

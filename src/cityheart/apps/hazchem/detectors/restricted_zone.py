@@ -35,7 +35,7 @@ from shapely.geometry import shape
 
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.vehicles import apart, phones_of
-from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, read_path, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, read_path, text
 
 __all__ = ["PARAMETERS", "RestrictedZone", "Rule", "closed_times", "detectors", "evaluate", "rules_of"]
 
@@ -351,7 +351,7 @@ class RestrictedZone:
     inputs: Mapping[str, Input] = field(
         default_factory=lambda: {
             "transport_visit": Input(timedelta(days=3), _COLUMNS),
-            "transport_vehicle": Input(timedelta(days=20 * 365), ("plate", "terminal_phone")),
+            "transport_vehicle": Input(ALL_TIME, ("plate", "terminal_phone")),
         }
     )
     every: timedelta = timedelta(minutes=15)

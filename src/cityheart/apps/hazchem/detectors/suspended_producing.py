@@ -41,7 +41,7 @@ from cityheart.apps.hazchem.signals import power as electric
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.activity import Activity
 from cityheart.apps.hazchem.signals.orders import Order
-from cityheart.sdk import Input, Sighting, Survey, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
 __all__ = [
     "PARAMETERS",
@@ -87,7 +87,6 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
 )
 
 
-_BOOKS = timedelta(days=20 * 365)
 _MONTH = timedelta(days=45)
 _WINDOWS: Mapping[str, timedelta] = {
     "power_load": _MONTH,
@@ -104,7 +103,7 @@ _AHEAD = {"transport_waybill": timedelta(days=2)}  # goods are loaded before the
 def _inputs() -> Mapping[str, Input]:
     read = {**active.INPUTS, **standstills.INPUTS}
     return {
-        name: Input(_WINDOWS.get(name, _BOOKS), columns, _AHEAD.get(name, timedelta(0)))
+        name: Input(_WINDOWS.get(name, ALL_TIME), columns, _AHEAD.get(name, timedelta(0)))
         for name, columns in read.items()
     }
 

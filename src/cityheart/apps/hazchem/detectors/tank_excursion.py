@@ -37,7 +37,7 @@ import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.tanks import METRICS
-from cityheart.sdk import Input, Sighting, Survey, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -100,7 +100,6 @@ class TankExcursion:
     @property
     def inputs(self) -> Mapping[str, Input]:
         """Tank hours of some days, and the registers."""
-        books = timedelta(days=20 * 365)
         hours = timedelta(hours=shown.number(self.parameters, "window_h"))
         return {
             "hazchem_tank_hour": Input(
@@ -108,8 +107,8 @@ class TankExcursion:
                 ("tank_id", "hour", "site_id", *HIGHEST, "good", "suspect", "bad", "profile", "jumps"),
                 timedelta(hours=2),
             ),
-            "hazard_tank": Input(books, ("tank_id", "site_id", "chemical", "capacity_t", *ALARMS)),
-            "approval_site": Input(books, ("site_id", "name", "residents_500m")),
+            "hazard_tank": Input(ALL_TIME, ("tank_id", "site_id", "chemical", "capacity_t", *ALARMS)),
+            "approval_site": Input(ALL_TIME, ("site_id", "name", "residents_500m")),
         }
 
     def look(self, view: View) -> Sequence[Sighting]:

@@ -48,7 +48,7 @@ from cityheart.apps.hazchem.signals.vehicles import (
     spread,
     stops,
 )
-from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, read_path, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, read_path, text
 
 __all__ = ["PARAMETERS", "UnlicensedSite", "detectors", "evaluate"]
 
@@ -386,7 +386,6 @@ _WAYBILL = (
     "waybill_no", "plate", "trailer_plate", "load_site", "load_lon", "load_lat", "unload_site", "unload_lon", "unload_lat",
     "planned_departure", "planned_arrival", "loaded_at", "unloaded_at", "status",
 )  # fmt: skip
-_LONG = timedelta(days=20 * 365)
 
 
 @dataclass(frozen=True)
@@ -399,10 +398,10 @@ class UnlicensedSite:
     inputs: Mapping[str, Input] = field(
         default_factory=lambda: {
             "transport_trip": Input(timedelta(days=40), _TRIP),
-            "transport_vehicle": Input(_LONG, ("plate", "terminal_phone")),
+            "transport_vehicle": Input(ALL_TIME, ("plate", "terminal_phone")),
             "transport_waybill": Input(timedelta(days=75), _WAYBILL, timedelta(days=3)),
             "waste_manifest": Input(timedelta(days=42), ("manifest_no", "plate", "shipped_at")),
-            "approval_site": Input(_LONG, ("site_id", "name", "lon", "lat", "boundary_wkt")),
+            "approval_site": Input(ALL_TIME, ("site_id", "name", "lon", "lat", "boundary_wkt")),
         }
     )
     every: timedelta = timedelta(hours=6)

@@ -28,20 +28,19 @@ import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.signals import shown, waste
 from cityheart.apps.hazchem.signals.books import DAY, number, numbers, seconds
-from cityheart.sdk import Input, Sighting, SubjectRef, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, text
 
 __all__ = ["INPUTS", "WasteLeak", "detectors"]
 
 SIGNS = ("lost", "light", "unlicensed")
 
-_YEARS = timedelta(days=20 * 365)
 _TRACK = timedelta(days=12)
 INPUTS: Mapping[str, Input] = {
     "waste_manifest": Input(timedelta(days=40)),
-    "approval_firm": Input(_YEARS, ("firm_id", "uscc", "name")),
-    "approval_site": Input(_YEARS, ("site_id", "firm_id", "name", "lon", "lat")),
-    "approval_licence": Input(_YEARS),
-    "transport_vehicle": Input(_YEARS, ("plate", "terminal_phone")),
+    "approval_firm": Input(ALL_TIME, ("firm_id", "uscc", "name")),
+    "approval_site": Input(ALL_TIME, ("site_id", "firm_id", "name", "lon", "lat")),
+    "approval_licence": Input(ALL_TIME),
+    "transport_vehicle": Input(ALL_TIME, ("plate", "terminal_phone")),
     "transport_visit": Input(_TRACK, ("terminal_phone", "since", "layer", "place", "load_before", "state")),
     "transport_stay": Input(
         _TRACK, ("terminal_phone", "since", "until", "lon", "lat", "load_before", "load_after", "state")

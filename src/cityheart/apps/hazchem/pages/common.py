@@ -8,11 +8,10 @@ from typing import cast
 
 import pyarrow as pa
 
-from cityheart.sdk import Reader, Text, text
+from cityheart.sdk import ALL_TIME, Reader, Text, text
 
-__all__ = ["BOOKS", "Subject", "column", "day", "nothing", "subject", "table", "tanks"]
+__all__ = ["Subject", "column", "day", "nothing", "subject", "table", "tanks"]
 
-BOOKS = timedelta(days=20 * 365)
 """How far back registers are read: what was entered long ago still stands."""
 TODAY = timedelta(hours=26)
 """Tank hours that can say how a tank stands: a sensor that has been silent for a day says nothing any more."""
@@ -40,7 +39,7 @@ def subject(read: Reader, parameters: Mapping[str, object]) -> Subject:
         found = read.query(
             "SELECT DISTINCT firm_id FROM approval_site WHERE array_has($sites, site_id)",
             {"sites": sites},
-            window=BOOKS,
+            window=ALL_TIME,
         )
         firms = _texts(found, "firm_id")
         usccs = given["uscc"]
@@ -48,14 +47,14 @@ def subject(read: Reader, parameters: Mapping[str, object]) -> Subject:
             rows = read.query(
                 "SELECT DISTINCT uscc FROM approval_firm WHERE array_has($firms, firm_id)",
                 {"firms": firms},
-                window=BOOKS,
+                window=ALL_TIME,
             )
             usccs = _texts(rows, "uscc")
         if not usccs:
             rows = read.query(
                 "SELECT DISTINCT uscc FROM emission_outlet WHERE array_has($sites, site_id)",
                 {"sites": sites},
-                window=BOOKS,
+                window=ALL_TIME,
             )
             usccs = _texts(rows, "uscc")
     else:
@@ -63,7 +62,7 @@ def subject(read: Reader, parameters: Mapping[str, object]) -> Subject:
         rows = read.query(
             "SELECT DISTINCT site_id FROM approval_site WHERE array_has($firms, firm_id) ORDER BY site_id",
             {"firms": firms},
-            window=BOOKS,
+            window=ALL_TIME,
         )
         sites = _texts(rows, "site_id")
     return Subject(sites, firms, usccs, one_site)
@@ -79,7 +78,7 @@ def tanks(read: Reader, sites: Sequence[str] | None = None) -> list[dict[str, ob
     A tank without a reading for a day has no level. Sorted by nearness, the nearest first.
     """
     bound = {"sites": list(sites or []), "all": sites is None}
-    books = read.query("SELECT * FROM hazard_tank WHERE $all OR array_has($sites, site_id)", bound, window=BOOKS)
+    books = read.query("SELECT * FROM hazard_tank WHERE $all OR array_has($sites, site_id)", bound, window=ALL_TIME)
     hours = read.query(
         """
         SELECT tank_id, hour, level_last_m, temperature_max_c, pressure_max_kpa, gas_max_ppm, frozen_min FROM (

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from cityheart.apps.hazchem import risk as scores
 from cityheart.apps.hazchem.pages.common import (
     ALERT,
-    BOOKS,
     FIRM,
     OUTLET,
     PLATE,
@@ -27,7 +26,7 @@ from cityheart.apps.hazchem.pages.common import (
 )
 from cityheart.apps.hazchem.pages.common import tanks as tanks_of
 from cityheart.apps.hazchem.pages.visits import recorded
-from cityheart.sdk import Problem, Reader, text
+from cityheart.sdk import ALL_TIME, Problem, Reader, text
 
 __all__ = [
     "alerts",
@@ -62,13 +61,13 @@ def overview(read: Reader, now: datetime, given: Given) -> dict[str, object]:
     sites = read.query(
         "SELECT count(*) AS n, max(residents_500m) AS residents FROM approval_site WHERE array_has($sites, site_id)",
         {"sites": of.sites},
-        window=BOOKS,
+        window=ALL_TIME,
     ).to_pylist()[0]
     if read.may("approval_firm") and of.firms:
         firm = read.query(
             "SELECT name, kind, status, updated_at FROM approval_firm WHERE array_has($firms, firm_id) ORDER BY updated_at DESC",
             {"firms": of.firms},
-            window=BOOKS,
+            window=ALL_TIME,
         ).to_pylist()
         if firm:
             fact("登记状态", "Registered as", firm[0]["status"], "approval_firm", firm[0]["updated_at"])
@@ -115,7 +114,7 @@ def _licences(read: Reader, of: Subject) -> list[dict[str, object]]:
         WHERE array_has($sites, site_id) OR (array_has($firms, firm_id) AND (site_id IS NULL OR site_id = '' OR $all))
         ORDER BY valid_to DESC, licence_no""",
         {"sites": of.sites, "firms": of.firms, "all": not of.one_site},
-        window=BOOKS,
+        window=ALL_TIME,
     )
     return cast("list[dict[str, object]]", rows.to_pylist())
 
@@ -139,7 +138,7 @@ def licences(read: Reader, now: datetime, given: Given) -> dict[str, object]:
         """SELECT licence_no, string_agg(chemical || ' ' || round(max_storage_t, 1) || ' t', '、') AS allowed
         FROM approval_licensed_chemical WHERE array_has($numbers, licence_no) GROUP BY licence_no""",
         {"numbers": [row["licence_no"] for row in held]},
-        window=BOOKS,
+        window=ALL_TIME,
     )
     allowed = dict(zip(chemicals["licence_no"].to_pylist(), chemicals["allowed"].to_pylist(), strict=True))
     today = now.astimezone(read.zone).date()
@@ -168,7 +167,7 @@ def _orders(read: Reader, of: Subject) -> list[dict[str, object]]:
         WHERE array_has($sites, site_id) OR (array_has($firms, firm_id) AND (site_id IS NULL OR site_id = '' OR $all))
         ORDER BY effective_from DESC, order_id""",
         {"sites": of.sites, "firms": of.firms, "all": not of.one_site},
-        window=BOOKS,
+        window=ALL_TIME,
     )
     return cast("list[dict[str, object]]", rows.to_pylist())
 
@@ -206,7 +205,7 @@ def _inspections(read: Reader, of: Subject, limit: int) -> list[dict[str, object
         """SELECT inspection_id, site_id, at, inspectors, findings, result FROM enforcement_inspection
         WHERE array_has($sites, site_id) ORDER BY at DESC, inspection_id LIMIT $limit""",
         {"sites": of.sites, "limit": limit},
-        window=BOOKS,
+        window=ALL_TIME,
     )
     return cast("list[dict[str, object]]", rows.to_pylist())
 
@@ -223,7 +222,7 @@ def inspections(read: Reader, now: datetime, given: Given) -> dict[str, object]:
         """SELECT inspected_at AS at, result, hazards AS findings FROM fire_inspection
         WHERE name IN (SELECT name FROM market_entity WHERE array_has($usccs, uscc))""",
         {"usccs": of.usccs},
-        window=BOOKS,
+        window=ALL_TIME,
     ).to_pylist()
     rows += [{"by": text("消防救援", "Fire and rescue"), **row} for row in fire]
     with suppress(Problem):  # the records of the form are for its department; others see what the systems hold
@@ -273,7 +272,7 @@ def vehicles(read: Reader, now: datetime, given: Given) -> dict[str, object]:
         """SELECT plate, vehicle_kind, approved_goods, approved_t, permit_valid_to FROM transport_vehicle
         WHERE array_has($usccs, carrier_uscc) ORDER BY plate""",
         {"usccs": subject(read, given).usccs},
-        window=BOOKS,
+        window=ALL_TIME,
     ).to_pylist()
     return table(
         [
@@ -321,7 +320,7 @@ def emissions(read: Reader, now: datetime, given: Given) -> dict[str, object]:
     outlets = read.query(
         "SELECT mn, site_id, kind, limits FROM emission_outlet WHERE array_has($sites, site_id) ORDER BY mn",
         {"sites": of.sites},
-        window=BOOKS,
+        window=ALL_TIME,
     ).to_pylist()
     if not outlets:
         return nothing("没有联网的排放口。", "There is no outlet on line.")
@@ -375,7 +374,7 @@ def alerts(read: Reader, now: datetime, given: Given) -> dict[str, object]:
     plates = read.query(
         "SELECT plate FROM transport_vehicle WHERE array_has($usccs, carrier_uscc) ORDER BY plate LIMIT 4000",
         {"usccs": of.usccs},
-        window=BOOKS,
+        window=ALL_TIME,
     )
     found = read.alerts(of.about + ([] if of.one_site else [("vehicle", one) for one in plates["plate"].to_pylist()]))
     states = {

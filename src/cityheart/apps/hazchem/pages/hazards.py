@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cityheart.apps.hazchem import grading
-from cityheart.apps.hazchem.pages.common import BOOKS, SITE, TANK, column, table
+from cityheart.apps.hazchem.pages.common import SITE, TANK, column, table
 from cityheart.apps.hazchem.pages.common import tanks as tanks_of
-from cityheart.sdk import Reader, text
+from cityheart.sdk import ALL_TIME, Reader, text
 
 __all__ = ["grades", "near", "places", "stock"]
 
@@ -94,7 +94,7 @@ def stock(read: Reader, now: datetime, given: Given) -> dict[str, object]:
 
 def places(read: Reader, now: datetime, given: Given) -> dict[str, object]:
     """Every site with tanks on the map, by its tank nearest to an alarm value."""
-    sites = read.query("SELECT site_id, name, lon, lat FROM approval_site", window=BOOKS).to_pylist()
+    sites = read.query("SELECT site_id, name, lon, lat FROM approval_site", window=ALL_TIME).to_pylist()
     nearest: dict[str, Mapping[str, object]] = {}
     for one in tanks_of(read):
         nearest.setdefault(str(one["site_id"]), one)
