@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.engine import log
-from cityheart.engine.backends.sedona import Files, Sedona, View
+from cityheart.engine.backends.sedona import Files, Sedona, Veiled, View
 from cityheart.engine.layout import (
     BATCH,
     CELL,
@@ -44,6 +44,7 @@ from cityheart.engine.layout import (
 )
 from cityheart.engine.log import Raced, TableLog
 from cityheart.engine.statement import columns_named, references
+from cityheart.engine.veil import Veil
 from cityheart.engine.versions import known_by, newest, newest_sql, within
 from cityheart.kernel import limits
 from cityheart.kernel.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge, Unavailable
@@ -57,6 +58,7 @@ __all__ = ["Changes", "Compacted", "Lake", "TableSpec"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VERSIONS = "__versions"
+_INNER = re.compile(r".*__(plain|mixed)(_\d+)?")  # views over files that a table's own view is made of
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -419,18 +421,21 @@ class Lake:
         *,
         at: datetime | None = None,
         time: tuple[datetime, datetime] | None = None,
+        veils: Mapping[str, Veil] | None = None,
     ) -> pa.Table:
         """Answers one SELECT (SedonaDB's dialect) over tables of the lake.
 
         A table's name stands for its current rows, or those known ``at`` a moment; the name with ``__versions`` for
         all row versions (known by then). ``time`` keeps event times [start, end) of every table and spares the files
         of other days. Values come as ``$name`` parameters: text, numbers, aware times, dates, durations, lists.
-        BadRequest for SQL that cannot be answered.
+        ``veils``: what of a table the statement may see, by the table's name. BadRequest for SQL that cannot be answered.
         """
         moment, window = _us(at), _window(time)
         views: dict[str, View] = {}
         for reference in sorted(references(sql)):
             name = reference.removesuffix(_VERSIONS)
+            if veils and _INNER.fullmatch(reference):
+                raise BadRequest(f"{reference} is not a dataset of the lake.")
             if not _NAME.fullmatch(name) or not TableLog.exists(self.home / name):
                 continue
             table = self._table(name)
@@ -438,9 +443,12 @@ class Lake:
                 table.refresh()
                 files, schema, spec = list(table.log.files.values()), table.log.schema, table.spec
             self._view(views, table, reference, files, schema, spec, moment, window)
-            view = views[reference]
+            view, veil = views[reference], None if veils is None else veils.get(name)
             if isinstance(view, pa.Table):
-                views[reference] = view.select(columns_named(sql, view.column_names))
+                wanted = {*columns_named(sql, view.column_names), *(veil.reads if veil is not None else ())}
+                view = views[reference] = view.select([each for each in view.column_names if each in wanted])
+            if veil is not None:
+                views[reference] = _veiled(view, veil, schema)
         return self._sql.run(sql, views, params or {})
 
     def counts(
@@ -749,6 +757,13 @@ def _window(time: tuple[datetime, datetime] | None) -> _Window | None:
     start, end = _us(time[0]), _us(time[1])
     assert start is not None and end is not None
     return _Window(start, end)
+
+
+def _veiled(view: View, veil: Veil, schema: pa.Schema) -> View:
+    if isinstance(view, pa.Table):
+        return veil.emptied(view) if veil.plain else Veiled(view, veil, view.schema)
+    assert isinstance(view, str), "a large table is a SELECT over its files"
+    return Veiled(view, veil, schema)
 
 
 def _literal(at_us: int) -> str:

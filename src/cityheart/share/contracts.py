@@ -6,6 +6,8 @@ titles and a ``cityheart`` section. Of the Table Schema, CityHeart takes
 - ``fields`` with ``name``, ``type`` (string integer number boolean date datetime time), ``format`` (``default``,
   ``any`` or a ``strptime`` pattern), ``title``, ``description``, ``unit``, ``trueValues``/``falseValues`` and the
   constraints ``required unique minimum maximum enum pattern minLength maxLength``;
+- of a field ``cityheart``: ``{"personal": true}`` (it tells of a person) or ``{"sensitive": true}``: outside the
+  department that holds the dataset such a column is withheld, unless its owner granted it;
 - ``primaryKey`` (mandatory: it says which rows are versions of one another) and ``missingValues``.
 
 The ``cityheart`` section holds ``owner`` (department), ``time`` (the field that says what moment a row is about;
@@ -42,6 +44,7 @@ from cityheart.share.cleaning.steps import Step, StepError
 from cityheart.share.cleaning.steps import parse as parse_steps
 
 FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "time"]
+Secrecy = Literal["", "personal", "sensitive"]
 Datum = Literal["WGS84", "CGCS2000", "GCJ-02", "BD-09"]
 
 ARROW: dict[str, pa.DataType] = {
@@ -64,7 +67,7 @@ _TOP = {"name", "title", "description", "schema", "cityheart", "$schema", "profi
 _SCHEMA = {"fields", "primaryKey", "missingValues", "$schema", "foreignKeys"}
 _FIELD = {
     "name", "type", "format", "title", "description", "unit", "constraints", "trueValues", "falseValues", "example",
-    "rdfType",
+    "rdfType", "cityheart",
 }  # fmt: skip
 _CONSTRAINTS = {"required", "unique", "minimum", "maximum", "enum", "pattern", "minLength", "maxLength"}
 _SECTION = {
@@ -98,6 +101,7 @@ class Field:
     max_length: int | None = None
     true_values: tuple[str, ...] = ("true", "True", "TRUE", "1", "是")
     false_values: tuple[str, ...] = ("false", "False", "FALSE", "0", "否")
+    secrecy: Secrecy = ""
 
     @property
     def arrow(self) -> pa.DataType:
@@ -200,6 +204,11 @@ class Contract:
         return tuple(each for each in self.fields if each.name not in self.omit)
 
     @property
+    def classified(self) -> frozenset[str]:
+        """The fields that are withheld outside the department that holds the dataset, unless they were granted."""
+        return frozenset(each.name for each in self.fields if each.secrecy)
+
+    @property
     def headers(self) -> frozenset[str]:
         """Every column name of a source that means a field: the fields' own names and the renamed ones."""
         return frozenset(self.rename) | {each.name for each in self.delivered}
@@ -266,6 +275,8 @@ class _Reader:
             raise self.fail(
                 "cityheart.sharing", f"{sharing!r} must be 1 (unconditional), 2 (conditional) or 3 (not shared)"
             )
+        if time != LANDED_AT and names[time].secrecy:
+            raise self.fail("cityheart.time", f"{time!r} is classified; rows without their time say nothing")
         unchanged = section.get("unchanged", "keep")
         if unchanged not in ("keep", "drop"):
             raise self.fail("cityheart.unchanged", f"{unchanged!r} must be keep or drop")
@@ -356,7 +367,14 @@ class _Reader:
             false_values=tuple(self.strings(raw["falseValues"], place))
             if "falseValues" in raw
             else defaults.false_values,
+            secrecy=self.secrecy(raw, place),
         )
+
+    def secrecy(self, raw: Mapping[str, object], place: str) -> Secrecy:
+        section = self.mapping(raw.get("cityheart", {}), f"{place}: cityheart")
+        self.known(section, {"personal", "sensitive"}, f"{place}: cityheart")
+        personal, sensitive = (self.flag(section, each, f"{place}: cityheart") for each in ("personal", "sensitive"))
+        return "personal" if personal else "sensitive" if sensitive else ""
 
     def pattern(self, value: object, place: str) -> None:
         if not isinstance(value, str):

@@ -20,9 +20,10 @@ with warnings.catch_warnings():
     import sedonadb
 
 from cityheart.engine.layout import TIMESTAMP
+from cityheart.engine.veil import Veil
 from cityheart.kernel.errors import BadRequest
 
-__all__ = ["Files", "Sedona", "View"]
+__all__ = ["Files", "Sedona", "Veiled", "View"]
 
 
 _SCANS = frozenset({"?table?", "generate_series()", "range()"})
@@ -52,7 +53,14 @@ class Files:
         self.columns = columns
 
 
-View: TypeAlias = pa.Table | Files | str  # rows in memory, files, or a SELECT over views before it
+class Veiled:
+    """Rows, or a SELECT over views before it, seen through a veil; ``schema`` names and types all its columns."""
+
+    def __init__(self, inner: pa.Table | str, veil: Veil, schema: pa.Schema) -> None:
+        self.inner, self.veil, self.schema = inner, veil, schema
+
+
+View: TypeAlias = pa.Table | Files | Veiled | str  # rows in memory, files, a veiled view, a SELECT over views before it
 
 
 class Sedona:
@@ -114,6 +122,10 @@ def _register(context: sedonadb.context.SedonaContext, name: str, view: View) ->
         context.create_data_frame(view).to_view(name, overwrite=True)
     elif isinstance(view, str):
         context.sql(view).to_view(name, overwrite=True)
+    elif isinstance(view, Veiled):
+        _register(context, name, view.inner)
+        null = {each.name: f"arrow_cast(NULL, '{_type(each.type)}')" for each in view.schema}
+        context.sql(view.veil.select(name, view.schema, null)).to_view(name, overwrite=True)
     else:
         context.read_parquet(view.paths, partitioning=[]).to_view(name, overwrite=True)
         if view.columns < len(view.schema):
