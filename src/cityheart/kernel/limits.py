@@ -15,6 +15,10 @@ SESSION_AGE = timedelta(hours=13)  # a twelve-hour shift and its hand-over
 SIGN_IN_FAILURES = 8  # wrong passwords of one name within SIGN_IN_WINDOW before it must wait
 SIGN_IN_WINDOW = timedelta(minutes=10)  # how long wrong passwords are remembered against a name
 PASSWORD_CHARS = 10  # shortest password accepted
+ONE_TIME_CODE_AGE = timedelta(days=3)  # how long a code holds that an administrator hands out in place of a password
+SESSION_SEEN = timedelta(minutes=5)  # how exactly it is kept when a session was last used
+SESSION_AGENT_CHARS = 200  # kept of what a browser says it is
+NAME_CHARS = 100  # of a person's name in one language
 
 # Events
 EVENTS_READ = 1_000  # events handed out by one read
@@ -130,6 +134,7 @@ STATE_BYTES = 16 * 2**20  # saved state of one key of one detector
 FINDINGS_PER_COMMIT = 200  # pending findings merged in one transaction
 QUERY_RUNS_PER_COMMIT = 200  # instants a query detector or survey is asked for before its place is stored
 CITY_FILE_BYTES = 16 * 2**20  # of a file of the city's folder that surveys and pages read, such as its closed zones
+SURVEY_BYTES = 768 * 2**20  # of rows that surveys have read and are kept for their next look
 QUERY_ROWS = 10_000  # matters one run of a query detector may give
 SUPPRESSION_SPAN = timedelta(days=30)  # longest time for which alerts are silenced at once
 SUPPRESSIONS = 500  # suppressions in force at once
@@ -157,6 +162,14 @@ DUTY_SHIFTS = 100  # shifts of one department
 DUTY_PEOPLE = 200  # people of one shift
 DEPUTY_SPAN = timedelta(days=366)  # the longest time for which somebody stands in for somebody
 ROSTER_SPAN = timedelta(days=62)  # the longest period of a roster shown at once
+HANDOVER_NOTICE = timedelta(minutes=30)  # before the end of a shift people are reminded of its note
+HANDOVER_LATE = timedelta(hours=12)  # so long after the end of a shift its note may still be written and is asked for
+HANDOVER_SPAN = timedelta(hours=24)  # the longest time that a note covers where there is no roster
+HANDOVER_ROWS = 50  # matters of one kind listed in a note; all are counted
+HANDOVER_EVENTS = 50_000  # events of a shift that are counted for its note
+HANDOVER_PAGES = 10  # pages of alerts that are looked through for one department
+HANDOVER_PINS = 50  # matters pinned to one note
+HANDOVER_ADDITIONS = 100  # later words to one note
 DEPARTMENTS_BYTES = 4 * 2**20  # a city's own list of departments
 ZIP_BYTES = 4 * 2**30  # all files of an archive unpacked
 ZIP_RATIO = 200  # unpacked size over packed size of one file; text packs 5 to 20 times

@@ -274,7 +274,8 @@ class Replay:
         if isinstance(detector, QueryDetector):
             return runs, ask(self._lake, detector, instants, Standing({})) if instants else []
         seen = Seen()
-        return runs, [each for one in instants for each in look(detector, Snapshot(self._ground, one), seen)]
+        ground = Ground(self._lake, self._zone, self._ground.folder)  # what is read for it is forgotten with it
+        return runs, [each for one in instants for each in look(detector, Snapshot(ground, one), seen)]
 
 
 def with_parameters(detector: Detector, parameters: Mapping[str, object]) -> Detector:

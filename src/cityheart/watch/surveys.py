@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -18,26 +18,29 @@ import pyarrow as pa
 
 from cityheart.engine.keyed import State
 from cityheart.engine.lake import Lake
-from cityheart.engine.layout import KNOWN_AT
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.text import Text
 from cityheart.watch.models import LEVELS, Finding, Input, Sighting, SubjectRef, Survey
+from cityheart.watch.recall import Recall
 from cityheart.watch.runs import OVER, bounded
 
 __all__ = ["Ground", "Seen", "Snapshot", "attempt", "city_file", "look"]
 
-_TICK = timedelta(microseconds=1)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}\.(geojson|csv|json)")
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where surveys look: the lake, the city's zone, and its folder when it has one."""
+    """Where surveys look: the lake, the city's zone, and its folder when it has one. What they read is kept for later looks."""
 
     lake: Lake
     zone: ZoneInfo
     folder: Path | None
+    recall: Recall = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recall", Recall(self.lake))
 
 
 class Snapshot:
@@ -52,9 +55,7 @@ class Snapshot:
         """The newest versions known by then, in a window and columns."""
         known = (dataset, wanted)
         if known not in self._read:
-            time = (self.now - wanted.window + _TICK, self.now + wanted.ahead + _TICK)
-            columns = [*wanted.columns, KNOWN_AT] if wanted.columns else None
-            self._read[known] = self.ground.lake.current(dataset, at=self.now, time=time, columns=columns)
+            self._read[known] = self.ground.recall.rows(dataset, wanted, self.now)
         return self._read[known]
 
 
