@@ -75,7 +75,12 @@ function own() {
 function circles() {
   const begun = performance.now();
   map.addSource("moving", { type: "geojson", data: collection(0) });
-  const paint = { "circle-radius": 4, "circle-color": "#0f766e", "circle-stroke-color": "#fff", "circle-stroke-width": 1 };
+  const paint = {
+    "circle-radius": 4,
+    "circle-color": "#0f766e",
+    "circle-stroke-color": "#fff",
+    "circle-stroke-width": 1,
+  };
   map.addLayer({ id: "moving", type: "circle", source: "moving", paint }, "names");
   const source = map.getSource<maplibre.GeoJSONSource>("moving");
   const step = () => {

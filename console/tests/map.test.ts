@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Fleet, GLIDE_MS, readFrame } from "../src/map/fleet";
-import { latOf, lonOf, mercatorX, mercatorY } from "../src/map/mercator";
+import { latOf, lonOf, mercatorX, mercatorY, mercatorYNear } from "../src/map/mercator";
 import { nearest } from "../src/map/pointLayer";
 
 type Record = [vehicle: number, lon: number, lat: number, at: number];
@@ -48,7 +48,24 @@ describe("frames of positions", () => {
   });
 });
 
+describe("a place near another", () => {
+  it("is found to a centimetre without the logarithm, and with it farther away", () => {
+    for (const centre of [-60, 0, 31.98, 45, 70])
+      for (let away = -3; away <= 3; away += 0.01) {
+        const y = mercatorY(centre);
+        const metres = Math.abs(mercatorYNear(y)(centre + away) - (mercatorY(centre + away) - y)) * 40_075_017;
+        expect(metres).toBeLessThan(0.01);
+      }
+  });
+});
+
 describe("a fleet", () => {
+  it("takes no number that no vehicle of the city has", () => {
+    const one = fleet();
+    take(one, [[4_294_967_295, 121, 32, 10]], 0);
+    expect([one.count, one.slotOf("A")]).toEqual([0, null]);
+  });
+
   it("moves each vehicle from where it was to where it is, once", () => {
     const one = fleet();
     one.name({ type: "vehicles", dataset: "d", first: 0, names: ["A", "B"] });

@@ -1,7 +1,7 @@
 /** Vehicles as the live channel tells them: numbers in frames, kept in arrays that go to the map as they are. */
 
 import type { PositionsFrame } from "../api/live";
-import { mercatorX, mercatorY } from "./mercator";
+import { mercatorX, mercatorYNear } from "./mercator";
 
 const HEAD_BYTES = 16;
 const RECORD_BYTES = 16;
@@ -9,6 +9,8 @@ const DEGREE = 1e-6;
 /** A vehicle glides to its new place in this time; farther than this it is simply there. */
 export const GLIDE_MS = 1000;
 const FARTHEST = 0.0005; // of the world's width, some 17 km at 31° north
+/** The city counts its vehicles from 0 on; a number beyond this is none of its. */
+const MOST = 4_000_000;
 
 export interface Frame {
   whole: boolean;
@@ -30,16 +32,18 @@ export function readFrame(buffer: ArrayBuffer): Frame | null {
   const view = new DataView(buffer);
   const count = view.getUint32(4, true);
   if (view.getUint8(0) !== 1 || buffer.byteLength !== HEAD_BYTES + count * RECORD_BYTES) return null;
-  const at = (record: number, field: number) => HEAD_BYTES + record * RECORD_BYTES + field;
+  // four numbers a record, written in the order of bytes that every browser's machine has
+  const whole = new Uint32Array(buffer, HEAD_BYTES);
+  const signed = new Int32Array(buffer, HEAD_BYTES);
   return {
     whole: view.getUint8(1) === 1,
     dataset: view.getUint16(2, true),
     count,
     now: view.getFloat64(8, true),
-    vehicle: (record) => view.getUint32(at(record, 0), true),
-    lon: (record) => view.getInt32(at(record, 4), true) * DEGREE,
-    lat: (record) => view.getInt32(at(record, 8), true) * DEGREE,
-    time: (record) => view.getUint32(at(record, 12), true),
+    vehicle: (record) => whole[record * 4] ?? 0,
+    lon: (record) => (signed[record * 4 + 1] ?? 0) * DEGREE,
+    lat: (record) => (signed[record * 4 + 2] ?? 0) * DEGREE,
+    time: (record) => whole[record * 4 + 3] ?? 0,
   };
 }
 
@@ -60,12 +64,16 @@ export class Fleet {
   movingUntil = 0;
   /** Rises with every change, so that who draws knows what to upload. */
   change = 0;
-  private slots = new Map<number, number>();
+  /** For each vehicle's number one more than where it stands in the arrays; 0 for those that are not on the map. */
+  private slots = new Int32Array(0);
+  private readonly southward: (lat: number) => number;
 
   constructor(
     readonly origin: { x: number; y: number },
     readonly zero: number,
-  ) {}
+  ) {
+    this.southward = mercatorYNear(origin.y);
+  }
 
   name({ first, names }: Extract<PositionsFrame, { type: "vehicles" }>): void {
     for (const [at, name] of names.entries()) this.names[first + at] = name;
@@ -77,49 +85,62 @@ export class Fleet {
   }
 
   private clear(): void {
-    this.slots.clear();
+    this.slots.fill(0);
     this.count = 0;
     this.change++;
   }
 
   /** Takes a frame in at a moment of the page's clock. */
   apply(frame: Frame, at: number): void {
-    const before = frame.whole ? new Map(this.slots) : null;
-    const old = frame.whole ? this.places.slice(0, this.count * 4) : null;
+    // Whoever looks at another part of the map is told everything anew: nothing glides then.
     if (frame.whole) this.clear();
     this.reserve(this.count + frame.count);
-    const { places, starts, times, numbers } = this;
+    this.expect(frame);
+    const { places, starts, times, numbers, slots, origin, southward } = this;
     const start = at - this.zero;
+    let moved = false;
     for (let record = 0; record < frame.count; record++) {
       const number = frame.vehicle(record);
-      let slot = this.slots.get(number);
-      const x = mercatorX(frame.lon(record)) - this.origin.x;
-      const y = mercatorY(frame.lat(record)) - this.origin.y;
+      if (number >= MOST) continue;
+      const x = mercatorX(frame.lon(record)) - origin.x;
+      const y = southward(frame.lat(record));
+      let slot = (slots[number] ?? 0) - 1;
       let fromX = x;
       let fromY = y;
-      const known = before === null ? slot : before.get(number);
-      const source = old ?? places;
-      if (known !== undefined) {
-        // It is told anew when the view moves: nothing glides then.
-        const lastX = source[known * 4 + 2] ?? x;
-        const lastY = source[known * 4 + 3] ?? y;
-        if (before === null && Math.hypot(lastX - x, lastY - y) < FARTHEST) [fromX, fromY] = [lastX, lastY];
-      }
-      if (slot === undefined) {
+      if (slot === -1) {
         slot = this.count++;
-        this.slots.set(number, slot);
+        slots[number] = slot + 1;
         numbers[slot] = number;
+      } else {
+        const lastX = places[slot * 4 + 2] ?? x;
+        const lastY = places[slot * 4 + 3] ?? y;
+        if ((lastX - x) ** 2 + (lastY - y) ** 2 < FARTHEST ** 2) [fromX, fromY] = [lastX, lastY];
       }
       places[slot * 4] = fromX;
       places[slot * 4 + 1] = fromY;
       places[slot * 4 + 2] = x;
       places[slot * 4 + 3] = y;
       starts[slot] = start;
-      times[slot] = frame.time(record);
-      this.newest = Math.max(this.newest, times[slot] ?? 0);
-      if (fromX !== x || fromY !== y) this.movingUntil = at + GLIDE_MS;
+      const time = frame.time(record);
+      times[slot] = time;
+      if (time > this.newest) this.newest = time;
+      moved ||= fromX !== x || fromY !== y;
     }
+    if (moved) this.movingUntil = at + GLIDE_MS;
     this.change++;
+  }
+
+  /** Makes room for the numbers of a frame. */
+  private expect(frame: Frame): void {
+    let highest = -1;
+    for (let record = 0; record < frame.count; record++) {
+      const number = frame.vehicle(record);
+      if (number > highest && number < MOST) highest = number;
+    }
+    if (highest < this.slots.length) return;
+    const grown = new Int32Array(Math.min(MOST, Math.max(1024, 2 ** Math.ceil(Math.log2(highest + 1)))));
+    grown.set(this.slots);
+    this.slots = grown;
   }
 
   private reserve(wanted: number): void {
@@ -154,8 +175,8 @@ export class Fleet {
   }
 
   slotOf(name: string): number | null {
-    const number = this.names.indexOf(name);
-    return number === -1 ? null : (this.slots.get(number) ?? null);
+    const slot = (this.slots[this.names.indexOf(name)] ?? 0) - 1;
+    return slot === -1 ? null : slot;
   }
 }
 

@@ -72,6 +72,8 @@ export class PointLayer implements CustomLayerInterface {
   private uniforms: Record<string, WebGLUniformLocation | null> = {};
   private uploaded = -1;
   private room = 0;
+  /** What the buffer of colours holds when all points have one: how many, and which. */
+  private plain = { count: 0, colour: "" };
 
   constructor(
     readonly id: string,
@@ -121,6 +123,7 @@ export class PointLayer implements CustomLayerInterface {
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
     this.uploaded = -1;
     this.room = 0;
+    this.plain = { count: 0, colour: "" };
   }
 
   onRemove(_map: GlMap, gl: WebGL2RenderingContext): void {
@@ -181,16 +184,25 @@ export class PointLayer implements CustomLayerInterface {
     if (this.uploaded === points.change) return;
     this.uploaded = points.change;
     const { count } = points;
-    const colours = points.colours ?? filled(count, this.look.colour);
-    const parts = [points.places.subarray(0, count * 4), points.starts.subarray(0, count), colours];
     const fits = count <= this.room;
     this.room = fits ? this.room : count;
+    const parts = [points.places.subarray(0, count * 4), points.starts.subarray(0, count), this.colours(count, fits)];
     for (const [at, part] of parts.entries()) {
+      if (part === null) continue;
       gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[at] ?? null);
       if (fits) gl.bufferSubData(gl.ARRAY_BUFFER, 0, part);
       else gl.bufferData(gl.ARRAY_BUFFER, part, gl.DYNAMIC_DRAW);
     }
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
+  }
+
+  /** The colours to upload; null when the buffer holds them already. */
+  private colours(count: number, fits: boolean): Uint8Array | null {
+    const colour = this.points.colours === null ? this.look.colour.join() : "";
+    const { plain } = this;
+    if (fits && colour !== "" && plain.colour === colour && count <= plain.count) return null;
+    this.plain = { count, colour };
+    return this.points.colours ?? filled(count, this.look.colour);
   }
 }
 
