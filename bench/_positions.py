@@ -24,22 +24,21 @@ _FIELDS = {
     "mileage_km": {"type": "number"}, "fuel_l": {"type": "number"}, "supplement": {"type": "boolean"},
     "version": {"type": "integer"},
 }  # fmt: skip
-CONTRACT = Contract.parse(
-    {
-        "name": "transport_position",
-        "schema": {
-            "fields": [{"name": name, **kind} for name, kind in _FIELDS.items()],
-            "primaryKey": ["terminal_phone", "time"],
-        },
-        "cityheart": {
-            "owner": "transport",
-            "time": "time",
-            "position": {"lon": "lon", "lat": "lat"},
-            "omit": ["serial", "supplement"],
-            "unchanged": "drop",
-        },
-    }
-)
+CONTRACT_JSON: dict[str, object] = {
+    "name": "transport_position",
+    "schema": {
+        "fields": [{"name": name, **kind} for name, kind in _FIELDS.items()],
+        "primaryKey": ["terminal_phone", "time"],
+    },
+    "cityheart": {
+        "owner": "transport",
+        "time": "time",
+        "position": {"lon": "lon", "lat": "lat"},
+        "omit": ["serial", "supplement"],
+        "unchanged": "drop",
+    },
+}
+CONTRACT = Contract.parse(CONTRACT_JSON)
 DEPARTMENT = Department("transport", text("交通运输局", "transport bureau"))
 DATASET = Dataset.of(CONTRACT)
 
@@ -51,7 +50,9 @@ def source(**options: object) -> Source:
     )
 
 
-def frames(vehicle: npt.NDArray[np.int64], second: npt.NDArray[np.int64], serial: npt.NDArray[np.int64]) -> list[bytes]:
+def frames(
+    vehicle: npt.NDArray[np.int64], second: npt.NDArray[np.int64], serial: npt.NDArray[np.int64], alarm: int = 0
+) -> list[bytes]:
     """Position reports of vehicles at seconds since START, each a frame of JT/T 808-2019 with mileage."""
     count = len(vehicle)
     raw = np.zeros((count, 52), dtype=np.uint8)
@@ -61,6 +62,7 @@ def frames(vehicle: npt.NDArray[np.int64], second: npt.NDArray[np.int64], serial
         pair = phone // 100**place % 100
         raw[:, 14 - place] = (pair // 10 << 4) | pair % 10
     put(raw, 15, serial % 65_536, 2)
+    put(raw, 17, np.full(count, alarm), 4)
     put(raw, 21, np.full(count, 0x303), 4)
     angle = second / 400.0 + vehicle
     put(raw, 25, (32_040_000 + 150_000 * np.sin(angle) + 3 * vehicle).astype(np.int64), 4)
