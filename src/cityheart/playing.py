@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -197,6 +198,8 @@ class Play:
     troubles: list[Trouble] = field(default_factory=list)
     seconds: float = 0.0
     kept: datetime | None = None  # the last housekeeping
+    aside: ThreadPoolExecutor | None = None  # where the lake is compacted while the city lives on
+    tidying: Future[object] | None = None
 
     def prepare(self, source: str, deliveries: Sequence[Delivery]) -> list[Prepared]:
         """Read and check what a source hands over."""
@@ -216,8 +219,18 @@ class Play:
         self.city.advance(until)
         if self.kept is None or until - self.kept >= HOUSEKEEPING:
             self.city.housekeeping()
-            self.city.compactor.run()
+            self.tidied()
+            if self.aside is None:
+                self.city.compactor.run()
+            else:
+                self.tidying = self.aside.submit(self.city.compactor.run)
             self.kept = until
+
+    def tidied(self) -> None:
+        """Wait until the lake is compacted as far as that was asked for."""
+        if self.tidying is not None:
+            self.tidying.result()
+            self.tidying = None
 
     def note(self) -> None:
         """Put on record how far the play is, so that it goes on from here."""
@@ -365,7 +378,11 @@ def _bulk(screen: Console, play: Play, until: datetime) -> None:
     begun, started = play.folder.since, stopwatch()
     opened, troubles = streams(play.parts, begun, _framing)
     play.troubles += troubles
-    with _interrupted() as interrupted, _bars(screen, play.folder, begun, until) as show:
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="compaction") as play.aside,
+        _interrupted() as interrupted,
+        _bars(screen, play.folder, begun, until) as show,
+    ):
         show(play.at)
 
         def done(moment: datetime) -> bool:
@@ -385,6 +402,8 @@ def _bulk(screen: Console, play: Play, until: datetime) -> None:
                 done=done,
                 trouble=play.troubles.append,
             )
+        play.tidied()
+    play.aside = None
     play.city.housekeeping()
     play.seconds = stopwatch() - started
 

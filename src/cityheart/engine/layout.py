@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cityheart.engine.marks import marked
+from cityheart.engine.marks import marked, repeated
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, Unavailable
 
@@ -250,7 +250,7 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
     size = _sync(whole)
     sync_directory(whole.parent)
     # different marks, different keys; that equal ones are of different keys is as good as impossible, and then only slower
-    unique = len(np.unique(marked(rows, spec.key))) == rows.num_rows
+    unique = not repeated(marked(rows, spec.key))
     return (
         DataFile(
             path=path,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Marks", "marked"]
+__all__ = ["Marks", "marked", "repeated"]
 
 Marks = npt.NDArray[np.uint64]
 
@@ -28,6 +28,12 @@ def marked(rows: pa.Table, columns: Sequence[str]) -> Marks:
         marks = _mixed(marks ^ _values(rows[column]))
     marks[marks == 0] = 1
     return marks
+
+
+def repeated(marks: Marks) -> bool:
+    """Whether a mark is there twice. Sorted, as that is many times quicker than numpy's own search for unique numbers."""
+    ordered = np.sort(marks)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _values(column: pa.ChunkedArray) -> Marks:
