@@ -21,6 +21,7 @@ from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
 from cityheart.command.decisions.service import Decisions
 from cityheart.command.duty.service import Duty
+from cityheart.command.handover.service import Handover
 from cityheart.command.intake.service import Intake
 from cityheart.command.knowledge.models import Described
 from cityheart.command.knowledge.service import Knowledge
@@ -185,6 +186,7 @@ class City:
         self.serve = Serve(self.database, wall=self.clock if isinstance(self.clock, StoreClock) else None)
         self.inbox = Inbox(self.database)
         self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
+        self.handover = Handover(self.database, self.duty, self.command, self.watch, self.share)
         self.watch.rates.register_operators(self._operators)
         self.apps: list[App] = []
         self.participants: list[Participant] = []
@@ -269,6 +271,7 @@ class City:
         self.duty.register_departments(titles, below)
         self.command.register_units(titles, below)
         self.intake.register_units(titles)
+        self.handover.register_departments(titles, below)
         for app in self.apps:
             self.watch.follow(app.tracks, self.settings.home)
             self.tracks.register(app.tracks)

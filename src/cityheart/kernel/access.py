@@ -45,6 +45,8 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "case.read": "see closed cases and regulation clauses",
         "case.manage": "import closed cases and regulation clauses",
         "report.read": "see what residents reported",
+        "handover.read": "read what shifts hand over to one another",
+        "handover.write": "write, sign and take over what a shift hands over",
         "report.file": "take in reports",
         "report.decide": "merge and split reports, name the department, open an incident",
         "outbox.manage": "see what did not leave the city, and have it sent again",
@@ -69,6 +71,7 @@ _SEE = (
     "case.read",
     "subject.read",
 )
+    "handover.read",
 _DIRECT = ("incident.dispatch", "run.patch", "task.verify", "task.decide", "plan.draft", "plan.publish", "event.read")
 _HEAR = ("report.read", "report.file", "report.decide")
 _ALL = tuple(PERMISSIONS)
@@ -84,7 +87,8 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
         },
         "coordinator": {
             **dict.fromkeys(_SEE, True),
-            **dict.fromkeys((*_DIRECT, *_HEAR), True),
+            **dict.fromkeys((*_DIRECT, *_HEAR, "handover.write"), True),
+            "handover.write": True,
         },
         "clerk": {
             **dict.fromkeys(
@@ -115,6 +119,8 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
                     "form.submit",
                 ),
                 False,
+                    "handover.read",
+                    "handover.write",
             ),
         },
         "steward": {

@@ -163,7 +163,8 @@ DUTY_PEOPLE = 200  # people of one shift
 DEPUTY_SPAN = timedelta(days=366)  # the longest time for which somebody stands in for somebody
 ROSTER_SPAN = timedelta(days=62)  # the longest period of a roster shown at once
 HANDOVER_NOTICE = timedelta(minutes=30)  # before the end of a shift people are reminded of its note
-HANDOVER_LATE = timedelta(hours=12)  # so long after the end of a shift its note may still be written and is asked for
+HANDOVER_ASKED = timedelta(hours=2)  # so long after the end of a shift people are still reminded
+HANDOVER_LATE = timedelta(hours=12)  # so long after the end of a shift its note may still be written
 HANDOVER_SPAN = timedelta(hours=24)  # the longest time that a note covers where there is no roster
 HANDOVER_ROWS = 50  # matters of one kind listed in a note; all are counted
 HANDOVER_EVENTS = 50_000  # events of a shift that are counted for its note

@@ -18,6 +18,7 @@ from cityheart.city import City
 from cityheart.command import api as command_api
 from cityheart.command.decisions import api as decisions_api
 from cityheart.command.duty import api as duty_api
+from cityheart.command.handover import api as handover_api
 from cityheart.command.intake import api as intake_api
 from cityheart.command.intake import open311
 from cityheart.command.knowledge import api as knowledge_api
@@ -73,6 +74,7 @@ def create_app(city: City) -> FastAPI:
         library_api.router(city.library, lambda ids: {k: v.name for k, v in city.serve.people(ids).items()})
     )
     app.include_router(duty_api.router(city.duty))
+    app.include_router(handover_api.router(city.handover))
     app.include_router(intake_api.router(city.intake))
     app.include_router(
         open311.router(city.intake, city.clock, city.ids, city.settings.name, city.settings.title["zh-CN"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
-from cityheart.kernel.text import Text
+from cityheart.kernel.text import Text, text
 
-__all__ = ["DAYS", "ROTATIONS", "Deputy", "Exchange", "OnDuty", "Shift", "Watch"]
+__all__ = ["CENTRE", "CENTRE_TITLE", "DAYS", "ROTATIONS", "Deputy", "Exchange", "OnDuty", "Shift", "Watch"]
 
+CENTRE = "command-centre"  # the command centre itself keeps a roster like a department; it answers for the whole city
+CENTRE_TITLE = text("指挥中心", "Command centre")
 DAYS = ("all", "working", "off")  # on which days a shift is held; working and off as the city's calendar says
 ROTATIONS = ("everyone", "daily", "weekly")  # all of its people at once, or one after the other
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from cityheart.command.duty import rota, store
-from cityheart.command.duty.models import DAYS, ROTATIONS, Deputy, Exchange, OnDuty, Shift, Watch
+from cityheart.command.duty.models import CENTRE, CENTRE_TITLE, DAYS, ROTATIONS, Deputy, Exchange, OnDuty, Shift, Watch
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, require
 from cityheart.kernel.actors import Actor
@@ -84,8 +84,8 @@ class Duty:
         self._below: Mapping[str, frozenset[str]] = {}
 
     def register_departments(self, titles: Mapping[str, Text], below: Mapping[str, frozenset[str]]) -> None:
-        """Make departments known, with their titles and those that stand below each."""
-        self._units, self._below = dict(titles), dict(below)
+        """Make departments known, with their titles and those that stand below each; the command centre always is."""
+        self._units, self._below = {CENTRE: CENTRE_TITLE, **titles}, dict(below)
 
     # ── changing ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -236,6 +236,18 @@ class Duty:
             if found:
                 return found
         return []
+
+    def watches(self, since: datetime, until: datetime, unit: str | None = None) -> list[Watch]:
+        """Every shift held at some time in ``[since, until)``, of one department or of all, by its beginning.
+
+        For other parts of the system: nobody asks on behalf of a person here.
+        """
+        with self._database.read() as conn:
+            return self._held(conn, store.shifts(conn, None if unit is None else {unit}), since, until)
+
+    def names(self, ids: Iterable[str]) -> dict[str, dict[str, object]]:
+        """``{"id", "name"}`` of these accounts, also of those that are gone."""
+        return self._names(ids)
 
     def addresses(self, unit: str) -> list[str]:
         """The e-mail addresses of those on duty for ``unit`` now."""

@@ -1,0 +1,1 @@
+"""Handing over: what one shift leaves to the next."""
