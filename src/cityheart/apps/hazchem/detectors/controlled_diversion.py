@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.detectors.mass_imbalance import chemical_names
 from cityheart.apps.hazchem.signals import flows, shown
 from cityheart.apps.hazchem.signals.books import month_begin, month_of, month_text, number, numbers
@@ -59,6 +60,7 @@ class ControlledDiversion:
     every: timedelta = timedelta(days=1)
     phase: timedelta = timedelta(hours=1, minutes=30)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All holders and months with goods that nothing explains, as of the view."""
         tables = {name: view.rows(name) for name in self.inputs}

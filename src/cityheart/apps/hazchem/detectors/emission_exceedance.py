@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import emissions, shown
 from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Survey, Text, View, text
 
@@ -66,6 +67,7 @@ class EmissionExceedance:
             "approval_site": Input(ALL_TIME, ("site_id", "name")),
         }
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """The cases that stand or ended lately."""
         return evaluate({name: view.rows(name) for name in self.inputs}, view.now, view.zone, self.parameters)

@@ -35,6 +35,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import activity, emissions, shown
 from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
@@ -142,6 +143,7 @@ class EmissionTampering:
             "power_load": Input(hours + timedelta(days=1), activity.INPUTS["power_load"]),
         }
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """The cases that stand or ended lately."""
         tables = {name: view.rows(name) for name in self.inputs if name not in WITNESSES}

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import activity, licences, shown
 from cityheart.apps.hazchem.signals.books import (
     EPOCH,
@@ -248,6 +249,7 @@ class ExpiredLicence:
     every: timedelta = timedelta(days=1)
     phase: timedelta = timedelta(hours=2)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All holders that went on without a licence, as of the view."""
         names = ("approval_licence", "approval_site", "approval_firm")

@@ -26,6 +26,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.grading import critical_t
 from cityheart.apps.hazchem.signals import returns, shown
 from cityheart.apps.hazchem.signals.books import month_begin, month_text, number
@@ -57,6 +58,7 @@ class MassImbalance:
     every: timedelta = timedelta(days=1)
     phase: timedelta = timedelta(hours=1)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All sites and months that do not balance, as of the view."""
         tables = {name: view.rows(name) for name in self.inputs}

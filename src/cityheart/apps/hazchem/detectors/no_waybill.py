@@ -31,6 +31,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
@@ -525,6 +526,7 @@ class NoWaybill:
     phase: timedelta = timedelta(minutes=20)
     parameters: Mapping[str, object] = field(default_factory=lambda: PARAMETERS)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All cases that stand now."""
         tables = {name: view.rows(name) for name in self.inputs}

@@ -33,6 +33,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import licences, shown
 from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
@@ -98,6 +99,7 @@ class OverStorage:
             "approval_licensed_chemical": Input(ALL_TIME),
         }
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """The cases that stand or ended lately."""
         return evaluate({name: view.rows(name) for name in self.inputs}, view.now, view.zone, self.parameters)

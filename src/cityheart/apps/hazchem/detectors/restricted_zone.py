@@ -33,6 +33,7 @@ import pyarrow.compute as pc
 import shapely
 from shapely.geometry import shape
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.vehicles import apart, phones_of
 from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, read_path, text
@@ -358,6 +359,7 @@ class RestrictedZone:
     phase: timedelta = timedelta(0)
     parameters: Mapping[str, object] = field(default_factory=lambda: PARAMETERS)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All cases that stand now."""
         rules = rules_of(view.file("zones.geojson"))

@@ -35,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import activity as active
 from cityheart.apps.hazchem.signals import orders as standstills
 from cityheart.apps.hazchem.signals import power as electric
@@ -125,6 +126,7 @@ class SuspendedProducing:
     every: timedelta = timedelta(hours=6)
     phase: timedelta = timedelta(hours=4, minutes=30)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """The sites that produce under an order, and those that did until lately."""
         books = [view.rows(name) for name in ("enforcement_order", "enforcement_inspection", "approval_site")]

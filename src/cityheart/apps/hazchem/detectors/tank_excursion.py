@@ -35,6 +35,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.tanks import METRICS
 from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
@@ -111,6 +112,7 @@ class TankExcursion:
             "approval_site": Input(ALL_TIME, ("site_id", "name", "residents_500m")),
         }
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """The excursions that stand or ended lately."""
         tables = {name: view.rows(name) for name in self.inputs}

@@ -30,6 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.vehicles import (
     HOUR,
@@ -408,6 +409,7 @@ class UnlicensedSite:
     phase: timedelta = timedelta(minutes=40)
     parameters: Mapping[str, object] = field(default_factory=lambda: PARAMETERS)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All cases that stand now."""
         tables = {name: view.rows(name) for name in self.inputs}

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown, waste
 from cityheart.apps.hazchem.signals.books import DAY, number, numbers, seconds
 from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, text
@@ -61,6 +62,7 @@ class WasteLeak:
     every: timedelta = timedelta(hours=6)
     phase: timedelta = timedelta(minutes=20)
 
+    @law.grounded
     def look(self, view: View) -> Sequence[Sighting]:
         """All shipments that leaked, as of the view."""
         tables = {name: view.rows(name) for name in self.inputs}
