@@ -145,7 +145,7 @@ class City:
         self.schema = migrate.Schema(self.database)
         self.lake = Lake(settings.home / "lake")
         self.compactor = Compactor(self.lake)
-        self.share = Share(self.database, self.lake, home=settings.home)
+        self.share = Share(self.database, self.lake, home=settings.home, zone=settings.zone)
         self.entities = Entities(
             self.database, self.lake, self.share, key=self._key, zone=settings.zone, home=settings.home,
             city=settings.title["zh-CN"],
@@ -219,7 +219,9 @@ class City:
             settings.save()
             for name, file in (files or {}).items():
                 shutil.copyfile(file, home / name)
-            return cls.open(home, clock)
+            city = cls.open(home, clock)
+            city.share.grants.take_proposals()  # the default policy of a new city; owners revoke what they will
+            return city
         except Exception:
             shutil.rmtree(home, ignore_errors=True)
             if there:
@@ -269,9 +271,9 @@ class City:
         self.serve.register_departments(below)
         self.serve.register_deputies(self.duty.standing_in)
         self.duty.register_departments(titles, below)
+        self.handover.register_departments(titles, below)
         self.command.register_units(titles, below)
         self.intake.register_units(titles)
-        self.handover.register_departments(titles, below)
         for app in self.apps:
             self.watch.follow(app.tracks, self.settings.home)
             self.tracks.register(app.tracks)
@@ -282,6 +284,7 @@ class City:
                 self.decisions.publish(SYSTEM, decision)
             for plan in app.plans:
                 self.command.publish(SYSTEM, plan)
+        self.share.grants.propose(proposal for app in self.apps for proposal in app.grants)
         self.knowledge.register_units(titles)
         for app in self.apps:
             self.knowledge.register_clauses(SYSTEM, f"app:{app.id}", app.clauses)
@@ -358,12 +361,26 @@ class City:
             self.schema.check()
             now = self.clock.now()
             self.share.tick(now)
+            self.share.arrived.clear()
             self._act(now, everything=True)
             self.watch.follow_incidents()
+            self.share.grants.tick(now)
             self.intake.tick(now)
             self.knowledge.ready()
             self._send()
             self.entities.follow()
+
+    def glance(self) -> bool:
+        """Between two turns: when something has landed, let the detectors look at it; whether it had."""
+        if not self.share.arrived.is_set():
+            return False
+        with self._beat:
+            self.share.arrived.clear()
+            self.schema.check()
+            now = self.clock.now()
+            self.watch.detect(now)
+            self.watch.apply(now)
+        return True
 
     def _next_due(self) -> datetime | None:
         if self._looked != self.database.appended:
@@ -394,6 +411,7 @@ class City:
         self._send()
         while forget(self.database):
             pass
+        self.share.grants.tick(self.clock.now())
         self.intake.tick(self.clock.now())
         self.knowledge.follow()
         self.entities.follow()

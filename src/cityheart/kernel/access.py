@@ -12,8 +12,9 @@ from types import MappingProxyType
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import Forbidden
 
-__all__ = ["PERMISSIONS", "ROLES", "can", "departments", "permissions", "require"]
+__all__ = ["GIVEN_BY_DEPARTMENTS", "PERMISSIONS", "ROLES", "can", "departments", "permissions", "require"]
 
+# in Chinese, and what a role is for: serve/roles.toml
 PERMISSIONS: Mapping[str, str] = MappingProxyType(
     {
         "alert.read": "see alerts with their evidence",
@@ -34,19 +35,21 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "quarantine.read": "see rows in quarantine",
         "quarantine.replay": "replay or dismiss rows in quarantine",
         "dataset.read": "read unconditional datasets",
+        "share.request": "ask for columns and rows of a dataset that are not shared with one",
+        "share.decide": "answer requests for a department's data, give and revoke grants",
         "event.read": "read the event log",
-        "user.manage": "create and block accounts",
+        "user.manage": "create, change and block accounts",
         "plan.read": "see plans",
         "plan.draft": "draw and edit drafts of plans and decision tables",
         "plan.publish": "publish plans and decision tables that somebody else drafted",
         "run.patch": "change a run under way: add, skip, reassign, extend steps",
         "duty.read": "see who is on duty",
         "duty.manage": "change duty rosters and deputies",
+        "handover.read": "read what shifts hand over to one another",
+        "handover.write": "write, sign and take over what a shift hands over",
         "case.read": "see closed cases and regulation clauses",
         "case.manage": "import closed cases and regulation clauses",
         "report.read": "see what residents reported",
-        "handover.read": "read what shifts hand over to one another",
-        "handover.write": "write, sign and take over what a shift hands over",
         "report.file": "take in reports",
         "report.decide": "merge and split reports, name the department, open an incident",
         "outbox.manage": "see what did not leave the city, and have it sent again",
@@ -68,10 +71,11 @@ _SEE = (
     "plan.read",
     "layer.read",
     "duty.read",
+    "handover.read",
     "case.read",
     "subject.read",
+    "share.request",
 )
-    "handover.read",
 _DIRECT = ("incident.dispatch", "run.patch", "task.verify", "task.decide", "plan.draft", "plan.publish", "event.read")
 _HEAR = ("report.read", "report.file", "report.decide")
 _ALL = tuple(PERMISSIONS)
@@ -84,11 +88,11 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
             **dict.fromkeys(
                 ("alert.acknowledge", "alert.suppress", "duty.manage", "form.submit", *_DIRECT, *_HEAR), True
             ),
+            "handover.write": True,
         },
         "coordinator": {
             **dict.fromkeys(_SEE, True),
             **dict.fromkeys((*_DIRECT, *_HEAR, "handover.write"), True),
-            "handover.write": True,
         },
         "clerk": {
             **dict.fromkeys(
@@ -107,6 +111,7 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
             ),
             **dict.fromkeys(
                 (
+                    "share.request",
                     "task.read",
                     "task.act",
                     "task.verify",
@@ -114,13 +119,13 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
                     "quarantine.read",
                     "appeal.file",
                     "duty.manage",
+                    "handover.read",
+                    "handover.write",
                     "report.read",
                     "subject.review",
                     "form.submit",
                 ),
                 False,
-                    "handover.read",
-                    "handover.write",
             ),
         },
         "steward": {
@@ -128,6 +133,7 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
             **dict.fromkeys(
                 ("source.manage", "quarantine.read", "quarantine.replay", "case.read", "case.manage"), True
             ),
+            **dict.fromkeys(("share.request", "share.decide"), False),  # who belongs to no department: see share/grants
         },
         "analyst": {
             **dict.fromkeys(_SEE, True),
@@ -140,10 +146,17 @@ ROLES: Mapping[str, Mapping[str, bool]] = MappingProxyType(
                 ("alert.read", "incident.read", "duty.read", "layer.read", "report.read", "report.file"), True
             ),
         },
+        "department_admin": {  # keeps the accounts of the own department
+            **dict.fromkeys(("alert.read", "dataset.read", "layer.read", "duty.read"), True),
+            **dict.fromkeys(("user.manage", "duty.manage", "source.read", "task.read"), False),
+        },
         "admin": dict.fromkeys(_ALL, True),
         "system": dict.fromkeys(_ALL, True),
     }
 )
+
+# what a department's administrator may give: nothing that reaches further than the department's own clerks do
+GIVEN_BY_DEPARTMENTS = frozenset({"clerk"})
 
 
 def departments(actor: Actor, permission: str) -> frozenset[str] | None:

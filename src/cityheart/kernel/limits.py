@@ -56,6 +56,16 @@ CHANNEL_SECONDS = 10.0  # one answer of a mail server or a webhook's receiver
 CHANNEL_LETTERS = 10  # letters or calls of one turn of a mail or webhook channel
 WEBHOOK_ANSWER_BYTES = 64 * 2**10  # read of the answer of a webhook's receiver
 
+# Grants
+GRANTS = 5_000  # proposals of applications that a new city takes over
+GRANTS_LOOK = timedelta(seconds=5)  # how soon a grant that another process gave or revoked is noticed
+GRANT_LONGEST = timedelta(days=3 * 365)  # furthest end of a grant; it can be given anew
+EXPORT_ROWS = 200_000  # rows of a dataset exported at once
+LISTED_ROWS = 1_000_000  # furthest row of a dataset that a list is turned to; beyond that a condition helps
+FACETS = 5  # columns by whose values a list is counted at once
+FACET_VALUES = 50  # most frequent values of a column that are counted
+SIGHTS_KEPT = 4_096  # what kinds of readers see of datasets, kept compiled
+
 # Command
 PLAN_BYTES = 512 * 1024  # one plan as YAML or JSON
 PLAN_STEPS = 200  # steps of one plan

@@ -24,10 +24,12 @@ from cityheart.command.knowledge.models import Clause
 from cityheart.engine.tracks.parameters import Parameters
 from cityheart.entities.declared import Declaration, read_declaration
 from cityheart.entities.declared import check as check_entities
+from cityheart.kernel.access import ROLES
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import Text
 from cityheart.sdk.manifest import (
     AlertDeclaration,
+    GrantDeclaration,
     Layer,
     Manifest,
     Panel,
@@ -39,6 +41,8 @@ from cityheart.sdk.manifest import (
 from cityheart.sdk.page import Page, Section
 from cityheart.sdk.reader import Reader
 from cityheart.share.contracts import Contract
+from cityheart.share.grants.condition import compiled
+from cityheart.share.grants.models import Party, Proposal
 from cityheart.share.models import Dataset, Delivery, Department, Source
 from cityheart.watch.models import AlertKind, Detector, LevelText, inputs_of
 from cityheart.watch.tracks.models import Sites, Tracking, contracts_of
@@ -85,6 +89,7 @@ class App:
     layers: tuple[Layer, ...]
     panels: tuple[Panel, ...]
     pages: tuple[Page, ...]
+    grants: tuple[Proposal, ...]
     functions: Mapping[str, Callable[..., object]] = field(repr=False)
     entities: Declaration | None = None
     feed: Feed | None = None
@@ -138,6 +143,7 @@ def load(folder: Path) -> App:
         layers=manifest.layers,
         panels=manifest.panels,
         pages=pages,
+        grants=tuple(_proposals(manifest.app.id, manifest.grants)),
         functions={entry: package.function(entry) for entry in sorted(entries)},
         entities=read_declaration(_file(folder, manifest.app.entities)) if manifest.app.entities else None,
         feed=_feed(folder, package, manifest),
@@ -156,6 +162,14 @@ def _file(folder: Path, name: str) -> Path:
     if not path.exists():
         raise NotFound(f"{path} is missing", remedy=f"add it, or mend the manifest that names {name}")
     return path
+
+
+def _proposals(app: str, declared: Sequence[GrantDeclaration]) -> Iterator[Proposal]:
+    for one in declared:
+        to = Party(one.to.department, one.to.role, one.to.handlers)
+        for dataset in one.datasets:
+            origin = f"{app}/{one.id}/{dataset}"
+            yield Proposal(origin, dataset, to, one.title, one.purpose, one.columns, one.rows, one.uses, one.lasts)
 
 
 def _alert_kind(one: AlertDeclaration) -> AlertKind:
@@ -293,6 +307,7 @@ class _Check:
             ("page", [one.id for one in app.pages]),
             ("clause", [one.id for one in app.clauses]),
             ("track", [one.name for one in app.tracks]),
+            ("grant", [one.origin for one in app.grants]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             self._need(not twice, f"{what} {', '.join(twice)} is declared twice")
@@ -318,7 +333,26 @@ class _Check:
             self._need(app.feed.source in known, f"the feed's source {app.feed.source} is not declared")
         if app.entities is not None:
             check_entities(app.entities, app.contracts, f"{app.folder}, entities")
+        for grant in app.grants:
+            self._grant(grant)
         self._plans()
+
+    def _grant(self, grant: Proposal) -> None:
+        where = f"grant {grant.origin.partition('/')[2]}"
+        contract = self._dataset(grant.dataset, where)
+        if grant.to.department is not None:
+            self._department(grant.to.department, where)
+        self._need(grant.to.role is None or grant.to.role in ROLES, f"{where}: there is no role {grant.to.role}")
+        columns = {one.name for one in contract.stored}
+        for name in grant.columns:
+            self._need(name in columns, f"{where}: {grant.dataset} has no column {name}")
+        if grant.rows is not None:
+            try:
+                compiled(grant.rows, contract)
+            except Invalid as error:
+                raise Invalid(
+                    f"{self._app.folder / 'manifest.toml'}: {where}: {error.detail}", remedy=error.remedy
+                ) from None
 
     def _detector(self, detector: Detector) -> None:
         where = f"detector {detector.id}"

@@ -34,6 +34,7 @@ from cityheart.sdk.shapes import (
 __all__ = [
     "AlertDeclaration",
     "Band",
+    "GrantDeclaration",
     "Layer",
     "Line",
     "Manifest",
@@ -161,6 +162,41 @@ class Panel(Declared):
         return self
 
 
+class PartyDeclaration(Declared):
+    """To whom: the people of a department, of a role (or both at once), or whoever has work in the alert's incident."""
+
+    department: str | None = None
+    role: str | None = None
+    handlers: bool = False
+
+
+class GrantDeclaration(Declared):
+    """``[[grants]]``: what the application proposes that others may read; the owners of the datasets decide.
+
+    ``columns`` are those of every dataset named; without them all that are not classified. ``uses``: ``alert`` the
+    evidence of alerts, ``live`` positions on the live map, ``read`` everything. A city that is made takes them over.
+    """
+
+    id: Name
+    title: Words
+    purpose: Words
+    datasets: tuple[str, ...] = Field(min_length=1)
+    to: PartyDeclaration
+    columns: tuple[Column, ...] = ()
+    rows: str | None = Field(default=None, description="a condition on the columns, such as kind == 'x'")
+    uses: tuple[Literal["read", "alert", "live"], ...] = Field(default=("read",), min_length=1)
+    lasts: Span | None = Field(default=None, description="from when the city takes it over; without it till revoked")
+
+    @model_validator(mode="after")
+    def _whole(self) -> GrantDeclaration:
+        to = self.to
+        if not (to.department or to.role or to.handlers):
+            raise ValueError("it says to nobody")
+        if to.handlers and set(self.uses) != {"alert"}:
+            raise ValueError("who handles an alert sees its evidence: uses is alert alone")
+        return self
+
+
 class Manifest(Declared):
     """The whole of ``manifest.toml``."""
 
@@ -171,6 +207,7 @@ class Manifest(Declared):
     layers: tuple[Layer, ...] = ()
     panels: tuple[Panel, ...] = ()
     pages: tuple[Page, ...] = ()
+    grants: tuple[GrantDeclaration, ...] = ()
 
 
 class LevelDeclaration(Declared):

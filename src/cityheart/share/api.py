@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import NotFound, Unauthenticated
+from cityheart.share.grants import api as grants_api
 from cityheart.share.service import Share
 from cityheart.share.store import QuarantineRow
 
@@ -41,6 +42,7 @@ def router(share: Share) -> APIRouter:
     _of_sources(routes, share)
     _of_flow(routes, share)
     _of_quarantine(routes, share)
+    routes.include_router(grants_api.router(share.grants, share.reading))
     return routes
 
 

@@ -16,6 +16,7 @@ from cityheart.kernel.errors import NotFound
 from cityheart.kernel.text import text
 from cityheart.share import store
 from cityheart.share.flow import WORST_FIRST, Flow, declaration, standing
+from cityheart.share.grants.sight import Sights
 from cityheart.share.models import Dataset
 from cityheart.share.store import SourceRow
 
@@ -25,8 +26,11 @@ __all__ = ["Catalogue"]
 class Catalogue:
     """Answers about datasets; `quality` tells the quality of the fields of one source."""
 
-    def __init__(self, database: Database, flow: Flow, quality: Callable[[Actor, str], Mapping[str, object]]) -> None:
+    def __init__(
+        self, database: Database, flow: Flow, quality: Callable[[Actor, str], Mapping[str, object]], sights: Sights
+    ) -> None:
         self._database = database
+        self._sights = sights
         self._flow = flow
         self._quality = quality
 
@@ -51,6 +55,7 @@ class Catalogue:
         now = self._database.clock.now()
         rows = self._standings(actor, name)
         contract = found.contract
+        sight = self._sights.of(actor, name)
         sources = [
             {
                 "id": row.source.id,
@@ -71,7 +76,18 @@ class Catalogue:
             "time": contract.time,
             "zone": contract.zone,
             "digest": contract.digest,
-            "fields": [declaration(contract, each) for each in contract.fields],
+            "fields": [
+                declaration(contract, each)
+                | {"secrecy": each.secrecy or None, "withheld": not sight.open or each.name in sight.withheld}
+                for each in contract.fields
+            ],
+            "sight": {
+                "open": sight.open,
+                "limited": sight.limited,
+                "withheld": list(sight.withheld),
+                "grants": list(sight.grants),
+                "own": sight.own,
+            },
             "sources": sources,
         }
 
@@ -102,6 +118,7 @@ class Catalogue:
             "purpose": dataset.purpose,
             "update_cycle_seconds": dataset.update_cycle.total_seconds() if dataset.update_cycle else None,
             "columns": len(dataset.contract.fields),
+            "classified": len(dataset.contract.classified),
             "state": next((each for each in WORST_FIRST if each in states), None),
             "rows": landed,
             "quarantined": bad,

@@ -11,6 +11,7 @@ source delivers them again, as it must without an answer, they are recorded and 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from cityheart.kernel import duration, limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from cityheart.kernel.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from cityheart.kernel.text import Text, text
 from cityheart.share import departments as tree
 from cityheart.share import store
@@ -37,6 +38,10 @@ from cityheart.share.connectors.base import ConnectorKind, ListenerKind
 from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.coordinator import Coordinator
 from cityheart.share.flow import Flow, delivered, standing
+from cityheart.share.grants.models import Sight, Use
+from cityheart.share.grants.reading import Reading
+from cityheart.share.grants.service import Grants
+from cityheart.share.grants.sight import Sights
 from cityheart.share.landing import (
     Examined,
     Identified,
@@ -61,9 +66,6 @@ SYSTEM = Actor.system("share")
 _FEW = 20_000
 """Rows of a dataset that are simply compared with new ones."""
 
-_SEEING_ALL = frozenset({"steward", "admin", "system"})
-"""Roles that read every dataset, whoever owns it."""
-
 _NOT_REPLAYED = ("duplicate", "conflicting_duplicate")
 """Rows that gave way to another row; a replay takes them up only when asked for this reason."""
 
@@ -81,6 +83,7 @@ class Share:
         *,
         home: Path | None = None,
         connectors: Iterable[ConnectorKind] | None = None,
+        zone: str = "Asia/Shanghai",
     ) -> None:
         self._database = database
         self._lake = lake
@@ -88,6 +91,7 @@ class Share:
         self._datasets: dict[str, Dataset] = {}
         self._sources: dict[str, Source] = {}
         self._loaded = False
+        self.arrived = threading.Event()  # set when something has landed; whoever looks at it clears it
         self._coordinator = Coordinator(database, self.land, connectors, home)
         self._listeners = Listeners(database, self.land, self._coordinator.kind, home, self._column, self._settle)
         self.flow = Flow(
@@ -97,7 +101,12 @@ class Share:
             sources=self.declared,
             listeners=self.listeners,
         )
-        self.catalogue = Catalogue(database, self.flow, self.quality)
+        self.sights = Sights(database, lake, self.dataset)
+        self.reading = Reading(database, lake, self.sights, self.dataset)
+        self.grants = Grants(
+            database, self.sights, dataset=self.dataset, titles=self.department_titles, home=home, zone=zone
+        )
+        self.catalogue = Catalogue(database, self.flow, self.quality, self.sights)
 
     # ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +150,7 @@ class Share:
                     )
         self._departments, self._datasets = known, tables
         self._sources |= {each.id: each for each in sources}
+        self.sights.forget()
         for source in sources:
             self._coordinator.make_folder(source)
         self._coordinator.schedule(self._sources.values())
@@ -252,6 +262,8 @@ class Share:
             self._land_small(source, [], cursor=cursor)
         for place, original in prepared.doubles.items():
             results[place] = replace(results[original], repeated=True)
+        if steps:
+            self.arrived.set()
         return [results[place] for place in range(prepared.count)]
 
     def _land_small(
@@ -858,7 +870,10 @@ class Share:
         found = cast("Mapping[str, Mapping[str, object]]", row.quality.get("fields", {}))
         order = [each.name for each in self._datasets[source.dataset].contract.fields]
         names = [name for name in order if name in found] + sorted(name for name in found if name not in order)
-        return {"rows": row.quality.get("rows", 0), "fields": [{"name": name, **found[name]} for name in names]}
+        sight = self.sights.of(actor, source.dataset)
+        bare = {"min": None, "max": None}  # of what is withheld the extremes are values
+        shown = [{"name": name, **found[name], **({} if sight.shows(name) else bare)} for name in names]
+        return {"rows": row.quality.get("rows", 0), "fields": shown}
 
     def _shown(self, row: SourceRow, drift: Sequence[Mapping[str, object]], now: datetime) -> dict[str, object]:
         source = row.source
@@ -904,31 +919,30 @@ class Share:
         """The current rows of a dataset, or those known `at` a moment; `time` keeps event times [start, end).
 
         Unconditionally shared data (1) is for everybody with ``dataset.read``; conditional (2) and unshared (3) data
-        for its owner, stewards, administrators and the system, and each such read is an event. Raises Forbidden.
+        for its owner, stewards, administrators, the system, and whom it was granted to; each such read is an event.
+        Columns that are withheld are there without their values. Raises Forbidden.
         """
-        self.admit(actor, dataset, at=at, columns=columns)
-        return self._lake.current(dataset, at=at, time=time, columns=columns)
+        return self.reading.read(actor, dataset, at=at, time=time, columns=columns)
+
+    def sight(self, actor: Actor, dataset: str, use: Use = "read", *, handling: bool = False) -> Sight:
+        """What the actor sees of a dataset (:mod:`cityheart.share.grants.sight`). Raises NotFound."""
+        return self.sights.of(actor, dataset, use, handling=handling)
 
     def open_to(self, actor: Actor, dataset: str) -> bool:
-        """Whether rows of a dataset are for the actor: shared unconditionally, the own department's, or all. Raises NotFound."""
-        found = self.dataset(dataset)
-        return found.sharing == 1 or actor.department == found.owner or bool(actor.roles & _SEEING_ALL)
+        """Whether there are rows of a dataset for the actor, if not all of them or of their columns. Raises NotFound."""
+        return self.sights.of(actor, dataset).open
 
     def admit(
-        self, actor: Actor, dataset: str, *, at: datetime | None = None, columns: Sequence[str] | None = None
+        self,
+        actor: Actor,
+        dataset: str,
+        *,
+        at: datetime | None = None,
+        columns: Sequence[str] | None = None,
+        use: Use = "read",
     ) -> None:
-        """Let the actor read a dataset as :meth:`read` does, in a way of the caller's own. Raises Forbidden, NotFound."""
-        found = self.dataset(dataset)
-        require(actor, "dataset.read")
-        if found.sharing != 1:
-            if not self.open_to(actor, dataset):
-                raise Forbidden(
-                    f"{dataset} is not shared unconditionally and belongs to {found.owner}",
-                    remedy="ask its owner for a grant",
-                )
-            with self._database.work(actor) as work:
-                data = {"dataset": dataset, "columns": list(columns) if columns is not None else None, "at": at}
-                work.emit(f"dataset:{dataset}", "dataset.read", data)
+        """Let the actor read all rows of a dataset in a way of the caller's own (:meth:`Reading.admit`)."""
+        self.reading.admit(actor, dataset, at=at, columns=columns, use=use)
 
 
 # ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────

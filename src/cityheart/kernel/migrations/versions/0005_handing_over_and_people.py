@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("until", UtcDateTime(), nullable=True),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("asked_by", Json, nullable=False),
+        sa.Column("asker", sa.String(length=120), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("due_at", UtcDateTime(), nullable=False),
         sa.Column("decided_by", Json, nullable=True),
