@@ -25,6 +25,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # the only API paths that answer somebody who is not signed in
 OPEN = {"/api/session", "/api/health"}
+# and what answers somebody who has signed in with a one-time code and must first choose a password
+TO_CHANGE = {*OPEN, "/api/city", "/api/me/password"}
 UPLOADS = "/files"
 
 HEADERS = [
@@ -59,13 +61,19 @@ class Guard:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         token = _cookie(headers.get(b"cookie", ""))
-        actor = await run_in_threadpool(self._serve.actor, token) if token else None
-        scope.setdefault("state", {})["actor"] = actor
+        entry = await run_in_threadpool(self._serve.entry, token) if token else None
+        state = scope.setdefault("state", {})
+        state["actor"] = actor = None if entry is None else entry.actor
+        state["must_change"] = must_change = entry is not None and entry.must_change
         if scope["type"] == "websocket":
+            if must_change:
+                state["actor"] = None
             await self._app(scope, receive, send)
             return
         try:
             self._check(scope, headers, signed_in=actor is not None)
+            if must_change and scope["path"].startswith("/api/") and scope["path"] not in TO_CHANGE:
+                raise Forbidden("the one-time code must be replaced first", remedy="choose a password of your own")
         except Problem as problem:
             await problem_response(problem)(scope, receive, _with_headers(send, scope["path"]))
             return
