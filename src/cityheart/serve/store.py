@@ -47,9 +47,6 @@ account_table = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("blocked_at", UtcDateTime, nullable=True),
     sa.Column("email", sa.String(254), nullable=True),
-    sa.Column(
-        "must_change", sa.Boolean, nullable=False, server_default=sa.false()
-    ),  # the password, at the next sign-in
     sa.Column("code_until", UtcDateTime, nullable=True),  # a one-time code given by somebody else holds until then
     sa.Column("last_sign_in_at", UtcDateTime, nullable=True),
 )

@@ -112,7 +112,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("note", "n", name=op.f("pk_handover_addition")),
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("must_change", sa.Boolean(), server_default=sa.text("0"), nullable=False))
         batch_op.add_column(sa.Column("code_until", UtcDateTime(), nullable=True))
         batch_op.add_column(sa.Column("last_sign_in_at", UtcDateTime(), nullable=True))
 
@@ -132,7 +131,6 @@ def downgrade() -> None:
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_column("last_sign_in_at")
         batch_op.drop_column("code_until")
-        batch_op.drop_column("must_change")
 
     op.drop_table("handover_addition")
     with op.batch_alter_table("share_request", schema=None) as batch_op:
