@@ -59,3 +59,18 @@ def test_from_a_file_in_a_folder_to_an_order_that_has_left(tmp_path: Path, hour:
     assert '"unit"' in orders
     assert city.watch.alert(OFFICER, alerts[0]["id"])["incident_id"]
     city.close()
+
+
+def test_what_devices_hand_over_is_looked_at_before_the_next_turn(tmp_path: Path) -> None:
+    home = tmp_path / "city"
+    now = datetime(2016, 12, 20, 3, tzinfo=UTC)
+    city = City.create(Settings(home=home, apps=("air",)), Standing(now + timedelta(minutes=20)))
+    city.beat()
+    assert not city.glance()
+    for hours in range(60, 0, -1):
+        _file(home, now - timedelta(hours=hours))
+    city.share.pull("ecology.air")
+    assert city.glance()
+    assert [alert["kind"] for alert in city.watch.alerts(OFFICER)["items"]].count("heavy_pollution") == 1  # type: ignore[attr-defined]
+    assert not city.glance()  # nothing has landed since
+    city.close()

@@ -7,6 +7,9 @@ import type { City, CityEvent } from "../api/types";
 
 /** Events come in bursts; answers are refreshed at most once in this time. */
 const GATHER_MS = 800;
+/** Except those that somebody waits for: they are refreshed at once, and then at most once in this time. */
+const URGENT_MS = 400;
+const URGENT: ReadonlySet<string> = new Set(["alerts", "alert"]);
 
 /** Answers that no event changes. */
 const LASTING = new Set(["session", "city", "declared", "departments"]);
@@ -79,6 +82,13 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
   useEffect(() => {
     const stale = new Set<string>();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let hurry: ReturnType<typeof setTimeout> | undefined;
+    let hurried = Number.NEGATIVE_INFINITY;
+    const urgent = () => {
+      hurry = undefined;
+      hurried = performance.now();
+      void client.invalidateQueries({ predicate: ({ queryKey }) => URGENT.has(String(queryKey[0])) });
+    };
     const flush = () => {
       timer = undefined;
       const keys = new Set(stale);
@@ -94,8 +104,10 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
       loggedOut: () => void client.invalidateQueries({ queryKey: ["session"] }),
       fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => !LASTING.has(String(queryKey[0])) }),
       event: (event) => {
-        if (event.type.startsWith("alert.")) setHeard(event);
-        for (const key of touched(event.type)) stale.add(key);
+        const alert = event.type.startsWith("alert.");
+        if (alert) setHeard(event);
+        if (alert) hurry ??= setTimeout(urgent, Math.max(0, hurried + URGENT_MS - performance.now()));
+        for (const key of touched(event.type)) if (!alert || !URGENT.has(key)) stale.add(key);
         if (stale.size > 0 && timer === undefined) timer = setTimeout(flush, GATHER_MS);
       },
       clock: ({ now, playing }) => clock.set({ now: Date.parse(now), playing }),
@@ -103,6 +115,7 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
     positions.through(link);
     return () => {
       clearTimeout(timer);
+      clearTimeout(hurry);
       positions.through(null);
       link.close();
     };
