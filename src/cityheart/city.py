@@ -362,7 +362,6 @@ class City:
             now = self.clock.now()
             self.share.tick(now)
             self.share.arrived.clear()
-            self.share.arrived.clear()
             self._act(now, everything=True)
             self.watch.follow_incidents()
             self.share.grants.tick(now)
@@ -370,18 +369,6 @@ class City:
             self.knowledge.ready()
             self._send()
             self.entities.follow()
-
-    def glance(self) -> bool:
-        """Between two turns: when something has landed, let the detectors look at it; whether it had."""
-        if not self.share.arrived.is_set():
-            return False
-        with self._beat:
-            self.share.arrived.clear()
-            self.schema.check()
-            now = self.clock.now()
-            self.watch.detect(now)
-            self.watch.apply(now)
-        return True
 
     def glance(self) -> bool:
         """Between two turns: when something has landed, let the detectors look at it; whether it had."""
