@@ -13,8 +13,8 @@ from cityheart.share.wire.frames import CHUNKS
 
 START = 1_782_878_400  # 2026-07-01T04:00:00Z, seconds since 1970
 
-_TEXT = {"type": "string", "constraints": {"required": True}}
-_FIELDS = {
+_TEXT: dict[str, object] = {"type": "string", "constraints": {"required": True}}
+_FIELDS: dict[str, dict[str, object]] = {
     "terminal_phone": _TEXT, "time": {"type": "datetime"}, "serial": {"type": "integer"},
     "lon": {"type": "number"}, "lat": {"type": "number"}, "altitude_m": {"type": "integer"},
     "speed_kmh": {"type": "number", "constraints": {"minimum": 0, "maximum": 300}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,15 +32,15 @@ class EmergencyButton:
         """Every report with the button pressed."""
         pressed = batch.filter(pc.equal(pc.bit_wise_and(batch["alarm"], 1), 1))
         rows = pressed.select(["terminal_phone", "time", "_known_at"]).to_pylist()
-        return Step(state, [self._finding(**row) for row in rows])
+        return Step(state, [self._finding(*row.values()) for row in rows])
 
-    def _finding(self, *, terminal_phone: str, time: object, _known_at: object) -> Finding:
+    def _finding(self, terminal_phone: str, time: datetime, known_at: datetime) -> Finding:
         name = text(f"车辆 {terminal_phone}", f"vehicle {terminal_phone}")
         return Finding(
             detector=self.id,
             kind=self.kind,
             subject=SubjectRef("vehicle", terminal_phone, name),
-            at=_known_at,
+            at=known_at,
             start=time,
             level=1,
             score=1.0,
