@@ -33,9 +33,12 @@ __all__ = [
     "append",
     "append_all",
     "deliver",
+    "fingerprint",
     "last",
     "latest",
+    "of_row",
     "read",
+    "read_all",
     "scan",
     "seal",
     "verify",
@@ -126,7 +129,8 @@ class Break:
     what: str
 
 
-def _digest(stream: str, n: int, type: str, at: datetime, actor: str, data: object, prev: str) -> str:
+def fingerprint(stream: str, n: int, type: str, at: datetime, actor: str, data: object, prev: str) -> str:
+    """The hash of an event: over all it says and the hash of the one before it in its stream."""
     return hashlib.sha256(canonical([stream, n, type, at, actor, data, prev]).encode()).hexdigest()
 
 
@@ -156,7 +160,7 @@ def _next(work: Work, stream: str, type: str, data: Mapping[str, object]) -> dic
         )
     plain: dict[str, object] = json.loads(encoded)
     n, prev = _head(work, stream)
-    digest = _digest(stream, n + 1, type, work.now, work.actor.id, plain, prev)
+    digest = fingerprint(stream, n + 1, type, work.now, work.actor.id, plain, prev)
     work.stream_heads[stream] = (n + 1, digest)
     row: dict[str, Any] = {"stream": stream, "n": n + 1, "type": type, "at": work.now, "actor": work.actor.id}
     return row | {"data": plain, "prev": prev, "hash": digest}
@@ -197,7 +201,7 @@ def read(
     if types is not None:
         values["types"] = sorted(types)
     statement = _reading(conn.dialect.name, stream is not None, types is not None)
-    return [_event(row) for row in conn.execute(statement, values)]
+    return [of_row(row) for row in conn.execute(statement, values)]
 
 
 @cache
@@ -211,6 +215,13 @@ def _reading(dialect: str, of_stream: bool, of_types: bool) -> sa.Select[tuple[o
     if of_types:
         statement = statement.where(table.c.type.in_(sa.bindparam("types", expanding=True)))
     return statement.limit(sa.bindparam("most"))
+
+
+def read_all(conn: sa.Connection, stream: str, upto: int) -> list[Event]:
+    """Every event of one stream with ``seq <= upto``, in order."""
+    table = event_table
+    rows = conn.execute(sa.select(table).where(table.c.stream == stream, table.c.seq <= upto).order_by(table.c.n))
+    return [of_row(row) for row in rows]
 
 
 def scan(
@@ -252,7 +263,8 @@ def latest(conn: sa.Connection) -> datetime | None:
     return conn.execute(sa.select(event_table.c.at).order_by(event_table.c.seq.desc()).limit(1)).scalar()
 
 
-def _event(row: sa.Row[tuple[object, ...]]) -> Event:
+def of_row(row: sa.Row[tuple[object, ...]]) -> Event:
+    """A row of the log as an event."""
     return Event(row.seq, row.stream, row.n, row.type, row.at, row.actor, row.data, row.prev, row.hash)
 
 
@@ -330,22 +342,26 @@ def _root(hashes: Iterable[str]) -> str:
     return running.hexdigest()
 
 
-def verify(conn: sa.Connection) -> list[Break]:
-    """Recompute every chain and every seal; an empty list means the log is what was written."""
+def verify(conn: sa.Connection, streams: Collection[str] | None = None) -> list[Break]:
+    """Recompute every chain and every seal; an empty list means the log is what was written.
+
+    With ``streams`` only their chains, without the seals.
+    """
     breaks: list[Break] = []
     heads: dict[str, tuple[int, str]] = {}
     statement = sa.select(event_table).order_by(event_table.c.stream, event_table.c.n)
+    if streams is not None:
+        statement = statement.where(event_table.c.stream.in_(sorted(streams)))
     for row in conn.execution_options(yield_per=5_000).execute(statement):
         n, prev = heads.get(row.stream, (0, GENESIS))
         if row.n != n + 1:
             breaks.append(Break(row.stream, row.n, f"event {n + 1} is missing"))
         elif row.prev != prev:
             breaks.append(Break(row.stream, row.n, "does not follow the event before it"))
-        if _digest(row.stream, row.n, row.type, row.at, row.actor, row.data, row.prev) != row.hash:
+        if fingerprint(row.stream, row.n, row.type, row.at, row.actor, row.data, row.prev) != row.hash:
             breaks.append(Break(row.stream, row.n, "content was changed"))
         heads[row.stream] = (row.n, row.hash)
-    breaks.extend(_verify_seals(conn))
-    return breaks
+    return breaks if streams is not None else [*breaks, *_verify_seals(conn)]
 
 
 def _verify_seals(conn: sa.Connection) -> list[Break]:

@@ -23,6 +23,10 @@ NAME_CHARS = 100  # of a person's name in one language
 # Events
 EVENTS_READ = 1_000  # events handed out by one read
 EVENT_BYTES = 256 * 1024  # one event's data as JSON
+AUDIT_LOOKED_AT = 200_000  # events looked at for one page of the audit log; the next page goes on from there
+AUDIT_EXPORT_ROWS = 200_000  # events of one export of the audit log; with more, ask for a shorter time
+STOP_PATIENCE = timedelta(seconds=20)  # how long whoever stops long work waits for it to stand still
+AUDIT_FAULTS = 100  # faults of a verification that are named; the rest is counted
 SUBSCRIPTION_BATCH = 500  # events a subscription takes in one transaction
 LIVE_CLIENTS = 500  # WebSocket connections at once
 LIVE_SAYING_CHARS = 2_000  # one message of a client of the live channel
@@ -64,6 +68,7 @@ EXPORT_ROWS = 200_000  # rows of a dataset exported at once
 LISTED_ROWS = 1_000_000  # furthest row of a dataset that a list is turned to; beyond that a condition helps
 FACETS = 5  # columns by whose values a list is counted at once
 FACET_VALUES = 50  # most frequent values of a column that are counted
+EVIDENCE_TOLD = 50_000  # readings of alerts' evidence that are remembered as told, so that no question is asked again
 SIGHTS_KEPT = 4_096  # what kinds of readers see of datasets, kept compiled
 
 # Command

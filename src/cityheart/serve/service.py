@@ -264,6 +264,11 @@ class Serve:
         """The account of this user name, for other parts of the system. Raises :class:`NotFound`."""
         return self._find(username)[0]
 
+    def known(self, username: str) -> bool:
+        """Whether there is an account of this user name."""
+        with self._database.read() as conn:
+            return store.by_username(conn, username) is not None
+
     def empty(self) -> bool:
         """Whether nobody has an account yet."""
         with self._database.read() as conn:

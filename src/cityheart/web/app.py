@@ -34,7 +34,7 @@ from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
 from cityheart.watch.past import Past
 from cityheart.watch.tracks import api as tracks_api
-from cityheart.web import desk, wall
+from cityheart.web import audit, desk, wall
 from cityheart.web.find import Finder
 from cityheart.web.ground import Ground
 from cityheart.web.guard import Guard, problem_response
@@ -82,6 +82,7 @@ def create_app(city: City) -> FastAPI:
     app.include_router(account_api.router(city.account))
     app.include_router(sdk_api.router(city.pages))
     _city_routes(app, city)
+    app.include_router(audit.router(audit.Audit(city.database, city.serve), audit.Verifying(city.database)))
     trackings = [tracking for each in city.apps for tracking in each.tracks]
     ground = Ground(city.settings, city.clock, [each.zones for each in trackings if each.zones])
     app.include_router(desk.router(Finder(city), Past(city.database), ground))
