@@ -29,6 +29,7 @@ from cityheart.command.knowledge.views import described
 from cityheart.command.library.service import Library
 from cityheart.command.models import Incident
 from cityheart.command.service import Command
+from cityheart.command.store import units_in
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
 from cityheart.entities.service import Entities
@@ -188,6 +189,7 @@ class City:
         self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
         self.handover = Handover(self.database, self.duty, self.command, self.watch, self.share)
         self.watch.rates.register_operators(self._operators)
+        self.watch.register_handlers(self._handlers)
         self.apps: list[App] = []
         self.participants: list[Participant] = []
         self.playing: dict[str, object] | None = None
@@ -309,6 +311,11 @@ class City:
         """What the decision table ``name`` in force says, with its digest; ``None`` where the city has none."""
         decision = self.decisions.find(name, at)
         return None if decision is None else (decision.digest, decision.decide(inputs).outputs)
+
+    def _handlers(self, incident_id: str) -> set[str]:
+        """The departments that have work in an incident."""
+        with self.database.read() as conn:
+            return units_in(conn, incident_id)
 
     def _operators(self, at: datetime) -> int:
         """How many of those on duty take alerts; by today's rosters."""

@@ -53,6 +53,7 @@ __all__ = [
     "tasks",
     "tasks_by_id",
     "tasks_of",
+    "units_in",
 ]
 
 plan_table = sa.Table(
@@ -327,6 +328,12 @@ def incidents(
         sa.select(table).where(*where).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit)
     )
     return [Incident(**row._mapping) for row in rows], total
+
+
+def units_in(conn: sa.Connection, incident_id: str) -> set[str]:
+    """The departments that have, or had, a task in an incident."""
+    statement = sa.select(task_table.c.unit).where(task_table.c.incident == incident_id).distinct()
+    return {row.unit for row in conn.execute(statement) if row.unit}
 
 
 def newest_incidents(conn: sa.Connection, limit: int) -> list[Incident]:

@@ -22,15 +22,15 @@ _TOKEN = re.compile(
 _REFUSED = frozenset({"into", "information_schema", "datafusion"})
 
 
-def columns_named(sql: str, columns: Sequence[str]) -> list[str]:
-    """Those of ``columns`` that the statement may read, at least one.
+def columns_named(sql: str, columns: Sequence[str], *, every: bool = True) -> list[str]:
+    """Those of ``columns`` that the statement may read; with ``every`` at least one.
 
     All when it may mean columns that it does not name: ``*`` for columns, a natural join, a name with a quote in it.
     """
     words = _words(sql)
     if _ALL in words:
         return list(columns)
-    return [name for name in columns if name.lower() in words] or list(columns[:1])
+    return [name for name in columns if name.lower() in words] or list(columns[: int(every)])
 
 
 _ALL = "*"

@@ -6,9 +6,10 @@ Everything is shown to somebody: what is made of data that the person may not re
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.engine.lake import Lake
+from cityheart.engine.veil import Veil
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, require
 from cityheart.kernel.actors import Actor
@@ -26,7 +28,9 @@ from cityheart.kernel.text import Text
 from cityheart.sdk.application import App
 from cityheart.sdk.manifest import Layer, Panel
 from cityheart.sdk.reader import City, Closed, Reader
-from cityheart.sdk.showing import Parts, Showing, Told
+from cityheart.sdk.showing import Parts, Showing, Told, withheld
+from cityheart.share.grants.reading import veiled
+from cityheart.share.grants.sight import everybodys
 from cityheart.watch.models import plain
 
 __all__ = ["Pages"]
@@ -72,7 +76,9 @@ class Pages:
         self._places = {
             layer.id: _places(app.folder / layer.points) for app, layer in self._layers.values() if layer.points
         }
-        self._open = frozenset(one.name for app in apps for one in app.contracts if one.sharing == 1)
+        contracts = {one.name: one for app in apps for one in app.contracts}
+        self._open = frozenset(name for name, one in contracts.items() if one.sharing == 1)
+        self._veils = {name: everybodys(contracts[name]) for name in self._open}
         self._told = None if parts is None else Told(parts.database)
         self._showing = (
             None if parts is None or self._told is None else Showing(apps, parts, self._told, self._read, zone)
@@ -87,7 +93,10 @@ class Pages:
 
     def reader(self, at: datetime | None = None) -> Reader:
         """Reads what everybody may read, as known ``at`` the moment (default now)."""
-        return Reader(self._lake, at or self._clock.now(), self._open.__contains__, zone=self._zone, home=self._home)
+        return Reader(
+            self._lake, at or self._clock.now(), self._open.__contains__, zone=self._zone, home=self._home,
+            veil=self._veils.get,
+        )  # fmt: skip
 
     def _read(self, actor: Actor, at: datetime | None, city: City | None = None) -> Reader:
         """Reads what the actor may read."""
@@ -95,7 +104,20 @@ class Pages:
         def may(dataset: str) -> bool:
             return self._open_to(actor, dataset)
 
-        return Reader(self._lake, at or self._clock.now(), may, zone=self._zone, home=self._home, city=city)
+        share = None if self._parts is None else self._parts.share
+        return Reader(
+            self._lake, at or self._clock.now(), may, zone=self._zone, home=self._home, city=city, veil=self._veils.get,
+            sight=None if share is None else partial(share.sight, actor),
+        )  # fmt: skip
+
+    def _veil(self, actor: Actor, dataset: str) -> Veil | None:
+        return self._veils.get(dataset) if self._parts is None else self._parts.share.sight(actor, dataset).veil
+
+    def _named(self, hidden: Mapping[str, Collection[str]]) -> dict[str, object]:
+        """What was withheld, to be named beside what is shown; nothing where nothing was."""
+        if self._parts is None or not hidden:
+            return {}
+        return {"withheld": withheld(self._parts.share, hidden)}
 
     def _open_to(self, actor: Actor, dataset: str) -> bool:
         if self._parts is None:
@@ -126,19 +148,27 @@ class Pages:
         if layer.entry is not None:
             return self._made(actor, app, layer, moment)
         self._tell(actor, layer_id, [layer.dataset])
-        values = {cast(str, one["key"]): one for one in self._newest(layer, moment)}
+        hidden = self._named(self._hidden(actor, layer))
+        values = {cast(str, one["key"]): one for one in self._newest(actor, layer, moment)}
         places = self._places.get(layer_id)
         if places is None:
             features = [
                 _feature(one, cast(float, one.pop("lon")), cast(float, one.pop("lat"))) for one in values.values()
             ]
-            return {"type": "FeatureCollection", "features": features}
+            return {"type": "FeatureCollection", "features": features, **hidden}
         empty = dict.fromkeys(layer.fields)
         features = []
         for key, place in places.items():
             known = values.get(key, {**empty, "key": key, "value": None, "at": None, "stale": True})
             features.append(_feature({**known, "name": place.name}, place.lon, place.lat))
-        return {"type": "FeatureCollection", "features": features}
+        return {"type": "FeatureCollection", "features": features, **hidden}
+
+    def _hidden(self, actor: Actor, layer: Layer) -> dict[str, list[str]]:
+        if self._parts is None:
+            return {}
+        missing = self._parts.share.sight(actor, layer.dataset).withheld
+        shown = [name for name in (layer.key, layer.value, *layer.fields) if name in missing]
+        return {layer.dataset: shown} if shown else {}
 
     def _made(self, actor: Actor, app: App, layer: Layer, moment: datetime) -> dict[str, object]:
         """The points that a function gives: rows with key, name, lon, lat, value, at and what else the layer lists."""
@@ -158,25 +188,31 @@ class Pages:
             one |= {"key": key, "name": one.get("name") or {"zh-CN": key, "en": key}, "at": at, "stale": stale}
             features.append(_feature(one, lon, lat))
         self._tell(actor, layer.id, sorted(reader.read_from))
-        return {"type": "FeatureCollection", "features": features}
+        return {"type": "FeatureCollection", "features": features, **self._named(reader.hidden)}
 
     def _tell(self, actor: Actor, layer_id: str, datasets: Sequence[str]) -> None:
-        restricted = [name for name in datasets if name not in self._open]
-        if not restricted or self._parts is None or self._told is None:
+        if self._parts is None or self._told is None:
+            return
+        restricted = [name for name in datasets if self._parts.share.sight(actor, name).restricted]
+        if not restricted:
             return
         data = {"layer": layer_id, "datasets": restricted}
         if self._told.due(actor, data):
             with self._parts.database.work(actor) as work:
                 work.emit(f"layer:{layer_id}", "layer.read", data)
 
-    def _newest(self, layer: Layer, moment: datetime) -> list[dict[str, object]]:
+    def _newest(self, actor: Actor, layer: Layer, moment: datetime) -> list[dict[str, object]]:
         spec = self._lake.spec(layer.dataset)
         time = spec.time
         positions = [] if layer.id in self._places else [cast(str, spec.lon), cast(str, spec.lat)]
         columns = list(dict.fromkeys([layer.key, time, layer.value, *layer.fields, *positions]))
         span = (moment - layer.lookback + _TICK, moment + _TICK)
-        rows = self._lake.current(layer.dataset, at=moment, time=span, columns=columns)
-        rows = rows.filter(rows[layer.value].is_valid()).sort_by(time)
+        veil = self._veil(actor, layer.dataset)
+        rows = veiled(self._lake, layer.dataset, veil, at=moment, time=span, columns=columns)
+        shown = rows[layer.value].is_valid()
+        for column in (layer.key, *positions):  # a point without its key or its place is none
+            shown = pc.and_(shown, rows[column].is_valid())
+        rows = rows.filter(shown).sort_by(time)
         if rows.num_rows == 0:
             return []
         keys = rows[layer.key].cast(pa.string()).combine_chunks().dictionary_encode()
@@ -212,7 +248,8 @@ class Pages:
         moment = at or self._clock.now()
         time = self._lake.spec(layer.dataset).time
         span = (moment - timedelta(hours=hours) + _TICK, moment + _TICK)
-        rows = self._lake.current(layer.dataset, at=moment, time=span, columns=[layer.key, time, layer.value])
+        veil, columns = self._veil(actor, layer.dataset), [layer.key, time, layer.value]
+        rows = veiled(self._lake, layer.dataset, veil, at=moment, time=span, columns=columns)
         self._tell(actor, layer_id, [layer.dataset])
         rows = rows.filter(pc.equal(rows[layer.key].cast(pa.string()), key)).sort_by(time)
         if rows.num_rows == 0 and key not in self._places.get(layer_id, {key: None}):
@@ -261,12 +298,14 @@ class Pages:
             return {"type": "text", "text": panel.text}
         reader = self._read(actor, at)
         if panel.entry is not None:
-            return _content(panel, cast(PanelFunction, app.functions[panel.entry])(reader, reader.now))
+            made = _content(panel, cast(PanelFunction, app.functions[panel.entry])(reader, reader.now))
+            return {**made, **self._named(reader.hidden)}
         assert panel.sql is not None
         rows = reader.query(panel.sql, panel.parameters, window=panel.window, ahead=panel.ahead)
         if rows.num_rows > limits.SERIES_POINTS:
             raise TooLarge(f"panel {panel_id} has {rows.num_rows} rows", remedy=f"at most {limits.SERIES_POINTS}")
-        return _series(panel, rows) if panel.kind == "series" else _table(panel, rows)
+        shown = _series(panel, rows) if panel.kind == "series" else _table(panel, rows)
+        return {**shown, **self._named(reader.hidden)}
 
 
 def _places(file: Path) -> dict[str, Place]:

@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from cityheart.engine.lake import Lake
-from cityheart.engine.statement import references
+from cityheart.engine.statement import columns_named, references
+from cityheart.engine.veil import Veil
 from cityheart.kernel.errors import Forbidden
+from cityheart.share.grants.models import Sight
+from cityheart.share.grants.reading import veiled
 from cityheart.watch.models import ALL_TIME
 from cityheart.watch.surveys import city_file
 
@@ -51,7 +54,9 @@ class City(Protocol):
 class Reader:
     """Reads the city as known at ``now``; what a function of a panel, a layer or a page is given.
 
-    ``may`` says whether the person may read a dataset. ``read_from`` holds the datasets that were read.
+    ``may`` says whether the person may read a dataset; ``veil`` what of it is seen, and ``withheld`` which of its columns
+    are not. ``read_from`` holds the datasets that were read, ``hidden`` what of them was asked for and withheld: such
+    columns are there without their values.
     """
 
     def __init__(
@@ -63,11 +68,15 @@ class Reader:
         zone: str = "UTC",
         home: Path | None = None,
         city: City | None = None,
+        sight: Callable[[str], Sight] | None = None,
+        veil: Callable[[str], Veil | None] | None = None,
     ) -> None:
         self.now = now
         self.zone = ZoneInfo(zone)
         self.read_from: set[str] = set()
+        self.hidden: dict[str, set[str]] = {}
         self._lake, self._may, self._home, self._city = lake, may, home, city
+        self._sight, self._veil = sight, veil
         self._tables = frozenset(lake.tables())
 
     def may(self, dataset: str) -> bool:
@@ -86,10 +95,14 @@ class Reader:
 
         ``$now`` and the parameters are bound. Raises :class:`Closed` (Forbidden) for a dataset that is not for the reader.
         """
-        for name in sorted(references(sql)):
-            self._open(name.removesuffix(_VERSIONS))
+        veils: dict[str, Veil] = {}
+        for name in sorted({each.removesuffix(_VERSIONS) for each in references(sql)}):
+            veil = self._open(name)
+            if veil is not None:
+                veils[name] = veil
+                self._note(name, lambda columns: columns_named(sql, columns, every=False))
         bound = {**(parameters or {}), "now": self.now}
-        return self._lake.query(sql, bound, at=self.now, time=self._span(window, ahead))
+        return self._lake.query(sql, bound, at=self.now, time=self._span(window, ahead), veils=veils)
 
     def rows(
         self,
@@ -103,9 +116,10 @@ class Reader:
 
         Raises :class:`Closed` as :meth:`query`; ``NotFound`` for a dataset that the city does not have.
         """
-        self._open(dataset)
+        veil = self._open(dataset)
         wanted = [*dict.fromkeys([*columns, "_known_at"])] if columns else None
-        return self._lake.current(dataset, at=self.now, time=self._span(window, ahead), columns=wanted)
+        self._note(dataset, lambda columns: [name for name in columns if wanted is None or name in wanted])
+        return veiled(self._lake, dataset, veil, at=self.now, time=self._span(window, ahead), columns=wanted)
 
     def file(self, name: str) -> bytes | None:
         """A file of the city's folder, e.g. ``zones.geojson``; ``None`` when it has none. Raises :class:`Invalid`."""
@@ -127,11 +141,23 @@ class Reader:
         """What a dataset is called and whose it is: title, department, department_title, sharing."""
         return {} if self._city is None else self._city.described(dataset)
 
-    def _open(self, name: str) -> None:
-        if name in self._tables:
-            if not self._may(name):
-                raise Closed(name)
-            self.read_from.add(name)
+    def _open(self, name: str) -> Veil | None:
+        """What lies over a dataset for this reader. Raises :class:`Closed` where there is nothing to be seen."""
+        if name not in self._tables:
+            return None
+        if not self._may(name):
+            raise Closed(name)
+        self.read_from.add(name)
+        if self._sight is not None:
+            return self._sight(name).veil
+        return None if self._veil is None else self._veil(name)
+
+    def _note(self, name: str, named: Callable[[Sequence[str]], Sequence[str]]) -> None:
+        """Remember which withheld columns somebody asked for."""
+        if self._sight is not None and name in self._tables:
+            asked = named(self._sight(name).withheld)
+            if asked:
+                self.hidden.setdefault(name, set()).update(asked)
 
     def _span(self, window: timedelta, ahead: timedelta) -> tuple[datetime, datetime]:
         return (max(self.now - window, datetime(1970, 1, 1, tzinfo=UTC)) + _TICK, self.now + ahead + _TICK)

@@ -32,7 +32,7 @@ from cityheart.share.flow import WORST_FIRST
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
 
-__all__ = ["Parts", "Showing", "Told"]
+__all__ = ["Parts", "Showing", "Told", "withheld"]
 
 log = structlog.get_logger("pages")
 
@@ -124,6 +124,16 @@ def described(share: Share, name: str) -> dict[str, object]:
         "department_title": title,
         "sharing": found.sharing,
     }
+
+
+def withheld(share: Share, hidden: Mapping[str, Collection[str]]) -> list[dict[str, object]]:
+    """Datasets with the columns that were asked for and not shown: ``described`` with ``columns: [{name, title}]``."""
+    found = []
+    for name, columns in sorted(hidden.items()):
+        fields = {each.name: each for each in share.dataset(name).contract.fields}
+        titled = [{"name": one, "title": fields[one].title or text(one, one)} for one in sorted(columns)]
+        found.append({**described(share, name), "columns": titled})
+    return found
 
 
 def _admit(actor: Actor, form: str, section: Section) -> None:
@@ -327,10 +337,11 @@ class Showing:
     def section(
         self, actor: Actor, page_id: str, section_id: str, given: Mapping[str, str], at: datetime | None = None
     ) -> dict[str, object]:
-        """The content of a section: ``{content, as_of, sources, closed}``.
+        """The content of a section: ``{content, as_of, sources, withheld}``.
 
         ``content`` is of the section's kind, or ``closed`` (with the datasets and their owners), or ``waiting`` for
-        parameters. ``sources`` are the datasets it was made of. Raises :class:`NotFound`, :class:`Invalid`.
+        parameters. ``sources`` are the datasets it was made of, ``withheld`` those with columns that were asked for and
+        that the person does not see. Raises :class:`NotFound`, :class:`Invalid`.
         """
         app, page, section = self._section(actor, page_id, section_id)
         now = at or self._parts.database.clock.now()
@@ -340,11 +351,12 @@ class Showing:
         if isinstance(bound, list):
             return self._answer({"type": "waiting", "missing": bound}, reader)
         reader.read_from.clear()
+        reader.hidden.clear()
         try:
             found = self._content(app, section, reader, {**section.parameters, **bound}, where, actor)
         except Closed as error:
             return self._answer({"type": "closed", "datasets": [self._dataset(error.dataset)]}, reader)
-        restricted = self._restricted(reader.read_from)
+        restricted = self._restricted(actor, reader.read_from)
         if restricted:
             data = {"page": page_id, "section": section_id, "datasets": restricted, "subject": bound.get("subject")}
             if self._told.due(actor, data):
@@ -458,10 +470,11 @@ class Showing:
             "content": dict(found),
             "as_of": reader.now,
             "sources": [self._dataset(name) for name in sorted(reader.read_from)],
+            "withheld": withheld(self._parts.share, reader.hidden),
         }
 
-    def _restricted(self, datasets: Collection[str]) -> list[str]:
-        return sorted(name for name in datasets if self._parts.share.dataset(name).sharing != 1)
+    def _restricted(self, actor: Actor, datasets: Collection[str]) -> list[str]:
+        return sorted(name for name in datasets if self._parts.share.sight(actor, name).restricted)
 
     def _dataset(self, name: str) -> dict[str, object]:
         form = self._forms.get(name)

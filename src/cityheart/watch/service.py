@@ -7,7 +7,7 @@ history may land in large pieces ahead of a virtual clock, and the alerts are th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +33,7 @@ from cityheart.watch.alarms.models import Suppression
 from cityheart.watch.alarms.rate import Rates
 from cityheart.watch.alarms.suppress import Suppressing
 from cityheart.watch.backtest import BacktestReport, Replay
+from cityheart.watch.evidence import Readers, Sharing
 from cityheart.watch.merging import Matter, Turn, merge, reason_of
 from cityheart.watch.models import (
     Alert,
@@ -100,6 +101,7 @@ class Watch:
         self._failed: dict[str, _Failure] = {}
         self._pending: datetime | None = None
         self._pending_known = False
+        self._readers = Readers(database, share if isinstance(share, Sharing) else None)
         self.suppressing = Suppressing(database)
         self.rates = Rates(database, zone)
         self.incidents = Subscription("watch.incidents", frozenset({"incident.opened"}), self._link)
@@ -519,12 +521,17 @@ class Watch:
         }
 
     def alert(self, actor: Actor, alert_id: str) -> dict[str, object]:
-        """One alert with level history, evidence, reasons. Raises :class:`NotFound` for what the actor may not see."""
+        """One alert with level history, evidence, reasons. Raises :class:`NotFound` for what the actor may not see.
+
+        Evidence that rests on data which is not shared with the actor is named and withheld
+        (:mod:`cityheart.watch.evidence`); seeing what is restricted is an event, once for an alert and a reader.
+        """
         alert = self._visible(actor, alert_id)
         with self._database.read() as conn:
-            evidence, reasons = store.evidence_of(conn, alert_id)
+            found, reasons, detector = store.evidence_of(conn, alert_id)
             levels = store.levels_of(conn, alert_id)
         quiet = alert.suppressed_by
+        evidence = self._readers.seen(actor, alert, found, self._inputs(detector))
         return {
             **alert.json(),
             "suppression": None if quiet is None else self.suppressing.suppression(actor, quiet),
@@ -533,6 +540,13 @@ class Watch:
             "evidence": evidence,
             "reasons": reasons,
         }
+
+    def _inputs(self, detector_id: str) -> tuple[str, ...]:
+        return next((tuple(inputs_of(one)) for one in self._all() if one.id == detector_id), ())
+
+    def register_handlers(self, handlers: Callable[[str], Collection[str]]) -> None:
+        """Know which departments have work in an incident, by its id: they see the evidence they work by."""
+        self._readers.handlers = handlers
 
     def counts(self, actor: Actor) -> dict[str, object]:
         """How many alerts are in the queue: ``{"open", "raised", "levels": {"1": n, …}, "suppressed"}``."""
@@ -614,7 +628,8 @@ class Watch:
                 one = going[case]
                 one["from"] = min(cast(datetime, one["from"]), finding.start)
                 one["to"], one["score"] = finding.end, finding.score
-                one["evidence"] = [*finding.reasons, *finding.evidence]
+                seen = self._readers.shown(actor, finding.evidence, self._inputs(finding.detector))
+                one["evidence"] = [*finding.reasons, *seen]
             if len(page) < limits.PAGE_ROWS:
                 return sorted(found, key=lambda one: (one["raised_at"], one["kind"], one["subject"]))
 

@@ -327,22 +327,24 @@ def mark_merged(conn: sa.Connection, merged: Sequence[tuple[str, str | None]]) -
     )
 
 
-def evidence_of(conn: sa.Connection, alert_id: str) -> tuple[list[object], list[object]]:
-    """(evidence, reasons) of an alert: those of its newest finding that carries them."""
+def evidence_of(conn: sa.Connection, alert_id: str) -> tuple[list[object], list[object], str]:
+    """(evidence, reasons, detector) of an alert: those of its newest finding that carries them, and whose evidence it is."""
     table = finding_table.c
     statement = (
-        sa.select(table.evidence, table.reasons)
+        sa.select(table.evidence, table.reasons, table.detector)
         .where(table.alert_id == alert_id, table.level.is_not(None))
         .order_by(table.at.desc(), table.n.desc())
     )
     evidence: list[object] = []
     reasons: list[object] = []
+    detector = ""
     for row in conn.execute(statement.limit(20)):
-        evidence = evidence or row.evidence
+        if not evidence:
+            evidence, detector = row.evidence, row.detector
         reasons = reasons or row.reasons
         if evidence and reasons:
             break
-    return evidence, reasons
+    return evidence, reasons, detector
 
 
 def _finding(row: sa.Row[Any]) -> Finding:

@@ -19,13 +19,13 @@ from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid
-from cityheart.share.contracts import LANDED_AT
+from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.grants import store
 from cityheart.share.grants.condition import Condition, compiled
 from cityheart.share.grants.models import Grant, Sight, Use
 from cityheart.share.models import Dataset
 
-__all__ = ["Sights"]
+__all__ = ["Sights", "everybodys"]
 
 SEEING_ALL = frozenset({"steward", "admin", "system"})
 """Roles that read the unclassified columns of every dataset, whoever owns it."""
@@ -157,6 +157,14 @@ class Sights:
 
 
 _HIDDEN = object()
+
+
+def everybodys(contract: Contract) -> Veil | None:
+    """What lies over an unconditionally shared dataset for a reader of whom nothing is known."""
+    if not contract.classified:
+        return None
+    shown = [each.name for each in contract.stored if not each.secrecy]
+    return Veil(dict.fromkeys([*shown, *_ALWAYS]))
 
 
 def _condition(name: str, pieces: Iterable[_Piece]) -> object:
