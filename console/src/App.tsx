@@ -46,6 +46,7 @@ const declared = (name: "AppPage" | "Apps" | "SubjectOf") =>
 const AppPage = declared("AppPage");
 const Apps = declared("Apps");
 const SubjectOf = declared("SubjectOf");
+const HomePage = lazy(() => import("./department/HomePage"));
 const Wall = lazy(() => import("./wall/Wall"));
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
@@ -153,6 +154,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/alarms" component={AlarmsPage} />
               <Route path="/duty" component={DutyPage} />
               <Route path="/inbox" component={InboxPage} />
+              <Route path="/department/:code" component={HomePage} />
               <Route path="/">
                 <Redirect to={home(session)} replace />
               </Route>

@@ -6,6 +6,7 @@ import { useSearchParams } from "wouter";
 import { useClosedTasks, useOpenTasks, useSession } from "../api/queries";
 import type { Task } from "../api/types";
 import { useWords } from "../i18n";
+import { AcceptAll } from "../inbox/AcceptAll";
 import { useNow } from "../live/LiveProvider";
 import { finished, running, tone } from "../ui/deadlines";
 import { Empty, Panel, Shown } from "../ui/states";
@@ -58,19 +59,22 @@ export default function Tasks() {
             </a>
           )}
         </div>
-        <Button.Group>
-          {VIEWS.map((one) => (
-            <Button
-              key={one}
-              size="sm"
-              variant={view === one ? "filled" : "default"}
-              aria-pressed={view === one}
-              onClick={() => change({ view: one === "todo" ? null : one, task: null })}
-            >
-              {t(`tasks.${one}`)} {one !== "done" && opened.data?.items.filter((task) => viewOf(task) === one).length}
-            </Button>
-          ))}
-        </Button.Group>
+        <div className="line">
+          {view === "todo" && <AcceptAll tasks={shown} now={now} />}
+          <Button.Group>
+            {VIEWS.map((one) => (
+              <Button
+                key={one}
+                size="sm"
+                variant={view === one ? "filled" : "default"}
+                aria-pressed={view === one}
+                onClick={() => change({ view: one === "todo" ? null : one, task: null })}
+              >
+                {t(`tasks.${one}`)} {one !== "done" && opened.data?.items.filter((task) => viewOf(task) === one).length}
+              </Button>
+            ))}
+          </Button.Group>
+        </div>
       </div>
       <Shown of={tasks} lines={6}>
         {() =>

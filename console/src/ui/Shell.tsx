@@ -19,6 +19,7 @@ import {
   AppIcon,
   CaseIcon,
   CommandIcon,
+  HomeIcon,
   IncidentIcon,
   Mark,
   MatterIcon,
@@ -29,6 +30,7 @@ import {
   SunIcon,
   TaskIcon,
   UserIcon,
+  WallIcon,
 } from "./icons";
 
 interface Place {
@@ -58,6 +60,8 @@ const PLACES: Place[] = [
   { path: "/app", also: "/app", title: "nav.apps", permission: "layer.read", icon: AppIcon },
   { path: "/alarms", also: "/alarms", title: "nav.alarms", permission: "alert.read", icon: AlarmIcon },
   { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
+  // a page without the frame: it is put up on a screen of its own (docs/how-to/put-up-the-wall.md)
+  { path: "/wall", also: "/wall", title: "nav.wall", permission: "layer.read", icon: WallIcon },
 ];
 
 const belongs = (location: string, also: string | RegExp) =>
@@ -65,10 +69,23 @@ const belongs = (location: string, also: string | RegExp) =>
 
 const may = (session: Session, permission: string) => session.actor.permissions.includes(permission);
 
-/** A clerk's day begins with the inbox, everybody else's with the first page they may see. */
+/** The page of one's own department, for whoever belongs to one. */
+const ownPage = ({ actor: { department } }: Session): Place | null => {
+  if (department === null) return null;
+  const path = `/department/${encodeURIComponent(department)}`;
+  return { path, also: path, title: "nav.home", permission: "", icon: HomeIcon };
+};
+
+/** Where one may go, the own department's page first. */
+const placesOf = (session: Session): Place[] => {
+  const own = ownPage(session);
+  return [...(own === null ? [] : [own]), ...PLACES.filter(({ permission }) => may(session, permission))];
+};
+
+/** A clerk's day begins with the page of the own department, everybody else's with the first page they may see. */
 export const home = (session: Session) =>
   session.actor.roles.includes("clerk")
-    ? "/tasks"
+    ? (ownPage(session)?.path ?? "/tasks")
     : (PLACES.find(({ permission }) => may(session, permission))?.path ?? "/tasks");
 
 export function Shell({ session, city, children }: { session: Session; city: City | undefined; children: ReactNode }) {
@@ -86,7 +103,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
             <span>{city ? say(city.title) : t("product")}</span>
           </Link>
           <nav className="nav" aria-label={t("nav.label")}>
-            {PLACES.filter(({ permission }) => may(session, permission)).map(({ path, also, title, icon: Icon }) => (
+            {placesOf(session).map(({ path, also, title, icon: Icon }) => (
               <Link
                 key={path}
                 href={path}
@@ -117,18 +134,13 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
   );
 }
 
-/** A page of its own that no bar leads to: it is put up on a screen (docs/how-to/put-up-the-wall.md). */
-const WALL = { path: "/wall", title: "nav.wall", permission: "layer.read" } as const;
-
 /** The palette over everything; pages one may go to are known here, everything else is asked of the city. */
 function Find({ session }: { session: Session }) {
   const { t } = useWords();
-  const pages = [...PLACES, WALL]
-    .filter(({ permission }) => may(session, permission))
-    .map(({ path, title }) => ({
-      path,
-      title: { "zh-CN": zhCN[title], en: en[title] },
-    }));
+  const pages = placesOf(session).map(({ path, title }) => ({
+    path,
+    title: { "zh-CN": zhCN[title], en: en[title] },
+  }));
   return <PaletteButton person={session.actor.id} pages={pages} label={t("find.open")} />;
 }
 

@@ -26,6 +26,16 @@ export const Mark = () => (
     <path d="M4 17h6l3-8 5 15 3-7h7" fill="none" stroke="#fff" strokeWidth="2.6" strokeLinejoin="round" />
   </svg>
 );
+export const HomeIcon = () => (
+  <Icon>
+    <path d="M4 21V9l8-5 8 5v12M9 21v-6h6v6M3 21h18" />
+  </Icon>
+);
+export const WallIcon = () => (
+  <Icon>
+    <path d="M2 6h20v10H2zM9 6v10M15 6v10M8 20h8" />
+  </Icon>
+);
 export const CommandIcon = () => (
   <Icon>
     <path d="M9 4 3 6.5v13L9 17l6 2.5 6-2.5v-13L15 6.5 9 4ZM9 4v13M15 6.5v13" />
