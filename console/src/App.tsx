@@ -36,6 +36,11 @@ const DeliveryPage = flow("DeliveryPage");
 const BadRowPage = flow("BadRowPage");
 const Catalogue = flow("Catalogue");
 const DatasetPage = flow("DatasetPage");
+const handover = (name: keyof typeof import("./handover/pages")) =>
+  lazy(async () => ({ default: (await import("./handover/pages"))[name] }));
+const HandoverPage = handover("HandoverPage");
+const Notes = handover("Notes");
+const NotePage = handover("NotePage");
 const subjects = (name: keyof typeof import("./subjects/pages")) =>
   lazy(async () => ({ default: (await import("./subjects/pages"))[name] }));
 const Subjects = subjects("Subjects");
@@ -153,6 +158,9 @@ function Inside({ session }: { session: Session }) {
               <Route path="/plans/:digest" component={PlanPage} />
               <Route path="/alarms" component={AlarmsPage} />
               <Route path="/duty" component={DutyPage} />
+              <Route path="/handover" component={HandoverPage} />
+              <Route path="/handover/notes" component={Notes} />
+              <Route path="/handover/notes/:id" component={NotePage} />
               <Route path="/inbox" component={InboxPage} />
               <Route path="/department/:code" component={HomePage} />
               <Route path="/">

@@ -64,6 +64,8 @@ const TOUCHED: Record<string, readonly string[]> = {
   clause: ["clauses", "suggestion"],
   city: ["city"],
   inbox: ["inbox"],
+  handover: ["handover"],
+  duty: ["duty", "handover"],
 };
 
 export type LinkState = "connecting" | "open" | "lost";

@@ -9,35 +9,55 @@ export interface Intent {
   body?: Record<string, unknown>;
 }
 
+/** Where the id of a command waits for its answer; see handover/kept.ts. */
+export interface Shelf {
+  take(): { key: string; id: string } | null;
+  put(current: { key: string; id: string } | null): void;
+}
+
 /** The id of an intent: kept while path and body stay the same and the command has not succeeded. */
 export class CommandIds {
   private current: { key: string; id: string } | null = null;
 
-  /** With `fixed`, every intent has that id: the city then refuses a second, different one. */
-  constructor(private readonly fixed: string | null = null) {}
+  /**
+   * With `fixed`, every intent has that id: the city then refuses a second, different one. With a `shelf` the id of what
+   * was sent and not answered is found again after a reload.
+   */
+  constructor(
+    private readonly fixed: string | null = null,
+    private readonly shelf: Shelf | null = null,
+  ) {
+    this.current = shelf?.take() ?? null;
+  }
 
   of({ path, body }: Intent): string {
     if (this.fixed !== null) return this.fixed;
     const key = JSON.stringify([path, body ?? {}]);
-    if (this.current?.key !== key) this.current = { key, id: commandId() };
+    if (this.current?.key !== key) {
+      this.current = { key, id: commandId() };
+      this.shelf?.put(this.current);
+    }
     return this.current.id;
   }
 
   /** The command was done; the same intent later is a new one. */
   done(): void {
     this.current = null;
+    this.shelf?.put(null);
   }
 }
 
 export function useCommand<T>(
-  options: { id?: string; done?: (answer: T) => void; failed?: (error: unknown) => void } = {},
+  options: { id?: string; shelf?: Shelf; done?: (answer: T) => void; failed?: (error: unknown) => void } = {},
 ) {
   const client = useQueryClient();
-  const ids = useRef(new CommandIds(options.id));
+  const ids = useRef<CommandIds | null>(null);
+  ids.current ??= new CommandIds(options.id, options.shelf);
+  const { current } = ids;
   return useMutation({
-    mutationFn: (intent: Intent) => post<T>(intent.path, { ...intent.body, command_id: ids.current.of(intent) }),
+    mutationFn: (intent: Intent) => post<T>(intent.path, { ...intent.body, command_id: current.of(intent) }),
     onSuccess: (answer) => {
-      ids.current.done();
+      current.done();
       void client.invalidateQueries({
         predicate: ({ queryKey }) => !["session", "declared"].includes(String(queryKey[0])),
       });

@@ -4,6 +4,7 @@ import { Button, NativeSelect } from "@mantine/core";
 import { Fragment, useState } from "react";
 import { useDepartments, useMay, useSession } from "../api/queries";
 import { useCommand } from "../api/useCommand";
+import { DutyTabs } from "../handover/Tabs";
 import { useWords } from "../i18n";
 import { useClock, useNow } from "../live/LiveProvider";
 import { cityTime, dayStart } from "../time/format";
@@ -29,6 +30,7 @@ export default function DutyPage() {
   const unit = chosen ?? session?.actor.department ?? duty.data?.items[0]?.unit ?? departments.data?.[0]?.code ?? null;
   return (
     <div className="page">
+      <DutyTabs at="duty" />
       <div className="head">
         <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.duty")}</h1>
         <span className="spacer" />

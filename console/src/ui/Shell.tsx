@@ -7,6 +7,7 @@ import { Link, useLocation } from "wouter";
 import { AlarmIcon } from "../alarms/icon";
 import type { City, Session } from "../api/types";
 import { leave as signOut, waitingOf } from "../field/person";
+import { HandoverBanner } from "../handover/Banner";
 import { type Key, useWords } from "../i18n";
 import { en } from "../i18n/en";
 import { zhCN } from "../i18n/zh-CN";
@@ -59,7 +60,7 @@ const PLACES: Place[] = [
   { path: "/subjects", also: "/subjects", title: "nav.subjects", permission: "subject.read", icon: SubjectIcon },
   { path: "/app", also: "/app", title: "nav.apps", permission: "layer.read", icon: AppIcon },
   { path: "/alarms", also: "/alarms", title: "nav.alarms", permission: "alert.read", icon: AlarmIcon },
-  { path: "/duty", also: "/duty", title: "nav.duty", permission: "duty.read", icon: UserIcon },
+  { path: "/duty", also: "/handover", title: "nav.duty", permission: "duty.read", icon: UserIcon },
   // a page without the frame: it is put up on a screen of its own (docs/how-to/put-up-the-wall.md)
   { path: "/wall", also: "/wall", title: "nav.wall", permission: "layer.read", icon: WallIcon },
 ];
@@ -125,6 +126,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
       <aside aria-label={t("nav.notices")}>
         {city?.notice && <div className="banner quiet">{say(city.notice)}</div>}
         <LinkBanner />
+        <HandoverBanner />
         <Heard />
       </aside>
       <main id="main" className="main" tabIndex={-1}>
@@ -137,7 +139,10 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
 /** The palette over everything; pages one may go to are known here, everything else is asked of the city. */
 function Find({ session }: { session: Session }) {
   const { t } = useWords();
-  const pages = placesOf(session).map(({ path, title }) => ({
+  const more: Pick<Place, "path" | "title">[] = may(session, "handover.read")
+    ? [{ path: "/handover", title: "nav.handover" }]
+    : [];
+  const pages = [...placesOf(session), ...more].map(({ path, title }) => ({
     path,
     title: { "zh-CN": zhCN[title], en: en[title] },
   }));

@@ -169,6 +169,10 @@ def _incident_routes(routes: APIRouter, command: Command, account: Ledger) -> No
         log = [event.json() for event in command.log(actor, incident_id)]
         return {**_shown(command, [found])[found.id], "runs": shown, "log": log}
 
+    @routes.get("/incidents/{incident_id}/log/check", summary="Whether the log of an incident is what was written")
+    def check(request: Request, incident_id: str) -> dict[str, object]:
+        return command.check_log(_actor(request), incident_id)
+
     @routes.post("/incidents/{incident_id}/dispatch", summary="Dispatch another plan for the incident")
     def dispatch_again(request: Request, incident_id: str, order: DispatchOrder) -> dict[str, object]:
         spec = {"id": incident_id, "level": order.level, "parameters": order.parameters}

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import cityheart.command.plan as plan_language
 from cityheart.command import engine, knowledge, store
+from cityheart.command.checking import checked
 from cityheart.command.effective import unroll
 from cityheart.command.engine import Act, Bearings, Decided, Transition
 from cityheart.command.files import FileStore
@@ -33,6 +34,7 @@ from cityheart.command.models import (
     Task,
     Value,
 )
+from cityheart.command.parameters import begun_with
 from cityheart.command.worker import Firing, PlanUnknown
 from cityheart.kernel import limits
 from cityheart.kernel.access import can, departments, require
@@ -244,7 +246,9 @@ class Command:
             found = self._open(work, command_id, incident, compiled)
             run = Run(derive("run", found.id, command_id), found.id, plan, "active", work.now)
             old = self._superseded(work, found, plan, supersedes)
-            context = self._context(compiled, incident, found)
+            context = begun_with(
+                compiled, cast("Mapping[str, Value]", incident.get("parameters") or {}), found, self._units
+            )
             started = engine.start(compiled, run, context, [each.id for each in old], self._bearings())
             started.before = started.run  # stored here, before its tasks
             store.save_run(work.conn, started.run)
@@ -282,34 +286,6 @@ class Command:
             return {"incident_id": incident.id}
 
         return self._database.once(actor, command_id, "incident.lift", {"incident": incident_id, "reason": reason}, do)
-
-    def _context(self, plan: Plan, spec: Mapping[str, object], incident: Incident) -> dict[str, Value]:
-        """What a run begins with. Raises :class:`Invalid` for parameters that the plan cannot use."""
-        given = cast("Mapping[str, Value]", spec.get("parameters") or {})
-        strange = sorted(given.keys() - plan.parameters.keys())
-        if strange:
-            raise Invalid(
-                f"the plan has no parameter {', '.join(strange)}",
-                remedy=f"it has {', '.join(sorted(plan.parameters)) or 'none'}",
-            )
-        for name, value in given.items():
-            if _kind(value) != _kind(plan.parameters[name]):
-                raise Invalid(
-                    f"the parameter {name} is {value!r}", remedy=f"give it a value like {plan.parameters[name]!r}"
-                )
-        known: dict[str, Value] = {**plan.parameters, **given}
-        for step in plan.steps:
-            named = known.get(step.unit[1:]) if step.unit.startswith("$") else None
-            listed = known.get(step.each.of or "", []) if step.each and step.unit == f"${step.each.name}" else []
-            for unit in [named, *(listed if isinstance(listed, list) else [])]:
-                if unit is not None and unit not in self._units:
-                    raise Invalid(
-                        f"step {step.id}: there is no department {unit}",
-                        remedy=f"departments: {', '.join(sorted(self._units))}",
-                        step=step.id,
-                    )
-        level = incident.level if incident.level is not None else 4
-        return {**known, "level": level, "kind": incident.kind}
 
     def _open(self, work: Work, command_id: str, spec: Mapping[str, object], plan: Plan | None) -> Incident:
         strange = sorted(spec.keys() - _SPEC)
@@ -873,6 +849,13 @@ class Command:
         ]
         return sorted(seen, key=lambda event: event.seq)
 
+    def check_log(self, actor: Actor, incident_id: str) -> dict[str, object]:
+        """Recompute the hash chains of an incident and its runs: ``{"ok", "events", "broken"}``. Raises :class:`NotFound`."""
+        self.incident(actor, incident_id)
+        with self._database.read() as conn:
+            streams = [f"incident:{incident_id}", *(f"run:{run.id}" for run in store.runs_of(conn, incident_id))]
+            return checked(conn, streams)
+
     def plan_of(self, run_id: str) -> Plan:
         """The plan of a run, as it is for this run. Raises :class:`NotFound`."""
         found = self.plans_of([run_id])
@@ -971,13 +954,6 @@ def _permission(verb: str, task: Task, plan: Plan) -> tuple[str, str]:
     if verb == "evaluate":
         return "report.file", ""  # who calls back the person the work was done for
     return "task.decide", ""
-
-
-def _kind(value: Value) -> str:
-    """Which values may stand for each other as a parameter."""
-    if isinstance(value, bool):
-        return "truth"
-    return "number" if isinstance(value, (int, float)) else "list" if isinstance(value, list) else "text"
 
 
 def _words(words: str, what: str) -> str:
