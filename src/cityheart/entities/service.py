@@ -197,8 +197,16 @@ class Entities:
     # ── what a reader may see ──────────────────────────────────────────────────────────────────────────────────
 
     def readable(self, actor: Actor) -> frozenset[str]:
-        """The datasets whose rows the actor may read: shared unconditionally, the own department's, or all."""
-        return frozenset(name for name in self._datasets() if self._share.open_to(actor, name))
+        """The datasets out of which subjects are shown to the actor: all rows are, with the columns that name subjects."""
+        return frozenset(name for name in self._datasets() if self._share.sight(actor, name).shows(*self._naming(name)))
+
+    def _naming(self, dataset: str) -> set[str]:
+        """The columns of a dataset that are shown of its subjects: keys, names, identifiers, places."""
+        found: set[str] = set()
+        for one in self._declared.subjects:
+            if one.dataset == dataset:
+                found |= set(one.columns) - {one.person, one.phone}  # those two only ever as keyed hashes
+        return found | {column for one in self._declared.rows if one.dataset == dataset for column in one.by.values()}
 
     def _restricted(self, datasets: Collection[str]) -> list[str]:
         return sorted(name for name in datasets if self._share.dataset(name).sharing != 1)
@@ -309,7 +317,7 @@ class Entities:
         seen = [one for one in records if one.dataset in readable]
         hidden = sorted({one.dataset for one in records} - readable)
         self._tell_read(actor, subject.id, {one.dataset for one in seen})
-        look = views.Look(self._declared, self._lake, self._share, self._database.clock.now(), self._mask(actor))
+        look = self._look(actor)
         shown = views.whole(subject, seen, beside, self.areas, look, readable)
         own = departments(actor, "subject.review")
         shown["restricted"] = [look.dataset(name) for name in hidden]
@@ -336,7 +344,7 @@ class Entities:
             subject = self._live(conn, id)
             records = store.records_of(conn, subject.id, limits.SUBJECT_RECORDS)
         self._tell_read(actor, subject.id, {dataset})
-        look = views.Look(self._declared, self._lake, self._share, self._database.clock.now(), self._mask(actor))
+        look = self._look(actor)
         return look.rows(dataset, records, after=after, limit=limit)
 
     def links(self, actor: Actor, id: str, *, hops: int = 1) -> dict[str, object]:
@@ -401,6 +409,11 @@ class Entities:
             id = found.into
         raise NotFound("there is no such subject", remedy="look for it by name")
 
+    def _look(self, actor: Actor) -> views.Look:
+        """The city as the actor sees it now."""
+        through, now = self._share.reading.through(actor), self._database.clock.now()
+        return views.Look(self._declared, through, self._share, now, self._mask(actor))
+
     def _mask(self, actor: Actor) -> Callable[[str, str, pa.Array], pa.Array]:
         """Personal columns as the actor may see them: hashes outside the department that holds them."""
 
@@ -442,7 +455,7 @@ class Entities:
             )
             records = store.records_by_ids(conn, {one for review in found for one in (review.a, review.b)})
         readable = self.readable(actor)
-        look = views.Look(self._declared, self._lake, self._share, self._database.clock.now(), self._mask(actor))
+        look = self._look(actor)
         items = [look.review(one, records, readable) for one in found]
         return {"items": items, "total": total, "next": found[-1].id if len(found) == limit else None}
 
@@ -454,7 +467,7 @@ class Entities:
         own = departments(actor, "subject.review")
         if found is None or (own is not None and found.department not in own):
             raise NotFound("there is no such question", remedy="look at the list of questions")
-        look = views.Look(self._declared, self._lake, self._share, self._database.clock.now(), self._mask(actor))
+        look = self._look(actor)
         return look.review(found, records, self.readable(actor))
 
     def decide(

@@ -7,7 +7,6 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from cityheart.engine.lake import Lake
 from cityheart.entities import store
 from cityheart.entities.areas import Area, Areas
 from cityheart.entities.declared import Declaration
@@ -15,6 +14,7 @@ from cityheart.entities.models import IDENTIFIERS, KIND_TITLES, Link, Record, Re
 from cityheart.entities.resolving import Counts, evidence_of
 from cityheart.kernel import limits
 from cityheart.kernel.text import Text, text
+from cityheart.share.grants.reading import Through
 from cityheart.share.service import Share
 
 __all__ = ["EVIDENCE", "Graph", "Look", "counts", "dataset_shown", "rank", "short", "whole"]
@@ -176,7 +176,7 @@ def _gathered(values: Sequence[tuple[str | None, str]]) -> list[dict[str, object
 class Look:
     """What one reader sees at one moment."""
 
-    def __init__(self, declared: Declaration, lake: Lake, share: Share, now: datetime, mask: Mask) -> None:
+    def __init__(self, declared: Declaration, lake: Through, share: Share, now: datetime, mask: Mask) -> None:
         self.declared, self.now = declared, now
         self._lake, self._share, self._mask = lake, share, mask
         self._titles = share.department_titles()
@@ -328,10 +328,14 @@ class Look:
             span = (self.now - stream.window, self.now)
         contract = self._share.dataset(dataset).contract
         names = [field.name for field in contract.stored]
+        withheld = self._lake.withheld(dataset)
         columns = [
-            {"name": field.name, "title": field.title or text(field.name, field.name), "unit": field.unit}
+            {
+                "name": field.name, "title": field.title or text(field.name, field.name), "unit": field.unit,
+                "withheld": field.name in withheld,
+            }
             for field in contract.stored
-        ]
+        ]  # fmt: skip
         items: list[dict[str, object]] = []
         if where:
             listed = ", ".join(f'"{name}"' for name in names)

@@ -89,7 +89,7 @@ def create_app(city: City) -> FastAPI:
     zone = ZoneInfo(city.settings.zone)
     app.include_router(wall.router(wall.Wall(city.database, city.clock, zone, city.share.department_titles)))
     vehicles = Vehicles(city.lake, city.clock, trackings)
-    live = Live(city.database, city.clock_frame, vehicles, city.share.admit)
+    live = Live(city.database, city.clock_frame, vehicles, city.share)
 
     @app.websocket("/api/live")
     async def live_channel(socket: WebSocket) -> None:

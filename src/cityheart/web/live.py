@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -24,6 +25,7 @@ from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
 from cityheart.kernel.events import Event
 from cityheart.kernel.schema import canonical
+from cityheart.share.grants.models import Sight, Use
 from cityheart.web.guard import check_origin
 from cityheart.web.vehicles import Looking, Vehicles
 
@@ -33,7 +35,17 @@ POLL_SECONDS = 0.25
 CLOSE_SIGNED_OUT, CLOSE_BUSY, CLOSE_FOREIGN, CLOSE_SAYING = 4401, 4429, 4403, 4400
 PRIVATE = ("account.", "session.", "log.")
 
-Admit = Callable[[Actor, str], None]
+
+class Sharing(Protocol):
+    """What the live channel asks of the share about positions."""
+
+    def admit(self, actor: Actor, dataset: str, *, columns: Sequence[str] | None = None, use: Use = "live") -> None:
+        """Let the actor read these columns of all rows; raises a :class:`Problem`, leaves an event."""
+        ...
+
+    def sight(self, actor: Actor, dataset: str, use: Use = "read") -> Sight:
+        """What the actor sees of a dataset, by the grants as they stand now."""
+        ...
 
 
 @dataclass
@@ -49,16 +61,17 @@ class _Client:
 class Live:
     """Serves ``/api/live``.
 
-    ``clock`` gives the frame with the city's time. ``admit`` raises a :class:`Problem` for who may not read a dataset.
+    ``clock`` gives the frame with the city's time. ``sharing`` says who may follow positions; a grant that ends or is
+    revoked ends the following within a second of its being known (``limits.GRANTS_LOOK``).
     """
 
     def __init__(
-        self, database: Database, clock: Callable[[], dict[str, object]], vehicles: Vehicles, admit: Admit
+        self, database: Database, clock: Callable[[], dict[str, object]], vehicles: Vehicles, sharing: Sharing
     ) -> None:
         self._database = database
         self._clock = clock
         self._vehicles = vehicles
-        self._admit = admit
+        self._sharing = sharing
         self._clients = 0
 
     async def serve(self, socket: WebSocket) -> None:
@@ -105,6 +118,9 @@ class Live:
                 await socket.send_text(canonical(await run_in_threadpool(self._follow, client, said)))
                 second = True
             if second and client.following:
+                ended = await run_in_threadpool(self._ended, client)
+                if ended is not None:
+                    await socket.send_text(canonical(ended))
                 await self._positions(socket, client)
             ticks += 1
             if len(found) < limits.EVENTS_READ:
@@ -121,12 +137,13 @@ class Live:
         before = dict(client.following)
         client.following = []
         for dataset in datasets:
-            if self._vehicles.fleet(dataset) is None:
+            fleet = self._vehicles.fleet(dataset)
+            if fleet is None:
                 refused[dataset] = "its vehicles are not followed"
                 continue
             try:
-                if dataset not in client.admitted:
-                    self._admit(client.actor, dataset)
+                if dataset not in client.admitted or not self._shown(client, dataset):
+                    self._sharing.admit(client.actor, dataset, columns=fleet.needs(), use="live")
                     client.admitted.add(dataset)
             except Problem as problem:
                 refused[dataset] = problem.detail
@@ -135,6 +152,23 @@ class Live:
             looking.turn(box)
             client.following.append((dataset, looking))
         return {"type": "following", "datasets": [one for one, _ in client.following], "refused": refused}
+
+    def _shown(self, client: _Client, dataset: str) -> bool:
+        """Whether the client may go on to see the positions."""
+        fleet = self._vehicles.fleet(dataset)
+        return fleet is not None and self._sharing.sight(client.actor, dataset, "live").shows(*fleet.needs())
+
+    def _ended(self, client: _Client) -> dict[str, object] | None:
+        """Stop following what is no longer shown to the client; what to say of it, if there is anything to say."""
+        over = [dataset for dataset, _ in client.following if not self._shown(client, dataset)]
+        if not over:
+            return None
+        client.admitted -= set(over)
+        client.following = [(dataset, looking) for dataset, looking in client.following if dataset not in over]
+        why = "it is no longer shared with you: the grant ended or was revoked"
+        return {
+            "type": "following", "datasets": [one for one, _ in client.following], "refused": dict.fromkeys(over, why),
+        }  # fmt: skip
 
     async def _positions(self, socket: WebSocket, client: _Client) -> None:
         for number, (dataset, looking) in enumerate(client.following):

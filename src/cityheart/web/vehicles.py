@@ -65,6 +65,11 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.names)
 
+    def needs(self) -> list[str]:
+        """The columns that whoever follows the vehicles has to be shown: which it is, when and where it was."""
+        spec, each = self._lake.spec(self._tracking.dataset), self._tracking
+        return [each.key, spec.time, str(spec.lon), str(spec.lat)]
+
     def refresh(self, now: datetime) -> None:
         """Take in what has landed since the last time; the first time what is known of the last hours."""
         with self._lock:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from cityheart.engine.lake import Lake
+from cityheart.engine.lake import Lake, TableSpec
 from cityheart.engine.statement import references
 from cityheart.engine.veil import Veil
 from cityheart.kernel import limits
@@ -23,7 +23,7 @@ from cityheart.share.grants.models import Sight, Use
 from cityheart.share.grants.sight import Sights
 from cityheart.share.models import Dataset
 
-__all__ = ["Reading", "Wanted", "veiled"]
+__all__ = ["Reading", "Through", "Wanted", "veiled"]
 
 _VERSIONS = "__versions"
 _CONTENT_ROWS = 1_000  # rows of an export that are written at once
@@ -146,6 +146,10 @@ class Reading:
                 veils[name] = sight.veil
         return self._lake.query(sql, params, at=at, time=time, veils=veils)
 
+    def through(self, actor: Actor) -> Through:
+        """The lake as the actor sees it."""
+        return Through(self, self._lake, actor)
+
     # ── listing rows ───────────────────────────────────────────────────────────────────────────────────────────
 
     def listed(
@@ -254,6 +258,32 @@ class Reading:
                 return
             self._told = {one: at for one, at in self._told.items() if now - at < limits.READ_TOLD} | {key: now}
         self._tell(actor, sight, None, names)
+
+
+class Through:
+    """The lake as one reader sees it; for parts that ask it much."""
+
+    def __init__(self, reading: Reading, lake: Lake, actor: Actor) -> None:
+        self._reading, self._lake, self._actor = reading, lake, actor
+
+    def spec(self, name: str) -> TableSpec:
+        """The shape of a table."""
+        return self._lake.spec(name)
+
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        at: datetime | None = None,
+        time: tuple[datetime, datetime] | None = None,
+    ) -> pa.Table:
+        """Answer one SELECT (:meth:`Reading.query`)."""
+        return self._reading.query(self._actor, sql, params, at=at, time=time)
+
+    def withheld(self, name: str) -> frozenset[str]:
+        """The columns of a dataset that the reader does not see."""
+        return frozenset(self._reading.sight(self._actor, name).withheld)
 
 
 def veiled(

@@ -80,7 +80,10 @@ class Tracks:
             raise Invalid(f"the time is {until - since} long", remedy=f"more than nothing, at most {limits.TRACK_SPAN}")
         if not 0.0 <= tolerance_m <= 10_000.0:
             raise Invalid(f"tolerance_m is {tolerance_m}", remedy="0 to 10000")
-        for name in (dataset, *tracking.outputs):
+        spec = self._lake.spec(dataset)
+        needed = [tracking.key, spec.time, spec.lon, spec.lat, tracking.load, tracking.valid]
+        self._share.admit(actor, dataset, at=at, columns=[name for name in needed if name is not None])
+        for name in tracking.outputs:
             self._share.admit(actor, name, at=at)
         fixes, times, invalid = self._fixes(tracking, key, since, until, at)
         matters = {
