@@ -30,13 +30,19 @@ def _frame(out: Path, life: Life) -> None:
         {
             "type": "Feature",
             "properties": {"id": zone.id, "name": zone.name, "closed": zone.closed, "goods": "hazardous"},
-            "geometry": {"type": "Polygon", "coordinates": [[[round(v, 6) for v in to_lonlat(*p)] for p in zone.ring.tolist()]]},
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[round(v, 6) for v in to_lonlat(*p)] for p in zone.ring.tolist()]],
+            },
         }
         for zone in life.world.zones
     ]
     text = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
     (out / "zones.geojson").write_text(text + "\n", encoding="utf-8")
-    with (world.AREAS / "departments.csv").open(encoding="utf-8") as have, (out / "departments.csv").open("w", encoding="utf-8", newline="") as made:
+    with (
+        (world.AREAS / "departments.csv").open(encoding="utf-8") as have,
+        (out / "departments.csv").open("w", encoding="utf-8", newline="") as made,
+    ):
         rows = csv.writer(made, lineterminator="\n")
         rows.writerow(["code", "name", "name_en", "parent", "kind"])
         for row in csv.DictReader(have):
@@ -75,7 +81,12 @@ def generate(out: Path, asked: Order) -> dict[str, object]:
     }
     found = truth.cases(life, farm, outlets, ways, licences)
     truth.write(out / "truth", found)
-    return {**counts, "trips": len(life.trips), "cases": dict(Counter(case.kind for case in found)), "seconds": round(perf_counter() - begun, 1)}
+    return {
+        **counts,
+        "trips": len(life.trips),
+        "cases": dict(Counter(case.kind for case in found)),
+        "seconds": round(perf_counter() - begun, 1),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -51,7 +51,9 @@ def sqlite_file(path: Path, tables: dict[str, tuple[dict[str, str], list[Row]]])
             database.execute(f'CREATE TABLE "{name}" ({", ".join(f"{c} {t}" for c, t in every.items())})')
             rows.sort(key=lambda row: row["_visible_from"])
             marks = ", ".join("?" for _ in every)
-            database.executemany(f'INSERT INTO "{name}" VALUES ({marks})', [[row.get(c) for c in every] for row in rows])
+            database.executemany(
+                f'INSERT INTO "{name}" VALUES ({marks})', [[row.get(c) for c in every] for row in rows]
+            )
     database.close()
 
 
@@ -81,15 +83,31 @@ def license_all(life: Life) -> list[Licence]:
     return found
 
 
-def _licences(order: Order, random: Random, firm: Firm, site: Site | None, story: Story | None, stored: dict[int, Story], number: int) -> list[Licence]:
+def _licences(
+    order: Order,
+    random: Random,
+    firm: Firm,
+    site: Site | None,
+    story: Story | None,
+    stored: dict[int, Story],
+    number: int,
+) -> list[Licence]:
     kind, form = LICENCES[firm.kind]
 
     def licence(begin: float, end: float, entered: float, status: str = "有效", offset: int = 0) -> Licence:
         no = form.format(year=local(begin).year, number=(number + 1) * 7 + offset)
-        named = site if site is not None and not (len(firm.sites) == 1 and firm.kind == "user" and number % 9 == 0) else None
-        made = Licence(no, firm, named, kind, _date(begin), _date(end), [(int(entered), _date(begin), _date(end), status)])
+        named = (
+            site
+            if site is not None and not (len(firm.sites) == 1 and firm.kind == "user" and number % 9 == 0)
+            else None
+        )
+        made = Licence(
+            no, firm, named, kind, _date(begin), _date(end), [(int(entered), _date(begin), _date(end), status)]
+        )
         for account in site.accounts if site is not None else []:
-            made.chemicals.append((account.chemical, account.limit, None if random.random() < 0.3 else account.limit * 12))
+            made.chemicals.append(
+                (account.chemical, account.limit, None if random.random() < 0.3 else account.limit * 12)
+            )
         return made
 
     begin = order.books - float(random.integers(200, 850)) * DAY
@@ -98,7 +116,9 @@ def _licences(order: Order, random: Random, firm: Firm, site: Site | None, story
     if told is not None and told.variant in ("raised", "licence_cut"):
         return _changed(licence, told, begin)
     if story is None:
-        old = [licence(begin - 1095 * DAY, begin - DAY, begin - 1095 * DAY, "注销" if random.random() < 0.5 else "有效", 3)]
+        old = [
+            licence(begin - 1095 * DAY, begin - DAY, begin - 1095 * DAY, "注销" if random.random() < 0.5 else "有效", 3)
+        ]
         extra = []
         if firm.kind == "producer" and site is not None and random.random() < 0.4:
             extra = [licence(begin, end, begin, offset=5)]
@@ -110,7 +130,10 @@ def _licences(order: Order, random: Random, firm: Firm, site: Site | None, story
     if story.variant == "renewed":
         return [first, licence(story.start, story.start + 1094 * DAY, story.start - 12 * DAY, offset=1)]
     if story.variant == "renewed_late":
-        return [first, licence(story.start, story.start + 1094 * DAY, story.start + story.about["late"] * DAY, offset=1)]
+        return [
+            first,
+            licence(story.start, story.start + 1094 * DAY, story.start + story.about["late"] * DAY, offset=1),
+        ]
     if story.variant == "edited":  # the same number, a new end
         first.versions.append((int(story.start - 6 * DAY), first.valid_from, _date(story.start + 1094 * DAY), "有效"))
     if story.variant == "two":
@@ -124,7 +147,9 @@ def _changed(licence: object, told: Story, begin: float) -> list[Licence]:
     first = licence(begin, told.start - DAY, begin)  # type: ignore[operator]
     then = licence(told.start, told.start + 1094 * DAY, told.start - 8 * DAY, offset=1)  # type: ignore[operator]
     factor = 1.3 if told.variant == "raised" else 0.93 / (1.05 + float(told.about["over"]))
-    then.chemicals = [(c, round(limit * factor, 0) if c is account.chemical else limit, a) for c, limit, a in then.chemicals]
+    then.chemicals = [
+        (c, round(limit * factor, 0) if c is account.chemical else limit, a) for c, limit, a in then.chemicals
+    ]
     return [first, then]
 
 
@@ -157,7 +182,13 @@ def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge
             box = None
             if random.random() < 0.55:
                 w, h = float(random.uniform(0.0009, 0.0022)), float(random.uniform(0.0008, 0.0018))
-                ring = [(lon - w, lat - h), (lon + w, lat - h * 0.9), (lon + w * 0.95, lat + h), (lon - w, lat + h), (lon - w, lat - h)]
+                ring = [
+                    (lon - w, lat - h),
+                    (lon + w, lat - h * 0.9),
+                    (lon + w * 0.95, lat + h),
+                    (lon - w, lat + h),
+                    (lon - w, lat - h),
+                ]
                 box = "POLYGON ((" + ", ".join(f"{x:.6f} {y:.6f}" for x, y in ring) + "))"
             sites.append(_seen({"site_id": site.id, "firm_id": firm.id, "name": site.name, "address": site.address,
                                 "district_code": site.id.split("-")[1], "lon": lon, "lat": lat, "boundary_wkt": box,
@@ -208,8 +239,17 @@ def enforcement(folder: Path, life: Life) -> None:
     quiet = [s for s in life.world.sites if s.firm.kind != "carrier" and "work" not in s.stories]
     for _ in range(min(len(quiet), max(4, order.firms // 3))):
         result = ("合格", "合格", "整改", "立案")[random.integers(4)]
-        at = order.books + float(random.uniform(0, (order.end - order.books) / DAY)) // 1 * DAY + float(random.uniform(8.5, 17)) * HOUR
-        visit(quiet[random.integers(len(quiet))], at, result, "台账齐全" if result == "合格" else "可燃气体报警器未定期检定")
+        at = (
+            order.books
+            + float(random.uniform(0, (order.end - order.books) / DAY)) // 1 * DAY
+            + float(random.uniform(8.5, 17)) * HOUR
+        )
+        visit(
+            quiet[random.integers(len(quiet))],
+            at,
+            result,
+            "台账齐全" if result == "合格" else "可燃气体报警器未定期检定",
+        )
     for number, decree in enumerate(life.plot.decrees):
         row = {"order_id": f"通应急令{local(decree.issued).year}-{number + 101}", "firm_id": decree.firm.id,
                "site_id": decree.site.id if decree.site else None, "kind": decree.kind, "scope": decree.scope, "issued_at": rfc(decree.issued),
@@ -240,7 +280,9 @@ def _wide(text: str) -> str:
 
 def _founded(random: Random, firm: Firm) -> str:
     day = date(firm.founded, int(random.integers(1, 13)), int(random.integers(1, 28)))
-    return (f"{day.year}/{day.month}/{day.day}", f"{day.year}年{day.month}月{day.day}日", day.isoformat())[random.integers(3)]
+    return (f"{day.year}/{day.month}/{day.day}", f"{day.year}年{day.month}月{day.day}日", day.isoformat())[
+        random.integers(3)
+    ]
 
 
 def market(folder: Path, life: Life) -> None:
@@ -249,13 +291,26 @@ def market(folder: Path, life: Life) -> None:
     random = chance(order.seed, "market")
     scopes = {"producer": "危险化学品生产;化工产品销售", "storage": "危险化学品仓储;港口货物装卸", "dealer": "危险化学品经营(不带储存)",
               "user": "一般项目:产品制造与销售", "carrier": "危险货物道路运输", "disposal": "危险废物收集、贮存、处置"}  # fmt: skip
-    header = ["统一社会信用代码", "注册号", "企业名称", "曾用名", "住所", "法定代表人", "经营范围", "成立日期", "登记状态", "变更类型"]
+    header = [
+        "统一社会信用代码",
+        "注册号",
+        "企业名称",
+        "曾用名",
+        "住所",
+        "法定代表人",
+        "经营范围",
+        "成立日期",
+        "登记状态",
+        "变更类型",
+    ]
     rows: list[list[str]] = []
     for firm in (*life.world.firms, *life.world.shops):
         shop = firm.id in {s.id for s in life.world.shops} and firm in life.world.shops
         name = firm.name.replace("化工", "日化") if shop else firm.name
         name = _wide(name) if random.random() < 0.3 else name
         address = _wide(firm.address) if random.random() < 0.2 else firm.address
+        if random.random() < order.level.missing / 2:
+            continue  # a firm the register does not know
         row = ["" if firm.old else firm.uscc, firm.old or "", name, firm.former or "", address, firm.legal,
                "日用百货销售" if shop else scopes[firm.kind], _founded(random, firm), "存续" if random.random() < 0.6 else "在业", "新增"]  # fmt: skip
         rows.append(row)
@@ -329,11 +384,20 @@ def fire(folder: Path, life: Life) -> None:
 def _inspected(random: Random, sheet: object, site: Site, month: str) -> None:
     day = date(int(month[:4]), int(month[5:]), int(random.integers(1, 28)))
     serial = (day - date(1899, 12, 30)).days
-    when: object = (serial, day.isoformat(), f"{day.year}.{day.month}.{day.day}", f"{day.month}月{day.day}日")[random.integers(4)]
+    when: object = (serial, day.isoformat(), f"{day.year}.{day.month}.{day.day}", f"{day.month}月{day.day}日")[
+        random.integers(4)
+    ]
     good = random.random() < 0.7
     name = site.firm.name.replace("有限公司", "公司") if random.random() < 0.15 else site.firm.name
     until = (day + timedelta(days=20)).isoformat()
-    row = [name, site.address, when, "合格" if good else "不合格", None if good else "疏散通道堵塞", None if good else f"{until}前"]
+    row = [
+        name,
+        site.address,
+        when,
+        "合格" if good else "不合格",
+        None if good else "疏散通道堵塞",
+        None if good else f"{until}前",
+    ]
     sheet.append(row)  # type: ignore[attr-defined]
     if random.random() < 0.12:
         sheet.append([None] * 6)  # type: ignore[attr-defined]
@@ -417,11 +481,24 @@ def _manifest(random: Random, trip: Trip, number: int) -> list[Row]:
         weight = 1 - float(trip.waste["light"])
     elif variant == "within":
         weight = 1 - float(random.uniform(0.03, 0.044))
-    got = {"received_at": rfc(trip.unload_to), "status": "已接收", "received_t": round(trip.tonnes * min(max(weight, 0.6), 1.02), 2)}
-    wait = float(random.uniform(2, 6)) * DAY if variant == "late" or random.random() < 0.12 else float(random.gamma(2.0, 3.0)) * HOUR
+    got = {
+        "received_at": rfc(trip.unload_to),
+        "status": "已接收",
+        "received_t": round(trip.tonnes * min(max(weight, 0.6), 1.02), 2),
+    }
+    wait = (
+        float(random.uniform(2, 6)) * DAY
+        if variant == "late" or random.random() < 0.12
+        else float(random.gamma(2.0, 3.0)) * HOUR
+    )
     rows.append(_seen({**row, **got}, trip.unload_to + wait))
     method = ("D10", "R1", "D9", "R4")[number % 4]
-    rows.append(_seen({**row, **got, "disposal_method": method, "status": "已处置"}, trip.unload_to + wait + float(random.uniform(1, 6)) * DAY))
+    rows.append(
+        _seen(
+            {**row, **got, "disposal_method": method, "status": "已处置"},
+            trip.unload_to + wait + float(random.uniform(1, 6)) * DAY,
+        )
+    )
     return rows
 
 

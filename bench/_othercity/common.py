@@ -243,7 +243,7 @@ LEVELS = {
 class Order:
     """What is asked of the generator."""
 
-    seed: int
+    seed: int  # of this city: made of the seed asked for and the level
     firms: int
     vehicles: int
     days: int
@@ -263,6 +263,7 @@ class Order:
 
 def order(seed: int, firms: int, vehicles: int, days: int, level: str) -> Order:
     """The order with its dates: a city begins within a month and its first month ends well before the city does."""
+    seed = seed * 8 + sorted(LEVELS).index(level)  # another city for every level
     random = chance(seed, "calendar")
     month = f"2026-{int(random.choice([3, 4, 5, 8, 9, 10])):02d}"
     left = min(max(1, days // 3), 9)  # days after the end of the first month

@@ -63,7 +63,12 @@ def _plain(order: Order, outlet: Outlet, rain: Floats) -> Stream:
     for factor in FACTORS[outlet.style]:
         if factor in outlet.limits:
             share = float(random.uniform(0.22, 0.55))
-            value = outlet.limits[factor] * share * np.maximum(active, 0.0) ** 0.25 * np.exp(_walk(random, count, 0.95, 0.11))
+            value = (
+                outlet.limits[factor]
+                * share
+                * np.maximum(active, 0.0) ** 0.25
+                * np.exp(_walk(random, count, 0.95, 0.11))
+            )
             for start in np.flatnonzero(begun):
                 value[start : start + 14] *= float(random.uniform(1.3, 2.6))
             value = value / np.sqrt(wet)
@@ -73,7 +78,9 @@ def _plain(order: Order, outlet: Outlet, rain: Floats) -> Stream:
         elif factor == "w01001":
             values[factor] = float(random.uniform(7.1, 7.9)) + _walk(random, count, 0.99, 0.06)
         elif factor == "a19001":
-            values[factor] = np.where(stands, 20.4, 7.5 + float(random.uniform(0, 3)) + _walk(random, count, 0.96, 0.25))
+            values[factor] = np.where(
+                stands, 20.4, 7.5 + float(random.uniform(0, 3)) + _walk(random, count, 0.96, 0.25)
+            )
         else:
             values[factor] = np.where(stands, 24.0, 90.0 + 40 * active) + _walk(random, count, 0.98, 1.4)
     flags = {factor: np.where(stands & (random.random() < 0.7), F, N).astype(np.int64) for factor in values}
@@ -128,7 +135,9 @@ def _calm(order: Order, stream: Stream, exempt: Bools) -> None:
         valid = (stream.flags[factor] == N).reshape(hours, 60)
         value = stream.values[factor].reshape(hours, 60)
         mean = np.where(valid, value, 0.0).sum(1) / np.maximum(valid.sum(1), 1)
-        scale = np.where((mean > CALM * limit) & ~exempt.reshape(hours, 60).any(1), CALM * limit / np.maximum(mean, 1e-9), 1.0)
+        scale = np.where(
+            (mean > CALM * limit) & ~exempt.reshape(hours, 60).any(1), CALM * limit / np.maximum(mean, 1e-9), 1.0
+        )
         stream.values[factor] = (value * np.where(valid, scale[:, None], 1.0)).reshape(-1)
 
 
@@ -162,7 +171,9 @@ def _tale(order: Order, stream: Stream, story: Story) -> Bools:
         elif variant in ("over", "near", "few_minutes"):
             for hour in range(first, min(last, len(exempt) // 60)):
                 part = slice(hour * 60, hour * 60 + 60)
-                reach = {"near": float(random.uniform(0.9, 0.955))}.get(variant, story.about["reach"] * float(random.uniform(1.0, 1.1)))
+                reach = {"near": float(random.uniform(0.9, 0.955))}.get(
+                    variant, story.about["reach"] * float(random.uniform(1.0, 1.1))
+                )
                 raw = np.maximum(values[factor][part], 0.05 * limit)
                 values[factor][part] = raw / raw.mean() * limit * reach
                 flags[factor][part] = N
@@ -207,7 +218,9 @@ for _value in range(256):
 
 def checks(segments: pa.Array) -> Ints:
     """CRC of every data segment, all of them side by side."""
-    offsets = np.frombuffer(segments.buffers()[1], dtype=np.int32)[segments.offset : segments.offset + len(segments) + 1].astype(np.int64)
+    offsets = np.frombuffer(segments.buffers()[1], dtype=np.int32)[
+        segments.offset : segments.offset + len(segments) + 1
+    ].astype(np.int64)
     data = np.frombuffer(segments.buffers()[2], dtype=np.uint8)
     lengths = np.diff(offsets)
     crc = np.full(len(segments), 0xFFFF, dtype=np.uint16)
@@ -242,7 +255,9 @@ def _stamps(at: Ints, millis: bool) -> pa.Array:
     return text if millis else pc.utf8_slice_codeunits(text, 0, 14)
 
 
-def _segments(style: str, numbers: Ints, about: dict[str, pa.Array], at: Ints, sent: Ints, pairs: list[object], command: str) -> pa.Array:
+def _segments(
+    style: str, numbers: Ints, about: dict[str, pa.Array], at: Ints, sent: Ints, pairs: list[object], command: str
+) -> pa.Array:
     picked = pa.array(numbers)
     head = ["QN=", _stamps(sent, True), ";ST=", "32" if style == "water" else "31", f";CN={command};PW=", about["pw"].take(picked),
             ";MN=", about["mn"].take(picked), ";Flag=", about["flag"].take(picked), ";CP=&&DataTime=", _stamps(at, False)]  # fmt: skip
@@ -283,7 +298,9 @@ def write(folder: Path, life: Life, found: list[Stream]) -> int:
             sent, connection, data = _broken(random, order, sent, connection, data)
             rank = np.argsort(sent, kind="stable")
             when = pa.array(utc_column(sent[rank])).cast(pa.timestamp("us", "UTC"))
-            out.write_table(pa.table([when, pa.array(connection[rank].astype(np.int32)), data.take(pa.array(rank))], schema=schema))
+            out.write_table(
+                pa.table([when, pa.array(connection[rank].astype(np.int32)), data.take(pa.array(rank))], schema=schema)
+            )
             total += len(rank)
         if not found:
             out.write_table(schema.empty_table())
@@ -302,14 +319,22 @@ def _day(order: Order, random: Random, style: str, group: list[Stream], day: int
     keep = np.array([s.keep[part] for s in group])
     numbers, minutes = np.nonzero(keep)
     at = (order.start + day * DAY + minutes * 60) * 1_000_000
-    delay = (np.array([chance(order.seed, s.outlet.mn).uniform(0.2, 6) for s in group])[numbers] + random.gamma(1.3, 0.4, len(numbers))) * 1e6
+    delay = (
+        np.array([chance(order.seed, s.outlet.mn).uniform(0.2, 6) for s in group])[numbers]
+        + random.gamma(1.3, 0.4, len(numbers))
+    ) * 1e6
     sent = at + delay.astype(np.int64) // 1000 * 1000
     pairs: list[object] = []
     marks = pa.array(FLAGS)
     for place, factor in enumerate(FACTORS[style]):
         value = np.array([s.values[factor][part] for s in group])[keep]
         flag = np.array([s.flags[factor][part] for s in group])[keep]
-        pairs += [f"{';'}{factor}-Rtd=", pc.cast(pa.array(value), pa.string()), f",{factor}-Flag=", marks.take(pa.array(flag))]
+        pairs += [
+            f"{';'}{factor}-Rtd=",
+            pc.cast(pa.array(value), pa.string()),
+            f",{factor}-Flag=",
+            marks.take(pa.array(flag)),
+        ]
         del place
     wire.add(sent, lines[numbers], _packets(_segments(style, numbers, about, at, sent, pairs, "2011")))
     tens = keep.reshape(len(group), 144, 10).any(2)
@@ -333,7 +358,10 @@ def _broken(random: Random, order: Order, sent: Ints, connection: Ints, data: pa
     """Packets cut over two writes, packets sent twice, and now and then a wrong check."""
     mess = order.level.mess
     draw = random.random(len(sent))
-    split, twice, wrong = (np.flatnonzero(m) for m in (draw < 0.01 * mess, (draw > 0.5) & (draw < 0.5 + 0.001 * mess), draw > 1 - 0.00008 * mess))
+    split, twice, wrong = (
+        np.flatnonzero(m)
+        for m in (draw < 0.01 * mess, (draw > 0.5) & (draw < 0.5 + 0.001 * mess), draw > 1 - 0.00008 * mess)
+    )
     rows: list[bytes] = [data[int(i)].as_py() for i in np.concatenate([split, wrong])]
     cuts = [int(random.integers(3, len(row) - 3)) for row in rows[: len(split)]]
     heads = [row[:cut] for row, cut in zip(rows, cuts, strict=False)]
@@ -345,8 +373,12 @@ def _broken(random: Random, order: Order, sent: Ints, connection: Ints, data: pa
     extra = pa.array(heads + tails + bad, pa.binary())
     index = np.concatenate([stay, twice])
     merged = pa.chunked_array([data.take(pa.array(index)), extra]).combine_chunks()
-    when: npt.NDArray[np.int64] = np.concatenate([sent[stay], sent[twice] + 40_000_000, sent[split], sent[split] + 1, sent[wrong]])
-    lines = np.concatenate([connection[stay], connection[twice], connection[split], connection[split], connection[wrong]])
+    when: npt.NDArray[np.int64] = np.concatenate(
+        [sent[stay], sent[twice] + 40_000_000, sent[split], sent[split] + 1, sent[wrong]]
+    )
+    lines = np.concatenate(
+        [connection[stay], connection[twice], connection[split], connection[split], connection[wrong]]
+    )
     return when, lines, merged
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bench._othercity.common import BULK, DAY, HOUR, WASTES, chance, rfc
 from bench._othercity.roads import Drive, Zone
 from bench._othercity.stories import Story
-from bench._othercity.world import Account, Place, Site, Vehicle
+from bench._othercity.world import Account, Place, Site, Vehicle, within_city
 
 if TYPE_CHECKING:
     from bench._othercity.life import Dispatcher, Trip
@@ -45,7 +45,9 @@ class Errands:
             case = number < self.order.counted(level.cases)
             variant = (cases if case else innocents)[number % len(cases if case else innocents)]
             timed = [z for z in zones if z.hours]
-            zone = (timed if variant == "open_hours" and timed else zones)[number % len(timed if variant == "open_hours" and timed else zones)]
+            zone = (timed if variant == "open_hours" and timed else zones)[
+                number % len(timed if variant == "open_hours" and timed else zones)
+            ]
             at = self.order.start + DAY * float(self.random.integers(0, max(1, self.order.days - 1)))
             story = Story("restricted_zone", variant, case, None, at, None, {"zone": zone})
             plot.stories.append(story)
@@ -78,18 +80,25 @@ class Errands:
         while True:
             spot = nodes[int(self.random.integers(len(nodes)))] + self.random.normal(0, 0.5, 2)
             near = np.hypot(*(taken - spot).T).min()
-            if 1.3 < near < 9.0 and all(math.dist(z.centre, spot) > 3.2 for z in self.d.world.zones):
+            if (
+                1.3 < near < 9.0
+                and within_city(*map(float, spot))
+                and all(math.dist(z.centre, spot) > 3.2 for z in self.d.world.zones)
+            ):
                 return np.asarray(spot)
 
     # The days
 
     def waste(self, day: int, midnight: float) -> None:
         """Waste leaves."""
-        for site in self.d.world.sites:
+        told = {id(s.subject) for s in self.d.life.plot.of("waste_leak") if not s.about["done"]}
+        for site in sorted(self.d.world.sites, key=lambda s: id(s) not in told):
             if site.id not in self.heap:
                 continue
             self.heap[site.id] += site.waste_t * float(site.activity[day * 96 : (day + 1) * 96].mean()) * 2.0
-            story = next((s for s in self.d.life.plot.of("waste_leak") if s.subject is site and not s.about["done"]), None)
+            story = next(
+                (s for s in self.d.life.plot.of("waste_leak") if s.subject is site and not s.about["done"]), None
+            )
             due = story is not None and midnight >= story.start - DAY and midnight >= self.order.start
             if self.heap[site.id] > self.mark[site.id] or (due and self.heap[site.id] > 1.2):
                 self._waste(site, story if due else None, midnight)
@@ -104,7 +113,11 @@ class Errands:
         variant = story.variant if story else ""
         receiver: Place = self.receivers[int(self.random.integers(len(self.receivers)))]
         if variant == "unlicensed":
-            others = [s for s in self.d.world.sites if s.firm.kind in ("user", "dealer") and s.firm is not site.firm and not s.stories]
+            others = [
+                s
+                for s in self.d.world.sites
+                if s.firm.kind in ("user", "dealer") and s.firm is not site.firm and not s.stories
+            ]
             receiver = others[int(self.random.integers(len(others)))] if others else receiver
         target = receiver
         if variant == "never":
@@ -140,7 +153,9 @@ class Errands:
             if at > midnight:
                 waiting.append((at, story))
             elif midnight < self.order.end - DAY:
-                done = self._through(story, midnight) if story.kind == "restricted_zone" else self._stop(story, midnight)
+                done = (
+                    self._through(story, midnight) if story.kind == "restricted_zone" else self._stop(story, midnight)
+                )
                 if not done:
                     waiting.append((at, story))
         self.due = waiting
@@ -167,7 +182,13 @@ class Errands:
             return None
         middle = near.xy if near else (0.0, 0.0)
         pairs = [(a, p) for a in accounts for p in self.d.world.partners]
-        pairs.sort(key=lambda ap: math.dist(ap[0].site.xy, middle) + math.dist(middle, ap[1].xy) - 0.8 * math.dist(ap[0].site.xy, ap[1].xy))
+        pairs.sort(
+            key=lambda ap: (
+                math.dist(ap[0].site.xy, middle)
+                + math.dist(middle, ap[1].xy)
+                - 0.8 * math.dist(ap[0].site.xy, ap[1].xy)
+            )
+        )
         return pairs[int(self.random.integers(max(1, len(pairs) // 12)))]
 
     def _through(self, story: Story, midnight: float) -> bool:
@@ -200,7 +221,9 @@ class Errands:
         begin = midnight + hour * HOUR - leg.seconds - (0 if story.variant == "empty" else empty.seconds + 3000)
         if begin < vehicle.free or story.variant == "jump":
             begin = max(begin, vehicle.free)
-        made = self.d.trip(vehicle, account.chemical, account.site, partner, vehicle.tonnes * 0.93, begin, others | {zone.id})
+        made = self.d.trip(
+            vehicle, account.chemical, account.site, partner, vehicle.tonnes * 0.93, begin, others | {zone.id}
+        )
         self._replace(made, way, empty, story.variant == "empty")
         vehicle.free = made.unload_to + 600
         made.from_account, made.story = account, story
@@ -218,7 +241,9 @@ class Errands:
             return float(spot[0]), float(spot[1])
         if variant == "skirts":
             towards = self.random.uniform(0, 2 * math.pi)
-            spot = middle + (reach.max() + self.random.uniform(0.15, 0.35)) * np.array([math.cos(towards), math.sin(towards)])
+            spot = middle + (reach.max() + self.random.uniform(0.15, 0.35)) * np.array(
+                [math.cos(towards), math.sin(towards)]
+            )
             return float(spot[0]), float(spot[1])
         if variant == "jump":
             far = middle + np.array([4.5, 0.5])

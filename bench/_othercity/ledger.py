@@ -43,7 +43,11 @@ def choose_waybills(life: Life) -> None:
     order = life.world.order
     random = chance(order.seed, "waybills")
     cases, some = order.counted(order.level.cases), order.counted(order.level.innocents)
-    kinds = ["none", "cancelled", "too_late", "other_plate"] if order.level.effect < 0.3 else ["none", "cancelled", "none", "too_late"]
+    kinds = (
+        ["none", "cancelled", "too_late", "other_plate"]
+        if order.level.effect < 0.3
+        else ["none", "cancelled", "none", "too_late"]
+    )
     odd = ["late", "reissued", "late", "late"]
     turn = [(kinds[i % len(kinds)], True) for i in range(cases)] + [(odd[i % len(odd)], False) for i in range(some)]
     able = [
@@ -57,7 +61,11 @@ def choose_waybills(life: Life) -> None:
     used: set[str] = set()
     for variant, case in turn:
         free = [t for t in able if t.vehicle and t.vehicle.plate not in used]
-        best = [t for t in free if t.load_from > later or not (t.origin.site and t.target.site and _tight(t))] if case else free
+        best = (
+            [t for t in free if t.load_from > later or not (t.origin.site and t.target.site and _tight(t))]
+            if case
+            else free
+        )
         pool = best or free
         if not pool:
             return
@@ -65,7 +73,9 @@ def choose_waybills(life: Life) -> None:
         assert trip.vehicle is not None
         used.add(trip.vehicle.plate)
         trip.waybill = variant
-        trip.late_h = {"late": float(random.uniform(1.5, 43)), "too_late": float(random.uniform(60, 130))}.get(variant, 0.0)
+        trip.late_h = {"late": float(random.uniform(1.5, 43)), "too_late": float(random.uniform(60, 130))}.get(
+            variant, 0.0
+        )
         if variant == "too_late" and trip.load_from + trip.late_h * HOUR > order.end:
             trip.waybill = variant = "none"
         story = Story("no_waybill", variant, case, trip.vehicle, trip.load_to, trip.unload_from, {"trip": trip})
@@ -126,11 +136,17 @@ def _paper(life: Life, trip: Trip, number: int, random: Random) -> list[Row]:
             return rows
         base.update(waybill_no=str(base["waybill_no"]) + "A", status="待运")
         version(filed + 4000)
-    late = trip.late_h or (float(random.uniform(0.5, 20)) if random.random() < 0.05 * life.world.order.level.mess else 0.0)
+    late = trip.late_h or (
+        float(random.uniform(0.5, 20)) if random.random() < 0.05 * life.world.order.level.mess else 0.0
+    )
     done: Row = {"loaded_at": rfc(trip.load_to), "quantity_t": trip.tonnes}
     arrives: Row = {"unloaded_at": rfc(trip.unload_to), "status": "完成"}
     if late:
-        version(trip.load_to + late * HOUR, **done, **(arrives if trip.load_to + late * HOUR > trip.unload_to else {"status": "在途"}))
+        version(
+            trip.load_to + late * HOUR,
+            **done,
+            **(arrives if trip.load_to + late * HOUR > trip.unload_to else {"status": "在途"}),
+        )
         if base["status"] == "完成":
             return rows
     elif trip.waybill == "ok":
@@ -153,7 +169,11 @@ def _rounded(at: float) -> float:
 def _sister(life: Life, trip: Trip) -> str:
     """A truck of the same carrier that does not drive meanwhile; any other when there is none."""
     assert trip.vehicle is not None
-    busy = {t.vehicle.plate for t in life.trips if t.vehicle and t.leave < trip.unload_to + DAY and t.unload_to > trip.leave - DAY}
+    busy = {
+        t.vehicle.plate
+        for t in life.trips
+        if t.vehicle and t.leave < trip.unload_to + DAY and t.unload_to > trip.leave - DAY
+    }
     others = [v for v in life.world.vehicles if v is not trip.vehicle and v.plate not in busy]
     same = [v for v in others if v.carrier is trip.vehicle.carrier] or others
     return same[0].plate if same else "苏F00000"
@@ -228,7 +248,9 @@ def returns(life: Life, farm: list[Gauge]) -> list[Row]:
                 minute = (month_start(next_month(month)) - order.books) // 60
                 now.closing = sum(float(tank[t.id].mass[min(minute, len(tank[t.id].mass) - 1)]) for t in account.tanks)
                 slack = now.opening + now.made + now.bought - now.used - now.sold - now.closing
-                now.used, now.made = (now.used + slack, now.made) if account.rate <= 0 and now.used else (now.used, now.made - slack)
+                now.used, now.made = (
+                    (now.used + slack, now.made) if account.rate <= 0 and now.used else (now.used, now.made - slack)
+                )
             story = stories.get(id(account))
             rows.extend(_report(account, month, now, random, story))
     return [row for row in rows if row["_visible_from"] < str(rfc(order.end))]
@@ -294,7 +316,11 @@ def _report(account: Account, month: str, now: Month, random: Random, story: Sto
             now.sold, now.made = now.sold - cut, now.made - min(cut, now.made * 0.8)
         elif story.variant == "paper_stock":
             extra = max(share * size, 0.03 * account.room)
-            now.closing, now.used, now.made = now.closing + extra, max(now.used - extra, 0.0), now.made + (extra if now.made else 0.0)
+            now.closing, now.used, now.made = (
+                now.closing + extra,
+                max(now.used - extra, 0.0),
+                now.made + (extra if now.made else 0.0),
+            )
         elif story.variant == "corrected":  # first with a slip of the pen, mended the next day
             slip = Month(now.opening, now.made, now.bought, now.used, now.sold, now.closing * 0.1)
             rows.append(_row(account, month, slip, at))
@@ -364,7 +390,9 @@ def _held(life: Life, firm: Firm, random: Random, tell: Any) -> None:
                 tell("loss", None, firm.uscc, account.chemical.cas, float(random.uniform(2, 9)), order.books + 20 * DAY)
     if story is not None and story.variant == "transfer" and len(firm.sites) > 1:
         held = next(a for a in firm.sites[0].accounts if a.chemical.family == "van")
-        tell("transfer", firm.uscc, firm.uscc, held.chemical.cas, float(random.uniform(60, 200)), order.books + 17 * DAY)
+        tell(
+            "transfer", firm.uscc, firm.uscc, held.chemical.cas, float(random.uniform(60, 200)), order.books + 17 * DAY
+        )
 
 
 def weigh_diversions(life: Life) -> None:

@@ -140,12 +140,16 @@ def _shift(random: Random, shift: str, order: Order) -> Floats:
 def work(world: World, plot: Plot) -> None:
     """Fill every site's activity, orders and stories taken into account."""
     order = world.order
-    needed = {id(s.subject) for s in plot.stories if s.case or s.variant in ("frozen_short", "half_load", "near", "flagged")}
+    needed = {
+        id(s.subject) for s in plot.stories if s.case or s.variant in ("frozen_short", "half_load", "near", "flagged")
+    }
     for site in world.sites:
         random = chance(order.seed, "work", site.id)
         active = _shift(random, site.shift, order)
         if id(site) in needed and site.shift in ("two", "day", "campaign", "night", "continuous"):
-            active = _shift(chance(order.seed, "steady", site.id), site.shift, order) if active.mean() < 0.12 else active
+            active = (
+                _shift(chance(order.seed, "steady", site.id), site.shift, order) if active.mean() < 0.12 else active
+            )
         at = order.books + np.arange(len(active)) * QUARTER
         for start, end, left, hours in site.stops:
             down = np.clip((at - start) / (hours * HOUR), 0.0, 1.0)
@@ -346,7 +350,9 @@ def _demand(d: Dispatcher, day: int, midnight: float) -> None:
             for _ in range(2 if share < 0.2 else 1):
                 sources = _suppliers(d, account, day)
                 source = sources[int(d.random.integers(len(sources)))] if sources and d.random.random() < 0.85 else None
-                origin: Place = source.site if source else d.world.partners[int(d.random.integers(len(d.world.partners)))]
+                origin: Place = (
+                    source.site if source else d.world.partners[int(d.random.integers(len(d.world.partners)))]
+                )
                 d.ship_goods(source, account, origin, account.site, _day_hour(d.random, midnight), account.chemical)
         elif account.rate > 0 or kind == "storage":
             _sell(d, account, midnight, share)
@@ -360,7 +366,12 @@ def _sell(d: Dispatcher, account: Account, midnight: float, share: float) -> Non
         target = places[int(d.random.integers(len(places)))]
         d.ship_goods(account, None, account.site, target, _day_hour(d.random, midnight), account.chemical)
     if account.site.firm.kind == "storage" and share < 0.38 and d.random.random() < 0.45:
-        _ship(d, account, midnight, min(account.room * float(d.random.uniform(0.12, 0.2)), account.limit * 0.85 - d.level[id(account)]))
+        _ship(
+            d,
+            account,
+            midnight,
+            min(account.room * float(d.random.uniform(0.12, 0.2)), account.limit * 0.85 - d.level[id(account)]),
+        )
 
 
 def _ship(d: Dispatcher, account: Account, midnight: float, tonnes: float) -> None:
@@ -377,7 +388,15 @@ def _ship(d: Dispatcher, account: Account, midnight: float, tonnes: float) -> No
 
 def _hold(d: Dispatcher, account: Account, midnight: float) -> None:
     """A day on which an account is filled up to its aim and nothing is sold."""
-    lack = account.aim - d.level[id(account)]
+    lack = account.aim - d.level[id(account)] - max(_made(account, int((midnight - d.world.order.books) // DAY)), 0.0)
+    while lack < -6.0:  # what is made meanwhile has to go
+        partner = d.world.partners[int(d.random.integers(len(d.world.partners)))]
+        made = d.ship_goods(
+            account, None, account.site, partner, _day_hour(d.random, midnight, 1.0, 12.0), account.chemical
+        )
+        if made is None:
+            return
+        lack += made.tonnes
     if lack <= 1.0:
         return
     if account.site.firm.kind == "storage" and lack > 60:
@@ -401,7 +420,9 @@ def _controlled_order(d: Dispatcher, account: Account, midnight: float) -> None:
             d.ship_goods(None, account, partner, account.site, _day_hour(d.random, midnight, 7, 15), account.chemical,
                          float(np.round(account.room * d.random.uniform(0.3, 0.5), 2)))  # fmt: skip
         return
-    about = next((s for s in d.life.plot.of("controlled_diversion", "diverted") if s.subject is account.site.firm), None)
+    about = next(
+        (s for s in d.life.plot.of("controlled_diversion", "diverted") if s.subject is account.site.firm), None
+    )
     floor = 0.5 if about is None else 0.5 + float(about.about["share"]) * 0.2
     if level < floor * account.room and d.random.random() < 0.4:
         sources = [a for a in _suppliers(d, account, 0) if a.site.firm.kind == "dealer"]
@@ -420,7 +441,7 @@ def _scheme(d: Dispatcher) -> None:
         if story.variant == "overfill":
             account.aim = min(account.limit * (1 + story.about["over"] + 0.03), account.room * 0.8)
         elif story.variant == "near":
-            account.aim = account.limit * 0.965 - max(account.rate, 0.0) * 12
+            account.aim = account.limit * 0.96 - max(account.rate, 0.0) * 12 - 12
         elif story.variant in ("raised", "licence_cut"):
             account.aim = account.limit * 0.93 - max(account.rate, 0.0) * 12
         else:
@@ -449,4 +470,3 @@ def live(world: World, plot: Plot) -> Life:
                 vehicle.at = vehicle.yard.xy if vehicle.free < midnight + 20 * HOUR else vehicle.at
     life.trips.sort(key=lambda trip: trip.leave)
     return life
-

@@ -29,7 +29,9 @@ def _load(life: Life, site: Site, air: Floats) -> Floats:
     mood = np.interp(np.arange(count), knots, random.standard_t(4, len(knots)))
     plant = site.load_kw * site.activity ** float(random.uniform(0.75, 1.0)) * (1 + 0.035 * mood)
     if random.random() < 0.4:  # one big machine that comes and goes
-        plant = plant + site.load_kw * 0.1 * (np.sin(np.arange(count) / float(random.uniform(2.5, 9))) > 0.4) * (site.activity > 0.2)
+        plant = plant + site.load_kw * 0.1 * (np.sin(np.arange(count) / float(random.uniform(2.5, 9))) > 0.4) * (
+            site.activity > 0.2
+        )
     heat = np.zeros(count)
     for start, end in site.heating:
         night = (hour >= 20) | (hour < 7)
@@ -51,7 +53,9 @@ def loads(life: Life) -> dict[str, Floats]:
     found = {}
     for site in life.world.sites:
         random = chance(order.seed, "sun", site.id)
-        cloud = np.interp(np.arange(count), np.arange(0, count + 6, 6), random.uniform(0.35, 1, len(np.arange(0, count + 6, 6))))
+        cloud = np.interp(
+            np.arange(count), np.arange(0, count + 6, 6), random.uniform(0.35, 1, len(np.arange(0, count + 6, 6)))
+        )
         found[site.id] = np.maximum(_load(life, site, air) - site.solar_kw * sun * cloud, 0.0)
     for story in life.plot.of("suspended_producing", "shared_meter"):
         site = story.subject
@@ -68,6 +72,7 @@ def write(folder: Path, life: Life) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     random = chance(order.seed, "meters")
     names = [f"p{i:02d}" for i in range(96)]
+    told = {s.id for s in life.world.sites if s.stories}
     rows: list[tuple[str, str, str | None, Floats]] = []
     for site in life.world.sites:
         load = loads_of(life).get(site.id)
@@ -78,6 +83,8 @@ def write(folder: Path, life: Life) -> int:
         for part in parts:
             named = None if single and random.random() < 0.15 else site.id
             rows.append((f"{random.integers(10**9, 10**10)}", site.uscc, named, load * part))
+    if order.level.missing:  # sites whose meters the company has not found yet
+        rows = [row for row in rows if row[2] is None or row[2] in told or random.random() > order.level.missing / 2]
     swaps = _swaps(life, rows)
     total, drops = 0, ["path,delivered_at"]
     for day in range((order.end - order.books) // DAY):
@@ -133,4 +140,3 @@ def _swaps(life: Life, rows: list[tuple[str, str, str | None, Floats]]) -> list[
             first = int(random.integers(0, 20))
             found.append((places[0], places[1], first, first + int(random.integers(3, 9))))
     return found
-

@@ -225,7 +225,9 @@ def lattice(random: Random) -> Roads:
                 a, b = nodes[here], nodes[there]
                 across = np.array([-(b - a)[1], (b - a)[0]])
                 bend = float(random.normal(0.0, 0.07))
-                bends = np.array([a + (b - a) * s + across * bend * w for s, w in ((0.3, 0.8), (0.55, 1.0), (0.8, 0.6))])
+                bends = np.array(
+                    [a + (b - a) * s + across * bend * w for s, w in ((0.3, 0.8), (0.55, 1.0), (0.8, 0.6))]
+                )
                 hours = float(np.hypot(*(b - a))) * (1 + bend * bend) / speed
                 edges[here].append((there, hours, bends, speed))
                 edges[there].append((here, hours, bends[::-1].copy(), speed))

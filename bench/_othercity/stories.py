@@ -102,7 +102,9 @@ class Writer:
         site.stories.add(domain)
         return site
 
-    def tell(self, kind: str, variant: str, case: bool, subject: Any, start: float, end: float | None, **about: Any) -> Story:
+    def tell(
+        self, kind: str, variant: str, case: bool, subject: Any, start: float, end: float | None, **about: Any
+    ) -> Story:
         """Write one down."""
         story = Story(kind, variant, case, subject, start, end, about)
         self.plot.stories.append(story)
@@ -135,7 +137,9 @@ def suspended(w: Writer) -> None:
                  "shared_meter"]  # fmt: skip
     for variant, case in w.rounds(cases, innocents):
         continuous = variant == "wind_down"
-        site = w.pick("work", lambda s, c=continuous: _works(s) and (s.shift == "continuous" if c else s.shift != "round"))  # type: ignore[misc]
+        site = w.pick(
+            "work", lambda s, c=continuous: _works(s) and (s.shift == "continuous" if c else s.shift != "round")
+        )  # type: ignore[misc]
         if site is None:
             continue
         before = hard and case and w.random.random() < 0.4
@@ -186,7 +190,9 @@ def expired(w: Writer) -> None:
         if variant == "carrier" or (variant == "stopped" and number % 2):
             _carrier(w, case)
             continue
-        site = w.pick("work", lambda s: s.firm.kind in ("user", "dealer", "producer") and all(not a.tanks for a in s.accounts))
+        site = w.pick(
+            "work", lambda s: s.firm.kind in ("user", "dealer", "producer") and all(not a.tanks for a in s.accounts)
+        )
         if site is None:
             continue
         start = _evening(w.moment(0.15, 0.65))
@@ -212,11 +218,11 @@ def _carrier(w: Writer, case: bool) -> None:
 def storage(w: Writer) -> None:
     """Tanks that hold more than is allowed."""
     for variant, case in w.rounds(["overfill", "licence_cut", "overfill"], ["near", "raised", "near", "spike"]):
-        site = w.pick("tank", lambda s: any(len(a.tanks) > 1 or a.tanks for a in s.accounts))
+        site = w.pick("tank", lambda s: any(a.tanks and a.room > 450 for a in s.accounts))
         if site is None:
             continue
         account = max(site.accounts, key=lambda a: a.room if a.tanks else 0.0)
-        start = _evening(w.moment(0.2, 0.6))
+        start = _evening(w.moment(0.2, 0.6) if w.effect > 0.3 else w.moment(-0.05, 0.85))
         end = start + float(w.random.integers(2, 6)) * DAY
         w.tell("over_storage", variant, case, site, start, end, account=account, over=w.size(0.035, 0.16))
 
@@ -247,7 +253,9 @@ def balances(w: Writer) -> None:
             return any(
                 not a.retail
                 and a.chemical.family != "van"
-                and {"bought_off_books": a.rate < 0, "sold_off_books": a.rate > 0, "paper_stock": bool(a.tanks)}.get(v, a.rate != 0)
+                and {"bought_off_books": a.rate < 0, "sold_off_books": a.rate > 0, "paper_stock": bool(a.tanks)}.get(
+                    v, a.rate != 0
+                )
                 for a in s.accounts
             )
 
@@ -257,12 +265,16 @@ def balances(w: Writer) -> None:
         good = [a for a in site.accounts if not a.retail and a.chemical.family != "van"]
         want = {"bought_off_books": [a for a in good if a.rate < 0], "sold_off_books": [a for a in good if a.rate > 0],
                 "paper_stock": [a for a in good if a.tanks]}.get(variant, [a for a in good if a.rate])  # fmt: skip
-        w.tell("mass_imbalance", variant, case, site, w.world.order.books, None, account=want[0], share=w.size(0.07, 0.22))
+        w.tell(
+            "mass_imbalance", variant, case, site, w.world.order.books, None, account=want[0], share=w.size(0.07, 0.22)
+        )
 
 
 def diversions(w: Writer) -> None:
     """Controlled chemicals bought and not explained; holders with several sites, so that no single site's book breaks."""
-    holders = [f for f in w.world.firms if any(a.chemical.family == "van" and a.rate < 0 for s in f.sites for a in s.accounts)]
+    holders = [
+        f for f in w.world.firms if any(a.chemical.family == "van" and a.rate < 0 for s in f.sites for a in s.accounts)
+    ]
     order = [holders[i] for i in w.random.permutation(len(holders))]
     order.sort(key=lambda f: -len(f.sites))
     for variant, case in w.rounds(["diverted"], ["honest", "loss", "transfer", "stocked", "late_report"]):
@@ -285,9 +297,11 @@ def emissions(w: Writer) -> None:
         if site is None:
             continue
         start = w.moment(0.12, 0.8)
-        hours = {"frozen": w.size(9.0, 26.0), "diluted": w.size(10.0, 30.0), "frozen_short": float(w.random.uniform(2, 6.2))}.get(
-            variant, float(w.random.uniform(10, 20))
-        )
+        hours = {
+            "frozen": w.size(9.0, 26.0),
+            "diluted": w.size(10.0, 30.0),
+            "frozen_short": float(w.random.uniform(2, 6.2)),
+        }.get(variant, float(w.random.uniform(10, 20)))
         w.tell("emission_tampering", variant, case, site, start, start + hours * HOUR, outlet=site.outlets[0],
                factor=w.size(1.7, 3.2))  # fmt: skip
     calm = ["flagged", "short", "few_minutes", "near", "near", "start_up"]

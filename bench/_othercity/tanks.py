@@ -158,7 +158,9 @@ def _spans(random: Random, count: int, expected: float, low: int, high: int) -> 
     return mask
 
 
-def _tell(order: Order, story: Story | None, metric: str, tank: Tank, value: Floats, quality: Ints, random: Random) -> None:
+def _tell(
+    order: Order, story: Story | None, metric: str, tank: Tank, value: Floats, quality: Ints, random: Random
+) -> None:
     """Instruments that misbehave as the plot wants it."""
     if story is None or story.case or metric != "level_m":
         return
@@ -275,8 +277,23 @@ def _tanks(folder: Path, life: Life, farm: list[Gauge]) -> None:
     name = f"tank_{local(day):%Y%m%d}.csv"
     with (folder / "drops" / name).open("w", encoding="utf-8-sig", newline="") as out:
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow("tank_id site_id cas chemical capacity_t height_m density_t_m3 alarm_level_m alarm_temperature_c alarm_pressure_kpa".split())
+        rows.writerow(
+            "tank_id site_id cas chemical capacity_t height_m density_t_m3 alarm_level_m alarm_temperature_c alarm_pressure_kpa".split()
+        )
         for gauge in farm:
             t, c = gauge.tank, gauge.tank.account.chemical
-            rows.writerow([t.id, t.account.site.id, c.cas, c.name, t.capacity, t.height, c.density, t.alarm_level, t.alarm_c, t.alarm_kpa])
+            rows.writerow(
+                [
+                    t.id,
+                    t.account.site.id,
+                    c.cas,
+                    c.name,
+                    t.capacity,
+                    t.height,
+                    c.density,
+                    t.alarm_level,
+                    t.alarm_c,
+                    t.alarm_kpa,
+                ]
+            )
     (folder / "drops.csv").write_text(f"path,delivered_at\ndrops/{name},{rfc(day + 5.5 * HOUR)}\n", encoding="utf-8")

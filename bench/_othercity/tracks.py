@@ -10,7 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench._othercity.common import DAY, HOUR, KM_LAT, KM_LON, LAT0, LON0, Floats, Ints, Order, Random, chance, local, rfc, utc_column
+from bench._othercity.common import (
+    DAY,
+    HOUR,
+    KM_LAT,
+    KM_LON,
+    LAT0,
+    LON0,
+    Floats,
+    Ints,
+    Order,
+    Random,
+    chance,
+    local,
+    rfc,
+    utc_column,
+)
 from bench._othercity.life import Life, Trip
 from bench._othercity.roads import within
 from bench._othercity.world import Vehicle
@@ -90,12 +105,12 @@ def _track(life: Life, vehicle: Vehicle, trips: list[Trip]) -> Track:
         times.append(move)
         state.append(np.ones(len(move), dtype=np.int64))
         here = max(end, here)
-    at = np.round(np.concatenate(times))
+    at, first = np.unique(np.round(np.concatenate(times)), return_index=True)
     moves = sorted((when, load) for trip in trips for when, load in trip.load())
     when = np.array([-1.0, *(m[0] for m in moves)])
     loads = np.array([0, *(m[1] for m in moves)])
     load = loads[np.searchsorted(when, at, side="right") - 1]
-    return Track(vehicle, at, np.interp(at, t, x), np.interp(at, t, y), load, np.concatenate(state))
+    return Track(vehicle, at, np.interp(at, t, x), np.interp(at, t, y), load, np.concatenate(state)[first])
 
 
 def tracks(life: Life) -> list[Track]:
@@ -153,7 +168,9 @@ def _wrapped(raw: bytes) -> bytes:
     return b"\x7e" + raw.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02") + b"\x7e"
 
 
-def _bodies(at: Ints, lon: Floats, lat: Floats, speed: Floats, course: Floats, status: Ints, km: Floats, high: Floats) -> np.ndarray:  # type: ignore[type-arg]
+def _bodies(
+    at: Ints, lon: Floats, lat: Floats, speed: Floats, course: Floats, status: Ints, km: Floats, high: Floats
+) -> np.ndarray:  # type: ignore[type-arg]
     """Position bodies with the mileage as an extra, 34 bytes each."""
     count = len(at)
     body = np.zeros((count, 34), dtype=np.uint8)
@@ -196,7 +213,9 @@ def _reports(order: Order, track: Track, number: int, jump: tuple[float, float, 
     speed = np.minimum(step / np.maximum(np.diff(track.at, prepend=track.at[0] - MOVING), 1.0) * 3600.0, 110.0)
     speed = np.where(speed > 1.5, np.abs(speed * random.normal(1.0, 0.03, count)), 0.0)
     still = step < 0.002
-    slow = np.interp(np.arange(count), np.arange(0, count + 9, 9), random.standard_t(3, len(np.arange(0, count + 9, 9))))
+    slow = np.interp(
+        np.arange(count), np.arange(0, count + 9, 9), random.standard_t(3, len(np.arange(0, count + 9, 9)))
+    )
     x = track.x + random.normal(0, 0.004, count) + np.where(still, slow * 0.007 * mess, 0.0)
     y = track.y + random.normal(0, 0.004, count) + np.where(still, np.roll(slow, 5) * 0.007 * mess, 0.0)
     far = random.random(count) < 0.0004 * mess
@@ -215,12 +234,16 @@ def _reports(order: Order, track: Track, number: int, jump: tuple[float, float, 
     status = np.where(lost & still, status & ~2, status)
     lon, lat = LON0 + x / KM_LON, LAT0 + y / KM_LAT
     km = 40_000 + random.integers(0, 90_000) + np.cumsum(step)
-    bodies = _bodies(track.at.astype(np.int64), lon, lat, speed, course, status, km, random.uniform(2, 9) + np.abs(slow))
+    bodies = _bodies(
+        track.at.astype(np.int64), lon, lat, speed, course, status, km, random.uniform(2, 9) + np.abs(slow)
+    )
     _send(order, random, vehicle, track.at, bodies, number, out)
     return count
 
 
-def _send(order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np.ndarray, number: int, out: _Sent) -> None:  # type: ignore[type-arg]
+def _send(
+    order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np.ndarray, number: int, out: _Sent
+) -> None:  # type: ignore[type-arg]
     """Session, single reports, gaps that come later as batches, frames sent twice and frames that break."""
     mess, count, old = order.level.mess, len(at), vehicle.old_protocol
     serial = int(random.integers(55_000, 65_000))
@@ -228,13 +251,20 @@ def _send(order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np
     data: list[bytes] = []
     when: list[int] = []
     if number % 4 == 0 or old:
-        body = b"\x00\x20\x02\x58" + b"OC808".ljust(11, b"\0") + b"T-9".ljust(30, b"\0") + vehicle.phone[-7:].encode().ljust(30, b"\0")
+        body = (
+            b"\x00\x20\x02\x58"
+            + b"OC808".ljust(11, b"\0")
+            + b"T-9".ljust(30, b"\0")
+            + vehicle.phone[-7:].encode().ljust(30, b"\0")
+        )
         if old:
             body = b"\x00\x20\x02\x58" + b"OC808" + b"T-9".ljust(20, b"\0") + vehicle.phone[-7:].encode()
         data.append(frame(0x0100, vehicle.phone, serial, body + b"\x02" + vehicle.plate.encode("gbk"), old))
         when.append(first)
     code = vehicle.phone.encode()
-    login = code if old else bytes([len(code)]) + code + b"86000" + vehicle.phone[-10:].encode() + b"OC1".ljust(20, b"\0")
+    login = (
+        code if old else bytes([len(code)]) + code + b"86000" + vehicle.phone[-10:].encode() + b"OC1".ljust(20, b"\0")
+    )
     data.append(frame(0x0102, vehicle.phone, serial + 1, login, old))
     when.append(first + 1_500_000)
     hidden = np.zeros(count, dtype=bool)
@@ -251,7 +281,9 @@ def _send(order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np
             part = np.flatnonzero(~drop[begin:end]) + begin
             for start in range(0, len(part), 20):
                 some = part[start : start + 20]
-                body = len(some).to_bytes(2, "big") + b"\x01" + b"".join(b"\x00\x22" + bodies[i].tobytes() for i in some)
+                body = (
+                    len(some).to_bytes(2, "big") + b"\x01" + b"".join(b"\x00\x22" + bodies[i].tobytes() for i in some)
+                )
                 data.append(frame(0x0704, vehicle.phone, serial + 7 + end + start, body, old))
                 when.append(int(at[end] * 1e6) + 9_000_000 + start)
     index = np.flatnonzero(~hidden & ~drop)
@@ -262,7 +294,9 @@ def _send(order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np
     raw[:, 3] = 34
     if not old:
         raw[:, 4] = 1
-    raw[:, head - 2 - (6 if old else 10) : head - 2] = np.frombuffer(bytes.fromhex(vehicle.phone.zfill(12 if old else 20)), dtype=np.uint8)
+    raw[:, head - 2 - (6 if old else 10) : head - 2] = np.frombuffer(
+        bytes.fromhex(vehicle.phone.zfill(12 if old else 20)), dtype=np.uint8
+    )
     raw[:, head - 2 : head] = _big((serial + 2 + index) & 0xFFFF, 2)
     raw[:, head : head + 34] = bodies[index]
     raw[:, -1] = np.bitwise_xor.reduce(raw[:, :-1], axis=1)
@@ -272,7 +306,9 @@ def _send(order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np
         _wrapped(flat[i * size : (i + 1) * size]) if odd else b"\x7e" + flat[i * size : (i + 1) * size] + b"\x7e"
         for i, odd in enumerate(special.tolist())
     ]
-    sent = (at[index] * 1e6).astype(np.int64) + (random.gamma(1.5, 0.8, len(index)) * 1e6).astype(np.int64) // 1000 * 1000
+    sent = (at[index] * 1e6).astype(np.int64) + (random.gamma(1.5, 0.8, len(index)) * 1e6).astype(
+        np.int64
+    ) // 1000 * 1000
     for i in np.flatnonzero(random.random(len(index)) < 0.001 * mess):  # sent again, as terminals do without an answer
         data.append(frames[i])
         when.append(int(sent[i]) + 12_000_000)
@@ -297,7 +333,9 @@ def write(folder: Path, life: Life, found: list[Track]) -> int:
             trip: Trip = story.about["trip"]
             jumps[story.subject.plate] = (trip.load_to + 900, *story.about["zone"].centre)
     out = _Sent([], [], [])
-    total = sum(_reports(order, t, number, jumps.get(t.vehicle.plate), out) for number, t in enumerate(found) if len(t.at))
+    total = sum(
+        _reports(order, t, number, jumps.get(t.vehicle.plate), out) for number, t in enumerate(found) if len(t.at)
+    )
     schema = pa.schema([("sent_at", pa.timestamp("us", "UTC")), ("connection", pa.int32()), ("bytes", pa.binary())])
     at = np.concatenate(out.at) if out.at else np.zeros(0, dtype=np.int64)
     line = np.concatenate(out.connection) if out.at else np.zeros(0, dtype=np.int64)
@@ -315,7 +353,17 @@ def _vehicles(folder: Path, life: Life) -> None:
     random = chance(life.world.order.seed, "permits")
     with (folder / "drops" / name).open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(["plate", "terminal_phone", "carrier_uscc", "vehicle_kind", "approved_goods", "approved_t", "permit_valid_to"])
+        rows.writerow(
+            [
+                "plate",
+                "terminal_phone",
+                "carrier_uscc",
+                "vehicle_kind",
+                "approved_goods",
+                "approved_t",
+                "permit_valid_to",
+            ]
+        )
         for v in life.world.vehicles:
             until = local(life.world.order.end + DAY * float(random.integers(120, 900))).date()
             rows.writerow([v.plate, v.phone, v.carrier.uscc, v.kind, "、".join(v.goods), v.tonnes, until.isoformat()])

@@ -54,17 +54,29 @@ def _tanks(life: Life, farm: list[Gauge], licences: list[Licence]) -> Iterator[C
                 continue
             for begin, end in _runs(series[skip:] >= 0.97 * alarm, 360):
                 if end - begin >= 4:
-                    yield Case("tank_excursion", tank.account.site.id, order.start + begin * 60, order.start + end * 60, f"{tank.id} {name}")
+                    yield Case(
+                        "tank_excursion",
+                        tank.account.site.id,
+                        order.start + begin * 60,
+                        order.start + end * 60,
+                        f"{tank.id} {name}",
+                    )
     days = [local(order.start + d * DAY).date().isoformat() for d in range(order.days)]
     for gauges in by_account.values():
         account = gauges[0].tank.account
         total = np.sum([gauge.mass[skip:] for gauge in gauges], axis=0)
         limit = np.repeat([limit_at(licences, account.site, account, day) for day in days], 1440)
-        for begin, end in _runs(total > limit, 1440):
+        for begin, end in _runs(total > limit, 5760):
             if end - begin >= 30:
                 over = float((total[begin:end] / np.maximum(limit[begin:end], 1e-9)).max())
                 finish = None if end >= len(total) else order.start + end * 60
-                yield Case("over_storage", account.site.id, order.start + begin * 60, finish, f"{account.chemical.name} {over:.3f}")
+                yield Case(
+                    "over_storage",
+                    account.site.id,
+                    order.start + begin * 60,
+                    finish,
+                    f"{account.chemical.name} {over:.3f}",
+                )
 
 
 def _outlets(life: Life, found: list[Stream]) -> Iterator[Case]:
@@ -78,7 +90,13 @@ def _outlets(life: Life, found: list[Stream]) -> Iterator[Case]:
                            f"{stream.outlet.mn} {factor} {float(value[begin:end].max() / limit):.2f}")  # fmt: skip
     for story in life.plot.of("emission_tampering"):
         if story.case and story.end is not None:
-            yield Case(story.kind, story.subject.id, story.start, min(story.end, order.end), f"{story.variant} {story.about.get('factor_code')}")
+            yield Case(
+                story.kind,
+                story.subject.id,
+                story.start,
+                min(story.end, order.end),
+                f"{story.variant} {story.about.get('factor_code')}",
+            )
 
 
 def _roads(life: Life, found: list[Track]) -> Iterator[Case]:
@@ -94,7 +112,9 @@ def _roads(life: Life, found: list[Track]) -> Iterator[Case]:
         if story.case and len(visits) >= 2:
             times = [(t.stops[0][0], t.stops[0][1]) if t.stops else (t.unload_from, t.unload_to) for t in visits]
             lon, lat = degrees(story.subject)
-            yield Case(story.kind, f"{lon},{lat}", min(a for a, _ in times), max(b for _, b in times), f"{len(visits)} visits")
+            yield Case(
+                story.kind, f"{lon},{lat}", min(a for a, _ in times), max(b for _, b in times), f"{len(visits)} visits"
+            )
 
 
 def _active(life: Life, site: Site, start: float) -> bool:
@@ -131,21 +151,35 @@ def _months(life: Life) -> Iterator[Case]:
     for story in life.plot.of("mass_imbalance"):
         if story.case and float(story.about.get("size", 0.0)) > 15.0:
             cas = story.about["account"].chemical.cas
-            yield Case(story.kind, story.subject.id, order.books, end, f"{story.variant} {cas} {story.about['share']:.3f}")
+            yield Case(
+                story.kind, story.subject.id, order.books, end, f"{story.variant} {cas} {story.about['share']:.3f}"
+            )
     for story in life.plot.of("controlled_diversion"):
         if story.case:
             detail = f"{story.about['gone'] * 1000:.0f} kg of {story.about['bought'] * 1000:.0f} kg bought"
             yield Case(story.kind, story.subject.uscc, order.books, end, detail)
 
 
-def cases(life: Life, farm: list[Gauge], streams: list[Stream], tracks: list[Track], licences: list[Licence]) -> list[Case]:
+def cases(
+    life: Life, farm: list[Gauge], streams: list[Stream], tracks: list[Track], licences: list[Licence]
+) -> list[Case]:
     """Every case, by kind and time; one row for what one finding would cover."""
-    found = [*_tanks(life, farm, licences), *_outlets(life, streams), *_roads(life, tracks), *_works(life), *_months(life)]
+    found = [
+        *_tanks(life, farm, licences),
+        *_outlets(life, streams),
+        *_roads(life, tracks),
+        *_works(life),
+        *_months(life),
+    ]
     found.sort(key=lambda case: (case.kind, case.subject, case.start))
     merged: list[Case] = []
     for case in found:
         last = merged[-1] if merged else None
-        if last and (last.kind, last.subject) == (case.kind, case.subject) and (last.end is None or case.start <= last.end + HOUR):
+        if (
+            last
+            and (last.kind, last.subject) == (case.kind, case.subject)
+            and (last.end is None or case.start <= last.end + HOUR)
+        ):
             last.end = None if last.end is None or case.end is None else max(last.end, case.end)
             last.detail += f"; {case.detail}"
         else:
@@ -160,4 +194,6 @@ def write(folder: Path, found: list[Case]) -> None:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(["case_id", "kind", "subject", "from", "to", "detail"])
         for number, case in enumerate(found):
-            rows.writerow([f"C{number + 1:04d}", case.kind, case.subject, rfc(case.start), rfc(case.end) or "", case.detail])
+            rows.writerow(
+                [f"C{number + 1:04d}", case.kind, case.subject, rfc(case.start), rfc(case.end) or "", case.detail]
+            )

@@ -148,7 +148,9 @@ class Site(Place):
     outlets: list[Outlet] = field(default_factory=list)
     licences: list[Licence] = field(default_factory=list)
     stories: set[str] = field(default_factory=set)
-    stops: list[tuple[float, float, float, float]] = field(default_factory=list)  # from, to, part left, hours to wind down
+    stops: list[tuple[float, float, float, float]] = field(
+        default_factory=list
+    )  # from, to, part left, hours to wind down
     night_only: list[tuple[float, float]] = field(default_factory=list)
     heating: list[tuple[float, float]] = field(default_factory=list)
     quiet: list[tuple[float, float]] = field(default_factory=list)  # no deliveries in or out
@@ -222,6 +224,16 @@ def _areas(day: str) -> list[tuple[str, str, list[Floats]]]:
     return found
 
 
+_RINGS: list[Floats] = []
+
+
+def within_city(x: float, y: float) -> bool:
+    """Whether a point of the plane lies in one of the city's areas."""
+    if not _RINGS:
+        _RINGS.extend(ring for _, _, rings in _areas("2026-06-01") for ring in rings)
+    return any(inside(np.array([x]), np.array([y]), ring)[0] for ring in _RINGS)
+
+
 def _spots(random: Random, count: int) -> list[tuple[str, str, float, float]]:
     """Places of work: half in parks, the rest anywhere; no two within 650 m."""
     areas = _areas("2026-06-01")
@@ -282,9 +294,9 @@ def _tank_farm(random: Random, account: Account, count: int, size: float) -> Non
         height = float(np.round(random.uniform(7.5, 16.5), 1))
         chemical, site = account.chemical, account.site
         metrics = ["level_m", "temperature_c"]
-        if chemical.vapour or random.random() < 0.35:
+        if chemical.vapour or random.random() < 0.25:
             metrics.append("pressure_kpa")
-        if random.random() < 0.45:
+        if random.random() < 0.2:
             metrics.append("gas_ppm")
         number = sum(len(other.tanks) for other in site.accounts) + 1
         account.tanks.append(
@@ -317,11 +329,13 @@ def _stores(random: Random, site: Site) -> None:
     if kind == "producer":
         for place, rate in enumerate((float(random.uniform(0.5, 1.5)), -float(random.uniform(0.4, 1.2)))):
             made = account(bulk[place], rate, 260.0)
-            if random.random() < (0.5, 0.14)[place]:
-                _tank_farm(random, made, int(random.integers(1, 3)), float(random.uniform(180, 420)))
+            if random.random() < (0.48, 0.1)[place]:
+                _tank_farm(random, made, int(random.integers(1, 3)), float(random.uniform(260, 520)))
     elif kind == "storage":
         for chemical in bulk[: random.choice([1, 1, 2])]:
-            _tank_farm(random, account(chemical, 0.0, 0.0), int(random.integers(2, 4)), float(random.uniform(500, 1400)))
+            _tank_farm(
+                random, account(chemical, 0.0, 0.0), int(random.integers(2, 4)), float(random.uniform(500, 1400))
+            )
     elif kind == "dealer" and "石油" in site.firm.name:
         for chemical in OIL:
             account(chemical, -float(random.uniform(0.25, 0.6)), 70.0, retail=True)
@@ -395,7 +409,9 @@ def _sites(random: Random, firms: list[Firm]) -> list[Site]:
                 firm.name = f"{'南通' if random.random() < 0.5 else area[:2]}{firm.name}"
                 firm.address = f"{area}{'港城化海新'[random.integers(5)]}{'兴纬经园'[random.integers(4)]}路{random.integers(1, 400)}号"
                 firm.old = old_number(random, code) if random.random() < 0.1 else None
-            name = f"{firm.name}{'第' + '一二三'[number] + '门店' if firm.kind == 'dealer' and number else tails[number]}"
+            name = (
+                f"{firm.name}{'第' + '一二三'[number] + '门店' if firm.kind == 'dealer' and number else tails[number]}"
+            )
             address = firm.address if not number else f"{area}工业集中区{random.integers(1, 90)}号"
             site = Site(name, firm.uscc, x, y, id=f"PS-{code}-{len(found) + 1:04d}", firm=firm, address=address)
             site.site = site
@@ -415,7 +431,9 @@ def _controlled(random: Random, order: Order, sites: list[Site]) -> None:
         chemical = CONTROLLED[random.integers(len(CONTROLLED))]
         for site in firm.sites:
             room = float(random.uniform(1.2, 4.0))
-            held = Account(site, chemical, -room / float(random.uniform(300, 420)), float(np.round(room * 1.4, 1)), room=room)
+            held = Account(
+                site, chemical, -room / float(random.uniform(300, 420)), float(np.round(room * 1.4, 1)), room=room
+            )
             held.stock = room * 0.6
             site.accounts.append(held)
 
@@ -456,7 +474,7 @@ def build(order: Order) -> World:
     for town, lon, lat in towns:
         x, y = to_plane(lon + float(random.normal(0, 0.02)), lat + float(random.normal(0, 0.02)))
         code = {"盐城": "320981", "东台": "320981", "张家港": "320582", "常熟": "320581"}.get(town, "321283")
-        partners.append(Place(f"{town}{_SYLLABLES[random.integers(38)]}{_SYLLABLES[random.integers(38)]}化工有限公司",
+        partners.append(Place(f"{town}{_SYLLABLES[random.integers(len(_SYLLABLES))]}{_SYLLABLES[random.integers(len(_SYLLABLES))]}化工有限公司",
                               uscc(random, code), x, y))  # fmt: skip
     near = np.array([site.xy for site in sites])
     unnamed = []
