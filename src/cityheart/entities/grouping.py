@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from cityheart.entities.compiled import inner, kernel
 from cityheart.entities.marks import AT, Marks, blocking
-from cityheart.entities.matching import Dropped, Pairs, blocks, score
-from cityheart.entities.rules import Rules
+from cityheart.entities.matching import NEVER, Dropped, Pairs, blocks, gathered, score
+from cityheart.entities.rules import KindRules, Rules
 
 __all__ = ["Known", "Resolved", "resolve"]
 
 Index = npt.NDArray[np.int64]
 SURE = 100.0  # of equal decisive identifiers, which are not counted in points
 MOST_QUESTIONS = 3  # questions about one new record
+_ROUNDS = 3  # how often groups are compared as a whole
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,14 @@ def resolve(marks: Marks, kind: str, rules: Rules, known: Known, *, first_new: i
     sure, which = _sure(marks, count)
     nodes = _Nodes(marks, known)
     nodes.unite(sure)
-    pairs, candidates = Pairs(*_none(), np.zeros(0), _none()[0]), 0
+    auto = open = Pairs(*_none(), np.zeros(0), _none()[0])
+    candidates = refused = 0
     dropped: list[Dropped] = []
     if own.points is not None and first_new < count:
         marks = _named(marks, nodes.roots()[:count])
-        a, b, dropped = blocks(blocking(marks, kind), first_new, rules.block)
+        a, b, dropped = blocks(blocking(marks, kind), count, first_new, rules.block)
         candidates = len(a)
-        pairs = score(marks, a, b, own)
-        pairs = pairs.kept(pairs.score >= own.review)
-    decided = np.ones(len(pairs), dtype=np.bool_)
-    if len(pairs):
-        decided = (pairs.score >= own.auto) & ~_doubtful(pairs, nodes.unique_of(pairs), own.auto, rules.margin)
-    auto = pairs.kept(decided)
-    refused = nodes.unite(auto)
+        auto, open, refused = _joins(score(marks, a, b, own), nodes, own, rules.margin)
     roots = nodes.roots()
     links = Pairs(*(np.concatenate(both) for both in zip(_parts(sure), _parts(auto), strict=True)))
     identifier = np.concatenate([which, np.full(len(auto), -1, dtype=np.int64)])
@@ -96,11 +92,42 @@ def resolve(marks: Marks, kind: str, rules: Rules, known: Known, *, first_new: i
         links,
         identifier,
         _joined(links, count),
-        _questions(pairs.kept(~decided), roots, nodes, count),
+        _questions(open, roots, nodes, count),
         dropped,
         refused,
         candidates,
     )
+
+
+def _joins(pairs: Pairs, nodes: _Nodes, own: KindRules, margin: float) -> tuple[Pairs, Pairs, int]:
+    """The pairs that joined groups, those that a person decides, and how many the guard refused.
+
+    First each pair speaks for itself. Then what is said between two groups counts together, for what one record leaves
+    out another may have: again and again, because a group that has grown says more.
+    """
+    pairs = pairs.kept(pairs.score > NEVER / 2)
+    sure = pairs.kept(pairs.score >= own.auto - margin)
+    sure = sure.kept(
+        (sure.score >= own.auto) & ~_doubtful(sure, nodes.unique_of(sure), (sure.a, sure.b), own.auto, margin)
+    )
+    refused = nodes.unite(sure)
+    joined = [sure]
+    for _ in range(_ROUNDS):
+        roots = nodes.roots()
+        sizes = np.bincount(roots[: nodes.count], minlength=len(roots))
+        left, right = roots[pairs.a], roots[pairs.b]
+        grown = (sizes[left] > 1) | (sizes[right] > 1)
+        pairs = pairs.kept((left != right) & (grown | (pairs.score >= min(own.review, own.auto - margin))))
+        whole, several = gathered(pairs, roots, own)
+        whole, several = whole.kept(reached := whole.score >= min(own.review, own.auto - margin)), several[reached]
+        who = roots[whole.a], roots[whole.b]
+        doubtful = _doubtful(whole, nodes.unique_of(whole), who, own.auto, margin)
+        more = whole.kept((whole.score >= own.auto) & several & ~doubtful)
+        before = int((roots[more.a] != roots[more.b]).sum()) - nodes.unite(more)
+        joined.append(more)
+        if not before:
+            break
+    return Pairs(*(np.concatenate(parts) for parts in zip(*map(_parts, joined), strict=True))), whole, refused
 
 
 def _named(marks: Marks, roots: Index) -> Marks:
@@ -115,7 +142,7 @@ def _named(marks: Marks, roots: Index) -> Marks:
     giver = first[roots[which]]
     which, giver = which[giver >= 0], giver[giver >= 0]
     numbers, stems = marks.numbers.copy(), marks.stems.copy()
-    for name in ("core", "stem", "sound", "region", "form", "head", "tail"):
+    for name in ("core", "stem", "sound", "letters", "ending", "brand", "region", "form", "head", "tail"):
         numbers[which, AT[name]] = numbers[giver, AT[name]]
     stems[which] = stems[giver]
     return Marks(numbers, stems, marks.lon, marks.lat, marks.unique, marks.decisive)
@@ -190,12 +217,17 @@ class _Nodes:
         return barred
 
 
-def _doubtful(pairs: Pairs, unique: tuple[Index, Index], auto: float, margin: float) -> npt.NDArray[np.bool_]:
-    """Sure pairs of a record without a unique identifier that could as well belong to another subject with one."""
+def _doubtful(
+    pairs: Pairs, unique: tuple[Index, Index], sides: tuple[Index, Index], auto: float, margin: float
+) -> npt.NDArray[np.bool_]:  # fmt: skip
+    """Sure pairs of one without a unique identifier that could as well belong to another subject with one.
+
+    ``sides``: of what each pair speaks, records or groups.
+    """
     left, right = unique
     one = (left == 0) != (right == 0)
     which = np.flatnonzero(one & (pairs.score >= auto - margin))
-    who = np.where(left[which] == 0, pairs.a[which], pairs.b[which])
+    who = np.where(left[which] == 0, sides[0][which], sides[1][which])
     whose = np.where(left[which] == 0, right[which], left[which])
     points = pairs.score[which]
     doubtful = np.zeros(len(pairs), dtype=np.bool_)

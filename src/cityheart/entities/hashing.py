@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from cityheart.entities.compiled import kernel
 
-__all__ = ["Hashes", "both", "columnwise", "hashes", "keyed", "number", "salted"]
+__all__ = ["Hashes", "both", "columnwise", "hashes", "keyed", "number", "salted", "scattered"]
 
 Hashes = npt.NDArray[np.int64]
 
@@ -73,6 +73,12 @@ def both(*columns: Hashes) -> Hashes:
             joined = _mixed(joined * _GOLD + column.view(np.uint64))
     result: Hashes = np.where(whole, joined, np.uint64(0)).view(np.int64)
     return result
+
+
+def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Numbers far apart for numbers that are near each other; never 0."""
+    with np.errstate(over="ignore"):
+        return _mixed(values * _GOLD)
 
 
 def keyed(values: pa.Array | pa.ChunkedArray, key: bytes, what: str) -> pa.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +12,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.entities.hashing import Hashes, both, hashes
-from cityheart.entities.normalise import Gazetteer, codes, registration, valid_codes
+from cityheart.entities.normalise import (
+    Gazetteer,
+    codes,
+    credit_codes,
+    packed_codes,
+    registration,
+    repaired_codes,
+    valid_codes,
+)  # fmt: skip
 from cityheart.entities.rules import KindRules
 
-__all__ = ["COLUMNS", "Marks", "blocking", "identifier_marks", "mark"]
+__all__ = ["COLUMNS", "Block", "Marks", "blocking", "identifier_marks", "mark"]
 
 COLUMNS: Final = (
     "core", "stem", "sound", "region", "form", "former_core", "former_stem", "former_sound", "area", "road", "number",
-    "person", "phone", "registration", "code", "tail_of_code", "head", "tail", "of",
+    "person", "phone", "registration", "code", "tail_of_code", "head", "tail", "of", "letters", "ending",
+    "brand",     "code_high", "code_low",
 )  # fmt: skip
-"""The columns of ``numbers``; ``code`` is a valid unified social credit code, ``tail_of_code`` its nine characters."""
+"""The columns of ``numbers``. ``code`` is a valid unified social credit code, ``tail_of_code`` its nine characters,
+``code_high`` and ``code_low`` are its letters, also when its check character is wrong. New columns come last: records that
+were stored with fewer have 0 there.
+"""
 AT: Final = {name: place for place, name in enumerate(COLUMNS)}
 
 
@@ -78,8 +90,9 @@ def mark(
     numbers = np.zeros((length, len(COLUMNS)), dtype=np.int64)
     numbers[:, AT["person"]] = hashes(column("person"), "person")
     numbers[:, AT["phone"]] = hashes(column("phone"), "phone")
-    raw = codes(column("id:uscc"))
+    raw = credit_codes(codes(column("id:uscc")))
     valid = valid_codes(raw)
+    numbers[:, AT["code_high"]], numbers[:, AT["code_low"]] = packed_codes(raw)
     numbers[:, AT["code"]] = identifier_marks(kind, "uscc", valid)
     long = pc.fill_null(pc.greater_equal(pc.utf8_length(raw), 17), False)
     tail = pc.if_else(long, pc.utf8_slice_codeunits(raw, 8, 17), pa.scalar(None, pa.string()))
@@ -111,8 +124,15 @@ def identifier_marks(kind: str, name: str, values: pa.Array) -> Hashes:
     return hashes(values, f"{kind}:id:{name}")
 
 
-def blocking(marks: Marks, kind: str) -> dict[str, Hashes]:
-    """The marks by which records find each other, by name; 0 finds nobody."""
+class Block(NamedTuple):
+    """Records by which others are found: the mark that each has, which is never 0. One record may have several."""
+
+    who: npt.NDArray[np.int64]
+    mark: Hashes
+
+
+def blocking(marks: Marks, kind: str) -> dict[str, Block]:
+    """The marks by which records find each other, by name."""
     at = marks.numbers.T
     area, road, number = at[AT["area"]], at[AT["road"]], at[AT["number"]]
     found = {
@@ -122,8 +142,9 @@ def blocking(marks: Marks, kind: str) -> dict[str, Hashes]:
         "former_sound": at[AT["former_sound"]],
         "address": both(road, number),
         "head": at[AT["head"]],
-        "tail_road": both(at[AT["tail"]], road),
+        "tail_road": both(at[AT["tail"]], area, road),
         "head_area": both(at[AT["head"]], area),
+        "letters": at[AT["letters"]],
     }
     if kind == "firm":
         found |= {
@@ -136,7 +157,8 @@ def blocking(marks: Marks, kind: str) -> dict[str, Hashes]:
         }
     else:
         found |= {"of": at[AT["of"]], "of_stem": both(at[AT["of"]], at[AT["stem"]]), **_cells(marks)}
-    return {name: _salted(column, kind, _FAMILY.get(name, name)) for name, column in found.items()}
+    whole = {name: _block(column, kind, _FAMILY.get(name, name)) for name, column in found.items()}
+    return whole | (_repaired(marks, kind) if kind == "firm" else {})
 
 
 _FAMILY = {"former": "stem", "former_sound": "sound"}
@@ -153,16 +175,28 @@ def _cells(marks: Marks) -> dict[str, Hashes]:
     return found
 
 
-def _salted(column: Hashes, kind: str, name: str) -> Hashes:
-    salt = np.full(len(column), int(hashes([f"{kind}:block:{name}"])[0]), dtype=np.int64)
-    return both(column, salt)
+def _repaired(marks: Marks, kind: str) -> dict[str, Block]:
+    """Right codes, and what wrong ones may have been: a mistyped code finds the firm whose code it was meant to be."""
+    at = marks.numbers.T
+    high, low = at[AT["code_high"]], at[AT["code_low"]]
+    right = _block(np.where(at[AT["code"]] != 0, both(high, low), 0), kind, "code_whole")
+    wrong = np.flatnonzero((at[AT["code"]] == 0) & (high != 0))
+    whose, high, low = repaired_codes(high[wrong], low[wrong])
+    meant = _block(both(high, low), kind, "code_whole")
+    return {"code_whole": right, "code_meant": Block(wrong[whose[meant.who]], meant.mark)}
+
+
+def _block(column: Hashes, kind: str, name: str) -> Block:
+    who = np.flatnonzero(column)
+    salt = np.full(len(who), int(hashes([f"{kind}:block:{name}"])[0]), dtype=np.int64)
+    return Block(who, both(column[who], salt))
 
 
 def _named(
     numbers: npt.NDArray[np.int64], name: pa.Array, former: pa.Array, gazetteer: Gazetteer
 ) -> npt.NDArray[np.object_]:  # fmt: skip
     names = gazetteer.names(name)
-    for column in ("core", "stem", "sound", "region", "form", "head", "tail"):
+    for column in ("core", "stem", "sound", "letters", "ending", "brand", "region", "form", "head", "tail"):
         numbers[:, AT[column]] = getattr(names, column)
     if former.null_count < len(former):
         before = gazetteer.names(former)

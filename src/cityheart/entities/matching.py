@@ -15,14 +15,15 @@ from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
 from cityheart.entities.compiled import inner, kernel
-from cityheart.entities.hashing import Hashes, both
-from cityheart.entities.marks import AT, Marks
+from cityheart.entities.hashing import both
+from cityheart.entities.marks import AT, Block, Marks
 from cityheart.entities.rules import POINTS, KindRules
 
-__all__ = ["Dropped", "Pairs", "blocks", "points_of", "score"]
+__all__ = ["Dropped", "Pairs", "blocks", "gathered", "points_of", "score"]
 
 Index = npt.NDArray[np.int64]
 BIT = {name: place for place, name in enumerate(POINTS)}
+_RENAMING = sum(1 << BIT[name] for name in ("name_other", "name_trade", "address_same"))
 NEAR, ALIKE = 0.84, 0.7  # likeness of stems (1 - insertions and deletions over both lengths)
 NEVER = -1e9
 
@@ -53,16 +54,14 @@ class Pairs:
         return Pairs(self.a[which], self.b[which], self.score[which], self.evidence[which])
 
 
-def blocks(keys: Mapping[str, Hashes], first_new: int, cap: int) -> tuple[Index, Index, list[Dropped]]:
+def blocks(keys: Mapping[str, Block], count: int, first_new: int, cap: int) -> tuple[Index, Index, list[Dropped]]:
     """Pairs ``a < b`` of records that share a mark, each once, at least one of them from ``first_new`` on."""
     if not keys:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), []
     names = list(keys)
-    count = len(keys[names[0]])
-    chosen = [np.flatnonzero(keys[name]) for name in names]
-    values = np.concatenate([keys[name][which] for name, which in zip(names, chosen, strict=True)])
-    who = np.concatenate(chosen)
-    kind = np.repeat(np.arange(len(names), dtype=np.int8), [len(which) for which in chosen])
+    values = np.concatenate([keys[name].mark for name in names])
+    who = np.concatenate([keys[name].who for name in names])
+    kind = np.repeat(np.arange(len(names), dtype=np.int8), [len(keys[name].who) for name in names])
     order = np.argsort(values, kind="stable")
     values, who, kind = values[order], who[order], kind[order]
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else values
@@ -104,14 +103,26 @@ def score(marks: Marks, a: Index, b: Index, rules: KindRules) -> Pairs:
     rest = waiting & ~hopeful
     points[rest] += weights[BIT["name_other"]]
     evidence[rest] |= 1 << BIT["name_other"]
+    renamed = np.flatnonzero((evidence & _RENAMING) == _RENAMING)
+    points[renamed] += weights[BIT["name_renamed"]]
+    evidence[renamed] |= 1 << BIT["name_renamed"]
     return Pairs(a, b, points, evidence)
 
 
 def _carriers(marks: Marks) -> npt.NDArray[np.int64]:
-    """How many different codes are known under the name of each record: with its region, and whatever the region."""
-    core, region, code = (marks.numbers[:, AT[name]] for name in ("core", "region", "code"))
-    found = np.zeros((len(marks), 2), dtype=np.int64)
-    for place, name in enumerate((both(core, region), core)):
+    """How many different codes are known of what each record says, 0 for none.
+
+    The columns: its name with the region, its name whatever the region, its address, its person, its telephone number.
+    What one code is known under tells who it is; what several firms share tells little. A name that is known of several
+    regions says nothing where the region is missing.
+    """
+    core, region, code, person, phone = (
+        marks.numbers[:, AT[name]] for name in ("core", "region", "code", "person", "phone")
+    )
+    address = both(*(marks.numbers[:, AT[name]] for name in ("area", "road", "number")))
+    told = (both(core, region), core, address, person, phone)
+    found = np.zeros((len(marks), len(told)), dtype=np.int64)
+    for place, name in enumerate(told):
         known = np.flatnonzero((name != 0) & (code != 0))
         order = known[np.lexsort((code[known], name[known]))]
         fresh = np.ones(len(order), dtype=bool)
@@ -120,7 +131,60 @@ def _carriers(marks: Marks) -> npt.NDArray[np.int64]:
         if len(names):
             at = np.minimum(np.searchsorted(names, name), len(names) - 1)
             found[:, place] = np.where(names[at] == name, counts[at], 0)
+    regional = np.flatnonzero((core != 0) & (region != 0))
+    pairs = np.unique(np.stack([core[regional], region[regional]], axis=1), axis=0)
+    several = np.unique(pairs[1:, 0][pairs[1:, 0] == pairs[:-1, 0]])
+    found[np.isin(core, several) & (found[:, 1] == 1), 1] = 0
     return found
+
+
+_FAMILIES = (  # what can be said of one thing, and what goes with it
+    (
+        ("name_exact", "name_core", "name_former", "name_stem", "name_sound", "name_swapped", "name_near", "name_alike",
+         "name_other"),
+        ("name_trade", "name_renamed", "name_rare", "name_sole", "name_shared", "region_other", "form_other"),
+    ),
+    (
+        ("address_same", "address_road", "address_number", "address_other", "area_other"),
+        ("address_sole", "address_shared"),
+    ),
+    (("person_same", "person_other"), ("person_sole", "person_shared")),
+    (("phone_same", "phone_other"), ("phone_sole", "phone_shared")),
+    (("registration_same", "registration_other"), ()),
+    (("code_near",), ()),
+    (("of_same", "of_other"), ()),
+    (("place_at", "place_near", "place_apart", "place_far"), ()),
+)  # fmt: skip
+
+
+def gathered(pairs: Pairs, roots: Index, rules: KindRules) -> tuple[Pairs, npt.NDArray[np.bool_]]:
+    """One pair for each two groups that pairs lie between, with what all of them say together.
+
+    Of each thing (name, address, person, …) the best that any pair says counts, with what goes with it: a firm that moved
+    has two addresses, and one of them that agrees is enough. The pair that stands for all is the surest one. Also whether
+    several pairs were counted together.
+    """
+    low, high = np.minimum(roots[pairs.a], roots[pairs.b]), np.maximum(roots[pairs.a], roots[pairs.b])
+    order = np.lexsort((pairs.b, pairs.a, -pairs.score, high, low))
+    low, high = low[order], high[order]
+    fresh = np.ones(len(order), dtype=np.bool_)
+    fresh[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    starts = np.flatnonzero(fresh)
+    weights = rules.weights()
+    levels = np.full((len(_FAMILIES), max(len(levels) for levels, _ in _FAMILIES)), -1, dtype=np.int64)
+    masks = np.zeros(len(_FAMILIES), dtype=np.int64)
+    for place, (names, beside) in enumerate(_FAMILIES):
+        ranked = sorted((BIT[name] for name in names), key=lambda bit: (-weights[bit], bit))
+        levels[place, : len(ranked)] = ranked
+        masks[place] = sum(1 << BIT[name] for name in (*names, *beside))
+    bits = pairs.evidence[order]
+    evidence = _gather(len(bits) * 10, bits, np.append(starts, len(bits)), levels, masks)
+    several = evidence != bits[starts]
+    evidence[several] |= 1 << BIT["several"]
+    points = pairs.score[order][starts].copy()
+    which = np.flatnonzero(several)
+    points[which] = sum(weights[bit] * (evidence[which] >> bit & 1) for bit in range(len(POINTS)))
+    return Pairs(pairs.a[order][starts], pairs.b[order][starts], points, evidence), several
 
 
 def points_of(evidence: int, rules: KindRules) -> Sequence[tuple[str, float]]:
@@ -153,13 +217,16 @@ _CORE, _STEM, _SOUND, _REGION, _FORM = AT["core"], AT["stem"], AT["sound"], AT["
 _FORMER, _FORMER_STEM, _FORMER_SOUND = AT["former_core"], AT["former_stem"], AT["former_sound"]
 _AREA, _ROAD, _NUMBER, _PERSON, _PHONE = AT["area"], AT["road"], AT["number"], AT["person"], AT["phone"]
 _REGISTRATION, _CODE, _TAIL, _OF = AT["registration"], AT["code"], AT["tail_of_code"], AT["of"]
+_LETTERS, _ENDING, _BRAND, _HIGH, _LOW = AT["letters"], AT["ending"], AT["brand"], AT["code_high"], AT["code_low"]
 _B = tuple(range(len(POINTS)))
 (
-    _EXACT, _NAME_CORE, _NAME_FORMER, _NAME_STEM, _NAME_SOUND, _NEAR, _ALIKE, _OTHER, _SOLE, _SHARED, _REGION_OTHER,
-    _FORM_OTHER,
-    _ADDRESS, _ADDRESS_ROAD, _ADDRESS_OTHER, _AREA_OTHER, _PERSON_SAME, _PERSON_OTHER, _PHONE_SAME, _PHONE_OTHER,
+    _EXACT, _NAME_CORE, _NAME_FORMER, _NAME_STEM, _NAME_SOUND, _SWAPPED, _NEAR, _ALIKE, _OTHER, _TRADE, _RENAMED, _RARE, _SOLE,
+    _SHARED,
+    _REGION_OTHER, _FORM_OTHER,
+    _ADDRESS, _ADDRESS_ROAD, _ADDRESS_NUMBER, _ADDRESS_OTHER, _AREA_OTHER, _ADDRESS_SOLE, _ADDRESS_SHARED,
+    _PERSON_SAME, _PERSON_OTHER, _PERSON_SOLE, _PERSON_SHARED, _PHONE_SAME, _PHONE_OTHER, _PHONE_SOLE, _PHONE_SHARED,
     _REGISTRATION_SAME, _REGISTRATION_OTHER, _CODE_NEAR, _OF_SAME, _OF_OTHER, _PLACE_AT, _PLACE_NEAR, _PLACE_APART,
-    _PLACE_FAR,
+    _PLACE_FAR, _SEVERAL,
 ) = _B  # fmt: skip
 _METRES = 111_320.0
 
@@ -189,11 +256,53 @@ def _name(p: Index, q: Index) -> int:
         or (q[_FORMER_SOUND] != 0 and q[_FORMER_SOUND] == p[_SOUND])
     ):
         bits = 1 << _NAME_SOUND
+    elif p[_LETTERS] != 0 and p[_LETTERS] == q[_LETTERS]:
+        bits = 1 << _SWAPPED
     elif not differ:
         return 0
     if differ:
         bits |= 1 << _REGION_OTHER
     return bits
+
+
+@inner
+def _slip(p: Index, q: Index) -> bool:
+    """Whether one slip of the hand lies between two codes: another letter, or two neighbours swapped."""
+    if p[_HIGH] == 0 or q[_HIGH] == 0:
+        return False
+    differ, first, second = 0, -1, -1
+    for place in range(18):
+        half, shift = (_HIGH if place < 9 else _LOW), (8 - place % 9) * 5
+        if (p[half] >> shift) & 31 != (q[half] >> shift) & 31:
+            differ += 1
+            first, second = second, place
+            if differ > 2:
+                return False
+    if differ < 2:
+        return True
+    if second != first + 1:
+        return False
+    half, shift = (_HIGH if first < 9 else _LOW), (8 - first % 9) * 5
+    other, across = (_HIGH if second < 9 else _LOW), (8 - second % 9) * 5
+    return bool(
+        (p[half] >> shift) & 31 == (q[other] >> across) & 31 and (p[other] >> across) & 31 == (q[half] >> shift) & 31
+    )
+
+
+@inner
+def _borne(bits: int, carriers: Index) -> int:
+    """Of what two records have in common, whether one code or several are known under it, as bits."""
+    found = 0
+    for same, sole, shared, place in (
+        (_EXACT, _SOLE, _SHARED, 0),
+        (_NAME_CORE, _SOLE, _SHARED, 1),
+        (_ADDRESS, _ADDRESS_SOLE, _ADDRESS_SHARED, 2),
+        (_PERSON_SAME, _PERSON_SOLE, _PERSON_SHARED, 3),
+        (_PHONE_SAME, _PHONE_SOLE, _PHONE_SHARED, 4),
+    ):
+        if bits >> same & 1 and carriers[place] > 0:
+            found |= 1 << (sole if carriers[place] == 1 else shared)
+    return found
 
 
 @inner
@@ -205,17 +314,17 @@ def _rest(p: Index, q: Index, metres: float) -> int:
     elif p[_ROAD] != 0 and q[_ROAD] != 0:
         if p[_ROAD] != q[_ROAD]:
             bits |= 1 << _ADDRESS_OTHER
-        elif p[_NUMBER] != 0 and p[_NUMBER] == q[_NUMBER]:
-            bits |= 1 << _ADDRESS
-        else:
+        elif p[_NUMBER] == 0 or q[_NUMBER] == 0:
             bits |= 1 << _ADDRESS_ROAD
+        else:
+            bits |= 1 << (_ADDRESS if p[_NUMBER] == q[_NUMBER] else _ADDRESS_NUMBER)
     if p[_PERSON] != 0 and q[_PERSON] != 0:
         bits |= 1 << (_PERSON_SAME if p[_PERSON] == q[_PERSON] else _PERSON_OTHER)
     if p[_PHONE] != 0 and q[_PHONE] != 0:
         bits |= 1 << (_PHONE_SAME if p[_PHONE] == q[_PHONE] else _PHONE_OTHER)
     if p[_REGISTRATION] != 0 and q[_REGISTRATION] != 0:
         bits |= 1 << (_REGISTRATION_SAME if p[_REGISTRATION] == q[_REGISTRATION] else _REGISTRATION_OTHER)
-    if p[_TAIL] != 0 and p[_TAIL] == q[_TAIL] and (p[_CODE] == 0 or q[_CODE] == 0):
+    if (p[_CODE] == 0 or q[_CODE] == 0) and ((p[_TAIL] != 0 and p[_TAIL] == q[_TAIL]) or _slip(p, q)):
         bits |= 1 << _CODE_NEAR
     if p[_OF] != 0 and q[_OF] != 0:
         bits |= 1 << (_OF_SAME if p[_OF] == q[_OF] else _OF_OTHER)
@@ -265,14 +374,33 @@ def _score(
             said = _name(p, q)
             waiting[i] = (said & ~(1 << _REGION_OTHER)) == 0
             bits |= said
-            if said >> _EXACT & 1 or said >> _NAME_CORE & 1:
-                known = carriers[x, 0] if said >> _EXACT & 1 else carriers[x, 1]
-                if known == 1:
-                    bits |= 1 << _SOLE
-                elif known > 1:
-                    bits |= 1 << _SHARED
+            if waiting[i]:
+                if p[_ENDING] != 0 and p[_ENDING] == q[_ENDING]:
+                    bits |= 1 << _TRADE
+            elif p[_BRAND] > 2 and said & ~(1 << _NAME_FORMER):
+                bits |= 1 << _RARE
+        bits |= _borne(bits, carriers[x])
         evidence[i] = bits
         for place in range(len(weights)):
             if bits >> place & 1:
                 points[i] += weights[place]
     return points, evidence, waiting
+
+
+@kernel
+def _gather(bits: Index, bounds: Index, levels: Index, masks: Index) -> Index:
+    found = np.zeros(len(bounds) - 1, dtype=np.int64)
+    for group in range(len(found)):
+        for family in range(len(masks)):
+            best = levels.shape[1]
+            for i in range(bounds[group], bounds[group + 1]):
+                for level in range(best):
+                    if levels[family, level] >= 0 and bits[i] >> levels[family, level] & 1:
+                        best = level
+                        break
+            if best == levels.shape[1]:
+                continue
+            for i in range(bounds[group], bounds[group + 1]):
+                if bits[i] >> levels[family, best] & 1:
+                    found[group] |= bits[i] & masks[family]
+    return found

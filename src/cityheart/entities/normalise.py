@@ -21,9 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.entities.areas import Areas
-from cityheart.entities.hashing import Hashes, hashes
+from cityheart.entities.hashing import Hashes, hashes, scattered
 
-__all__ = ["Address", "Gazetteer", "Names", "codes", "registration", "sounds", "tidy", "valid_codes"]
+__all__ = [
+    "Address", "Gazetteer", "Names", "codes", "credit_codes", "packed_codes", "registration", "repaired_codes", "sounds",
+    "spelling", "tidy", "valid_codes",
+]  # fmt: skip
 
 _CODE_LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015: no I, O, S, V, Z
 _CODE_WEIGHTS = np.array([pow(3, place, 31) for place in range(17)], dtype=np.int64)
@@ -38,6 +41,7 @@ class Spelling:
     version: str
     forms: tuple[tuple[str, tuple[str, ...]], ...]
     fillers: tuple[str, ...]
+    trades: tuple[str, ...]
     brackets: tuple[str, ...]
     endings: tuple[str, ...]
     provinces: tuple[str, ...]
@@ -53,6 +57,7 @@ def spelling() -> Spelling:
         given["version"],
         tuple((one["group"], tuple(one["endings"])) for one in given["forms"]),
         tuple(given["fillers"]["words"]),
+        tuple(given["trades"]["words"]),
         tuple(given["brackets"]["words"]),
         tuple(given["areas"]["endings"]),
         tuple(given["areas"]["provinces"]),
@@ -66,15 +71,20 @@ class Names:
     """Names of firms or sites taken apart; all columns are of one length.
 
     ``core``: without legal form, brackets and the region; ``stem``: also without words that come and go; ``sound``: how
-    the stem is said; ``head`` and ``tail``: its two halves; ``form``: the group of the legal form (0 none, 1 cut short).
+    the stem is said; ``letters``: its letters in any order; ``head`` and ``tail``: its two halves; ``ending``: its last
+    two letters, mostly of the trade; ``brand``: how many letters stand before the trade; ``form``: the group of the legal
+    form (0 none, 1 cut short).
     """
 
     core: Hashes
     stem: Hashes
     sound: Hashes
+    letters: Hashes
     head: Hashes
     tail: Hashes
+    ending: Hashes
     region: Hashes
+    brand: npt.NDArray[np.int64]
     form: npt.NDArray[np.int64]
     text: pa.Array  # the stem itself
 
@@ -116,7 +126,7 @@ class Gazetteer:
         road = "|".join(rules.roads)
         self.address = (
             rf"^(?:{province})?{city}?(?P<area>(?:{written})(?:{ends})?)?"
-            rf"(?:[^0-9]{{0,12}}?(?:{town}))?(?P<road>[^0-9号]{{1,12}}?(?:{road}))?(?P<number>[0-9]{{1,6}})?.*$"
+            rf"(?:[^0-9]{{0,12}}?(?:{town})){{0,3}}(?P<road>[^0-9号]{{1,12}}?(?:{road}))?(?P<number>[0-9]{{1,6}})?.*$"
         )
         self._area_codes = {name + end: code for name, code in known.items() for end in ("", *rules.endings)}
 
@@ -132,9 +142,13 @@ class Gazetteer:
         core, stem, region, form = _columnwise(self._name_parts, distinct)
         length = pc.fill_null(pc.utf8_length(stem), 0).to_numpy(zero_copy_only=False).astype(np.int64)
         head, tail = _halves(stem, length)
+        (brand,) = _columnwise(_brands, stem)
+        last = pc.if_else(pa.array(length > 3), pc.utf8_slice_codeunits(stem, -2), pa.scalar(None, pa.string()))
+        sound, letters = _said(stem)
         return Names(
-            hashes(core, "core")[back], hashes(stem, "stem")[back], sounds(stem)[back], head[back], tail[back],
-            hashes(region, "region")[back], form.to_numpy(zero_copy_only=False)[back], stem.take(pa.array(back)),
+            hashes(core, "core")[back], hashes(stem, "stem")[back], sound[back], letters[back], head[back], tail[back],
+            hashes(last, "ending")[back], hashes(region, "region")[back],
+            brand.to_numpy(zero_copy_only=False)[back], form.to_numpy(zero_copy_only=False)[back], stem.take(pa.array(back)),
         )  # fmt: skip
 
     def _name_parts(self, distinct: pa.Array) -> tuple[pa.Array, ...]:
@@ -175,6 +189,15 @@ class Gazetteer:
         return tuple(pc.struct_field(parts, name) for name in ("area", "road", "number"))
 
 
+def _brands(stem: pa.Array) -> tuple[pa.Array, ...]:
+    """How many letters of each stem stand before its trade; of one that is all trade, all but the last two."""
+    trades = "(?:" + "|".join(sorted(spelling().trades, key=len, reverse=True)) + ")+$"
+    left = pc.utf8_length(pc.replace_substring_regex(stem, trades, ""))
+    whole = pc.utf8_length(stem)
+    brand = pc.if_else(pc.greater(left, 1), left, pc.max_element_wise(pc.subtract(whole, 2), 2))
+    return (pc.cast(pc.fill_null(brand, 0), pa.int64()),)
+
+
 # ── texts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -187,12 +210,18 @@ def tidy(values: pa.Array) -> pa.Array:
 
 def sounds(values: pa.Array) -> Hashes:
     """How each text is said, without tones: texts that sound alike are equal numbers."""
+    return _said(values)[0]
+
+
+def _said(values: pa.Array) -> tuple[Hashes, Hashes]:
+    """How each text is said, and its letters whatever their order (0 for less than three: too many share them)."""
     texts = pc.fill_null(values, "")
     lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
     letters = np.frombuffer("".join(texts.to_pylist()).encode("utf-32-le"), dtype=np.uint32)
     said, where = np.unique(letters, return_inverse=True)
     syllables = np.array([_syllable(chr(letter)) for letter in said.tolist()], dtype=np.uint64)
     value = syllables[where] if len(letters) else np.zeros(0, dtype=np.uint64)
+    mixed = scattered(letters.astype(np.uint64))
     ends = np.cumsum(lengths)
     starts = ends - lengths
     place = np.arange(len(letters)) - np.repeat(starts, lengths)
@@ -200,8 +229,11 @@ def sounds(values: pa.Array) -> Hashes:
     with np.errstate(over="ignore"):
         sums = np.concatenate([[np.uint64(0)], np.cumsum(value * powers[place], dtype=np.uint64)])
         total = sums[ends] - sums[starts]
-    found: Hashes = np.where(lengths > 0, total | np.uint64(1), np.uint64(0)).view(np.int64)
-    return found
+        plain = np.concatenate([[np.uint64(0)], np.cumsum(mixed, dtype=np.uint64)])
+        heap = plain[ends] - plain[starts]
+    sound: Hashes = np.where(lengths > 0, total | np.uint64(1), np.uint64(0)).view(np.int64)
+    unordered: Hashes = np.where(lengths > 2, heap | np.uint64(1), np.uint64(0)).view(np.int64)
+    return sound, unordered
 
 
 @lru_cache(maxsize=40_000)
@@ -241,18 +273,83 @@ def codes(values: pa.Array) -> pa.Array:
     return tidy(values)
 
 
+def credit_codes(values: pa.Array) -> pa.Array:
+    """Of tidied texts what was meant as a unified social credit code: it has no I, O, S, Z, which were 1, 0, 5, 2."""
+    code = pc.fill_null(pc.match_substring_regex(values, "^[0-9A-Z]{18}$"), False)
+    plain = values
+    for wrong, right in ("I1", "O0", "S5", "Z2"):
+        plain = pc.replace_substring(plain, wrong, right)
+    return pc.if_else(code, plain, values)
+
+
 def valid_codes(values: pa.Array) -> pa.Array:
-    """Of tidied texts those that are unified social credit codes with a right check character (GB 32100); else null."""
+    """Of tidied texts those that are unified social credit codes with a right check character (GB 32100); else null.
+
+    What somebody typed to fill the field (all noughts pass the check) is none.
+    """
+    digits, which = _digits(values)
+    body = digits[:, 8:17]
+    good = np.zeros(len(values), dtype=bool)
+    good[which] = (
+        ((digits[:, :17] @ _CODE_WEIGHTS + digits[:, 17]) % 31 == 0)
+        & (digits[:, 2:8] < 10).all(axis=1)
+        & (body != body[:, :1]).any(axis=1)
+    )
+    return pc.if_else(pa.array(good), values, pa.scalar(None, pa.string()))
+
+
+def packed_codes(values: pa.Array) -> tuple[Hashes, Hashes]:
+    """Both halves of each text of 18 letters that a code may have, five bits a letter; 0 and 0 for others."""
+    digits, which = _digits(values)
+    high, low = np.zeros(len(values), dtype=np.int64), np.zeros(len(values), dtype=np.int64)
+    high[which], low[which] = _packed(digits)
+    return high, low
+
+
+def repaired_codes(high: Hashes, low: Hashes) -> tuple[npt.NDArray[np.int64], Hashes, Hashes]:
+    """The right codes that packed codes with a wrong check character may have been before one slip of the hand.
+
+    One letter for another, or two neighbours swapped: ``(position of the wrong code, high, low)`` of each. At every place
+    exactly one other letter makes the check right, so that these are some twenty a code.
+    """
+    shifts = np.arange(8, -1, -1) * 5
+    halves = ((high[:, None] >> shifts & 31), (low[:, None] >> shifts & 31))
+    digits = np.concatenate(halves, axis=1)
+    weights = np.append(_CODE_WEIGHTS, 1)
+    rest = digits @ weights % 31
+    inverse = np.array([pow(int(weight), -1, 31) for weight in weights], dtype=np.int64)
+    wrong = np.flatnonzero((rest != 0) & (high != 0))
+    found, whose = [], []
+    for place in range(18):
+        other = digits[wrong].copy()
+        other[:, place] = (other[:, place] - rest[wrong] * inverse[place]) % 31
+        found.append(other)
+        whose.append(wrong)
+    for place in range(17):
+        one, next = digits[wrong, place], digits[wrong, place + 1]
+        mended = ((next - one) * (weights[place] - weights[place + 1]) + rest[wrong]) % 31 == 0
+        other = digits[wrong[mended]].copy()
+        other[:, [place, place + 1]] = other[:, [place + 1, place]]
+        found.append(other)
+        whose.append(wrong[mended])
+    return np.concatenate(whose), *_packed(np.concatenate(found))
+
+
+def _digits(values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The letters of codes as numbers from 0 to 30, one row for each text that has 18 of them, and which texts these are."""
     right = pc.fill_null(pc.match_substring_regex(values, f"^[{_CODE_LETTERS}]{{18}}$"), False)
     which = np.flatnonzero(right.to_numpy(zero_copy_only=False))
-    good = np.zeros(len(values), dtype=bool)
-    if len(which):
-        letters = "".join(values.take(pa.array(which)).to_pylist()).encode("ascii")
-        table = np.zeros(256, dtype=np.int64)
-        table[np.frombuffer(_CODE_LETTERS.encode(), dtype=np.uint8)] = np.arange(31)
-        digits = table[np.frombuffer(letters, dtype=np.uint8)].reshape(-1, 18)
-        good[which] = (31 - digits[:, :17] @ _CODE_WEIGHTS % 31) % 31 == digits[:, 17]
-    return pc.if_else(pa.array(good), values, pa.scalar(None, pa.string()))
+    letters = "".join(values.take(pa.array(which)).to_pylist()).encode("ascii")
+    table = np.zeros(256, dtype=np.int64)
+    table[np.frombuffer(_CODE_LETTERS.encode(), dtype=np.uint8)] = np.arange(31)
+    return table[np.frombuffer(letters, dtype=np.uint8)].reshape(-1, 18), which
+
+
+def _packed(digits: npt.NDArray[np.int64]) -> tuple[Hashes, Hashes]:
+    shifts = np.arange(8, -1, -1) * 5
+    high: Hashes = (digits[:, :9] << shifts).sum(axis=1)
+    low: Hashes = (digits[:, 9:] << shifts).sum(axis=1)
+    return high, low
 
 
 def registration(values: pa.Array) -> pa.Array:

@@ -20,7 +20,7 @@ from cityheart.entities import store
 from cityheart.entities.following import Mentions, nothing
 from cityheart.entities.grouping import Known, Resolved, resolve
 from cityheart.entities.hashing import Hashes, hashes
-from cityheart.entities.marks import AT, COLUMNS, Marks, blocking, mark
+from cityheart.entities.marks import AT, COLUMNS, Block, Marks, blocking, mark
 from cityheart.entities.matching import points_of
 from cityheart.entities.models import Review, Subject
 from cityheart.entities.normalise import Gazetteer
@@ -190,10 +190,8 @@ class _Batch:
         if len(marks) >= WHOLE:
             wanted = None
         else:
-            keys = {**blocking(marks, self._kind)} if self._own_rules.points is not None else {}
-            for place in range(marks.decisive.shape[1]):
-                keys[f"id{place}"] = marks.decisive[:, place]
-            sought = sorted({mark for column in keys.values() for mark in column[column != 0].tolist()})
+            keys = self._blocks(marks)
+            sought = sorted({mark for block in keys.values() for mark in block.mark.tolist()})
             wanted, large = store.candidates(self._conn, sought, self._owner.rules.block)
             counts.dropped += len(large)
             self._note_large(keys, large)
@@ -224,13 +222,21 @@ class _Batch:
         again = set(self._again)
         return len(old_ids) - sum(id in again for id in old_ids)
 
-    def _note_large(self, keys: Mapping[str, Hashes], large: Sequence[tuple[int, int]]) -> None:
+    def _blocks(self, marks: Marks) -> dict[str, Block]:
+        """What records are found by, the decisive identifiers among it."""
+        found = blocking(marks, self._kind) if self._own_rules.points is not None else {}
+        for place in range(marks.decisive.shape[1]):
+            who = np.flatnonzero(marks.decisive[:, place])
+            found[f"id{place}"] = Block(who, marks.decisive[who, place])
+        return found
+
+    def _note_large(self, keys: Mapping[str, Block], large: Sequence[tuple[int, int]]) -> None:
         sizes = dict(large)
         numbers = np.array(list(sizes), dtype=np.int64)
         found = [
-            (name, sizes[int(column[place])], int(self._found.id[place]))
-            for name, column in keys.items()
-            for place in np.flatnonzero(np.isin(column, numbers)).tolist()[:20]
+            (name, sizes[int(block.mark[place])], int(self._found.id[block.who[place]]))
+            for name, block in keys.items()
+            for place in np.flatnonzero(np.isin(block.mark, numbers)).tolist()[:20]
         ]
         store.add_dropped(self._conn, self._kind, found, self._work.now)
 
@@ -417,13 +423,7 @@ class _Batch:
         return why | {"rule": "points", "score": float(pairs.score[link]), "evidence": evidence}
 
     def _keys(self, marks: Marks, ids: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-        columns = dict(blocking(marks, self._kind)) if self._own_rules.points is not None else {}
-        for place in range(marks.decisive.shape[1]):
-            columns[f"id{place}"] = marks.decisive[:, place]
-        pairs = []
-        for column in columns.values():
-            which = np.flatnonzero(column)
-            pairs.append(np.stack([column[which], ids[which]], axis=1))
+        pairs = [np.stack([block.mark, ids[block.who]], axis=1) for block in self._blocks(marks).values()]
         if not pairs:
             return []
         return [(row[0], row[1]) for row in np.unique(np.concatenate(pairs), axis=0).tolist()]

@@ -20,11 +20,14 @@ __all__ = ["KINDS", "POINTS", "KindRules", "Rules", "read_rules", "rules"]
 KINDS = ("firm", "site", "vehicle", "tank", "outlet", "meter")
 
 POINTS = (
-    "name_exact", "name_core", "name_former", "name_stem", "name_sound", "name_near", "name_alike", "name_other",
-    "name_sole", "name_shared", "region_other", "form_other",
-    "address_same", "address_road", "address_other", "area_other",
-    "person_same", "person_other", "phone_same", "phone_other", "registration_same", "registration_other", "code_near",
+    "name_exact", "name_core", "name_former", "name_stem", "name_sound", "name_swapped", "name_near", "name_alike",
+    "name_other", "name_trade", "name_renamed", "name_rare", "name_sole", "name_shared", "region_other", "form_other",
+    "address_same", "address_road", "address_number", "address_other", "area_other", "address_sole", "address_shared",
+    "person_same", "person_other", "person_sole", "person_shared",
+    "phone_same", "phone_other", "phone_sole", "phone_shared",
+    "registration_same", "registration_other", "code_near",
     "of_same", "of_other", "place_at", "place_near", "place_apart", "place_far",
+    "several",
 )  # fmt: skip
 """What a pair of records gets points for, in the order of the bits of its evidence."""
 

@@ -282,7 +282,7 @@ class Entities:
         marks = mark(columns, kind, own, self._resolving.gazetteer)
         keys = [int(value) for value in marks.decisive[0] if value]
         if own.points is not None:
-            keys += [int(column[0]) for column in blocking(marks, kind).values() if column[0]]
+            keys += [found for block in blocking(marks, kind).values() for found in block.mark.tolist()]
         with self._database.read() as conn:
             found, _ = store.candidates(conn, keys, self._rules.block)
             rows = store.marked(conn, kind, found)
