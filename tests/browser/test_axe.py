@@ -148,6 +148,7 @@ def _parts(served: Served) -> dict[str, str]:
         "/scores/:view": "appeals",
         "/sources/:id": source,
         "/flow/:code": "ecology",
+        "/department/:code": "ecology",
         "/deliveries/:id": landed.delivery,
         "/quarantine/:id": entry.id,
         "/catalogue/:name": city.share.datasets()[0].name,

@@ -39,7 +39,8 @@ def test_from_the_alert_to_the_closed_task(served: Served, open_page: OpenPage) 
     title = step.title["zh-CN"]
 
     with open_page("industry", width=390, height=844) as clerk:
-        _open_task(clerk, title)
+        clerk.get_by_test_id("home-task").filter(has_text=title).get_by_role("link").click()
+        clerk.get_by_test_id("task-panel").wait_for()
         clerk.get_by_test_id("task-accept").first.click()
         if clerk.get_by_test_id("task-accept-confirm").is_visible():
             clerk.get_by_test_id("task-accept-confirm").click()
