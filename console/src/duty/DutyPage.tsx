@@ -3,6 +3,7 @@
 import { Button, NativeSelect } from "@mantine/core";
 import { Fragment, useState } from "react";
 import { useDepartments, useMay, useSession } from "../api/queries";
+import type { Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { DutyTabs } from "../handover/Tabs";
 import { useWords } from "../i18n";
@@ -81,7 +82,10 @@ export default function DutyPage() {
             aria-label={t("duty.department")}
             data-testid="duty-unit"
             value={unit ?? ""}
-            data={(departments.data ?? []).map(({ code, title }) => ({ value: code, label: say(title) }))}
+            data={withCentre(departments.data ?? [], t("duty.centre")).map(({ code, title }) => ({
+              value: code,
+              label: say(title),
+            }))}
             onChange={({ currentTarget: { value } }) => setChosen(value)}
           />
         </div>
@@ -95,6 +99,13 @@ export default function DutyPage() {
     </div>
   );
 }
+
+/** The command centre keeps a roster like a department. */
+const withCentre = (departments: readonly { code: string; title: Text }[], title: string) =>
+  departments.some(({ code }) => code === CENTRE)
+    ? departments
+    : [{ code: CENTRE, title: { "zh-CN": title, en: title } }, ...departments];
+const CENTRE = "command-centre";
 
 function People({ of, unit }: { of: OnDuty[]; unit: string }) {
   const { t, say } = useWords();

@@ -32,10 +32,17 @@ export interface Proposed {
 }
 
 export interface AdvisedStep extends PlanStep {
+  /** A step that is done for each of a list: what stands for one of them, and the list or the parameter that holds it. */
+  each?: { as: string; in: string | { id: string; title: Text | null }[] } | null;
+  when?: string | null;
   reasons?: Reason[];
 }
 
+type ParameterValue = boolean | number | string | ParameterValue[];
+
 export interface AdvisedPlan extends SuggestedPlan {
+  /** What whoever dispatches may name, each with what the plan declares. */
+  parameters?: Record<string, ParameterValue>;
   steps: AdvisedStep[];
   exact: boolean;
   score: number;

@@ -1,12 +1,13 @@
 /** One alert: the evidence first, then what the law asks an alert to say, its history, and what could be done. */
 
 import { Button, Textarea } from "@mantine/core";
-import { useMemo, useState } from "react";
-import { Link, useParams } from "wouter";
+import { useMemo } from "react";
+import { Link, useParams, useSearchParams } from "wouter";
 import { SuppressButton, SuppressedNote } from "../alarms/Suppress";
 import { useAlert, useMay } from "../api/queries";
 import type { Alert, AlertDetail, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { commandShelf, useKept } from "../handover/kept";
 import { useWords } from "../i18n";
 import { Changes, ClauseLines, SimilarCases } from "../knowledge/Advice";
 import { useAdvice } from "../knowledge/suggestion";
@@ -20,6 +21,7 @@ import { Severity, SeverityMark } from "../ui/Severity";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
+import "../handover/handover.css";
 
 export default function AlertPage() {
   const { id = "" } = useParams<{ id: string }>();
@@ -39,12 +41,17 @@ function AlertView({ alert }: { alert: AlertDetail }) {
   const { t, say } = useWords();
   const tell = useTell();
   const now = Math.floor(useNow() / 3_600_000) * 3_600_000;
-  const [sheet, setSheet] = useState<{ digest: string | null } | null>(null);
-  const [note, setNote] = useState("");
+  // The sheet is in the address: a reload in the middle of it opens it again, with what was filled in.
+  const [params, setParams] = useSearchParams();
+  const sheet = params.get("dispatch");
+  const setSheet = (digest: string | null) =>
+    setParams(digest === null ? {} : { dispatch: digest === "" ? "first" : digest }, { replace: true });
+  const note = useKept(`acknowledge.${alert.id}`, "");
   const acknowledge = useCommand<Alert>({
+    shelf: commandShelf(`acknowledge.${alert.id}`),
     done: () => {
       tell.done(t("acknowledge.done", { name: say(alert.subject.name) }));
-      setNote("");
+      note.forget();
     },
     failed: tell.failed,
   });
@@ -77,7 +84,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
             <Button
               variant={alert.incident_id === null || alert.state === "raised" ? "filled" : "default"}
               data-testid="dispatch-open"
-              onClick={() => setSheet({ digest: null })}
+              onClick={() => setSheet("")}
             >
               {t(alert.incident_id === null ? "dispatch.open" : "dispatch.another")}
             </Button>
@@ -112,7 +119,6 @@ function AlertView({ alert }: { alert: AlertDetail }) {
               </div>
             </Panel>
           ))}
-          {actionable && <Plans alert={alert} choose={(digest) => setSheet({ digest })} />}
         </div>
         <div className="stack" style={{ gap: 16 }}>
           {alert.state === "raised" && mayAcknowledge ? (
@@ -124,7 +130,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
                   if (!acknowledge.isPending)
                     acknowledge.mutate({
                       path: `/api/alerts/${encodeURIComponent(alert.id)}/acknowledge`,
-                      body: { note },
+                      body: { note: note.value },
                     });
                 }}
               >
@@ -133,8 +139,8 @@ function AlertView({ alert }: { alert: AlertDetail }) {
                   label={t("acknowledge.note")}
                   autosize
                   minRows={2}
-                  value={note}
-                  onChange={(event) => setNote(event.currentTarget.value)}
+                  value={note.value}
+                  onChange={(event) => note.set(event.currentTarget.value)}
                 />
                 <Button type="submit" variant="default" data-testid="acknowledge" loading={acknowledge.isPending}>
                   {t("acknowledge")}
@@ -154,7 +160,10 @@ function AlertView({ alert }: { alert: AlertDetail }) {
           <Levels alert={alert} />
         </div>
       </div>
-      {sheet !== null && <DispatchSheet alert={alert} digest={sheet.digest} close={() => setSheet(null)} />}
+      {actionable && <Plans alert={alert} choose={setSheet} />}
+      {sheet !== null && actionable && (
+        <DispatchSheet alert={alert} digest={sheet === "first" ? null : sheet} close={() => setSheet(null)} />
+      )}
     </div>
   );
 }
@@ -244,7 +253,7 @@ function Plans({ alert, choose }: { alert: Alert; choose: (digest: string) => vo
   const { k } = useKnowledgeWords();
   const advice = useAdvice({ of: "alert", id: alert.id });
   return (
-    <>
+    <section className="beside" aria-label={t("plans.title")}>
       <Panel title={t("plans.title")}>
         <Shown of={advice}>
           {(known) =>
@@ -262,16 +271,16 @@ function Plans({ alert, choose }: { alert: Alert; choose: (digest: string) => vo
         </Shown>
       </Panel>
       {advice.data && (
-        <>
+        <div className="stack" style={{ gap: 16 }}>
           <Panel title={k("advice.cases")}>
             <SimilarCases cases={advice.data.cases} />
           </Panel>
           <Panel title={k("advice.clauses")}>
             <ClauseLines clauses={advice.data.clauses} />
           </Panel>
-        </>
+        </div>
       )}
-    </>
+    </section>
   );
 }
 

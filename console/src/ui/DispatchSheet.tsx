@@ -3,10 +3,11 @@
 import { Button } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { commandId, post } from "../api/client";
-import { useMay } from "../api/queries";
+import { commandId, Problem, post } from "../api/client";
+import { useDepartments, useMay } from "../api/queries";
 import type { Alert, IncidentDetail, Level, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { commandShelf, useKept } from "../handover/kept";
 import { useWords } from "../i18n";
 import { Changes, ClauseLines, keyOf, Reasons, SimilarCases, telling } from "../knowledge/Advice";
 import { type Asked, useAdvice } from "../knowledge/suggestion";
@@ -14,6 +15,7 @@ import type { Advice, AdvisedPlan, AdvisedStep, Proposed } from "../knowledge/ty
 import { useKnowledgeWords } from "../knowledge/words";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, duration, isoSeconds } from "../time/format";
+import { askedBy, type Given, PlanParameters, stepsWith, toSend, unitsOf } from "./PlanParameters";
 import { Severity } from "./Severity";
 import { Sheet } from "./Sheet";
 import { Empty, Failure, Shown } from "./states";
@@ -23,6 +25,7 @@ import { useTell } from "./Toast";
 
 /** What a plan is started for, and whether one is under way for it. */
 interface Subject {
+  alert: Alert | undefined;
   asked: Asked;
   path: string;
   level: Level | null;
@@ -35,6 +38,7 @@ type What = { alert: Alert; incident?: undefined } | { incident: IncidentDetail;
 function subjectOf({ alert, incident }: What): Subject {
   if (alert)
     return {
+      alert,
       asked: { of: "alert", id: alert.id },
       path: `/api/alerts/${encodeURIComponent(alert.id)}/dispatch`,
       level: alert.level,
@@ -42,6 +46,7 @@ function subjectOf({ alert, incident }: What): Subject {
       underWay: alert.incident_id !== null,
     };
   return {
+    alert: undefined,
     asked: { of: "incident", id: incident.id },
     path: `/api/incidents/${encodeURIComponent(incident.id)}/dispatch`,
     level: incident.level,
@@ -131,11 +136,19 @@ function Choice({
   const ticked = (change: Proposed) => change.patch !== null && change.mandated !== unticked.has(keyOf(change));
   const wanted = mayChange && plan ? plan.changes.filter(ticked) : [];
   const [applying, setApplying] = useState(false);
-  // Made when the sheet opens: whatever is pressed on it, and however often, is one command.
-  const [id] = useState(commandId);
+  const name = `dispatch.${subject.asked.of}.${subject.asked.id}`;
+  const shelf = commandShelf(name);
+  // Made when the sheet opens: whatever is pressed on it, and however often, is one command; also after a reload.
+  const [id] = useState(() => shelf.take()?.id ?? commandId());
+  const given = useKept<Given>(`${name}.${plan?.digest ?? ""}`, NOTHING);
   const dispatch = useCommand<{ incident_id: string; run_id: string }>({
     id,
+    failed: (error) => {
+      if (error instanceof Problem && error.status === 409) shelf.put(null); // it began already, or another one did
+    },
     done: ({ incident_id, run_id }) => {
+      shelf.put(null);
+      given.forget();
       setApplying(true);
       void change(run_id, wanted, say).then((failed) => {
         if (failed === 0) tell.done(t("dispatch.done"));
@@ -145,8 +158,28 @@ function Choice({
       });
     },
   });
+  const departments = useDepartments().data;
   if (plan === undefined) return null;
-  const units = new Set(plan.steps.map(({ unit }) => unit));
+  const asked = askedBy(plan, subject.alert);
+  const title = (code: string) => departments?.find((one) => one.code === code)?.title ?? { "zh-CN": code, en: code };
+  const steps = stepsWith(plan.steps, asked, given.value, title);
+  const units = unitsOf(steps);
+  const parameters = toSend(asked, given.value);
+  const send = () => {
+    if (dispatch.isPending || applying) return;
+    shelf.put({ key: "", id });
+    dispatch.mutate({
+      path: subject.path,
+      body: { plan: plan.digest, ...(Object.keys(parameters).length > 0 ? { parameters } : {}) },
+    });
+  };
+  const { error } = dispatch;
+  const refused = error instanceof Problem && typeof error.more.parameter === "string" ? error : null;
+  const wrong = refused && {
+    name: String(refused.more.parameter),
+    why: [refused.detail, refused.remedy?.slice(0, 200)].filter(Boolean).join(" — "),
+  };
+  const unsure = error instanceof Problem && (error.status === 0 || error.status >= 500);
   return (
     <div className="stack">
       <span className="quiet">{advice.reasons.map(say).join(" ")}</span>
@@ -180,7 +213,8 @@ function Choice({
         {t("dispatch.summary", { steps: plan.steps.length, units: units.size })}
       </p>
       {subject.underWay && <p style={{ margin: 0 }}>{t("dispatch.supersedes")}</p>}
-      <StepTable steps={plan.steps} />
+      <PlanParameters asked={asked} given={given.value} change={given.set} wrong={wrong} />
+      <StepTable steps={steps} />
       <Changes
         plan={plan}
         chosen={new Set(plan.changes.filter(ticked).map(keyOf))}
@@ -196,23 +230,25 @@ function Choice({
         }
       />
       <Known advice={advice} />
-      {dispatch.error !== null && <Failure error={dispatch.error} />}
+      {error !== null && wrong === null && <Failure error={error} />}
+      {unsure && (
+        <p className="late" role="status" data-testid="dispatch-unsure" style={{ margin: 0 }}>
+          {t("dispatch.unsure")}
+        </p>
+      )}
       <div className="line sheet-actions">
         <Button variant="default" onClick={close}>
           {t("cancel")}
         </Button>
-        <Button
-          data-testid="dispatch-confirm"
-          ref={confirm}
-          loading={dispatch.isPending || applying}
-          onClick={() => dispatch.mutate({ path: subject.path, body: { plan: plan.digest } })}
-        >
+        <Button data-testid="dispatch-confirm" ref={confirm} loading={dispatch.isPending || applying} onClick={send}>
           {t("dispatch.confirm", { units: units.size })}
         </Button>
       </div>
     </div>
   );
 }
+
+const NOTHING: Given = {};
 
 function PlanName({ plan }: { plan: AdvisedPlan }) {
   const { k, say } = useKnowledgeWords();
@@ -276,11 +312,11 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
     if (step.after.length === 0) return later || t("step.atOnce");
     return [afterWords(step.after, titles, t), later].filter((words) => words !== "").join(t("listComma"));
   };
+  const latest = latestEnds(steps);
   const deadline = (step: AdvisedStep) => {
-    const due = isoSeconds(step.due);
-    const delay = isoSeconds(step.delay) ?? 0;
-    if (!dates || due === null || step.after.length > 0) return null;
-    return cityTime(now + (delay + due) * 1000, zone, "short");
+    const end = latest.get(step.id);
+    if (!dates || end === undefined || isoSeconds(step.due) === null) return null;
+    return cityTime(now + end * 1000, zone, "short");
   };
   return (
     <section style={{ maxHeight: "46vh", overflow: "auto" }} tabIndex={0} aria-label={t("step.what")}>
@@ -308,7 +344,7 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
                 {length(step.due)}
                 {deadline(step) && (
                   <div className="quiet">
-                    <time>{deadline(step)}</time>
+                    {step.after.length > 0 ? t("step.atLatest") : ""} <time>{deadline(step)}</time>
                   </div>
                 )}
               </td>
@@ -318,4 +354,22 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
       </table>
     </section>
   );
+}
+
+/** When each step is due at the latest, in seconds from the start: everybody before it takes all the time there is. */
+export function latestEnds(steps: readonly Pick<AdvisedStep, "id" | "after" | "delay" | "due">[]): Map<string, number> {
+  const known = new Map(steps.map((step) => [step.id, step]));
+  const ends = new Map<string, number>();
+  const end = (id: string, under: readonly string[]): number => {
+    const found = ends.get(id);
+    if (found !== undefined) return found;
+    const step = known.get(id);
+    if (step === undefined || under.includes(id)) return 0;
+    const before = Math.max(0, ...step.after.map((one) => end(one, [...under, id])));
+    const at = before + (isoSeconds(step.delay) ?? 0) + (isoSeconds(step.due) ?? 0);
+    ends.set(id, at);
+    return at;
+  };
+  for (const { id } of steps) end(id, []);
+  return ends;
 }
