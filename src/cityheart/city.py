@@ -58,6 +58,7 @@ from cityheart.share.models import Delivery, Landed, Source
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
 from cityheart.watch.tracks.service import Tracks
+from cityheart.watch.trials.service import Trials
 
 __all__ = ["City", "Participant", "applications", "available_apps"]
 
@@ -152,6 +153,7 @@ class City:
             city=settings.title["zh-CN"],
         )  # fmt: skip
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone, folder=settings.home)
+        self.trials = Trials(self.database, self.watch, ZoneInfo(settings.zone))
         self.tracks = Tracks(self.lake, self.share)
         self.calendar = Calendar.load(settings.home)
         self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)
@@ -287,6 +289,10 @@ class City:
             for plan in app.plans:
                 self.command.publish(SYSTEM, plan)
         self.share.grants.propose(proposal for app in self.apps for proposal in app.grants)
+        self.trials.register(
+            {detector.id: {"id": app.id, "title": app.title} for app in self.apps for detector in app.detectors},
+            {detector: said for app in self.apps for detector, said in app.meanings.items()},
+        )
         self.knowledge.register_units(titles)
         for app in self.apps:
             self.knowledge.register_clauses(SYSTEM, f"app:{app.id}", app.clauses)
@@ -343,6 +349,7 @@ class City:
 
     def close(self) -> None:
         """Close the store."""
+        self.trials.close()
         self.database.close()
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -162,6 +162,14 @@ DETECTOR_FAILURE_CHARS = 2_000  # of the reason why a detector cannot go on
 DETECTOR_RETRY_FIRST = timedelta(minutes=1)  # wait after a detector's first failure; doubles with each further one
 DETECTOR_RETRY_LONGEST = timedelta(hours=1)  # between two tries of a detector, however often it failed
 BACKTEST_RUNS = 20_000  # instants a query detector is asked for in one backtest
+TRIAL_SPAN = timedelta(days=366)  # longest period of a backtest that is started from the console
+TRIAL_ALERTS = 20_000  # alerts of such a period it is compared with
+TRIAL_CASES = 200  # cases gained, and lost, that are named; the rest is counted
+TRIAL_NAME_CHARS = 120  # of the name of such a backtest
+TRIAL_SILENT = timedelta(minutes=2)  # a backtest that has not said how far it is for so long has died
+TRIAL_REST = 0.25  # of the time a step took is left to the live city before the next
+DETECTOR_DAYS = 90  # days of findings shown of one detector
+DETECTOR_FINDINGS = 100_000  # findings of such a time that are counted by day
 BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again without later rows
 
 # Sharing: reading what sources deliver

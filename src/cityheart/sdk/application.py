@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from cityheart.entities.declared import Declaration, read_declaration
 from cityheart.entities.declared import check as check_entities
 from cityheart.kernel.access import ROLES
 from cityheart.kernel.errors import Invalid, NotFound, Problem
-from cityheart.kernel.text import Text
+from cityheart.kernel.text import LANGUAGES, Text
 from cityheart.sdk.manifest import (
     AlertDeclaration,
     GrantDeclaration,
@@ -101,6 +102,22 @@ class App:
     def datasets(self) -> tuple[Dataset, ...]:
         """The datasets that the contracts describe."""
         return tuple(Dataset.of(contract) for contract in self.contracts)
+
+    @property
+    def meanings(self) -> Mapping[str, Mapping[str, Text]]:
+        """What parameters of detectors mean, by detector and name: ``parameters.toml`` beside the manifest, if there is one."""
+        file = self.folder / "parameters.toml"
+        if not file.is_file():
+            return {}
+        try:
+            said = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Invalid(f"{file}: {error}", remedy="write it as TOML") from error
+        for detector, names in said.items():
+            for name, words in names.items() if isinstance(names, dict) else [("", None)]:
+                if not isinstance(words, dict) or set(words) != set(LANGUAGES):
+                    raise Invalid(f"{file}: {detector}.{name} is not said in {', '.join(LANGUAGES)}")
+        return said
 
 
 def load(folder: Path) -> App:

@@ -145,12 +145,6 @@ def router(watch: Watch, command: Commanding, knowledge: Advising | None = None)
         watch.follow_incidents()
         return started
 
-    @routes.get("/detectors")
-    def detectors(request: Request) -> dict[str, object]:
-        """Every detector with its parameters and how far it is."""
-        items = watch.detectors(_actor(request))
-        return {"items": items, "total": len(items), "next": None}
-
     @routes.post("/detectors/{detector_id}/backtest")
     def backtest(request: Request, detector_id: str, body: Backtest) -> dict[str, object]:
         """What the detector would have raised in a span of time."""

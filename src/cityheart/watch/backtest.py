@@ -8,15 +8,17 @@ ends at the finding's own moment, and a detector that then says something else i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from cityheart.engine.keyed import State
+from cityheart.engine.layout import KNOWN_AT
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, Problem, TooLarge
 from cityheart.watch.merging import Matter, merge, reason_of
@@ -145,7 +147,8 @@ def _past(was: _Open, ended_at: datetime | None) -> PastAlert:
 class Replay:
     """Replays detectors over what landed in a city. ``now`` is its present: nothing is replayed later."""
 
-    def __init__(self, ground: Ground, now: datetime) -> None:
+    def __init__(self, ground: Ground, now: datetime, pace: Callable[[float], None] = lambda share: None) -> None:
+        self._pace = pace  # told how far it is, 0 to 1, between two steps; what it raises ends the replay
         self._ground = ground
         self._lake = ground.lake
         self._zone = ground.zone
@@ -195,19 +198,29 @@ class Replay:
 
     def _present(self, datasets: Iterable[str]) -> datetime:
         """The city's present, or right after the newest row that is known: history may have landed ahead of the clock."""
-        known = [
-            moment + _TICK
-            for name in datasets
-            for moment in self._lake.query(f"SELECT max(_known_at) AS last FROM {name}__versions")["last"].to_pylist()  # noqa: S608
-            if moment is not None
-        ]
-        present: datetime = max([self._now, *known])
-        return present
+        known = [last + _TICK for name in datasets for _, last, _ in self._landed(name)]
+        return max([self._now, *known])
 
     def _count(self, dataset: str, until: datetime) -> int:
+        files = self._landed(dataset)
+        if all(last < until for _, last, _ in files):
+            return sum(rows for _, _, rows in files)
         sql = f"SELECT count(*) AS n FROM {dataset}__versions WHERE _known_at < $end"  # noqa: S608
         counted = self._lake.query(sql, {"end": until})
         return cast(int, counted["n"][0].as_py())
+
+    def _landed(self, dataset: str) -> list[tuple[datetime, datetime, int]]:
+        """Of each file of a dataset when its first and its last row became known, and how many it has."""
+        found = []
+        for path in self._lake.files(dataset):
+            told = pq.read_metadata(path)
+            groups = [told.row_group(place) for place in range(told.num_row_groups)]
+            if not groups:
+                continue
+            at = told.schema.names.index(KNOWN_AT)
+            spans = [group.column(at).statistics for group in groups]
+            found.append((min(one.min for one in spans), max(one.max for one in spans), told.num_rows))
+        return found
 
     def _days(self, start: datetime, end: datetime) -> Iterator[str]:
         day = start.astimezone(self._zone).date()
@@ -228,7 +241,7 @@ class Replay:
         return count, findings
 
     def _windows(self, dataset: str, until: datetime) -> Iterator[pa.Table]:
-        start = self._first_known(dataset)
+        start = first = self._first_known(dataset)
         while start is not None and start < until:
             end = min(start + _WINDOW, until)
             rows = self._lake.query(
@@ -237,11 +250,11 @@ class Replay:
             )
             if rows.num_rows:
                 yield rows
+            self._pace((end - first) / (until - first) if first is not None else 1.0)
             start = end
 
     def _first_known(self, dataset: str) -> datetime | None:
-        found = self._lake.query(f"SELECT min(_known_at) AS first FROM {dataset}__versions")  # noqa: S608
-        return cast("datetime | None", found["first"][0].as_py()) if found.num_rows else None
+        return min((first for first, _, _ in self._landed(dataset)), default=None)
 
     def _careful(self, detector: KeyedDetector, states: dict[str, State], rows: pa.Table) -> list[Finding]:
         spec = self._lake.spec(detector.dataset)
@@ -272,10 +285,18 @@ class Replay:
             )
         instants = [at + number * detector.every for number in range(runs)]
         if isinstance(detector, QueryDetector):
-            return runs, ask(self._lake, detector, instants, Standing({})) if instants else []
+            standing, found = Standing({}), list[Finding]()
+            for number, instant in enumerate(instants):
+                self._pace(number / runs)
+                found += ask(self._lake, detector, [instant], standing)
+            return runs, found
         seen = Seen()
         ground = Ground(self._lake, self._zone, self._ground.folder)  # what is read for it is forgotten with it
-        return runs, [each for one in instants for each in look(detector, Snapshot(ground, one), seen)]
+        sighted: list[Finding] = []
+        for number, instant in enumerate(instants):
+            self._pace(number / runs)
+            sighted += look(detector, Snapshot(ground, instant), seen)
+        return runs, sighted
 
 
 def with_parameters(detector: Detector, parameters: Mapping[str, object]) -> Detector:

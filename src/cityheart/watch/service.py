@@ -595,11 +595,19 @@ class Watch:
         that looks ahead, :class:`Forbidden`.
         """
         require(actor, "detector.backtest")
+        return self.replay().run(self.detector(detector_id), since, until, parameters or {})
+
+    def detector(self, detector_id: str) -> Detector:
+        """A detector in service. Raises :class:`NotFound`."""
         found = [detector for detector in self._all() if detector.id == detector_id]
         if not found:
             names = ", ".join(detector.id for detector in self._all())
             raise NotFound(f"no detector {detector_id}", remedy=f"detectors: {names}")
-        return Replay(self._ground, self._database.clock.now()).run(found[0], since, until, parameters or {})
+        return found[0]
+
+    def replay(self, pace: Callable[[float], None] = lambda share: None) -> Replay:
+        """The past of this city up to its present; ``pace`` is told how far a replay is and may end it."""
+        return Replay(self._ground, self._database.clock.now(), pace)
 
     def cases(self, actor: Actor) -> list[dict[str, object]]:
         """What was found, one entry a case, by the moment it became known: what is compared with what really happened.

@@ -26,6 +26,7 @@ from cityheart.command.library import api as library_api
 from cityheart.entities import api as entities_api
 from cityheart.kernel import events, limits
 from cityheart.kernel.access import require
+from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
 from cityheart.sdk import api as sdk_api
 from cityheart.serve import api as serve_api
@@ -34,6 +35,7 @@ from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
 from cityheart.watch.past import Past
 from cityheart.watch.tracks import api as tracks_api
+from cityheart.watch.trials import api as trials_api
 from cityheart.web import audit, desk, wall
 from cityheart.web.find import Finder
 from cityheart.web.ground import Ground
@@ -66,6 +68,7 @@ def create_app(city: City) -> FastAPI:
     app.include_router(share_api.router(city.share))
     app.include_router(entities_api.router(city.entities))
     app.include_router(watch_api.router(city.watch, city.command, city.knowledge))
+    app.include_router(trials_api.router(city.trials, lambda actor: _freshness(city, actor)))
     app.include_router(tracks_api.router(city.tracks))
     app.include_router(knowledge_api.router(city.knowledge))
     app.include_router(command_api.router(city.command, city.account))
@@ -98,6 +101,12 @@ def create_app(city: City) -> FastAPI:
 
     _console(app)
     return app
+
+
+def _freshness(city: City, actor: Actor) -> dict[str, dict[str, object]]:
+    """Of each dataset of the catalogue its title, how fresh it is and how its sources stand, as far as one may see it."""
+    shown = ("title", "freshness_seconds", "state")
+    return {str(one["name"]): {key: one[key] for key in shown} for one in city.share.catalogue.datasets(actor)}
 
 
 def _city_routes(app: FastAPI, city: City) -> None:

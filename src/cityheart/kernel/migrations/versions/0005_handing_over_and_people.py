@@ -102,6 +102,30 @@ def upgrade() -> None:
         batch_op.create_index("ix_share_request_state_due_at", ["state", "due_at"], unique=False)
 
     op.create_table(
+        "trial",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("detector", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("by", Json, nullable=False),
+        sa.Column("parameters", Json, nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("beat_at", UtcDateTime(), nullable=False),
+        sa.Column("stop_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("result", Json, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trial")),
+    )
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.create_index("ix_trial_detector_id", ["detector", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_trial_state"), ["state"], unique=False)
+
+    op.create_table(
         "handover_addition",
         sa.Column("note", sa.String(length=60), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
@@ -133,6 +157,11 @@ def downgrade() -> None:
         batch_op.drop_column("code_until")
 
     op.drop_table("handover_addition")
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trial_state"))
+        batch_op.drop_index("ix_trial_detector_id")
+
+    op.drop_table("trial")
     with op.batch_alter_table("share_request", schema=None) as batch_op:
         batch_op.drop_index("ix_share_request_state_due_at")
         batch_op.drop_index("ix_share_request_dataset_asked_at")
