@@ -28,12 +28,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown
@@ -150,11 +150,7 @@ def evaluate(tables: Tables, now: datetime, zone: ZoneInfo, parameters: Mapping[
     if not len(pairs):
         return []
     wanted = np.unique(pairs // len(METRICS))
-    of_candidates = hours.filter(pa.array(np.isin(tank, wanted)))
-    profiles = {
-        place: _Profile.of(of_candidates.filter(pc.equal(of_candidates["tank_id"], ids[place])))
-        for place in wanted.tolist()
-    }
+    profiles = _profiles(hours, tank, wanted)
     episodes: list[Episode] = []
     for pair in pairs.tolist():
         place, metric = divmod(pair, len(METRICS))
@@ -174,31 +170,50 @@ class _Profile:
     jumps: tuple[tuple[Jump, ...], ...]
     doubtful: Array
 
-    @classmethod
-    def of(cls, rows: pa.Table) -> _Profile:
-        hour = shown.micro(rows["hour"]) // shown.HOUR_US
-        first, last = int(hour.min()), int(hour.max())
-        at = (first * PARTS + np.arange((last - first + 1) * PARTS)) * PART_US
-        values = np.full((len(HIGHEST), len(at)), np.nan)
-        doubtful = np.zeros(len(at))
-        jumps: list[list[Jump]] = [[] for _ in HIGHEST]
-        counts = [shown.floats(rows[name]) for name in ("good", "suspect", "bad")]
-        for place, (profile, told) in enumerate(
-            zip(rows["profile"].to_pylist(), rows["jumps"].to_pylist(), strict=True)
-        ):
-            begin = int(hour[place] - first) * PARTS
-            part = slice(begin, begin + PARTS)
-            if profile is not None:
-                values[:, part] = np.array(json.loads(profile), dtype=float)
-            good, suspect, bad = (column[place] for column in counts)
-            doubtful[part] = (suspect + bad) / max(good + suspect + bad, 1.0)
-            for name, entries in json.loads(told or "{}").items():
-                if name in METRICS[: len(HIGHEST)]:
-                    jumps[METRICS.index(name)] += [
-                        (begin + min(int(minute / 60 * PARTS), PARTS - 1), before, after, gap)
-                        for minute, before, after, gap in entries
-                    ]
-        return cls(at, values, tuple(tuple(sorted(each)) for each in jumps), doubtful)
+
+def _profiles(hours: pa.Table, tank: Whole, wanted: Whole) -> dict[int, _Profile]:
+    """The profiles of some tanks; ``tank``: whose each hour is."""
+    chosen = np.flatnonzero(np.isin(tank, wanted))
+    hour = shown.micro(hours["hour"])[chosen] // shown.HOUR_US
+    order = np.lexsort((hour, tank[chosen]))
+    chosen, hour = chosen[order], hour[order]
+    rows = hours.select(["profile", "jumps"]).take(pa.array(chosen))
+    told, jumps = rows["profile"].to_pylist(), rows["jumps"].to_pylist()
+    counts = np.stack([shown.floats(hours[name])[chosen] for name in ("good", "suspect", "bad")])
+    doubtful = counts[1:].sum(axis=0) / np.maximum(counts.sum(axis=0), 1.0)
+    starts = np.searchsorted(tank[chosen], wanted, side="left").tolist()
+    ends = np.searchsorted(tank[chosen], wanted, side="right").tolist()
+    return {
+        place: _profile(hour[low:high], told[low:high], jumps[low:high], doubtful[low:high])
+        for place, low, high in zip(wanted.tolist(), starts, ends, strict=True)
+    }
+
+
+def _profile(hour: Whole, told: Sequence[str | None], jumped: Sequence[str | None], doubtful: Array) -> _Profile:
+    first, last = int(hour[0]), int(hour[-1])
+    at = (first * PARTS + np.arange((last - first + 1) * PARTS)) * PART_US
+    values = np.full((last - first + 1, len(HIGHEST), PARTS), np.nan)
+    values[hour - first] = [_decoded(each) for each in told]
+    doubts = np.zeros((last - first + 1, PARTS))
+    doubts[hour - first] = doubtful[:, None]
+    jumps: list[list[Jump]] = [[] for _ in HIGHEST]
+    for place, each in enumerate(jumped):
+        for name, entries in json.loads(each).items() if each else ():
+            if name in METRICS[: len(HIGHEST)]:
+                begin = int(hour[place] - first) * PARTS
+                jumps[METRICS.index(name)] += [
+                    (begin + min(int(minute / 60 * PARTS), PARTS - 1), before, after, gap)
+                    for minute, before, after, gap in entries
+                ]
+    flat = np.ascontiguousarray(values.transpose(1, 0, 2)).reshape(len(HIGHEST), -1)
+    return _Profile(at, flat, tuple(tuple(sorted(each)) for each in jumps), doubts.reshape(-1))
+
+
+@lru_cache(maxsize=1 << 15)  # an hour is looked at hundreds of times
+def _decoded(profile: str | None) -> Array:
+    if profile is None:
+        return np.full((len(HIGHEST), PARTS), np.nan)
+    return np.array(json.loads(profile), dtype=np.float64)
 
 
 def _detached(profile: _Profile, metric: int, alarm: float, parameters: Mapping[str, object]) -> tuple[Truth, Truth]:

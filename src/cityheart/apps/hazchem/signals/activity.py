@@ -80,6 +80,9 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
 }
 """The datasets that are read when they are there, and of which columns."""
 
+NEAR_M = 3_000.0
+"""m within which meters of two sites are likely to be taken for each other."""
+
 OUTPUT = pa.schema(
     [
         ("site_id", pa.string()),
@@ -380,6 +383,7 @@ def _focused(tables: Tables, focus: Sequence[str] | None, peers: int) -> Tables:
     """The tables with the rows of tanks and outlets of some sites only, those in ``focus`` and evenly chosen others."""
     if focus is None:
         return tables
+    tables = _around(tables, focus, peers)
     others = sorted(set(_table(tables, "approval_site")["site_id"].to_pylist()) - set(focus))
     step = max(len(others) // max(peers, 1), 1)
     wanted = pa.array([*focus, *others[::step]], pa.string())
@@ -393,6 +397,32 @@ def _focused(tables: Tables, focus: Sequence[str] | None, peers: int) -> Tables:
             ids = kept[register][key].combine_chunks()
             kept[measured] = tables[measured].filter(pc.is_in(tables[measured][key], value_set=ids))
     return kept
+
+
+def _around(tables: Tables, focus: Sequence[str], peers: int) -> Tables:
+    """The tables with sites and meters of some firms only: those of ``focus``, of evenly chosen others, and of all sites near
+    those of ``focus``, whose meters may be mixed up with theirs."""
+    site, power = _table(tables, "approval_site"), _table(tables, "power_load")
+    if site.num_rows <= 2 * peers:
+        return tables
+    ids = np.array(site["site_id"].to_pylist(), dtype=np.str_)
+    chosen = np.isin(ids, np.array(list(focus), dtype=np.str_))
+    lon, lat = _numbers(site["lon"]), _numbers(site["lat"])
+    east = (lon[:, None] - lon[chosen]) * 111_320.0 * np.cos(np.radians(lat))[:, None]
+    near = np.hypot(east, (lat[:, None] - lat[chosen]) * 110_574.0) <= NEAR_M
+    chosen |= near.any(axis=1)
+    others = np.flatnonzero(~chosen)
+    chosen[others[np.argsort(ids[others])][:: max(len(others) // max(peers, 1), 1)]] = True
+    firms = pc.unique(site["firm_id"].filter(pa.array(chosen)))
+    theirs = pc.fill_null(pc.is_in(site["firm_id"], value_set=firms), False)
+    kept = {**tables, "approval_site": site.filter(theirs)}
+    firm = _table(tables, "approval_firm")
+    codes = pc.unique(firm["uscc"].filter(pc.is_in(firm["firm_id"], value_set=firms))) if firm.num_rows else None
+    mine = pc.is_in(power["site_id"], value_set=kept["approval_site"]["site_id"].combine_chunks())
+    if codes is not None and power.num_rows:
+        elsewhere = pc.is_in(power["site_id"], value_set=site["site_id"].combine_chunks())
+        mine = pc.or_(mine, pc.and_(pc.is_in(power["uscc"], value_set=codes), pc.invert(elsewhere)))
+    return {**kept, "power_load": power.filter(mine)}
 
 
 def _table(tables: Tables, name: str) -> pa.Table:

@@ -137,7 +137,10 @@ def loads(
     points = [f"p{point:02d}" for point in range(POINTS)]
     there = [point for point, name in enumerate(points) if name in power.column_names]
     columns = [pc.cast(power[points[point]], pa.float64()).to_numpy() for point in there]
-    cube[meter[:, None], at[:, None], np.array(there, dtype=np.int64)] = np.stack(columns, axis=1)
+    if len(there) == POINTS:
+        cube[meter, at] = np.stack(columns, axis=1)
+    elif there:
+        cube[meter[:, None], at[:, None], np.array(there, dtype=np.int64)] = np.stack(columns, axis=1)
     cube = _filled(cube, int(number(parameters, "fill_points")))
     pairs, doubtful = _where_meters_are(power, meter, at, site, firm)
     load = empty
@@ -229,11 +232,7 @@ def at_sites(power: Power, which: Places) -> Power:
 
 def days_of(load: Array, parameters: Mapping[str, object] = PARAMETERS) -> Days:
     """Loads (… × 96) as what is said of each day. An hour counts with two of its four points, a day with ``least_hours``."""
-    points = np.sort(load.reshape(*load.shape[:-1], HOURS, 4), axis=-1)  # NaN last
-    known = np.count_nonzero(~np.isnan(points), axis=-1)
-    low = np.take_along_axis(points, (np.maximum(known - 1, 0) // 2)[..., None], axis=-1)[..., 0]
-    high = np.take_along_axis(points, (known // 2).clip(0, 3)[..., None], axis=-1)[..., 0]
-    hours = np.where(known >= 2, (low + high) / 2, np.nan)
+    hours = _of_four(*np.moveaxis(load.reshape(*load.shape[:-1], HOURS, 4), -1, 0))
     there = np.count_nonzero(~np.isnan(hours), axis=-1)
     enough = there >= number(parameters, "least_hours")
     falling = -np.sort(-hours, axis=-1)  # NaN last
@@ -245,6 +244,21 @@ def days_of(load: Array, parameters: Mapping[str, object] = PARAMETERS) -> Days:
         night=np.where(enough, _mean(hours[..., dark]), np.nan),
         hours=hours,
     )
+
+
+def _of_four(*points: Array) -> Array:
+    """The median of four points of an hour, element by element, over those that are known; NaN with fewer than two."""
+    known = sum((~np.isnan(each)).astype(np.int8) for each in points)
+    one, two, three, four = (np.where(np.isnan(each), np.inf, each) for each in points)
+    one, two = np.minimum(one, two), np.maximum(one, two)
+    three, four = np.minimum(three, four), np.maximum(three, four)
+    lowest, one = np.minimum(one, three), np.maximum(one, three)
+    two = np.minimum(two, four)  # the highest is never in the middle
+    second, third = np.minimum(one, two), np.maximum(one, two)
+    low = np.where(known >= 3, second, lowest)
+    high = np.where(known == 4, third, second)
+    with np.errstate(invalid="ignore"):
+        return np.where(known >= 2, (low + high) / 2, np.nan)
 
 
 def usual(days: Days, ordinary: Mask, parameters: Mapping[str, object] = PARAMETERS) -> Usual:

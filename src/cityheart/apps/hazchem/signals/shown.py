@@ -69,7 +69,9 @@ def line(name: Text, at: Whole, values: Array, style: str = "observed", digits: 
     if len(known) > POINTS:
         parts = np.array_split(known, POINTS)
         known = np.array([part[np.argmax(values[part])] for part in parts])
-    points = [[iso(moment(at[place])), round(float(values[place]), digits)] for place in known.tolist()]
+    times = np.datetime_as_string(at[known].astype("datetime64[us]"), unit="s").tolist()
+    found = np.round(values[known], digits).tolist()
+    points = [[f"{time}Z", value] for time, value in zip(times, found, strict=True)]
     return {"name": name, "points": points, "style": style}
 
 
