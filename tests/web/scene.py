@@ -19,7 +19,12 @@ PASSWORD = "a password for tests"
 SYSTEM = Actor.system("test")
 START = datetime(2026, 3, 24, 8, tzinfo=UTC)
 POSITIONS = "transport_position"
-PEOPLE = (("officer", None, "duty_officer"), ("steward", None, "steward"), ("carrier", "transport", "clerk"))
+PEOPLE = (
+    ("officer", None, "duty_officer"),
+    ("analyst", None, "analyst"),
+    ("steward", None, "steward"),
+    ("carrier", "transport", "clerk"),
+)
 
 Fix = tuple[str, float, float, float]  # terminal, seconds after START, lon, lat
 

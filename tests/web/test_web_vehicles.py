@@ -14,13 +14,18 @@ from starlette.websockets import WebSocketDisconnect
 
 from cityheart.city import City
 from cityheart.kernel import events, limits
+from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.text import text
+from cityheart.share.grants.models import Party
+from cityheart.share.grants.service import Asked
 from cityheart.watch.tracks.models import Tracking
 from cityheart.web.app import create_app
 from cityheart.web.vehicles import FRAME, RECORD, Fleet, Looking
 
 from .scene import PASSWORD, POSITIONS, START, drive, road_city
 
+HOUR = timedelta(hours=1)
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 Told = dict[str, tuple[float, float, int]]
 
@@ -159,17 +164,51 @@ def test_those_who_may_read_positions_see_them_move(city: City) -> None:
 def test_the_department_sees_its_own_vehicles_and_others_none(city: City) -> None:
     drive(city, [("13500000001", -10, 121.5, 32.5)])
     follow = json.dumps({"follow": [POSITIONS]})
-    with signed_in(city, "officer").websocket_connect("/api/live") as socket:
+    with signed_in(city, "analyst").websocket_connect("/api/live") as socket:
         socket.send_text(follow)
         said = hear(socket, "following")
         assert said["datasets"] == [] and "not shared" in said["refused"][POSITIONS]
-        for _ in range(6):  # beats of the clock follow, and never a position or a name
+        for _ in range(3):  # beats of the clock follow, and never a position or a name
             message = socket.receive()
             assert message.get("bytes") is None and json.loads(message["text"])["type"] != "vehicles"
     with signed_in(city, "carrier").websocket_connect("/api/live") as socket:
         socket.send_text(follow)
         assert hear(socket, "following")["datasets"] == [POSITIONS]
         assert "13500000001" in hear(socket, "vehicles")["names"]
+
+
+def test_officers_see_vehicles_by_a_grant_until_it_is_revoked(city: City) -> None:
+    """The proposal of the application is taken over by a new city; the owner's steward ends it, and the map with it."""
+    drive(city, [("13400000001", -10, 121.2, 32.2)])
+    owner = Actor("user:owner", text("s", "s"), "transport", frozenset({"steward"}))
+    given = city.share.grants.grants(owner, dataset=POSITIONS, state="given")["items"]
+    (grant,) = [
+        one
+        for one in cast("list[dict[str, Any]]", given)
+        if one["to"]["role"] == "duty_officer" and one["uses"] == ["read"]
+    ]
+    assert grant["given_by"]["name"]["en"] == "the city's default policy" and grant["may"]["revoke"]
+    clock = cast(VirtualClock, city.clock)
+    with signed_in(city, "officer").websocket_connect("/api/live") as socket:
+        socket.send_text(json.dumps({"follow": [POSITIONS], "box": [121.1, 32.1, 121.3, 32.3]}))
+        assert hear(socket, "following")["datasets"] == [POSITIONS]
+        assert "13400000001" in hear(socket, "vehicles")["names"]
+        city.share.grants.revoke(owner, "revoke-0001", grant["id"], "no longer needed")
+        said = hear(socket, "following")
+        assert said["datasets"] == [] and "revoked" in said["refused"][POSITIONS]
+        drive(city, [("13400000001", 3, 121.21, 32.2)])
+        for _ in range(2):  # the clock beats on, and nothing moves
+            message = socket.receive()
+            assert message.get("bytes") is None and json.loads(message["text"])["type"] != "vehicles"
+        columns = ("terminal_phone", "time", "lon", "lat")
+        given_again = Asked(POSITIONS, "an exercise", columns, None, ("live",), clock.now() + HOUR)
+        back = city.share.grants.give(owner, "give-0001", given_again, Party(role="duty_officer"))
+        socket.send_text(json.dumps({"follow": [POSITIONS]}))
+        assert hear(socket, "following")["datasets"] == [POSITIONS]
+        clock.advance_to(clock.now() + HOUR + timedelta(seconds=1))  # its time is over
+        assert hear(socket, "following")["datasets"] == []
+    assert city.share.grants.grant(owner, str(back["id"]))["state"] == "expired"
+    assert city.share.grants.tick(clock.now()) == 1
 
 
 @pytest.mark.parametrize(
