@@ -13,7 +13,7 @@ import { FleetDrawing, type Followed } from "./following";
 import { type Crowd, manyPoints } from "./many";
 import { mercatorX, mercatorY } from "./mercator";
 import { nearest, PointLayer, rgb } from "./pointLayer";
-import { cityStyle, NO_OVERLAY, type Overlay, PALETTE, pointsOf } from "./style";
+import { cityStyle, enlarged, NO_OVERLAY, type Overlay, PALETTE, pointsOf } from "./style";
 
 // MapLibre 6 is ESM only: without this its worker is looked for beside the bundle and the map stays blank.
 maplibre.setWorkerUrl(workerUrl);
@@ -43,6 +43,7 @@ export default function CityMap({
   followed = null,
   centre = null,
   frame: framed = null,
+  larger = 1,
 }: {
   bounds: [number, number, number, number];
   layer: Layer;
@@ -58,6 +59,8 @@ export default function CityMap({
   centre?: readonly [number, number] | null;
   /** What the first view shows; the points, or the city, when not given. */
   frame?: readonly [number, number, number, number] | null;
+  /** How many times as large as at a desk words and marks are drawn. */
+  larger?: number;
 }) {
   const { say, language, t } = useWords();
   const scheme = useComputedColorScheme("light", { getInitialValueInEffect: false });
@@ -101,8 +104,8 @@ export default function CityMap({
       for (const one of made.layers)
         if ((one.id === "points" || one.id === "values") && "source" in one)
           one.filter = ["get", "selected"] as maplibre.FilterSpecification;
-    return made;
-  }, [bounds, points, scheme, shown, many]);
+    return enlarged(made, larger);
+  }, [bounds, points, scheme, shown, many, larger]);
   const first = useRef({ style, framed, features });
 
   const crowd = useMemo(() => (many ? manyPoints(features, layer, scheme) : null), [many, features, layer, scheme]);
@@ -189,12 +192,12 @@ export default function CityMap({
     const look = {
       colour: [0, 0, 0, 255] as [number, number, number, number],
       ring: rgb01(PALETTE[scheme].ring),
-      size: [9, 17] as [number, number],
+      size: [9 * larger, 17 * larger] as [number, number],
     };
     if (crowdLayer.current === null) crowdLayer.current = new PointLayer("crowd", crowd.points, look);
     else crowdLayer.current.show(crowd.points, look);
     if (!made.getLayer("crowd")) made.addLayer(crowdLayer.current, BELOW);
-  }, [crowd, loaded, scheme]);
+  }, [crowd, loaded, scheme, larger]);
 
   // The vehicles' own layer, and which part of the map is looked at.
   useEffect(() => {

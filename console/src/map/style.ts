@@ -285,6 +285,34 @@ export function cityStyle(
   };
 }
 
+type Sized = Record<string, unknown>;
+const SIZES = ["text-size", "circle-radius", "circle-stroke-width", "line-width", "text-halo-width"];
+
+/** The same map with its words and marks so many times as large, for a screen that is read from afar. */
+export function enlarged(style: StyleSpecification, times: number): StyleSpecification {
+  if (times === 1) return style;
+  const larger = (values: Sized | undefined): Sized | undefined =>
+    values &&
+    Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, SIZES.includes(name) ? grown(value) : value]),
+    );
+  const grown = (value: unknown): unknown => {
+    if (typeof value === "number") return value * times;
+    if (!Array.isArray(value)) return value;
+    // steps by zoom: every second entry from the first result on; choices: the results
+    if (value[0] === "interpolate") return value.map((one, at) => (at > 3 && at % 2 === 0 ? grown(one) : one));
+    if (value[0] === "case")
+      return value.map((one, at) => (at > 0 && (at % 2 === 0 || at === value.length - 1) ? grown(one) : one));
+    return value;
+  };
+  const layers = style.layers.map((layer) => ({
+    ...layer,
+    ...("layout" in layer ? { layout: larger(layer.layout as Sized) } : {}),
+    ...("paint" in layer ? { paint: larger(layer.paint as Sized) } : {}),
+  }));
+  return { ...style, layers: layers as StyleSpecification["layers"] };
+}
+
 function frameOf(points: Points, bounds: [number, number, number, number]): [number, number, number, number] {
   if (points.features.length < 2) return bounds;
   let [west, south, east, north] = [180, 90, -180, -90];

@@ -1,7 +1,7 @@
 /** The city in the middle: its areas, a declared layer, and where open alerts are. */
 
 import type { Feature, FeatureCollection } from "geojson";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { useAlerts, useCity, useLayer } from "../api/queries";
 import type { Alert, Layer, LayerFeature } from "../api/types";
 import { useGround } from "../map/ground";
@@ -28,6 +28,7 @@ export function Ground({
   off: boolean;
 }) {
   const { w, t, say } = useWallWords();
+  const [box, larger] = useLetters();
   const city = useCity().data;
   const features = useLayer(layer?.id ?? null, null);
   const stands = useLayer(sites?.id ?? null, null).data?.features;
@@ -56,7 +57,7 @@ export function Ground({
         <Given of={features}>
           {({ features: points }) => (
             <>
-              <div className="map">
+              <div className="map" ref={box}>
                 <Suspense fallback={<Loading />}>
                   {city && (
                     <CityMap
@@ -67,6 +68,7 @@ export function Ground({
                       selected={null}
                       onSelect={nothing}
                       overlay={overlay}
+                      larger={larger}
                       frame={sites === null ? null : city.bounds}
                     />
                   )}
@@ -86,6 +88,25 @@ export function Ground({
       )}
     </Pane>
   );
+}
+
+const DESK = 16; // px, the letters of a page at a desk
+
+/** How many times as large as at a desk this part of the wall is written, in quarters: the map is not drawn anew for less. */
+function useLetters() {
+  const [times, setTimes] = useState(1);
+  const measure = useCallback((element: HTMLElement | null) => {
+    if (element === null) return;
+    const look = () => {
+      const letters = Number.parseFloat(getComputedStyle(element).fontSize) || DESK;
+      setTimes(Math.max(1, Math.round((letters / DESK) * 4) / 4));
+    };
+    look();
+    const watcher = new ResizeObserver(look);
+    watcher.observe(element);
+    return () => watcher.disconnect();
+  }, []);
+  return [measure, times] as const;
 }
 
 /** Every alert whose place is known: its subject stands on the layer, or is a place. The graver is drawn last. */
