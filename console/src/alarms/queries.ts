@@ -11,8 +11,9 @@ export const useRate = (hours: number, operators: number | null) =>
     placeholderData: (before) => before,
   });
 
-export const useSuppressions = (state: "in_force" | "ended") =>
+export const useSuppressions = (state: "in_force" | "ended", enabled = true) =>
   useQuery({
     queryKey: ["alerts", "suppressions", state],
     queryFn: () => get<{ items: Suppression[]; total: number }>("/api/suppressions", { state, limit: 100 }),
+    enabled,
   });

@@ -70,6 +70,9 @@ export const useMay = (permission: string) => useSession().data?.actor.permissio
 
 export const useCity = () => useQuery({ queryKey: ["city"], queryFn: () => get<City>("/api/city"), staleTime: 60_000 });
 
+/** A page of alerts, and how many are in the queue and kept out of it. */
+type Alerts = Page<Alert> & { counts?: { open: number; raised: number; suppressed: number } };
+
 export const useAlerts = (state: string) =>
   useQuery({ queryKey: ["alerts", state], queryFn: () => list<Alert>("/api/alerts", { state, limit: 200 }) });
 

@@ -29,7 +29,7 @@ import { type Followed, useFollowed, useFollowState } from "../map/following";
 import { useGround } from "../map/ground";
 import { linesOfWay, spot } from "../map/way";
 import { duration } from "../time/format";
-import { AlertQueue } from "../ui/AlertQueue";
+import { AlertQueue, useSilenced } from "../ui/AlertQueue";
 import { Declared } from "../ui/Declared";
 import { DispatchSheet } from "../ui/DispatchSheet";
 import { triage } from "../ui/severity";
@@ -114,6 +114,7 @@ export default function Command() {
   const past = usePast(line, mayAlerts && now !== 0);
   const then = useMemo(() => (at === null ? null : standing(past.data?.items ?? [], at)), [past.data, at]);
   const queue = useMemo(() => triage(then ?? alerts.data?.items ?? []), [alerts.data, then]);
+  const silenced = useSilenced(at === null && state === "suppressed", alerts.data?.items);
   const chosen = params.get("alert");
   const station = params.get("point");
 
@@ -178,7 +179,7 @@ export default function Command() {
             </span>
             {at === null && (
               <Button.Group>
-                {(["open", "ended"] as const).map((one) => (
+                {(["open", "suppressed", "ended"] as const).map((one) => (
                   <Button
                     key={one}
                     size="compact-xs"
@@ -197,11 +198,25 @@ export default function Command() {
         <Shown<unknown> of={at === null ? alerts : past} lines={6}>
           {() =>
             queue.length === 0 ? (
-              <Empty title={at !== null ? c("past.empty") : t(state === "open" ? "queue.empty" : "queue.noneEnded")}>
-                {at !== null ? c("past.emptyWhy") : t("queue.emptyWhy")}
+              <Empty
+                title={
+                  at !== null
+                    ? c("past.empty")
+                    : t(
+                        state === "open"
+                          ? "queue.empty"
+                          : state === "suppressed"
+                            ? "queue.noneSuppressed"
+                            : "queue.noneEnded",
+                      )
+                }
+              >
+                {at !== null
+                  ? c("past.emptyWhy")
+                  : t(state === "suppressed" ? "queue.suppressedWhy" : "queue.emptyWhy")}
               </Empty>
             ) : (
-              <AlertQueue alerts={queue} selected={chosen} act={act} keys={free} />
+              <AlertQueue alerts={queue} selected={chosen} act={act} keys={free} notes={silenced} />
             )
           }
         </Shown>

@@ -2,11 +2,16 @@
 
 import { Button, Textarea } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
-import { useIncident, useMatterOf, useMay, usePanels } from "../api/queries";
+import { useAlert, useIncident, useMatterOf, useMay, usePanels } from "../api/queries";
 import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { commandShelf, useKept } from "../handover/kept";
+import { LogCheck } from "../handover/LogCheck";
+import type { LogLine } from "../handover/PrintSheet";
+import { Receipts } from "../handover/Receipts";
+import { usePrinting } from "../handover/usePrinting";
 import { type Key, useWords, type Words } from "../i18n";
 import { useKnowledgeWords } from "../knowledge/words";
 import { Declared } from "../ui/Declared";
@@ -24,6 +29,7 @@ const DispatchSheet = lazy(async () => ({ default: (await import("../ui/Dispatch
 const IncidentAdvice = lazy(() => import("../knowledge/IncidentAdvice"));
 const ChangeRun = lazy(() => import("../plans/ChangeRun"));
 const RunChanges = lazy(() => import("../plans/RunChanges"));
+const PrintSheet = lazy(async () => ({ default: (await import("../handover/PrintSheet")).PrintSheet }));
 const RunDrawing = lazy(() => import("../plans/RunDrawing"));
 
 export default function IncidentPage() {
@@ -55,7 +61,23 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
   const open = params.get("task");
   const task = incident.runs.flatMap(({ tasks }) => tasks).find(({ id }) => id === open) ?? null;
   const runs = [...incident.runs].sort((a, b) => b.started_at.localeCompare(a.started_at));
-  const select = (id: string | null) => setParams(id === null ? {} : { task: id }, { replace: true });
+  const drawn = params.get("view") === "drawing";
+  const set = (name: "task" | "view", value: string | null) =>
+    setParams(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (value === null) after.delete(name);
+        else after.set(name, value);
+        return after;
+      },
+      { replace: true },
+    );
+  const select = (id: string | null) => set("task", id);
+  const draw = (on: boolean) => set("view", on ? "drawing" : null);
+  // Asked for here, so that what is printed has it at once.
+  const alert = useAlert(useMay("alert.read") ? incident.alert_id : null);
+  const printing = usePrinting(alert.fetchStatus === "idle");
+  const log = useLogLines(incident);
   return (
     <div className="page">
       <div className="head">
@@ -88,7 +110,10 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
             {incident.late > 0 && <span className="late">{t("incident.late", { n: incident.late })}</span>}
           </div>
         </div>
-        <div className="line">
+        <div className="line no-print">
+          <Button variant="default" data-testid="print" loading={printing.preparing} onClick={printing.print}>
+            {t("print")}
+          </Button>
           {incident.alert_id ? (
             <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>
           ) : (
@@ -117,7 +142,15 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
         </Panel>
       )}
       {runs.map((run, at) => (
-        <RunPanel key={run.id} run={run} open={open} select={select} folded={at > 0 && run.closed_at !== null} />
+        <RunPanel
+          key={run.id}
+          run={run}
+          open={open}
+          select={select}
+          drawn={drawn}
+          draw={draw}
+          folded={at > 0 && run.closed_at !== null}
+        />
       ))}
       {incident.state === "open" && !incident.lifted_at && (
         <Suspense
@@ -133,11 +166,17 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       {panels.map((panel) => (
         <Declared key={panel.id} panel={panel} />
       ))}
-      <Log incident={incident} />
+      {incident.runs.length > 0 && <Receipts incident={incident} select={select} />}
+      <Log incident={incident} lines={log} />
       <TaskSheet task={task} close={() => select(null)} inIncident />
       {starting && (
         <Suspense fallback={null}>
           <DispatchSheet incident={incident} digest={null} close={() => setStarting(false)} />
+        </Suspense>
+      )}
+      {printing.shown && (
+        <Suspense fallback={null}>
+          <PrintSheet incident={incident} log={log} ready={printing.ready} />
         </Suspense>
       )}
       {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
@@ -150,16 +189,19 @@ function RunPanel({
   run,
   open,
   select,
+  drawn,
+  draw,
   folded,
 }: {
   run: Run;
   open: string | null;
   select: (id: string) => void;
+  drawn: boolean;
+  draw: (on: boolean) => void;
   folded: boolean;
 }) {
   const { t, say } = useWords();
   const [unfolded, setUnfolded] = useState(!folded || run.tasks.some(({ id }) => id === open));
-  const [drawn, setDrawn] = useState(false);
   const [changing, setChanging] = useState(false);
   const mayChange = useMay("run.patch") && run.closed_at === null;
   return (
@@ -193,7 +235,7 @@ function RunPanel({
                   variant={drawn === one ? "filled" : "default"}
                   aria-pressed={drawn === one}
                   data-testid={one ? "run-drawing" : "run-timeline"}
-                  onClick={() => setDrawn(one)}
+                  onClick={() => draw(one)}
                 >
                   {t(one ? "run.drawing" : "run.timeline")}
                 </Button>
@@ -261,11 +303,14 @@ function Legend() {
 function Lift({ incident, close }: { incident: IncidentDetail; close: () => void }) {
   const { t } = useWords();
   const tell = useTell();
-  const [reason, setReason] = useState("");
+  const kept = useKept(`lift.${incident.id}`, "");
+  const reason = kept.value;
   const words = useRef<HTMLTextAreaElement>(null);
   useEffect(() => words.current?.focus(), []);
   const lift = useCommand<unknown>({
+    shelf: commandShelf(`lift.${incident.id}`),
     done: () => {
+      kept.forget();
       tell.done(t("lift.done"));
       close();
     },
@@ -291,7 +336,7 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
           autosize
           minRows={2}
           value={reason}
-          onChange={(event) => setReason(event.currentTarget.value)}
+          onChange={(event) => kept.set(event.currentTarget.value)}
         />
         {lift.error !== null && <Failure error={lift.error} />}
         <div className="line" style={{ justifyContent: "flex-end" }}>
@@ -333,38 +378,59 @@ function namesIn(incident: IncidentDetail, { t, say }: Words): Map<string, strin
   return names;
 }
 
-function Log({ incident }: { incident: IncidentDetail }) {
+/** The log in words, oldest first. */
+function useLogLines(incident: IncidentDetail): LogLine[] {
   const words = useWords();
-  const { t, say } = words;
+  return useMemo(() => {
+    const { t, say } = words;
+    const names = namesIn(incident, words);
+    const who = (actor: CityEvent["actor"]) =>
+      actor === null
+        ? ""
+        : typeof actor === "string"
+          ? (names.get(actor) ?? (actor.startsWith("system:") ? t("role.system") : actor))
+          : say(actor.name) || actor.id;
+    return incident.log.map((event) => ({
+      seq: event.seq,
+      at: event.at,
+      what: eventWord(event.type, t),
+      who: who(event.actor),
+      words: describe(event, names, say),
+    }));
+  }, [incident, words]);
+}
+
+function Log({ incident, lines }: { incident: IncidentDetail; lines: readonly LogLine[] }) {
+  const { t } = useWords();
   const box = useRef<HTMLElement>(null);
-  const events = incident.log;
-  const names = namesIn(incident, words);
-  const newest = [...events].reverse();
+  const newest = useMemo(() => [...lines].reverse(), [lines]);
   const rows = useVirtualizer({
     count: newest.length,
     getScrollElement: () => box.current,
     estimateSize: () => 32,
     overscan: 12,
   });
-  const who = (actor: CityEvent["actor"]) =>
-    actor === null
-      ? ""
-      : typeof actor === "string"
-        ? (names.get(actor) ?? (actor.startsWith("system:") ? t("role.system") : actor))
-        : say(actor.name) || actor.id;
   return (
-    <Panel title={t("log.title")} aside={<span className="quiet">{t("log.count", { n: events.length })}</span>}>
-      {events.length === 0 ? (
+    <Panel
+      title={t("log.title")}
+      aside={
+        <span className="line">
+          <LogCheck incident={incident.id} events={lines.length} />
+          <span className="quiet">{t("log.count", { n: lines.length })}</span>
+        </span>
+      }
+    >
+      {lines.length === 0 ? (
         <Empty title={t("log.empty")} />
       ) : (
         <section ref={box} tabIndex={0} aria-label={t("log.title")} style={{ maxHeight: 320, overflow: "auto" }}>
           <div style={{ height: rows.getTotalSize(), position: "relative" }}>
             {rows.getVirtualItems().map(({ index, start, size }) => {
-              const event = newest[index];
-              if (event === undefined) return null;
+              const line = newest[index];
+              if (line === undefined) return null;
               return (
                 <div
-                  key={event.seq}
+                  key={line.seq}
                   className="line"
                   style={{
                     borderTop: "1px solid var(--line)",
@@ -377,13 +443,13 @@ function Log({ incident }: { incident: IncidentDetail }) {
                     width: "100%",
                   }}
                 >
-                  <Moment at={event.at} shape="full" />
-                  <span style={{ minWidth: 150 }}>{eventWord(event.type, t)}</span>
+                  <Moment at={line.at} shape="full" />
+                  <span style={{ minWidth: 150 }}>{line.what}</span>
                   <span className="quiet" style={{ minWidth: 110 }}>
-                    {who(event.actor)}
+                    {line.who}
                   </span>
                   <span className="quiet" style={{ overflow: "hidden", textOverflow: "ellipsis" }}>
-                    {describe(event, names, say)}
+                    {line.words}
                   </span>
                 </div>
               );

@@ -1,11 +1,13 @@
 /** The triage queue: unacknowledged and grave first, worked with J, K, A, D and Enter. */
 
-import { useEffect, useRef } from "react";
+import { useEffect, useMemo, useRef } from "react";
+import { useSuppressions } from "../alarms/queries";
 import type { Alert } from "../api/types";
 import { type Key, useWords } from "../i18n";
+import { cityTime } from "../time/format";
 import { Severity } from "./Severity";
 import { severityName } from "./severity";
-import { Moment } from "./Time";
+import { Moment, useZone } from "./Time";
 
 /** What the queue shows of an alert, also of one as it stood at an earlier moment. */
 type Queued = Pick<
@@ -25,12 +27,15 @@ export function AlertQueue({
   selected,
   act,
   keys,
+  notes,
 }: {
   alerts: readonly Queued[];
   selected: string | null;
   act: Act;
   /** Whether the letter keys are heard (not while a sheet is open). */
   keys: boolean;
+  /** A line more for some of them, by id: why they are silenced and until when. */
+  notes?: ReadonlyMap<string, string>;
 }) {
   const { t, say } = useWords();
   const list = useRef<HTMLUListElement>(null);
@@ -95,11 +100,37 @@ export function AlertQueue({
             </span>
             <span className="quiet">{say(alert.subject.name)}</span>
             <AlertStateTag alert={alert} />
+            {notes?.has(alert.id) && (
+              <span className="quiet" style={{ gridColumn: "1 / -1" }} data-testid="alert-silenced">
+                {notes.get(alert.id)}
+              </span>
+            )}
           </button>
         </li>
       ))}
     </ul>
   );
+}
+
+const NONE: ReadonlyMap<string, string> = new Map();
+
+/** Why alerts are silenced, and until when, by the alerts' ids. */
+export function useSilenced(asked: boolean, alerts: readonly Alert[] | undefined): ReadonlyMap<string, string> {
+  const { t } = useWords();
+  const zone = useZone();
+  const rules = useSuppressions("in_force", asked).data?.items;
+  return useMemo(() => {
+    if (!asked || !alerts || !rules) return NONE;
+    const by = new Map(rules.map((rule) => [rule.id, rule]));
+    return new Map(
+      alerts.flatMap(({ id, suppressed_by }) => {
+        const rule = by.get(suppressed_by ?? "");
+        return rule
+          ? [[id, t("queue.until", { until: cityTime(rule.until, zone, "short"), reason: rule.reason })] as const]
+          : [];
+      }),
+    );
+  }, [asked, alerts, rules, t, zone]);
 }
 
 export function AlertStateTag({ alert }: { alert: Pick<Alert, "state" | "incident_id"> }) {

@@ -9,6 +9,7 @@ import { formAsked, shownPairs } from "../field/form";
 import { PlaceWords } from "../field/Receiving";
 import { type FieldKey, useFieldWords } from "../field/words";
 import { zh } from "../field/words.zh";
+import { isPhoto, Photos, photoPath } from "../handover/Photos";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, duration } from "../time/format";
@@ -282,24 +283,19 @@ function Receipts({ task, receipts }: { task: Task; receipts: Receipt[] }) {
               ))}
             </dl>
           )}
-          {receipt.files.map((file) => {
-            const path = `/api/tasks/${encodeURIComponent(task.id)}/files/${file.sha256}`;
-            return (
-              <span key={file.sha256} className="stack" style={{ gap: 2 }}>
-                {["image/jpeg", "image/png", "image/webp"].includes(file.media ?? "") && (
-                  <a href={path}>
-                    <img className="receipt-photo" src={path} alt={file.name} loading="lazy" />
-                  </a>
-                )}
-                <span>
-                  <a href={path}>{file.name}</a>{" "}
-                  <span className="quiet">
-                    {t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}
-                  </span>
-                </span>
+          <Photos
+            photos={receipt.files
+              .filter(({ media }) => isPhoto(media))
+              .map(({ name, sha256 }) => ({ name, path: photoPath(task.id, sha256), caption: say(task.unit_title) }))}
+          />
+          {receipt.files.map((file) => (
+            <span key={file.sha256}>
+              <a href={photoPath(task.id, file.sha256)}>{file.name}</a>{" "}
+              <span className="quiet">
+                {t("receipts.file", { kb: number(file.bytes / 1024), digest: file.sha256.slice(0, 12) })}
               </span>
-            );
-          })}
+            </span>
+          ))}
         </div>
       ))}
     </section>
