@@ -74,7 +74,10 @@ export const useCity = () => useQuery({ queryKey: ["city"], queryFn: () => get<C
 type Alerts = Page<Alert> & { counts?: { open: number; raised: number; suppressed: number } };
 
 export const useAlerts = (state: string) =>
-  useQuery({ queryKey: ["alerts", state], queryFn: () => list<Alert>("/api/alerts", { state, limit: 200 }) });
+  useQuery({
+    queryKey: ["alerts", state],
+    queryFn: () => list<Alert>("/api/alerts", { state, limit: 200 }) as Promise<Alerts>,
+  });
 
 export const useAlert = (id: string | null) =>
   useQuery({
