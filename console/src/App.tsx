@@ -52,6 +52,14 @@ const AppPage = declared("AppPage");
 const Apps = declared("Apps");
 const SubjectOf = declared("SubjectOf");
 const HomePage = lazy(() => import("./department/HomePage"));
+const kept = (name: "AuditPage" | "DetectorPage" | "Detectors" | "MePage" | "People") =>
+  lazy(async () => ({ default: (await import("./people/pages"))[name] }));
+const AuditPage = kept("AuditPage");
+const DetectorPage = kept("DetectorPage");
+const Detectors = kept("Detectors");
+const MePage = kept("MePage");
+const People = kept("People");
+const NewPassword = lazy(() => import("./people/NewPassword"));
 const Wall = lazy(() => import("./wall/Wall"));
 const PlanLibrary = lazy(() => import("./pages/PlanLibrary"));
 const PlanPage = lazy(() => import("./pages/PlanPage"));
@@ -86,6 +94,12 @@ function Desk() {
     return (
       <Suspense fallback={<Loading />}>
         <Login />
+      </Suspense>
+    );
+  if (session.data.must_change)
+    return (
+      <Suspense fallback={<Loading />}>
+        <NewPassword />
       </Suspense>
     );
   return <Inside session={session.data} />;
@@ -162,6 +176,11 @@ function Inside({ session }: { session: Session }) {
               <Route path="/handover/notes" component={Notes} />
               <Route path="/handover/notes/:id" component={NotePage} />
               <Route path="/inbox" component={InboxPage} />
+              <Route path="/detectors" component={Detectors} />
+              <Route path="/detectors/:id" component={DetectorPage} />
+              <Route path="/people" component={People} />
+              <Route path="/me" component={MePage} />
+              <Route path="/audit" component={AuditPage} />
               <Route path="/department/:code" component={HomePage} />
               <Route path="/">
                 <Redirect to={home(session)} replace />

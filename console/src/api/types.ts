@@ -17,6 +17,8 @@ export interface Person {
 }
 
 export interface Session {
+  /** Signed in with a one-time code: a password must be set before anything else. */
+  must_change?: boolean;
   actor: {
     id: string;
     name: Text;
@@ -76,7 +78,14 @@ export interface TrackEvidence {
   places: { lon: number; lat: number; name: Text | string }[];
 }
 
-export type Evidence = SeriesEvidence | RowsEvidence | TrackEvidence;
+/** What of an object of evidence is not yours to see: all of it, or some columns; and whose it is. */
+export interface Withheld {
+  whole: boolean;
+  datasets: { dataset: string; title: Text; department: string; department_title: Text }[];
+  columns: string[];
+}
+
+export type Evidence = (SeriesEvidence | RowsEvidence | TrackEvidence) & { withheld?: Withheld };
 
 export interface TableContent {
   type: "table";

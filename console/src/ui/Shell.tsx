@@ -65,6 +65,13 @@ const PLACES: Place[] = [
   { path: "/wall", also: "/wall", title: "nav.wall", permission: "layer.read", icon: WallIcon },
 ];
 
+/** Pages that keep the system itself: reached from one's own menu and by the palette. */
+const KEEPING = [
+  { path: "/detectors", title: "nav.detectors", permission: "alert.read" },
+  { path: "/audit", title: "nav.audit", permission: "event.read" },
+  { path: "/people", title: "nav.people", permission: "user.manage" },
+] as const;
+
 const belongs = (location: string, also: string | RegExp) =>
   typeof also === "string" ? location.startsWith(also) : also.test(location);
 
@@ -229,6 +236,12 @@ function User({ session }: { session: Session }) {
         <span className="quiet">
           {actor.roles.map((role) => (isRole(role) ? t(`role.${role}`) : role)).join(" · ")}
         </span>
+        {KEEPING.filter(({ permission }) => may(session, permission)).map(({ path, title }) => (
+          <Link key={path} href={path}>
+            {t(title)}
+          </Link>
+        ))}
+        <Link href="/me">{t("nav.me")}</Link>
         {may(session, "task.act") && <a href="/field">{t("nav.field")}</a>}
         <button type="button" className="link" data-testid="logout" onClick={out}>
           {t("user.logout")}
@@ -247,6 +260,7 @@ const ROLES = [
   "mayor",
   "inspector",
   "operator",
+  "department_admin",
   "admin",
   "system",
 ] as const;
