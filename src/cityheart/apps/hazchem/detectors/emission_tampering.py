@@ -37,6 +37,7 @@ import pyarrow.compute as pc
 
 from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import activity, emissions, shown
+from cityheart.apps.hazchem.signals.power import quantile
 from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
 
 Array = npt.NDArray[np.float64]
@@ -159,11 +160,10 @@ def by_day(tables: Tables, sites: Sequence[str], now: datetime, zone: ZoneInfo) 
     site, firm, load = (tables[name] for name in ("approval_site", *WITNESSES))
     if not site.num_rows or not load.num_rows:
         return {}
-    chosen = pa.array(sorted(set(sites)), pa.string())
-    found = activity.activity(
-        {"approval_site": site, "approval_firm": firm, "power_load": load}, now, zone, {"days": 12}
-    )
-    found = found.filter(pc.is_in(found["site_id"], chosen))
+    chosen = sorted(set(sites))
+    given = {"approval_site": site, "approval_firm": firm, "power_load": load}
+    found = activity.evaluate(given, now, zone, {"days": 12}, focus=chosen).table()
+    found = found.filter(pc.is_in(found["site_id"], pa.array(chosen, pa.string())))
     day = found["day"].cast(pa.int32()).to_pylist()
     known = zip(found["site_id"].to_pylist(), day, found["running"].to_pylist(), strict=True)
     return {(site_id, at): running for site_id, at, running in known if running is not None and running == running}
@@ -242,22 +242,21 @@ def _flow(cube: _Cube, outlets: pa.Table, parameters: Mapping[str, object]) -> _
     design = dict(zip(outlets["mn"].to_pylist(), outlets["design_flow"].to_pylist(), strict=True))
     share = np.full((len(cube.mns), cube.hours), np.nan)
     runs = np.full_like(share, np.nan)
-    for place, factor in enumerate(cube.factor):
-        if factor not in emissions.FLOWS:
-            continue
-        outlet, flow = int(cube.mn[place]), cube.mean[place]
-        floor = shown.number(parameters, "design_share") * float(design.get(cube.mns[outlet]) or 0.0)
-        flowing = flow[flow > floor]
-        if not len(flowing):
-            runs[outlet] = np.where(np.isnan(flow), np.nan, 0.0)
-            continue
-        usual = float(np.median(flowing[flowing >= 0.3 * np.quantile(flowing, 0.9)]))
+    of_flow = np.flatnonzero([factor in emissions.FLOWS for factor in cube.factor])
+    if not len(of_flow):
+        return _Flow(share, runs)
+    outlet, flow = cube.mn[of_flow], cube.mean[of_flow]
+    designed = np.array([float(design.get(cube.mns[each]) or 0.0) for each in outlet.tolist()])
+    with np.errstate(invalid="ignore"):
+        above: Truth = flow > shown.number(parameters, "design_share") * designed[:, None]
+        ever = np.asarray(above.any(axis=1))[:, None]
+        flowing = np.where(above, flow, np.nan)
+        high: Truth = flowing >= 0.3 * quantile(flowing, 0.9)[:, None]
+        usual = quantile(np.where(high, flowing, np.nan), 0.5)[:, None]
+        stuck = cube.constant[of_flow] & above  # a flow that repeats one value proves no flow
+        ran = np.where(ever, flow > shown.number(parameters, "flowing_share") * usual, 0.0)
         share[outlet] = flow / usual
-        with np.errstate(invalid="ignore"):
-            stuck = cube.constant[place] & (flow > floor)  # a flow that repeats one value proves no flow
-            runs[outlet] = np.where(
-                np.isnan(flow) | stuck, np.nan, flow > shown.number(parameters, "flowing_share") * usual
-            )
+    runs[outlet] = np.where(np.isnan(flow) | (stuck & ever), np.nan, ran)
     return _Flow(share, runs)
 
 

@@ -278,7 +278,8 @@ class ExpiredLicence:
         since = pa.array(_midnights(sites["last"], view.zone, after=1) * 1_000_000).cast(stamp)
         stopped = pa.table({"site_id": sites["holder"], "since": since, "until": pa.nulls(len(since), stamp)})
         settings = {**activity.PARAMETERS, "days": int(number(self.parameters, "days"))}
-        return activity.activity(tables, view.now, view.zone, settings, stopped)
+        holders = [str(each) for each in sites["holder"].to_pylist()]
+        return activity.evaluate(tables, view.now, view.zone, settings, stopped, focus=holders).table()
 
     def _sighting(self, row: dict[str, Any], register: _Register, view: View) -> Sighting:
         start = datetime.combine(row["last"] + timedelta(days=1), time(), tzinfo=view.zone)

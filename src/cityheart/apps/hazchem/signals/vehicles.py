@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -83,6 +84,15 @@ def _cells(lon: Floats, lat: Floats) -> Ints:
     return np.asarray(np.nan_to_num(cells, nan=-1.0), dtype=np.int64)
 
 
+@lru_cache(maxsize=4)  # the boundaries of a register are drawn once and not at every look
+def _areas(boundaries: tuple[str | None, ...]) -> npt.NDArray[np.object_]:
+    """The areas that are drawn well; nothing for the others."""
+    drawn = np.asarray(shapely.from_wkt(np.array(boundaries, dtype=object), on_invalid="ignore"), dtype=object)
+    usable = shapely.is_valid(drawn) & np.isin(shapely.get_type_id(drawn), (3, 6)) & ~shapely.is_empty(drawn)
+    drawn[~usable] = None
+    return drawn
+
+
 # ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -92,18 +102,17 @@ class Places:
     def __init__(
         self, names: Sequence[str], lon: Floats, lat: Floats, boundaries: Sequence[str | None] | None = None
     ) -> None:
-        shapes = shapely.points(lon, lat)
-        if boundaries is not None and len(names):
-            drawn = shapely.from_wkt(np.array(boundaries, dtype=object), on_invalid="ignore")
-            usable = shapely.is_valid(drawn) & np.isin(shapely.get_type_id(drawn), (3, 6))
-            shapes = np.where(usable, drawn, shapes)
-        good = np.isfinite(shapely.bounds(shapes)).all(axis=1) if len(names) else np.empty(0, dtype=np.bool_)
-        self.names = [name for name, kept in zip(names, good, strict=True) if kept]
-        self.lon, self.lat = lon[good], lat[good]
-        self.drawn = np.asarray(shapely.get_type_id(shapes[good]) != 0, dtype=np.bool_)
-        middle = float(np.mean(self.lat)) if len(self.names) else 0.0
+        good = np.isfinite(lon) & np.isfinite(lat)
+        areas = np.full(len(names), None, dtype=object) if boundaries is None else _areas(tuple(boundaries))
+        self.drawn = np.asarray(shapely.get_type_id(areas) >= 0, dtype=np.bool_)
+        good |= self.drawn
+        self.names = [name for name, kept in zip(names, good.tolist(), strict=True) if kept]
+        self.lon, self.lat, self.drawn, areas = lon[good], lat[good], self.drawn[good], areas[good]
+        middle = float(np.nanmean(self.lat)) if len(self.names) and np.isfinite(self.lat).any() else 0.0
         self._scale = np.array([_METRES * float(np.cos(np.radians(middle))), _METRES])
-        self._tree = shapely.STRtree(shapely.transform(shapes[good], lambda points: points * self._scale))
+        shapes = shapely.points(np.column_stack([self.lon, self.lat]) * self._scale)
+        shapes[self.drawn] = shapely.transform(areas[self.drawn], lambda points: points * self._scale)
+        self._tree = shapely.STRtree(shapes)
 
     @classmethod
     def registered(cls, sites: pa.Table) -> Places:
