@@ -55,6 +55,8 @@ const TOUCHED: Record<string, readonly string[]> = {
   source: LANDING,
   delivery: LANDING,
   dataset: LANDING,
+  request: ["flow"],
+  grant: ["flow", "alert", "layer", "panel"],
   quarantine: LANDING,
   detector: ["panel"],
   plan: ["suggestion"],

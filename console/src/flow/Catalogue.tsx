@@ -3,6 +3,7 @@
 import { NativeSelect, TextInput } from "@mantine/core";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Requests } from "./GrantsPart";
 import { Quality, StateWord } from "./parts";
 import { useCatalogue } from "./queries";
 import { Tabs } from "./Tabs";
@@ -62,6 +63,7 @@ export default function Catalogue() {
           />
         </div>
       </div>
+      <Requests dataset={null} />
       <Panel>
         <Shown of={datasets} lines={8}>
           {(items) => {

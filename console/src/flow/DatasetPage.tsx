@@ -5,8 +5,10 @@ import { CellView } from "../ui/Cell";
 import { Failure, Loading, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Cleaned } from "./Cleaned";
+import { GrantList, Requests, Sight } from "./GrantsPart";
 import { Figure, Quality, StateWord } from "./parts";
 import { useDataset } from "./queries";
+import { RowsPart } from "./RowsPart";
 import { Rules } from "./Rules";
 import { Tabs } from "./Tabs";
 import type { CatalogueDataset } from "./types";
@@ -71,6 +73,10 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
           </dd>
         </dl>
       </Panel>
+      <Sight dataset={dataset} />
+      <Requests dataset={dataset.name} />
+      <GrantList dataset={dataset.name} />
+      <RowsPart dataset={dataset} />
       <Panel title={f("dataset.fields")} aside={<span className="quiet mono">{dataset.digest.slice(0, 12)}</span>}>
         <section className="flush" tabIndex={0} aria-label={f("dataset.fields")}>
           <table className="table">
@@ -86,7 +92,9 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
                 <tr key={field.name}>
                   <td>
                     <span className="mono">{field.name}</span> {say(field.title)}{" "}
-                    {field.key && <span className="tag">{f("dataset.key")}</span>}
+                    {field.key && <span className="tag">{f("dataset.key")}</span>}{" "}
+                    {field.secrecy && <span className="tag">{f(`secrecy.${field.secrecy}`)}</span>}{" "}
+                    {field.withheld && <span className="quiet">{f("field.withheld")}</span>}
                     {field.description && <div className="quiet">{say(field.description)}</div>}
                   </td>
                   <td>

@@ -122,6 +122,9 @@ export interface Declared {
   /** The names it has in the files of sources. */
   named: string[];
   rules: Record<string, Cell | Cell[]>;
+  secrecy?: "personal" | "sensitive" | null;
+  /** Whether you do not see its values. */
+  withheld?: boolean;
 }
 
 export interface BadRow extends OfSource {
@@ -183,6 +186,8 @@ export interface CatalogueDataset extends CatalogueEntry {
   zone: string;
   digest: string;
   fields: Declared[];
+  /** What you see of it. */
+  sight: { open: boolean; limited: boolean; withheld: string[]; grants: string[]; own: boolean };
   sources: {
     id: string;
     title: Text;

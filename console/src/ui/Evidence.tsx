@@ -1,7 +1,8 @@
 /** What a claim rests on: a chart with the same figures as a table, a track, or the rows themselves with source and owner. */
 
 import { lazy, Suspense, useMemo } from "react";
-import type { Evidence, SeriesEvidence } from "../api/types";
+import { Link } from "wouter";
+import type { Evidence, SeriesEvidence, Withheld } from "../api/types";
 import { useWords } from "../i18n";
 import { Legend, RowsView, SeriesTable } from "./figures";
 import { withBand } from "./lines";
@@ -56,6 +57,7 @@ export function EvidenceView({
   extent?: Extent | null;
   now?: number | null;
 }) {
+  if (evidence.withheld?.whole) return <WithheldView of={evidence.withheld} />;
   if (evidence.type === "series") return <SeriesFigure evidence={evidence} extent={extent} now={now} />;
   if (evidence.type === "track")
     return (
@@ -63,5 +65,32 @@ export function EvidenceView({
         <TrackFigure evidence={evidence} />
       </Suspense>
     );
-  return <RowsView evidence={evidence} />;
+  return (
+    <>
+      {evidence.withheld && <WithheldView of={evidence.withheld} />}
+      <RowsView evidence={evidence} />
+    </>
+  );
+}
+
+/** Names what is not shown, whose it is, and where to ask for it. */
+function WithheldView({ of }: { of: Withheld }) {
+  const { t, say, language } = useWords();
+  const between = language === "en" ? ", " : "、";
+  return (
+    <div className="withheld" data-testid="withheld">
+      <strong>
+        {t(of.whole ? "evidence.withheld" : "evidence.withheldColumns", { columns: of.columns.join(between) })}
+      </strong>
+      <ul>
+        {of.datasets.map((one) => (
+          <li key={one.dataset}>
+            <Link href={`/catalogue/${encodeURIComponent(one.dataset)}`}>{say(one.title)}</Link>{" "}
+            <span className="quiet">{say(one.department_title)}</span>
+          </li>
+        ))}
+      </ul>
+      <span className="quiet">{t("evidence.withheldWhy")}</span>
+    </div>
+  );
 }
