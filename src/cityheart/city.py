@@ -428,6 +428,7 @@ class City:
         self.share.grants.tick(self.clock.now())
         self.intake.tick(self.clock.now())
         self.knowledge.follow()
+        self.entities.carry_out()
         self.entities.follow()
         with self.database.work(SYSTEM) as work:
             events.seal(work)

@@ -38,6 +38,9 @@ app.add_typer(reports, name="reports")
 plans = typer.Typer(help="Plans and decision tables as files.", no_args_is_help=True)
 app.add_typer(plans, name="plans")
 
+subjects = typer.Typer(help="Subjects under rules that changed.", no_args_is_help=True)
+app.add_typer(subjects, name="subjects")
+
 screen = Console()
 complaints = Console(stderr=True)
 
@@ -594,6 +597,30 @@ def draw_plan(
 
 
 # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@subjects.command("preview")
+def preview_subjects(home: Home) -> None:
+    """What making all subjects of the city in DIR anew under its present rules would change. Nothing is written."""
+    from cityheart.entities import commands
+
+    with _opened(home) as city, screen.status("comparing…"):
+        table, lines = commands.preview(city.entities)
+    screen.print(table)
+    for line in lines:
+        screen.print(line, markup=False, highlight=False)
+
+
+@subjects.command("rebuild")
+def rebuild_subjects(
+    home: Home, reason: Annotated[str, typer.Option(help="why; it is noted with what changes")]
+) -> None:  # fmt: skip
+    """Make all subjects of the city in DIR anew under its present rules. What people decided stands."""
+    from cityheart.entities import commands
+
+    with _opened(home) as city, screen.status("rebuilding…"):
+        commands.rebuild(city.entities, secrets.token_hex(8), reason)
+    screen.print("done; `cityheart subjects preview` shows what is left to do")
 
 
 @users.command("add")

@@ -51,6 +51,15 @@ class Merge(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS)]
 
 
+class Rebuild(BaseModel):
+    """Why all subjects are made anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command_id: str
+    reason: Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS)]
+
+
 def router(entities: Entities) -> APIRouter:
     """The routes below ``/api/subjects``, ``/api/links`` and ``/api/areas``."""
     routes = APIRouter(prefix="/api", tags=["entities"])
@@ -73,6 +82,20 @@ def _subjects(routes: APIRouter, entities: Entities) -> None:
     @routes.get("/subjects/figures", summary="How many subjects there are, open questions, marks that were left out")
     def figures(request: Request) -> dict[str, object]:
         return entities.figures(_actor(request))
+
+    @routes.get(
+        "/subjects/rebuild/preview", summary="What making all subjects anew under the present rules would change"
+    )
+    def preview(request: Request) -> dict[str, object]:
+        return entities.preview(_actor(request))
+
+    @routes.get("/subjects/rebuild", summary="Rebuilds that were asked for, the newest first")
+    def rebuilds(request: Request) -> dict[str, object]:
+        return entities.rebuilds(_actor(request))
+
+    @routes.post("/subjects/rebuild", summary="Ask that all subjects are made anew under the present rules")
+    def rebuild(request: Request, order: Rebuild) -> dict[str, object]:
+        return entities.rebuild(_actor(request), order.command_id, order.reason)
 
     @routes.get("/subjects/{subject_id}", summary="Everything the city knows of a subject")
     def subject(request: Request, subject_id: str) -> dict[str, object]:

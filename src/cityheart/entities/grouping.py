@@ -114,10 +114,7 @@ def _joins(pairs: Pairs, nodes: _Nodes, own: KindRules, margin: float) -> tuple[
     joined = [sure]
     for _ in range(_ROUNDS):
         roots = nodes.roots()
-        sizes = np.bincount(roots[: nodes.count], minlength=len(roots))
-        left, right = roots[pairs.a], roots[pairs.b]
-        grown = (sizes[left] > 1) | (sizes[right] > 1)
-        pairs = pairs.kept((left != right) & (grown | (pairs.score >= min(own.review, own.auto - margin))))
+        pairs = pairs.kept(_telling(pairs, roots, min(own.review, own.auto - margin)))
         whole, several = gathered(pairs, roots, own)
         whole, several = whole.kept(reached := whole.score >= min(own.review, own.auto - margin)), several[reached]
         who = roots[whole.a], roots[whole.b]
@@ -128,6 +125,18 @@ def _joins(pairs: Pairs, nodes: _Nodes, own: KindRules, margin: float) -> tuple[
         if not before:
             break
     return Pairs(*(np.concatenate(parts) for parts in zip(*map(_parts, joined), strict=True))), whole, refused
+
+
+def _telling(pairs: Pairs, roots: Index, floor: float) -> npt.NDArray[np.bool_]:
+    """Pairs between two groups that say enough, or that are not the only pair between these groups."""
+    left, right = roots[pairs.a], roots[pairs.b]
+    between = np.minimum(left, right) * len(roots) + np.maximum(left, right)
+    order = np.argsort(between, kind="stable")
+    again = between[order[1:]] == between[order[:-1]]
+    several = np.zeros(len(pairs), dtype=np.bool_)
+    several[order[1:][again]] = several[order[:-1][again]] = True
+    telling: npt.NDArray[np.bool_] = (left != right) & (several | (pairs.score >= floor))
+    return telling
 
 
 def _named(marks: Marks, roots: Index) -> Marks:

@@ -21,14 +21,16 @@ from cityheart.entities.following import Mentions, nothing
 from cityheart.entities.grouping import Known, Resolved, resolve
 from cityheart.entities.hashing import Hashes, hashes
 from cityheart.entities.marks import AT, COLUMNS, Block, Marks, blocking, mark
-from cityheart.entities.matching import points_of
+from cityheart.entities.matching import Pairs, points_of
 from cityheart.entities.models import Review, Subject
 from cityheart.entities.normalise import Gazetteer
 from cityheart.entities.rules import Rules
 from cityheart.kernel.database import Work
 from cityheart.kernel.ids import derive
 
-__all__ = ["WHOLE", "Counts", "Resolving", "evidence_of", "unpacked"]
+__all__ = [
+    "WHOLE", "Counts", "Resolving", "evidence_of", "packed", "raised", "subject_marks", "unpacked", "why",
+]  # fmt: skip
 
 WHOLE = 2_000  # new records from which on all records of the kind are read at once instead of looked up
 Owner = Callable[[str], str]  # dataset → department
@@ -101,6 +103,21 @@ class Resolving:
         of = [owners.get(one) for one in found.of.tolist()]
         return mark(found.columns, kind, self._rules.kinds[kind], self._gazetteer, of=subject_marks(of))
 
+    def blocks(self, kind: str, marks: Marks) -> dict[str, Block]:
+        """What records are found by, the decisive identifiers among it."""
+        found = blocking(marks, kind) if self._rules.kinds[kind].points is not None else {}
+        for place in range(marks.decisive.shape[1]):
+            who = np.flatnonzero(marks.decisive[:, place])
+            found[f"id{place}"] = Block(who, marks.decisive[who, place])
+        return found
+
+    def keys(self, kind: str, marks: Marks, ids: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+        """The same as it is stored: ``(mark, record)``, each once."""
+        pairs = [np.stack([block.mark, ids[block.who]], axis=1) for block in self.blocks(kind, marks).values()]
+        if not pairs:
+            return []
+        return [(row[0], row[1]) for row in np.unique(np.concatenate(pairs), axis=0).tolist()]
+
     def department(self, dataset: str) -> str:
         """Whose a dataset is."""
         return self._owner(dataset)
@@ -108,6 +125,45 @@ class Resolving:
     def evidence(self, kind: str, bits: int) -> str:
         """The evidence of a pair as text that is stored: names of points with what they counted."""
         return ";".join(f"{name}={points:g}" for name, points in points_of(bits, self._rules.kinds[kind]))
+
+
+def why(
+    rules: Resolving, kind: str, outcome: Resolved, ids: npt.NDArray[np.int64], at: int, now: datetime, by: str
+) -> dict[str, object]:
+    """Why a record is where it is: the pair that holds it, or that it is the first of its subject."""
+    link = int(outcome.joined[at])
+    said: dict[str, object] = {
+        "rule": "first", "score": None, "beside": None, "evidence": "", "model": rules.rules.model, "joined_at": now,
+        "joined_by": by,
+    }  # fmt: skip
+    if link < 0:
+        return said
+    pairs, identifier = outcome.links, int(outcome.identifier[link])
+    other = pairs.b[link] if pairs.a[link] == at else pairs.a[link]
+    said["beside"] = int(ids[other])
+    if identifier >= 0:
+        return said | {"rule": f"identifier:{rules.rules.kinds[kind].decisive[identifier]}"}
+    evidence = rules.evidence(kind, int(pairs.evidence[link]))
+    return said | {"rule": "points", "score": float(pairs.score[link]), "evidence": evidence}
+
+
+def raised(
+    rules: Resolving, conn: store.Connection, kind: str, pairs: Pairs, ids: npt.NDArray[np.int64], now: datetime
+) -> list[Review]:
+    """Questions to the departments whose record of a pair says less."""
+    both = store.records_by_ids(conn, {*ids[pairs.a].tolist(), *ids[pairs.b].tolist()})
+    found = []
+    for place in range(len(pairs)):
+        a, b = sorted((int(ids[pairs.a[place]]), int(ids[pairs.b[place]])))
+        weaker = min((both[a], both[b]), key=lambda one: (len(one.identifiers), -one.known_at.timestamp(), one.id))
+        found.append(
+            Review(
+                derive("review", kind, str(a), str(b)), kind, a, b, rules.department(weaker.dataset),
+                float(pairs.score[place]), rules.evidence(kind, int(pairs.evidence[place])), rules.rules.model, "open",
+                now, None, None, None,
+            )
+        )  # fmt: skip
+    return found
 
 
 def subject_marks(subjects: Sequence[str | None]) -> Hashes:
@@ -190,7 +246,7 @@ class _Batch:
         if len(marks) >= WHOLE:
             wanted = None
         else:
-            keys = self._blocks(marks)
+            keys = self._owner.blocks(self._kind, marks)
             sought = sorted({mark for block in keys.values() for mark in block.mark.tolist()})
             wanted, large = store.candidates(self._conn, sought, self._owner.rules.block)
             counts.dropped += len(large)
@@ -212,23 +268,15 @@ class _Batch:
         owners = store.owners_of(self._conn, [rows[place][0] for place in again])
         for place in again:
             marks.numbers[place, AT["of"]] = subject_marks([owners.get(rows[place][0])])[0]
-            store.change_record(self._conn, rows[place][0], {"marks": _packed(marks, place)})
+            store.change_record(self._conn, rows[place][0], {"marks": packed(marks, place)})
         ids = np.array([rows[place][0] for place in again], dtype=np.int64)
         store.forget_keys(self._conn, ids.tolist())
-        store.add_keys(self._conn, self._keys(marks.taken(np.array(again, dtype=np.int64)), ids))
+        store.add_keys(self._conn, self._owner.keys(self._kind, marks.taken(np.array(again, dtype=np.int64)), ids))
         return marks
 
     def _first_new(self, old_ids: Sequence[int]) -> int:
         again = set(self._again)
         return len(old_ids) - sum(id in again for id in old_ids)
-
-    def _blocks(self, marks: Marks) -> dict[str, Block]:
-        """What records are found by, the decisive identifiers among it."""
-        found = blocking(marks, self._kind) if self._own_rules.points is not None else {}
-        for place in range(marks.decisive.shape[1]):
-            who = np.flatnonzero(marks.decisive[:, place])
-            found[f"id{place}"] = Block(who, marks.decisive[who, place])
-        return found
 
     def _note_large(self, keys: Mapping[str, Block], large: Sequence[tuple[int, int]]) -> None:
         sizes = dict(large)
@@ -390,11 +438,11 @@ class _Batch:
             identifiers = {name: listed[at] for name, listed in known.items() if listed[at] is not None}
             row: dict[str, object] = {
                 **says, "identifiers": identifiers, "of": int(self._found.of[at]) or None, "digest": int(self._found.digest[at]),
-                "marks": _packed(marks, at), "stem": str(marks.stems[at]), "known_at": columns["known"][at],
+                "marks": packed(marks, at), "stem": str(marks.stems[at]), "known_at": columns["known"][at],
                 "change": self._change, "subject": place[at],
             }  # fmt: skip
             if self._fresh[at] or self._own[id] != place[at]:  # what was known keeps the reason it is there for
-                row |= self._why(outcome, ids, old + at)
+                row |= why(self._owner, self._kind, outcome, ids, old + at, self._work.now, self._work.actor.id)
             if self._fresh[at]:
                 key = {name: json.loads(cast("str", columns[name][at])) for name in ("columns", "key")}
                 named = {"dataset": columns["dataset"][at], "role": columns["role"][at], "kind": self._kind}
@@ -403,50 +451,15 @@ class _Batch:
                 store.change_record(self._conn, id, row)
         store.add_records(self._conn, rows)
         store.forget_keys(self._conn, self._found.id[~self._fresh].tolist())
-        store.add_keys(self._conn, self._keys(marks, self._found.id))
-
-    def _why(self, outcome: Resolved, ids: npt.NDArray[np.int64], at: int) -> dict[str, object]:
-        """Why a record is where it is: the pair that holds it, or that it is the first of its subject."""
-        link = int(outcome.joined[at])
-        why: dict[str, object] = {
-            "rule": "first", "score": None, "beside": None, "evidence": "", "model": self._owner.rules.model,
-            "joined_at": self._work.now, "joined_by": self._work.actor.id,
-        }  # fmt: skip
-        if link < 0:
-            return why
-        pairs, identifier = outcome.links, int(outcome.identifier[link])
-        other = pairs.b[link] if pairs.a[link] == at else pairs.a[link]
-        why["beside"] = int(ids[other])
-        if identifier >= 0:
-            return why | {"rule": f"identifier:{self._own_rules.decisive[identifier]}"}
-        evidence = self._owner.evidence(self._kind, int(pairs.evidence[link]))
-        return why | {"rule": "points", "score": float(pairs.score[link]), "evidence": evidence}
-
-    def _keys(self, marks: Marks, ids: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-        pairs = [np.stack([block.mark, ids[block.who]], axis=1) for block in self._blocks(marks).values()]
-        if not pairs:
-            return []
-        return [(row[0], row[1]) for row in np.unique(np.concatenate(pairs), axis=0).tolist()]
+        store.add_keys(self._conn, self._owner.keys(self._kind, marks, self._found.id))
 
     def _ask(self, outcome: Resolved, ids: npt.NDArray[np.int64], counts: Counts) -> None:
         pairs = outcome.questions
         if not len(pairs):
             return
-        both = store.records_by_ids(self._conn, {*ids[pairs.a].tolist(), *ids[pairs.b].tolist()})
-        raised = []
-        for place in range(len(pairs)):
-            a, b = sorted((int(ids[pairs.a[place]]), int(ids[pairs.b[place]])))
-            weaker = min((both[a], both[b]), key=lambda one: (len(one.identifiers), -one.known_at.timestamp(), one.id))
-            raised.append(
-                Review(
-                    derive("review", self._kind, str(a), str(b)), self._kind, a, b,
-                    self._owner.department(weaker.dataset), float(pairs.score[place]),
-                    self._owner.evidence(self._kind, int(pairs.evidence[place])), self._owner.rules.model, "open",
-                    self._work.now, None, None, None,
-                )
-            )  # fmt: skip
-        counts.questions += store.add_reviews(self._conn, raised)
-        for department, count in sorted(Counter(one.department for one in raised).items()):
+        found = raised(self._owner, self._conn, self._kind, pairs, ids, self._work.now)
+        counts.questions += store.add_reviews(self._conn, found)
+        for department, count in sorted(Counter(one.department for one in found).items()):
             data = {"kind": self._kind, "department": department, "questions": count}
             self._work.emit(f"department:{department}", "link.questioned", data)
 
@@ -465,7 +478,7 @@ def _least(one: datetime | None, other: object) -> datetime | None:
     return min(moments, default=None)
 
 
-def _packed(marks: Marks, place: int) -> bytes:
+def packed(marks: Marks, place: int) -> bytes:
     """The numbers of one record as they are stored."""
     row = np.concatenate([marks.numbers[place], marks.unique[place], marks.decisive[place]])
     return row.astype("<i8").tobytes()
@@ -477,11 +490,19 @@ def unpacked(
     decisive: Sequence[str],
 ) -> Marks:
     """The marks of stored records."""
-    width = len(COLUMNS) + len(unique) + len(decisive)
-    numbers = np.frombuffer(b"".join(row[2] for row in rows), dtype="<i8").reshape(-1, width).astype(np.int64)
+    more = len(unique) + len(decisive)
+    width = len(COLUMNS) + more
+    stored = [row[2] if len(row[2]) == width * 8 else _padded(row[2], more) for row in rows]
+    numbers = np.frombuffer(b"".join(stored), dtype="<i8").reshape(-1, width).astype(np.int64)
     first, second = len(COLUMNS), len(COLUMNS) + len(unique)
     stems = np.empty(len(rows), dtype=object)
     stems[:] = [row[3] for row in rows]
     lon = np.array([np.nan if row[4] is None else row[4] for row in rows], dtype=np.float64)
     lat = np.array([np.nan if row[5] is None else row[5] for row in rows], dtype=np.float64)
     return Marks(numbers[:, :first], stems, lon, lat, numbers[:, first:second], numbers[:, second:])
+
+
+def _padded(stored: bytes, more: int) -> bytes:
+    """Numbers that were stored when there were fewer columns: the later ones say nothing until subjects are rebuilt."""
+    end = len(stored) - more * 8
+    return stored[:end] + bytes(len(COLUMNS) * 8 - end) + stored[end:]

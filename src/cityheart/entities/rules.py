@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,9 +51,13 @@ class KindRules:
 
 @dataclass(frozen=True)
 class Rules:
-    """All rules. ``model`` names them with the spelling rules they stand on: it is noted with every link."""
+    """All rules. ``model`` names them with the spelling rules they stand on: it is noted with every link.
+
+    ``digest`` is of their text, so that numbers that were changed without another version are other rules.
+    """
 
     version: str
+    digest: str
     block: int
     margin: float
     kinds: Mapping[str, KindRules]
@@ -60,11 +65,12 @@ class Rules:
     @property
     def model(self) -> str:
         """The version of the rules and of the spelling."""
-        return f"{self.version}+{spelling().version}"
+        return f"{self.version[:20]}+{spelling().version[:20]}+{self.digest}"
 
 
 def read_rules(source: str) -> Rules:
     """Rules from TOML text. Raises :class:`Invalid` naming what is missing or unknown."""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]
     try:
         given = tomllib.loads(source)
         kinds = {}
@@ -84,7 +90,9 @@ def read_rules(source: str) -> Rules:
             )
         if set(kinds) != set(KINDS):
             raise Invalid(f"rules are for {', '.join(sorted(kinds))}", remedy=f"give rules for {', '.join(KINDS)}")
-        return Rules(str(given["version"]), int(given["block"]), float(given["margin"]), MappingProxyType(kinds))
+        return Rules(
+            str(given["version"]), digest, int(given["block"]), float(given["margin"]), MappingProxyType(kinds)
+        )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise Invalid(f"the rules of resolution cannot be read: {error}", remedy="mend rules.toml") from None
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from cityheart.engine.lake import Lake
-from cityheart.entities import following, store, views
+from cityheart.entities import following, rebuilding, store, views
 from cityheart.entities.areas import FILE, Area, Areas
 from cityheart.entities.declared import Declaration
 from cityheart.entities.following import Mentions
@@ -31,7 +31,7 @@ from cityheart.entities.models import IDENTIFIERS, KIND_TITLES, Link, Record, Re
 from cityheart.entities.names import Index
 from cityheart.entities.normalise import Gazetteer
 from cityheart.entities.resolving import Counts, Resolving, unpacked
-from cityheart.entities.rules import KINDS, Rules, rules
+from cityheart.entities.rules import KINDS, Rules, read_rules, rules
 from cityheart.kernel import limits
 from cityheart.kernel.access import departments, require
 from cityheart.kernel.actors import Actor
@@ -43,6 +43,7 @@ from cityheart.share.service import Share
 __all__ = ["Entities"]
 
 SYSTEM = Actor.system("entities")
+OWN_RULES = "subjects.toml"  # a city's own rules in its folder; where there is none, the project's count
 
 _KIND_OF = {
     "uscc": "firm", "registration": "firm", "firm_id": "firm", "site_id": "site", "plate": "vehicle",
@@ -71,7 +72,8 @@ class Entities:
     ) -> None:
         self._database, self._lake, self._share = database, lake, share
         self._key, self._zone, self._home, self._city = key, zone, home, city
-        self._rules = numbers or rules()
+        own = home / OWN_RULES
+        self._rules = numbers or (read_rules(own.read_text("utf-8")) if own.is_file() else rules())
         self._declared = Declaration()
         self._digests: dict[str, str] = {}
         self._areas: Areas | None = None
@@ -526,11 +528,27 @@ class Entities:
                 raise Conflict("both are one subject already", remedy="load it again")
             for one in (a, b):
                 self._may_change(work, actor, one)
+            self._call_same(work, a, b, said)
             kept = self._merge(work, a.id, b.id, said)
             store.overtake(work.conn, work.now)
             return {"subject": kept, "from": b.id if kept == a.id else a.id}
 
         return self._database.once(actor, command_id, "subject.merge", {"a": id, "b": other, "reason": said}, do)
+
+    def _call_same(self, work: Work, a: Subject, b: Subject, reason: str | None) -> None:
+        """What a person merged is noted of the records that speak best of both: no rules take these apart."""
+        best = []
+        for subject in (a, b):
+            records = store.records_of(work.conn, subject.id, limits.SUBJECT_RECORDS)
+            best.append(min(records, key=lambda one: (views.rank(self._declared, one), one.id)))
+        low, high = sorted(one.id for one in best)
+        id = derive("review", a.kind, str(low), str(high))
+        asked = Review(
+            id, a.kind, low, high, self._owner_of(best[1].dataset), 0.0, "", self._rules.model, "open", work.now, None, None,
+            None,
+        )  # fmt: skip
+        store.add_reviews(work.conn, [asked])
+        store.settle(work.conn, id, "same", work.actor.id, work.now, reason)
 
     def split(self, actor: Actor, command_id: str, id: str, records: Sequence[str], reason: str) -> dict[str, object]:
         """Take records out of a subject into one of their own, which stays apart from it. ``{subject, into}``.
@@ -637,6 +655,108 @@ class Entities:
             since=min(since, default=None),
             until=next((one.until for one in ranked if one.until is not None), None),
         )
+
+    # ── all anew under other rules ─────────────────────────────────────────────────────────────────────────────
+
+    def preview(self, actor: Actor) -> dict[str, object]:
+        """What a rebuild under the present rules would change; nothing is written.
+
+        ``{model, due, models, kinds, examples}``: ``due`` says that records stand where they are by other rules, ``models``
+        by which ones. Each kind has ``records``, ``subjects`` now and ``after``, records ``moved``, subjects ``merged`` and
+        ``split``, ``questions`` and ``held``: how many groups a person's word keeps. Names of records that the reader may
+        not see are left out. Raises :class:`Forbidden` to whoever does not decide for the whole city.
+        """
+        self._whole_city(actor)
+        readable = self.readable(actor)
+        with self._database.read() as conn:
+            plans = rebuilding.plan(conn, self._resolving)
+            models = store.models(conn)
+            chosen = [(one, change) for one in plans for change in one.examples()]
+            ids = {record for _, change in chosen for record in change.records[:3]}
+            records = store.records_by_ids(conn, ids)
+        model = self._rules.model
+        return {
+            "model": model,
+            "due": any(name != model for name, _ in models),
+            "models": [{"model": name, "records": count} for name, count in models],
+            "kinds": [{"kind": one.kind, "title": KIND_TITLES[one.kind], **one.counts()} for one in plans],
+            "examples": [
+                {
+                    "kind": one.kind, "kind_title": KIND_TITLES[one.kind],
+                    "type": "merged" if change.merged else "split", "subject": change.subject,
+                    "into": None if change.into in one.made else change.into, "records": len(change.records),
+                    "names": sorted({
+                        name for record in change.records[:3]
+                        if records[record].dataset in readable and (name := records[record].name)
+                    }),
+                }
+                for one, change in chosen
+            ],
+        }  # fmt: skip
+
+    def rebuild(self, actor: Actor, command_id: str, reason: str) -> dict[str, object]:
+        """Ask that all subjects are made anew under the present rules; it is done at the city's next turn. ``{id, state}``.
+
+        Raises :class:`Forbidden` as :meth:`preview`, :class:`Conflict` while another one is asked for.
+        """
+        self._whole_city(actor)
+        said = _reason(reason)
+
+        def do(work: Work) -> dict[str, object]:
+            if store.asked_rebuild(work.conn) is not None:
+                raise Conflict("a rebuild is asked for already", remedy="wait until it is done")
+            id = derive("rebuild", command_id)
+            store.add_rebuild(work.conn, {
+                "id": id, "state": "asked", "model": self._rules.model, "by": actor.id, "reason": said,
+                "asked_at": work.now, "done_at": None, "done": None,
+            })  # fmt: skip
+            work.emit("entities", "subject.rebuild_asked", {"rebuild": id, "model": self._rules.model, "reason": said})
+            return {"id": id, "state": "asked"}
+
+        return self._database.once(actor, command_id, "subject.rebuild", {"reason": said}, do)
+
+    def rebuilds(self, actor: Actor) -> dict[str, object]:
+        """Rebuilds that were asked for, the newest first: ``{items, total, next}``. Raises as :meth:`preview`."""
+        self._whole_city(actor)
+        with self._database.read() as conn:
+            items = store.rebuilds(conn, limits.PAGE_ROWS)
+        return {"items": items, "total": len(items), "next": None}
+
+    def carry_out(self) -> bool:
+        """Do the rebuild that was asked for, if there is one; whether there was.
+
+        What is to change is found without holding anybody up; when the city has changed meanwhile it is found again, the
+        last time with the store held. All is written in one transaction: a kill at any moment leaves the old or the new.
+        """
+        with self._database.read() as conn:
+            if store.asked_rebuild(conn) is None:
+                return False
+        for alone in (False, False, True):
+            plans: Sequence[rebuilding.Plan] = ()
+            stamp = (-1, -1)
+            if not alone:
+                with self._database.read() as conn:
+                    stamp = store.stamp(conn)
+                    plans = rebuilding.plan(conn, self._resolving)
+            with self._lock, self._database.work(SYSTEM, alone="entities.follow") as work:
+                asked = store.asked_rebuild(work.conn)
+                if asked is None:  # another worker was quicker
+                    return False
+                if alone:
+                    plans = rebuilding.plan(work.conn, self._resolving)
+                elif store.stamp(work.conn) != stamp:
+                    continue
+                done = rebuilding.carry_out(work, self._resolving, plans, self._described, asked["by"])
+                store.end_rebuild(work.conn, asked["id"], self._rules.model, work.now, done)
+                data = {"rebuild": asked["id"], "model": self._rules.model, "by": asked["by"], "kinds": done}
+                work.emit("entities", "subject.rebuilt", data)
+                return True
+        return False
+
+    def _whole_city(self, actor: Actor) -> None:
+        require(actor, "subject.review")
+        if departments(actor, "subject.review") is not None:
+            raise Forbidden("this is about the subjects of the whole city", remedy="ask a data steward")
 
     # ── figures ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,23 +15,31 @@ from cityheart.kernel.schema import Json, UtcDateTime, metadata
 
 __all__ = [
     "Connection",
+    "Stored",
     "add_apart",
     "add_dropped",
     "add_keys",
+    "add_rebuild",
     "add_records",
     "add_reviews",
     "add_subjects",
     "all_apart",
     "all_subjects",
     "apart_of",
+    "asked_rebuild",
+    "called_same",
     "candidates",
+    "change_marks",
+    "change_reasons",
     "change_record",
     "count_subjects",
     "dropped",
     "end_links",
+    "end_rebuild",
     "find_review",
     "forget_apart",
     "forget_keys",
+    "give_way",
     "history",
     "known_records",
     "latest_change",
@@ -42,6 +50,7 @@ __all__ = [
     "merge_apart",
     "merge_subject",
     "merged_into",
+    "models",
     "move_records",
     "names_after",
     "neighbours",
@@ -49,14 +58,18 @@ __all__ = [
     "owners_of",
     "positions",
     "put_links",
+    "rebuilds",
     "records_among",
     "records_by_ids",
     "records_of",
+    "renew_reviews",
     "reviews",
     "reviews_of",
     "set_position",
     "settle",
     "sites_of",
+    "stamp",
+    "stored",
     "subjects_by_ids",
     "update_subjects",
 ]
@@ -190,6 +203,20 @@ dropped_table = sa.Table(
     sa.Column("record", _Big, primary_key=True, autoincrement=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+)
+
+rebuild_table = sa.Table(
+    "entities_rebuild",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("state", sa.String(12), nullable=False),  # asked, done
+    sa.Column("model", sa.String(60), nullable=False),
+    sa.Column("by", sa.String(120), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("done_at", UtcDateTime, nullable=True),
+    sa.Column("done", Json, nullable=True),  # what changed, by kind
+    sa.Index("ix_entities_rebuild_state", "state"),
 )
 
 _TOGETHER = 500  # values named in one statement
@@ -638,6 +665,113 @@ def dropped(conn: sa.Connection, limit: int) -> list[dict[str, object]]:
         .limit(limit)
     )
     return [dict(row._mapping) for row in conn.execute(statement)]
+
+
+# ── all anew under other rules ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Stored(NamedTuple):
+    """What a record is grouped by again."""
+
+    id: int
+    subject: str
+    marks: bytes
+    stem: str
+    name: str | None
+    former: str | None
+    address: str | None
+    lon: float | None
+    lat: float | None
+    identifiers: Mapping[str, str]
+    of: int | None
+    rule: str
+    model: str
+
+
+def stored(conn: sa.Connection, kind: str) -> list[Stored]:
+    """All records of a kind, by id."""
+    columns = [_R[name] for name in Stored._fields]
+    return [Stored(*row) for row in conn.execute(sa.select(*columns).where(_R.kind == kind).order_by(_R.id))]
+
+
+def called_same(conn: sa.Connection, kind: str) -> list[tuple[int, int]]:
+    """Pairs of records of which a person said that they are the same."""
+    rows = conn.execute(sa.select(_V.a, _V.b).where(_V.kind == kind, _V.state == "same").order_by(_V.id))
+    return [(row[0], row[1]) for row in rows]
+
+
+def stamp(conn: sa.Connection) -> tuple[int, int]:
+    """What changes with every record that changes and everything that people decide."""
+    return latest_change(conn), conn.execute(sa.select(sa.func.count()).select_from(apart_table)).scalar() or 0
+
+
+def give_way(conn: sa.Connection, id: str, into: str) -> None:
+    """A subject, and those merged into it before, answer as another one from now on."""
+    conn.execute(subject_table.update().where(sa.or_(_S.id == id, _S.into == id)).values(into=into))
+
+
+def change_marks(conn: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Other marks of records: ``of_id new_marks new_stem``."""
+    _change(conn, rows, ("marks", "stem"))
+
+
+def change_reasons(conn: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Other reasons why records are where they are: ``of_id`` and ``new_`` with each part of the reason."""
+    _change(conn, rows, ("rule", "score", "beside", "evidence", "model", "joined_at", "joined_by"))
+
+
+def _change(conn: sa.Connection, rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> None:
+    if rows:
+        values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+        conn.execute(record_table.update().where(_R.id == sa.bindparam("of_id")).values(values), list(rows))
+
+
+def renew_reviews(conn: sa.Connection, kind: str, found: Sequence[Review], at: datetime) -> None:
+    """The questions of a kind are these; open ones that are no longer asked are closed, decided ones stay decided."""
+    asked = {one.id for one in found}
+    open = conn.execute(sa.select(_V.id).where(_V.kind == kind, _V.state == "open")).scalars().all()
+    for some in _some([id for id in open if id not in asked]):
+        conn.execute(review_table.update().where(_V.id.in_(some)).values(state="overtaken", decided_at=at))
+    still = set(open)
+    again = [
+        {"of_id": one.id, "new_score": one.score, "new_evidence": one.evidence, "new_model": one.model}
+        for one in found
+        if one.id in still
+    ]
+    if again:
+        values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in ("score", "evidence", "model")}
+        conn.execute(review_table.update().where(_V.id == sa.bindparam("of_id")).values(values), again)
+    add_reviews(conn, found)
+
+
+def models(conn: sa.Connection) -> list[tuple[str, int]]:
+    """The versions of rules that records stand where they are by, with how many, the most first."""
+    statement = sa.select(_R.model, sa.func.count()).where(_R.rule != "person").group_by(_R.model)
+    return sorted(((row[0], row[1]) for row in conn.execute(statement)), key=lambda one: (-one[1], one[0]))
+
+
+def add_rebuild(conn: sa.Connection, values: Mapping[str, object]) -> None:
+    """Note that subjects are to be made anew."""
+    conn.execute(rebuild_table.insert().values(**values))
+
+
+def asked_rebuild(conn: sa.Connection) -> Mapping[str, Any] | None:
+    """The rebuild that was asked for and is not done."""
+    row = conn.execute(sa.select(rebuild_table).where(rebuild_table.c.state == "asked").limit(1)).one_or_none()
+    return None if row is None else dict(row._mapping)
+
+
+def end_rebuild(conn: sa.Connection, id: str, model: str, at: datetime, done: Mapping[str, object]) -> None:
+    """A rebuild is done."""
+    values = {"state": "done", "model": model, "done_at": at, "done": dict(done)}
+    conn.execute(rebuild_table.update().where(rebuild_table.c.id == id).values(**values))
+
+
+def rebuilds(conn: sa.Connection, limit: int) -> list[dict[str, object]]:
+    """Rebuilds, the newest first."""
+    table = rebuild_table
+    rows = conn.execute(sa.select(table).order_by(table.c.asked_at.desc(), table.c.id).limit(limit))
+    return [dict(row._mapping) for row in rows]
 
 
 def _plain(one: Subject | Link | Review) -> dict[str, object]:

@@ -310,3 +310,5 @@ SUBJECT_KEYS = 200  # keys of a subject that one question to the lake names
 LINKS_OF_SUBJECT = 60  # ties of one subject that are followed in its graph; more are said to be there
 GRAPH_SUBJECTS = 300  # subjects of one graph
 TIMELINE_ROWS = 20  # newest rows of each dataset in a subject's time line
+REBUILD_EXAMPLES = 20  # changes of each kind that the preview of a rebuild names
+REBUILD_TOLD = 500  # records that one event of a rebuild names; how many there are it says too
