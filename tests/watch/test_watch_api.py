@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi import FastAPI, Request, Response
@@ -18,6 +19,8 @@ from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
 from cityheart.kernel.text import text
 from cityheart.watch.api import router
+from cityheart.watch.trials import api as trials_api
+from cityheart.watch.trials.service import Trials
 
 from . import scene
 
@@ -52,6 +55,7 @@ def city(database: Database, clock: VirtualClock, tmp_path: Path, officer: Actor
     command.publish(Actor.system("test"), PLAN)
     app = FastAPI()
     app.include_router(router(watch, command))
+    app.include_router(trials_api.router(Trials(database, watch, ZoneInfo("Asia/Shanghai")), lambda actor: {}))
 
     @app.exception_handler(Problem)
     def problem(request: Request, error: Problem) -> Response:
@@ -132,6 +136,8 @@ def test_detectors_and_backtests(city: Callable[..., TestClient]) -> None:
         ("noise.loud", "keyed", None),
         ("noise.silent", "query", None),
     ]
+    assert web.get("/api/detectors/noise.loud").json()["last_30_days"]["alerts"] == 1
+    assert web.get("/api/detectors/nothing").status_code == 404
     span = {"since": "2015-11-01T00:00:00Z", "until": "2015-11-02T00:00:00Z"}
     told: Any = web.post("/api/detectors/noise.loud/backtest", json=span).json()
     assert [alert["subject"]["id"] for alert in told["alerts"]] == ["east"]
