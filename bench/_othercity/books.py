@@ -225,7 +225,8 @@ def enforcement(folder: Path, life: Life) -> None:
     """Inspections and orders of the emergency bureau."""
     order = life.world.order
     random = chance(order.seed, "enforcement")
-    visits, decrees = [], []
+    visits: list[Row] = []
+    decrees: list[Row] = []
 
     def visit(site: Site, at: float, result: str, findings: str) -> None:
         seen = at + float(random.uniform(1, 20)) * HOUR
@@ -344,7 +345,7 @@ def market(folder: Path, life: Life) -> None:
 
 def fire(folder: Path, life: Life) -> None:
     """A workbook for the month before the books, and for each month that ended a few days before the city does."""
-    from openpyxl import Workbook  # noqa: PLC0415
+    from openpyxl import Workbook  # type: ignore[import-untyped]
 
     order = life.world.order
     random = chance(order.seed, "fire")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def gcj(lon: float, lat: float) -> tuple[float, float]:
 def inside(x: Floats, y: Floats, ring: Floats) -> Bools:
     """Which points lie in the ring ((n, 2), closed), by the even-odd rule."""
     found = np.zeros(np.shape(x), dtype=bool)
-    for (x1, y1), (x2, y2) in zip(ring[:-1], ring[1:], strict=True):
+    for (x1, y1), (x2, y2) in itertools.pairwise(ring):
         crosses = (y1 > y) != (y2 > y)
         if y1 != y2:
             found ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)

@@ -132,7 +132,7 @@ def _calm(order: Order, stream: Stream, exempt: Bools) -> None:
     """Press hours that happen to be near the limit below it: whatever is above was planted."""
     hours = len(exempt) // 60
     for factor, limit in stream.outlet.limits.items():
-        valid = (stream.flags[factor] == N).reshape(hours, 60)
+        valid = ((stream.flags[factor] == N) & stream.keep).reshape(hours, 60)
         value = stream.values[factor].reshape(hours, 60)
         mean = np.where(valid, value, 0.0).sum(1) / np.maximum(valid.sum(1), 1)
         scale = np.where(
@@ -151,7 +151,7 @@ def _tale(order: Order, stream: Stream, story: Story) -> Bools:
     limit, variant = outlet.limits[factor], story.variant
     story.about["factor_code"] = factor
     if variant.startswith("frozen"):
-        values[factor][begin:end] = max(float(values[factor][begin]), 0.05 * limit)
+        values[factor][begin:end] = min(max(float(values[factor][begin]), 0.05 * limit), 0.85 * limit)
         flags[factor][begin:end] = D if variant == "frozen_flagged" else N
     elif variant == "diluted":
         times = story.about["factor"]
@@ -194,12 +194,17 @@ def streams(life: Life) -> list[Stream]:
             stream = _plain(order, outlet, rain)
             story = tales.get(outlet.mn)
             _instruments(order, stream, story)
-            exempt = np.zeros(len(stream.keep), dtype=bool) if story is None else _tale(order, stream, story)
+            exempt = np.zeros(len(stream.keep), dtype=bool)
             frozen = story is not None and story.variant.startswith("frozen")
-            if not frozen:
-                _calm(order, stream, exempt)
+            if story is not None and not frozen:
+                exempt = _tale(order, stream, story)
+            _calm(order, stream, exempt)
+            if story is not None and frozen:  # last, or it would not stay one value
+                _tale(order, stream, story)
             for factor, values in stream.values.items():
-                stream.values[factor] = np.round(np.maximum(values, 0.0), DIGITS.get(factor, 1))
+                stream.values[factor] = np.asarray(
+                    np.round(np.maximum(values, 0.0), DIGITS.get(factor, 1)), dtype=np.float64
+                )
             found.append(stream)
     for number, stream in enumerate(found):
         stream.outlet.connection = number + 1

@@ -74,7 +74,7 @@ class Errands:
                 if at < self.order.end - DAY:
                     self.due.append((at, story))
 
-    def _lonely(self, taken: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def _lonely(self, taken: np.ndarray) -> np.ndarray:
         """A place beside a road, 1.3 km or more from everybody and clear of the closed zones."""
         nodes = self.d.world.roads.nodes
         while True:
@@ -122,7 +122,8 @@ class Errands:
         target = receiver
         if variant == "never":
             taken = np.array([p.xy for p in (*self.d.world.sites, *self.d.world.partners, *self.d.world.unnamed)])
-            target = Place("", "", *map(float, self._lonely(taken)))
+            spot = self._lonely(taken)
+            target = Place("", "", float(spot[0]), float(spot[1]))
         tonnes = min(self.heap[site.id], vehicle.tonnes * 0.95)
         made = self.d.trip(vehicle, None, site, target, tonnes, at)
         if variant == "detour":
@@ -163,7 +164,7 @@ class Errands:
     def _vehicle(self, latest: float, families: tuple[str, ...] = ("liquid", "acid", "gas")) -> Vehicle | None:
         used = {id(s.subject) for s in self.d.life.plot.of("restricted_zone")}
         free = [v for v in self.d.world.vehicles if v.family in families and v.free < latest and id(v) not in used
-                and self.d._may(v, latest)]  # fmt: skip
+                and self.d.may(v, latest)]  # fmt: skip
         return free[int(self.random.integers(len(free)))] if free else None
 
     def _load(self, family: str, near: Place | None = None) -> tuple[Account, Place] | None:
@@ -218,11 +219,10 @@ class Errands:
         rest = roads.drive(self.random, via, partner.xy if story.variant != "empty" else account.site.xy, avoid)
         way = leg.then(rest, pause)
         empty = roads.drive(self.random, vehicle.at, account.site.xy, others | {zone.id})
-        begin = midnight + hour * HOUR - leg.seconds - (0 if story.variant == "empty" else empty.seconds + 3000)
-        if begin < vehicle.free or story.variant == "jump":
-            begin = max(begin, vehicle.free)
+        lead = leg.seconds if story.variant == "empty" else leg.seconds + empty.seconds + 3000
+        leave = max(midnight + hour * HOUR - lead, vehicle.free)
         made = self.d.trip(
-            vehicle, account.chemical, account.site, partner, vehicle.tonnes * 0.93, begin, others | {zone.id}
+            vehicle, account.chemical, account.site, partner, vehicle.tonnes * 0.93, leave, others | {zone.id}
         )
         self._replace(made, way, empty, story.variant == "empty")
         vehicle.free = made.unload_to + 600
@@ -266,7 +266,8 @@ class Errands:
         vehicle = None
         if visits and self.random.random() < 0.65 and story.case:
             last = visits[-1].vehicle
-            vehicle = last if last is not None and last.free < midnight + 10 * HOUR else None
+            free = last is not None and last.free < midnight + 10 * HOUR and self.d.may(last, midnight + DAY)
+            vehicle = last if free else None
         vehicle = vehicle or self._vehicle(midnight + 10 * HOUR)
         found = self._load(vehicle.family, story.subject) if vehicle else None
         if vehicle is None or found is None:

@@ -88,7 +88,7 @@ def _tight(trip: Trip) -> bool:
         if account is not None:
             month = month_of(trip.load_from)
             total = sum(t for start, _, t, _ in account.moves if t * sign > 0 and month_of(start) == month)
-            if abs(total) < 14 * trip.tonnes:
+            if abs(total) < 36 * trip.tonnes:
                 return True
     return False
 

@@ -98,17 +98,17 @@ def weather(order: Order) -> tuple[Floats, Floats]:
     return season + daily + fronts, np.clip((wet - 1.1) * 1.6, 0.0, 1.0)
 
 
-def _shift(random: Random, shift: str, order: Order) -> Floats:
-    """0 to 1 by the quarter of an hour."""
+def _shift(random: Random, shift: str, order: Order, steady: bool = False) -> Floats:
+    """0 to 1 by the quarter of an hour; a steady one has no repairs and no quiet weeks."""
     count = (order.end - order.books) // QUARTER
     at = order.books + np.arange(count) * QUARTER
     hour = ((at + 8 * HOUR) % DAY) / HOUR
     weekday = ((at + 8 * HOUR) // DAY + 3) % 7
     if shift == "continuous":
         plan = np.ones(count)
-        if random.random() < 0.3:  # trips of the plant, a few hours
-            begin = int(random.integers(0, count))
-            plan[begin : begin + int(random.integers(10, 60))] = 0.05
+        if random.random() < 0.3 and not steady:  # trips of the plant, a few hours
+            trip = int(random.integers(0, count))
+            plan[trip : trip + int(random.integers(10, 60))] = 0.05
     elif shift == "two":
         begin = random.uniform(5.5, 7.0)
         plan = ((hour >= begin) & (hour < begin + 16) & (weekday < (6 if random.random() < 0.7 else 7))).astype(float)
@@ -131,25 +131,22 @@ def _shift(random: Random, shift: str, order: Order) -> Floats:
         plan *= np.where((hour > 11.8) & (hour < 12.8), 0.6, 1.0)
     knots = np.arange(0, count + 24, 24)
     mood = np.interp(np.arange(count), knots, random.standard_t(5, len(knots)) * 0.035)
-    for _ in range(int(random.poisson(0.35)) if shift in ("two", "day", "campaign") else 0):  # repairs, a quiet week
-        begin = int(random.integers(0, count))
-        plan[begin : begin + int(random.integers(60, 260))] *= 0.0
+    for _ in range(
+        int(random.poisson(0.35)) if shift in ("two", "day", "campaign") and not steady else 0
+    ):  # repairs, a quiet week
+        quiet = int(random.integers(0, count))
+        plan[quiet : quiet + int(random.integers(60, 260))] *= 0.0
     return np.asarray(np.clip(plan * (0.94 + mood), 0.0, 1.1), dtype=float)
 
 
 def work(world: World, plot: Plot) -> None:
     """Fill every site's activity, orders and stories taken into account."""
     order = world.order
-    needed = {
-        id(s.subject) for s in plot.stories if s.case or s.variant in ("frozen_short", "half_load", "near", "flagged")
-    }
+    needed = {id(s.subject) for s in plot.stories if s.kind in ("suspended_producing", "expired_licence") and s.case}
     for site in world.sites:
-        random = chance(order.seed, "work", site.id)
-        active = _shift(random, site.shift, order)
-        if id(site) in needed and site.shift in ("two", "day", "campaign", "night", "continuous"):
-            active = (
-                _shift(chance(order.seed, "steady", site.id), site.shift, order) if active.mean() < 0.12 else active
-            )
+        if id(site) in needed and site.shift == "campaign":
+            site.shift = "two"
+        active = _shift(chance(order.seed, "work", site.id), site.shift, order, id(site) in needed)
         at = order.books + np.arange(len(active)) * QUARTER
         for start, end, left, hours in site.stops:
             down = np.clip((at - start) / (hours * HOUR), 0.0, 1.0)
@@ -195,10 +192,11 @@ class Dispatcher:
 
     def vehicle(self, family: str, at: float, tonnes: float = 0.0) -> Vehicle | None:
         """A truck of the family that is free about then."""
-        free = [v for v in self.world.vehicles if v.family == family and v.free <= at + 3 * HOUR and self._may(v, at)]
+        free = [v for v in self.world.vehicles if v.family == family and v.free <= at + 3 * HOUR and self.may(v, at)]
         return min(free, key=lambda v: v.free + float(self.random.uniform(0, 5 * HOUR))) if free else None
 
-    def _may(self, vehicle: Vehicle, at: float) -> bool:
+    def may(self, vehicle: Vehicle, at: float) -> bool:
+        """Whether the truck's carrier still works then."""
         for story in self.life.plot.of("expired_licence", "carrier_stopped"):
             if story.subject is vehicle.carrier and at > story.start - DAY:
                 return False
@@ -451,7 +449,7 @@ def _scheme(d: Dispatcher) -> None:
 
 def live(world: World, plot: Plot) -> Life:
     """Run the days."""
-    from bench._othercity.errands import Errands  # noqa: PLC0415
+    from bench._othercity.errands import Errands
 
     life = Life(world, plot)
     dispatcher = Dispatcher(life, chance(world.order.seed, "days"))

@@ -93,7 +93,7 @@ def write(folder: Path, life: Life) -> int:
         for a, b, first, last in swaps:
             if first <= day < last:
                 matrix[[a, b]] = matrix[[b, a]]
-        gone = random.random(matrix.shape) < order.level.missing + 0.004 * order.level.mess
+        gone = np.asarray(random.random(matrix.shape) < order.level.missing + 0.004 * order.level.mess)
         kept = np.flatnonzero(random.random(len(rows)) >= 0.004 * order.level.mess + order.level.missing / 4)
         date = local(begin).date()
         columns: dict[str, pa.Array] = {

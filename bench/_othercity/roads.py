@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -176,7 +177,7 @@ class Roads:
 
 def _dense(line: Floats, step: float) -> Floats:
     pieces = []
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in itertools.pairwise(line):
         count = max(2, int(math.dist(a, b) / step) + 1)
         pieces.append(a + (b - a) * np.linspace(0, 1, count)[:, None])
     return np.vstack(pieces)

@@ -137,9 +137,11 @@ def suspended(w: Writer) -> None:
                  "shared_meter"]  # fmt: skip
     for variant, case in w.rounds(cases, innocents):
         continuous = variant == "wind_down"
-        site = w.pick(
-            "work", lambda s, c=continuous: _works(s) and (s.shift == "continuous" if c else s.shift != "round")
-        )  # type: ignore[misc]
+
+        def fits(s: Site, only: bool = continuous) -> bool:
+            return _works(s) and (s.shift == "continuous" if only else s.shift != "round")
+
+        site = w.pick("work", fits)
         if site is None:
             continue
         before = hard and case and w.random.random() < 0.4
@@ -326,6 +328,6 @@ def wastes(w: Writer) -> None:
 def write(world: World) -> Plot:
     """The whole plot of the city."""
     writer = Writer(world, chance(world.order.seed, "plot"))
-    for chapter in (expired, suspended, storage, excursions, balances, diversions, emissions, wastes):
+    for chapter in (expired, suspended, balances, storage, excursions, diversions, emissions, wastes):
         chapter(writer)
     return writer.plot

@@ -213,7 +213,13 @@ def _feed(order: Order, gauge: Gauge, metric: str, site_out: Bools, clock_off: F
     sent = np.concatenate([sent[keep], sent[keep][twice] + 3_000_000])
     digits = 3 if metric == "level_m" else 2
     topic = f"hazards/{tank.account.site.id}/{tank.id}/{metric}"
-    return _Feed(topic, (at + clock_off)[index], np.round(np.maximum(value, 0.0), digits)[index], quality[index], sent)
+    return _Feed(
+        topic,
+        (at + clock_off)[index],
+        np.asarray(np.round(np.maximum(value, 0.0), digits)[index], dtype=np.float64),
+        quality[index],
+        sent,
+    )
 
 
 def write(folder: Path, life: Life, farm: list[Gauge]) -> int:
@@ -222,7 +228,7 @@ def write(folder: Path, life: Life, farm: list[Gauge]) -> int:
     stories = {s.about["tank"].id: s for s in life.plot.of("tank_excursion")}
     for told in life.plot.of("over_storage", "spike"):
         stories[told.about["account"].tanks[0].id] = told
-    feeds = []
+    feeds: list[_Feed] = []
     count = (order.end - order.start) // 60
     whole: dict[str, tuple[Bools, Floats]] = {}
     for gauge in farm:
@@ -250,10 +256,11 @@ def write(folder: Path, life: Life, farm: list[Gauge]) -> int:
 def _messages(folder: Path, feeds: list[_Feed]) -> int:
     topics = pa.array([feed.topic for feed in feeds])
     which = np.repeat(np.arange(len(feeds)), [len(feed.at) for feed in feeds])
-    at, value, quality, sent = (
-        np.concatenate([getattr(feed, name) for feed in feeds]) if feeds else np.zeros(0)
-        for name in ("at", "value", "quality", "sent")
-    )
+    none = [np.zeros(0)]
+    at = np.concatenate([feed.at for feed in feeds] or none)
+    value = np.concatenate([feed.value for feed in feeds] or none)
+    quality = np.concatenate([feed.quality for feed in feeds] or none).astype(np.int64)
+    sent = np.concatenate([feed.sent for feed in feeds] or none).astype(np.int64)
     rank = np.argsort(sent, kind="stable")
     schema = pa.schema([("sent_at", pa.timestamp("us", "UTC")), ("topic", pa.string()), ("payload", pa.binary())])
     with pq.ParquetWriter(folder / "messages.parquet", schema, compression="zstd") as out:
@@ -278,7 +285,18 @@ def _tanks(folder: Path, life: Life, farm: list[Gauge]) -> None:
     with (folder / "drops" / name).open("w", encoding="utf-8-sig", newline="") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(
-            "tank_id site_id cas chemical capacity_t height_m density_t_m3 alarm_level_m alarm_temperature_c alarm_pressure_kpa".split()
+            [
+                "tank_id",
+                "site_id",
+                "cas",
+                "chemical",
+                "capacity_t",
+                "height_m",
+                "density_t_m3",
+                "alarm_level_m",
+                "alarm_temperature_c",
+                "alarm_pressure_kpa",
+            ]
         )
         for gauge in farm:
             t, c = gauge.tank, gauge.tank.account.chemical

@@ -105,7 +105,8 @@ def _track(life: Life, vehicle: Vehicle, trips: list[Trip]) -> Track:
         times.append(move)
         state.append(np.ones(len(move), dtype=np.int64))
         here = max(end, here)
-    at, first = np.unique(np.round(np.concatenate(times)), return_index=True)
+    every = np.asarray(np.round(np.concatenate(times)), dtype=np.float64)
+    at, first = np.unique(every, return_index=True)
     moves = sorted((when, load) for trip in trips for when, load in trip.load())
     when = np.array([-1.0, *(m[0] for m in moves)])
     loads = np.array([0, *(m[1] for m in moves)])
@@ -137,7 +138,7 @@ def in_zones(life: Life, track: Track) -> list[tuple[str, float, float]]:
 # Frames
 
 
-def _bcd(number: Ints, size: int) -> np.ndarray:  # type: ignore[type-arg]
+def _bcd(number: Ints, size: int) -> np.ndarray:
     out = np.zeros((len(number), size), dtype=np.uint8)
     left = number.copy()
     for place in range(size - 1, -1, -1):
@@ -147,7 +148,7 @@ def _bcd(number: Ints, size: int) -> np.ndarray:  # type: ignore[type-arg]
     return out
 
 
-def _big(number: Ints, size: int) -> np.ndarray:  # type: ignore[type-arg]
+def _big(number: Ints, size: int) -> np.ndarray:
     shifts = np.arange(size - 1, -1, -1) * 8
     return ((number[:, None] >> shifts) & 0xFF).astype(np.uint8)
 
@@ -170,7 +171,7 @@ def _wrapped(raw: bytes) -> bytes:
 
 def _bodies(
     at: Ints, lon: Floats, lat: Floats, speed: Floats, course: Floats, status: Ints, km: Floats, high: Floats
-) -> np.ndarray:  # type: ignore[type-arg]
+) -> np.ndarray:
     """Position bodies with the mileage as an extra, 34 bytes each."""
     count = len(at)
     body = np.zeros((count, 34), dtype=np.uint8)
@@ -233,7 +234,7 @@ def _reports(order: Order, track: Track, number: int, jump: tuple[float, float, 
     lost = random.random(count) < 0.01 * mess
     status = np.where(lost & still, status & ~2, status)
     lon, lat = LON0 + x / KM_LON, LAT0 + y / KM_LAT
-    km = 40_000 + random.integers(0, 90_000) + np.cumsum(step)
+    km = float(40_000 + random.integers(0, 90_000)) + np.asarray(np.cumsum(step), dtype=np.float64)
     bodies = _bodies(
         track.at.astype(np.int64), lon, lat, speed, course, status, km, random.uniform(2, 9) + np.abs(slow)
     )
@@ -243,7 +244,7 @@ def _reports(order: Order, track: Track, number: int, jump: tuple[float, float, 
 
 def _send(
     order: Order, random: Random, vehicle: Vehicle, at: Floats, bodies: np.ndarray, number: int, out: _Sent
-) -> None:  # type: ignore[type-arg]
+) -> None:
     """Session, single reports, gaps that come later as batches, frames sent twice and frames that break."""
     mess, count, old = order.level.mess, len(at), vehicle.old_protocol
     serial = int(random.integers(55_000, 65_000))

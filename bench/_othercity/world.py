@@ -477,13 +477,15 @@ def build(order: Order) -> World:
         partners.append(Place(f"{town}{_SYLLABLES[random.integers(len(_SYLLABLES))]}{_SYLLABLES[random.integers(len(_SYLLABLES))]}化工有限公司",
                               uscc(random, code), x, y))  # fmt: skip
     near = np.array([site.xy for site in sites])
-    unnamed = []
+    unnamed: list[Place] = []
     while len(unnamed) < order.counted(4):
         base = near[random.integers(len(near))] + random.normal(0, 3.0, 2)
         if np.hypot(*(near - base).T).min() > 1.0:
             title = ("污水处理站工地", "农场加油点", "大桥项目部", "电镀园集中处理站")[len(unnamed) % 4]
             owner = [f for f in firms if f.kind == "user"][len(unnamed) % 3]
-            unnamed.append(Place(f"{owner.district_name[:2]}{title}", uscc(random, owner.district), *map(float, base)))
+            unnamed.append(
+                Place(f"{owner.district_name[:2]}{title}", uscc(random, owner.district), float(base[0]), float(base[1]))
+            )
     taken = np.vstack([near, np.array([place.xy for place in (*partners, *unnamed)])])
     names = ["主城区", "滨江", "老城", "高铁站片区", "开发区生活区", "海安城区"]
     closed = zones(random, roads, taken, names, 6 if order.firms > 60 else 3)
