@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 import zipfile
 from datetime import date, timedelta
@@ -171,8 +172,16 @@ def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge
     long_ago = [order.books - float(random.integers(100, 900)) * DAY for _ in life.world.firms]
     firms, sites, rows, chemicals = [], [], [], []
     for firm, at in zip(life.world.firms, long_ago, strict=True):
-        row = {"firm_id": firm.id, "uscc": firm.uscc, "name": firm.name, "kind": firm.kind, "legal_person": firm.legal,
-               "phone": firm.phone, "address": firm.address, "status": "在业"}  # fmt: skip
+        row = {
+            "firm_id": firm.id,
+            "uscc": firm.uscc,
+            "name": firm.name,
+            "kind": firm.kind,
+            "legal_person": firm.legal,
+            "phone": firm.phone,
+            "address": firm.address,
+            "status": "在业",
+        }
         firms.append(_seen(row, at))
         if random.random() < 0.02 * order.level.mess:
             later = order.start + float(random.uniform(0, order.days)) * DAY
@@ -190,28 +199,85 @@ def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge
                     (lon - w, lat - h),
                 ]
                 box = "POLYGON ((" + ", ".join(f"{x:.6f} {y:.6f}" for x, y in ring) + "))"
-            sites.append(_seen({"site_id": site.id, "firm_id": firm.id, "name": site.name, "address": site.address,
-                                "district_code": site.id.split("-")[1], "lon": lon, "lat": lat, "boundary_wkt": box,
-                                "residents_500m": site.residents}, at + HOUR))  # fmt: skip
+            sites.append(
+                _seen(
+                    {
+                        "site_id": site.id,
+                        "firm_id": firm.id,
+                        "name": site.name,
+                        "address": site.address,
+                        "district_code": site.id.split("-")[1],
+                        "lon": lon,
+                        "lat": lat,
+                        "boundary_wkt": box,
+                        "residents_500m": site.residents,
+                    },
+                    at + HOUR,
+                )
+            )
     for licence in licences:
         for entered, begin, end, status in licence.versions:
             if entered < order.end:
-                rows.append(_seen({"licence_no": licence.no, "firm_id": licence.firm.id, "site_id": licence.site.id if licence.site else None,
-                                   "kind": licence.kind, "valid_from": begin, "valid_to": end, "status": status}, entered))  # fmt: skip
+                rows.append(
+                    _seen(
+                        {
+                            "licence_no": licence.no,
+                            "firm_id": licence.firm.id,
+                            "site_id": licence.site.id if licence.site else None,
+                            "kind": licence.kind,
+                            "valid_from": begin,
+                            "valid_to": end,
+                            "status": status,
+                        },
+                        entered,
+                    )
+                )
         for chemical, limit, annual in licence.chemicals:
             at = licence.versions[0][0]
             if at < order.end:
-                chemicals.append(_seen({"licence_no": licence.no, "cas": chemical.cas, "chemical": chemical.name, "max_storage_t": limit,
-                                        "max_annual_t": annual}, at))  # fmt: skip
-    sqlite_file(folder / "approval-registry.sqlite", {
-        "firm": (_text("firm_id uscc name kind legal_person phone address status"), firms),
-        "site": ({**_text("site_id firm_id name address district_code"), "lon": "REAL", "lat": "REAL", "boundary_wkt": "TEXT",
-                  "residents_500m": "INTEGER"}, sites),
-        "licence": (_text("licence_no firm_id site_id kind valid_from valid_to status"), rows),
-        "licensed_chemical": ({**_text("licence_no cas chemical"), "max_storage_t": "REAL", "max_annual_t": "REAL"}, chemicals),
-        "monthly_return": ({**_text("site_id month cas"), **dict.fromkeys(
-            ["opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t"], "REAL")}, returns(life, farm)),
-    })  # fmt: skip
+                chemicals.append(
+                    _seen(
+                        {
+                            "licence_no": licence.no,
+                            "cas": chemical.cas,
+                            "chemical": chemical.name,
+                            "max_storage_t": limit,
+                            "max_annual_t": annual,
+                        },
+                        at,
+                    )
+                )
+    sqlite_file(
+        folder / "approval-registry.sqlite",
+        {
+            "firm": (_text("firm_id uscc name kind legal_person phone address status"), firms),
+            "site": (
+                {
+                    **_text("site_id firm_id name address district_code"),
+                    "lon": "REAL",
+                    "lat": "REAL",
+                    "boundary_wkt": "TEXT",
+                    "residents_500m": "INTEGER",
+                },
+                sites,
+            ),
+            "licence": (_text("licence_no firm_id site_id kind valid_from valid_to status"), rows),
+            "licensed_chemical": (
+                {**_text("licence_no cas chemical"), "max_storage_t": "REAL", "max_annual_t": "REAL"},
+                chemicals,
+            ),
+            "monthly_return": (
+                {
+                    **_text("site_id month cas"),
+                    **dict.fromkeys(
+                        ["opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed_t", "closing_t"],
+                        "REAL",
+                    ),
+                },
+                returns(life, farm),
+            ),
+        },
+    )
 
 
 def _text(names: str) -> dict[str, str]:
@@ -231,9 +297,19 @@ def enforcement(folder: Path, life: Life) -> None:
     def visit(site: Site, at: float, result: str, findings: str) -> None:
         seen = at + float(random.uniform(1, 20)) * HOUR
         if seen < order.end:
-            visits.append(_seen({"inspection_id": f"ZF{local(at):%y%m}{len(visits) + 1:05d}", "site_id": site.id, "at": rfc(at),
-                                 "inspectors": "、".join(random.permutation(["周正", "高原", "方圆", "石磊", "文静"])[:2]),
-                                 "findings": findings, "result": result}, seen))  # fmt: skip
+            visits.append(
+                _seen(
+                    {
+                        "inspection_id": f"ZF{local(at):%y%m}{len(visits) + 1:05d}",
+                        "site_id": site.id,
+                        "at": rfc(at),
+                        "inspectors": "、".join(random.permutation(["周正", "高原", "方圆", "石磊", "文静"])[:2]),
+                        "findings": findings,
+                        "result": result,
+                    },
+                    seen,
+                )
+            )
 
     for told in life.plot.visits:
         visit(told.site, told.at, told.result, told.findings)
@@ -252,9 +328,17 @@ def enforcement(folder: Path, life: Life) -> None:
             "台账齐全" if result == "合格" else "可燃气体报警器未定期检定",
         )
     for number, decree in enumerate(life.plot.decrees):
-        row = {"order_id": f"通应急令{local(decree.issued).year}-{number + 101}", "firm_id": decree.firm.id,
-               "site_id": decree.site.id if decree.site else None, "kind": decree.kind, "scope": decree.scope, "issued_at": rfc(decree.issued),
-               "effective_from": rfc(decree.start), "effective_to": rfc(decree.end), "lifted_at": None}  # fmt: skip
+        row = {
+            "order_id": f"通应急令{local(decree.issued).year}-{number + 101}",
+            "firm_id": decree.firm.id,
+            "site_id": decree.site.id if decree.site else None,
+            "kind": decree.kind,
+            "scope": decree.scope,
+            "issued_at": rfc(decree.issued),
+            "effective_from": rfc(decree.start),
+            "effective_to": rfc(decree.end),
+            "lifted_at": None,
+        }
         decrees.append(_seen(row, decree.issued + float(random.uniform(0.5, 9)) * HOUR))
         if decree.lifted and decree.entered and decree.entered < order.end:
             decrees.append(_seen({**row, "lifted_at": rfc(decree.lifted)}, decree.entered))
@@ -262,14 +346,28 @@ def enforcement(folder: Path, life: Life) -> None:
     for number in range(min(6, len(past))):
         site = past[random.integers(len(past))]
         at = order.books - float(random.integers(60, 420)) * DAY
-        row = {"order_id": f"通应急令{local(at).year}-{number + 11}", "firm_id": site.firm.id, "site_id": site.id, "kind": "停产停业整顿",
-               "scope": "全厂停产整顿", "issued_at": rfc(at), "effective_from": rfc(at + DAY), "effective_to": rfc(at + 31 * DAY),
-               "lifted_at": rfc(at + 25 * DAY)}  # fmt: skip
+        row = {
+            "order_id": f"通应急令{local(at).year}-{number + 11}",
+            "firm_id": site.firm.id,
+            "site_id": site.id,
+            "kind": "停产停业整顿",
+            "scope": "全厂停产整顿",
+            "issued_at": rfc(at),
+            "effective_from": rfc(at + DAY),
+            "effective_to": rfc(at + 31 * DAY),
+            "lifted_at": rfc(at + 25 * DAY),
+        }
         decrees.append(_seen(row, at + 40 * DAY))
-    sqlite_file(folder / "emergency-enforcement.sqlite", {
-        "inspection": (_text("inspection_id site_id at inspectors findings result"), visits),
-        "order": (_text("order_id firm_id site_id kind scope issued_at effective_from effective_to lifted_at"), decrees),
-    })  # fmt: skip
+    sqlite_file(
+        folder / "emergency-enforcement.sqlite",
+        {
+            "inspection": (_text("inspection_id site_id at inspectors findings result"), visits),
+            "order": (
+                _text("order_id firm_id site_id kind scope issued_at effective_from effective_to lifted_at"),
+                decrees,
+            ),
+        },
+    )
 
 
 # The market register
@@ -290,8 +388,14 @@ def market(folder: Path, life: Life) -> None:
     """A full file at the beginning of each month, a change file a day, both in gb18030."""
     order = life.world.order
     random = chance(order.seed, "market")
-    scopes = {"producer": "危险化学品生产;化工产品销售", "storage": "危险化学品仓储;港口货物装卸", "dealer": "危险化学品经营(不带储存)",
-              "user": "一般项目:产品制造与销售", "carrier": "危险货物道路运输", "disposal": "危险废物收集、贮存、处置"}  # fmt: skip
+    scopes = {
+        "producer": "危险化学品生产;化工产品销售",
+        "storage": "危险化学品仓储;港口货物装卸",
+        "dealer": "危险化学品经营(不带储存)",
+        "user": "一般项目:产品制造与销售",
+        "carrier": "危险货物道路运输",
+        "disposal": "危险废物收集、贮存、处置",
+    }
     header = [
         "统一社会信用代码",
         "注册号",
@@ -312,8 +416,18 @@ def market(folder: Path, life: Life) -> None:
         address = _wide(firm.address) if random.random() < 0.2 else firm.address
         if random.random() < order.level.missing / 2:
             continue  # a firm the register does not know
-        row = ["" if firm.old else firm.uscc, firm.old or "", name, firm.former or "", address, firm.legal,
-               "日用百货销售" if shop else scopes[firm.kind], _founded(random, firm), "存续" if random.random() < 0.6 else "在业", "新增"]  # fmt: skip
+        row = [
+            "" if firm.old else firm.uscc,
+            firm.old or "",
+            name,
+            firm.former or "",
+            address,
+            firm.legal,
+            "日用百货销售" if shop else scopes[firm.kind],
+            _founded(random, firm),
+            "存续" if random.random() < 0.6 else "在业",
+            "新增",
+        ]
         rows.append(row)
         if random.random() < 0.03 * order.level.mess:
             rows.append([row[0] and firm.uscc, row[1], firm.name.replace("有限公司", "有限公司 "), "", *row[4:]])
@@ -353,8 +467,10 @@ def fire(folder: Path, life: Life) -> None:
     drops.mkdir(parents=True, exist_ok=True)
     listed = ["path,delivered_at"]
     month = previous_month(month_of(order.books))
-    heads = [["单位名称", "地址", "检查时间", "检查结果", "隐患描述", "整改期限"],
-             ["被检查单位", "单位地址", "检查日期", "检查结果", "存在隐患", "整改期限"]]  # fmt: skip
+    heads = [
+        ["单位名称", "地址", "检查时间", "检查结果", "隐患描述", "整改期限"],
+        ["被检查单位", "单位地址", "检查日期", "检查结果", "存在隐患", "整改期限"],
+    ]
     number = 0
     while True:
         at = month_start(next_month(month)) + float(random.uniform(1.2, 3.4)) * DAY
@@ -408,7 +524,8 @@ def _still(path: Path) -> None:
     """Give the workbook's members one date, so that the same seed gives the same bytes."""
     with zipfile.ZipFile(path) as book:
         members = [(name, book.read(name)) for name in book.namelist()]
-    _zip(path, members)
+    stamp = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+    _zip(path, [(name, stamp.sub(b"2026-01-01T00:00:00Z", data) if "core" in name else data) for name, data in members])
 
 
 def _zip(path: Path, members: list[tuple[str, bytes]]) -> None:
@@ -444,11 +561,18 @@ def port(folder: Path, life: Life) -> None:
         site = ship.account.site
         inward = ship.tonnes > 0
         values = {
-            "declaration_no": f"HS{local(ship.start):%y%m%d}{number:04d}", "vessel": vessel, "berth": f"{site.name[:6]}{number % 2 + 1}号泊位",
-            "operation": "卸船" if inward else "装船", "un_number": ship.account.chemical.un, "cargo": ship.account.chemical.name,
-            "quantity": _quantity(random, ship), "consignor": ship.partner.name if inward else site.firm.name,
-            "consignee": site.firm.name if inward else ship.partner.name, "from": rfc(ship.start), "to": rfc(ship.end),
-        }  # fmt: skip
+            "declaration_no": f"HS{local(ship.start):%y%m%d}{number:04d}",
+            "vessel": vessel,
+            "berth": f"{site.name[:6]}{number % 2 + 1}号泊位",
+            "operation": "卸船" if inward else "装船",
+            "un_number": ship.account.chemical.un,
+            "cargo": ship.account.chemical.name,
+            "quantity": _quantity(random, ship),
+            "consignor": ship.partner.name if inward else site.firm.name,
+            "consignee": site.firm.name if inward else ship.partner.name,
+            "from": rfc(ship.start),
+            "to": rfc(ship.end),
+        }
         body = "".join(f"  <{key}>{escape(str(value))}</{key}>\n" for key, value in values.items())
         data = f'<?xml version="1.0" encoding="GB18030"?>\n<declaration>\n{body}</declaration>\n'.encode("gb18030")
         days.setdefault(seconds(local(at).date()), []).append((f"{values['declaration_no']}.xml", data))
@@ -469,11 +593,20 @@ def _manifest(random: Random, trip: Trip, number: int) -> list[Row]:
     receiver = trip.paper or trip.target
     variant = trip.waste["variant"]
     row: Row = {
-        "manifest_no": f"2026{3206000000 + number * 13}", "producer_uscc": trip.origin.uscc, "producer_site": trip.origin.name,
-        "waste_code": trip.waste["code"], "shipped_t": trip.tonnes, "shipped_at": rfc(trip.load_to),
-        "carrier_uscc": trip.vehicle.carrier.uscc, "plate": trip.vehicle.plate, "receiver_uscc": receiver.uscc, "received_t": None,
-        "received_at": None, "disposal_method": None, "status": "已发运",
-    }  # fmt: skip
+        "manifest_no": f"2026{3206000000 + number * 13}",
+        "producer_uscc": trip.origin.uscc,
+        "producer_site": trip.origin.name,
+        "waste_code": trip.waste["code"],
+        "shipped_t": trip.tonnes,
+        "shipped_at": rfc(trip.load_to),
+        "carrier_uscc": trip.vehicle.carrier.uscc,
+        "plate": trip.vehicle.plate,
+        "receiver_uscc": receiver.uscc,
+        "received_t": None,
+        "received_at": None,
+        "disposal_method": None,
+        "status": "已发运",
+    }
     rows = [_seen(row, trip.load_to - float(random.uniform(0.1, 1.5)) * HOUR)]
     if variant in ("never", "missing") or (not variant and random.random() < 0.05):
         return rows
@@ -510,7 +643,13 @@ def waste(folder: Path, life: Life) -> None:
     rows: list[Row] = []
     for number, trip in enumerate(t for t in life.trips if t.waste is not None):
         rows.extend(_manifest(random, trip, number))
-    columns = {**_text("manifest_no producer_uscc producer_site waste_code"), "shipped_t": "REAL", "shipped_at": "TEXT",
-               **_text("carrier_uscc plate receiver_uscc"), "received_t": "REAL", **_text("received_at disposal_method status")}  # fmt: skip
+    columns = {
+        **_text("manifest_no producer_uscc producer_site waste_code"),
+        "shipped_t": "REAL",
+        "shipped_at": "TEXT",
+        **_text("carrier_uscc plate receiver_uscc"),
+        "received_t": "REAL",
+        **_text("received_at disposal_method status"),
+    }
     seen = [row for row in rows if row["_visible_from"] < str(rfc(order.end))]
     sqlite_file(folder / "ecology-waste.sqlite", {"manifest": (columns, seen)})

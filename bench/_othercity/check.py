@@ -140,8 +140,11 @@ def emissions(city: City) -> tuple[Met, Met]:
             hours, number = np.unique(minute[normal] // 60, return_inverse=True)
             count = np.bincount(number, minlength=len(hours))
             mean = np.bincount(number, value[normal], minlength=len(hours)) / np.maximum(count, 1)
-            over.extend((outlets[mn]["site_id"], h * HOUR, (h + 1) * HOUR, f"{mn} {factor} {m / limit:.3f}")
-                        for h, m, c in zip(hours.tolist(), mean.tolist(), count.tolist(), strict=True) if m > limit and c >= 45)  # fmt: skip
+            over.extend(
+                (outlets[mn]["site_id"], h * HOUR, (h + 1) * HOUR, f"{mn} {factor} {m / limit:.3f}")
+                for h, m, c in zip(hours.tolist(), mean.tolist(), count.tolist(), strict=True)
+                if m > limit and c >= 45
+            )
             same = np.concatenate([[False], (np.diff(value) == 0) & normal[1:] & (np.diff(minute) <= 30)])
             moved = np.interp(minute, *series[mn, flow[mn]][:2])
             for begin, end in _runs(same):
@@ -252,8 +255,12 @@ def _papers(city: City) -> Met:
                 a[4] == 0 and b[5] == 0 and origin and target and "waybill" not in (origin, target) and origin != target
             ):
                 continue
-            good = [w for w in valid[plate] if abs(min(moment(w["loaded_at"]), moment(w["planned_departure"])) - a[1]) < 3 * HOUR
-                    and first[w["waybill_no"]] - a[1] <= 48 * HOUR]  # fmt: skip
+            good = [
+                w
+                for w in valid[plate]
+                if abs(min(moment(w["loaded_at"]), moment(w["planned_departure"])) - a[1]) < 3 * HOUR
+                and first[w["waybill_no"]] - a[1] <= 48 * HOUR
+            ]
             if not good:
                 found.append((plate, a[1], b[1], f"{origin} → {target}"))
     return found
@@ -408,8 +415,11 @@ def compare(city: City, kind: str, met: Met) -> tuple[int, int]:
     cases, used = city.truth.get(kind, []), set[int]()
     bare = 0
     for case in cases:
-        hits = [i for i, (subject, begin, end, _) in enumerate(met) if _same(kind, case["subject"], subject)
-                and begin <= case["to"] + HOUR and end >= case["from"] - HOUR]  # fmt: skip
+        hits = [
+            i
+            for i, (subject, begin, end, _) in enumerate(met)
+            if _same(kind, case["subject"], subject) and begin <= case["to"] + HOUR and end >= case["from"] - HOUR
+        ]
         used.update(hits)
         if not hits:
             bare += 1
@@ -432,11 +442,14 @@ def check(path: Path) -> tuple[int, int]:
     """All kinds of one city: cases not borne out, subjects without a case."""
     about = json.loads((path / "city.json").read_text())
     city = City(
-        path, evidence.truths(path),
+        path,
+        evidence.truths(path),
         {row["firm_id"]: row for row in evidence.table(path, "approval-registry", "firm", ("firm_id",))},
         {row["site_id"]: row for row in evidence.table(path, "approval-registry", "site", ("site_id",))},
-        evidence.table(path, "approval-registry", "licence", ("licence_no",)), moment(about["from"]), moment(about["to"]),
-    )  # fmt: skip
+        evidence.table(path, "approval-registry", "licence", ("licence_no",)),
+        moment(about["from"]),
+        moment(about["to"]),
+    )
     city.waybills = evidence.lines(path, "transport-waybills", "waybill")
     city.ways = evidence.ways(path)
     _changed(city)

@@ -264,8 +264,20 @@ def _segments(
     style: str, numbers: Ints, about: dict[str, pa.Array], at: Ints, sent: Ints, pairs: list[object], command: str
 ) -> pa.Array:
     picked = pa.array(numbers)
-    head = ["QN=", _stamps(sent, True), ";ST=", "32" if style == "water" else "31", f";CN={command};PW=", about["pw"].take(picked),
-            ";MN=", about["mn"].take(picked), ";Flag=", about["flag"].take(picked), ";CP=&&DataTime=", _stamps(at, False)]  # fmt: skip
+    head = [
+        "QN=",
+        _stamps(sent, True),
+        ";ST=",
+        "32" if style == "water" else "31",
+        f";CN={command};PW=",
+        about["pw"].take(picked),
+        ";MN=",
+        about["mn"].take(picked),
+        ";Flag=",
+        about["flag"].take(picked),
+        ";CP=&&DataTime=",
+        _stamps(at, False),
+    ]
     return _joined([*head, *pairs, "&&"])
 
 

@@ -53,10 +53,19 @@ def choose_waybills(life: Life) -> None:
     able = [
         t
         for t in life.trips
-        if t.vehicle and t.origin.site and t.target.site and not t.story and not t.waste and t.chemical and t.chemical.family != "van"
-        and order.start + 2 * HOUR < t.leave and t.unload_to < order.end - 6 * HOUR and t.waybill == "ok"
-        and not (t.origin.site.stories & {"mass", "work"}) and not (t.target.site.stories & {"mass", "work"})
-    ]  # fmt: skip
+        if t.vehicle
+        and t.origin.site
+        and t.target.site
+        and not t.story
+        and not t.waste
+        and t.chemical
+        and t.chemical.family != "van"
+        and order.start + 2 * HOUR < t.leave
+        and t.unload_to < order.end - 6 * HOUR
+        and t.waybill == "ok"
+        and not (t.origin.site.stories & {"mass", "work"})
+        and not (t.target.site.stories & {"mass", "work"})
+    ]
     later = month_start(next_month(month_of(order.start)))
     used: set[str] = set()
     for variant, case in turn:
@@ -107,17 +116,28 @@ def _paper(life: Life, trip: Trip, number: int, random: Random) -> list[Row]:
     kg = trip.chemical is not None and trip.chemical.family == "van"
     base: Row = {
         "waybill_no": f"YD{rfc(trip.load_from)[:10].replace('-', '')}{number:06d}",  # type: ignore[index]
-        "carrier_uscc": carrier, "plate": vehicle.plate if vehicle else f"苏{'MLJB'[number % 4]}{10000 + number * 37 % 89999}",
+        "carrier_uscc": carrier,
+        "plate": vehicle.plate if vehicle else f"苏{'MLJB'[number % 4]}{10000 + number * 37 % 89999}",
         "trailer_plate": vehicle.trailer if vehicle else None,
-        "driver_key": vehicle.driver if vehicle else f"{number * 2654435761 % 2**64:016x}", "un_number": trip.un,
-        "cas": trip.chemical.cas if trip.chemical and random.random() < 0.85 else None, "cargo": trip.cargo,
-        "quantity_t": trip.tonnes if kg else plan, "consignor_uscc": trip.origin.uscc, "load_site": trip.origin.name,
-        "load_lon": origin_point[0], "load_lat": origin_point[1], "consignee_uscc": target.uscc, "unload_site": target.name,
-        "unload_lon": target_point[0], "unload_lat": target_point[1],
+        "driver_key": vehicle.driver if vehicle else f"{number * 2654435761 % 2**64:016x}",
+        "un_number": trip.un,
+        "cas": trip.chemical.cas if trip.chemical and random.random() < 0.85 else None,
+        "cargo": trip.cargo,
+        "quantity_t": trip.tonnes if kg else plan,
+        "consignor_uscc": trip.origin.uscc,
+        "load_site": trip.origin.name,
+        "load_lon": origin_point[0],
+        "load_lat": origin_point[1],
+        "consignee_uscc": target.uscc,
+        "unload_site": target.name,
+        "unload_lon": target_point[0],
+        "unload_lat": target_point[1],
         "planned_departure": rfc(_rounded(trip.load_to + float(random.normal(0, 1200)))),
         "planned_arrival": rfc(_rounded(trip.unload_from + float(random.normal(0, 1800)))),
-        "loaded_at": None, "unloaded_at": None, "status": "待运",
-    }  # fmt: skip
+        "loaded_at": None,
+        "unloaded_at": None,
+        "status": "待运",
+    }
     filed = trip.load_from - float(random.gamma(2.0, 2.2)) * HOUR
     rows: list[Row] = []
 
@@ -188,9 +208,23 @@ def waybills(folder: Path, life: Life) -> None:
     for number, trip in enumerate(life.trips):
         rows.extend(_paper(life, trip, number, random))
         if random.random() < 0.012:  # planned and never driven
-            ghost = Trip(trip.vehicle, trip.chemical, trip.cargo, trip.un, trip.origin, trip.target, trip.tonnes, trip.empty, trip.loaded,
-                         trip.leave + 3 * DAY, trip.load_from + 3 * DAY, trip.load_to + 3 * DAY, trip.unload_from + 3 * DAY,
-                         trip.unload_to + 3 * DAY, waybill="cancelled")  # fmt: skip
+            ghost = Trip(
+                trip.vehicle,
+                trip.chemical,
+                trip.cargo,
+                trip.un,
+                trip.origin,
+                trip.target,
+                trip.tonnes,
+                trip.empty,
+                trip.loaded,
+                trip.leave + 3 * DAY,
+                trip.load_from + 3 * DAY,
+                trip.load_to + 3 * DAY,
+                trip.unload_from + 3 * DAY,
+                trip.unload_to + 3 * DAY,
+                waybill="cancelled",
+            )
             rows.extend(_paper(life, ghost, 500_000 + number, random))
     dump(folder / "waybill.jsonl", [r for r in rows if r["_visible_from"] < str(rfc(order.end))])
 
@@ -259,11 +293,19 @@ def returns(life: Life, farm: list[Gauge]) -> list[Row]:
 def _row(account: Account, month: str, now: Month, at: float) -> Row:
     digits = 3 if account.chemical.family == "van" else 2
     return {
-        "site_id": account.site.id, "month": month, "cas": account.chemical.cas, "opening_t": round(now.opening, digits),
-        "produced_t": round(max(now.made, 0.0), digits), "purchased_t": round(now.bought, digits), "used_t": round(max(now.used, 0.0), digits),
-        "sold_t": round(now.sold, digits), "disposed_t": 0.0, "closing_t": round(now.closing, digits),
-        "updated_at": rfc(at), "_visible_from": rfc(at),
-    }  # fmt: skip
+        "site_id": account.site.id,
+        "month": month,
+        "cas": account.chemical.cas,
+        "opening_t": round(now.opening, digits),
+        "produced_t": round(max(now.made, 0.0), digits),
+        "purchased_t": round(now.bought, digits),
+        "used_t": round(max(now.used, 0.0), digits),
+        "sold_t": round(now.sold, digits),
+        "disposed_t": 0.0,
+        "closing_t": round(now.closing, digits),
+        "updated_at": rfc(at),
+        "_visible_from": rfc(at),
+    }
 
 
 def _before(order: Order, account: Account, month: str, random: Random) -> list[Row]:
@@ -345,13 +387,31 @@ def flows(folder: Path, life: Life) -> None:
     registered = {firm.uscc for firm in life.world.firms}
     rows: list[Row] = []
 
-    def tell(kind: str, seller: str | None, buyer: str | None, cas: str, kg: float, at: float, permit: str | None = None,
-             more: float = 0.0) -> None:  # fmt: skip
+    def tell(
+        kind: str,
+        seller: str | None,
+        buyer: str | None,
+        cas: str,
+        kg: float,
+        at: float,
+        permit: str | None = None,
+        more: float = 0.0,
+    ) -> None:
         wait = float(random.gamma(1.6, 9.0)) * HOUR + more
         key = f"{int(random.integers(0, 2**40)):010x}"
-        row = {"flow_id": f"LX{key}", "kind": kind, "seller_uscc": seller, "buyer_uscc": buyer, "cas": cas, "quantity_kg": round(kg, 1),
-               "permit_no": permit, "occurred_at": rfc(at), "reported_at": rfc(at + wait), "updated_at": rfc(at + wait),
-               "_visible_from": rfc(at + wait)}  # fmt: skip
+        row = {
+            "flow_id": f"LX{key}",
+            "kind": kind,
+            "seller_uscc": seller,
+            "buyer_uscc": buyer,
+            "cas": cas,
+            "quantity_kg": round(kg, 1),
+            "permit_no": permit,
+            "occurred_at": rfc(at),
+            "reported_at": rfc(at + wait),
+            "updated_at": rfc(at + wait),
+            "_visible_from": rfc(at + wait),
+        }
         rows.append(row)
         if random.random() < 0.02 * order.level.mess:
             rows.append({**row, "updated_at": rfc(at + wait + 5 * HOUR), "_visible_from": rfc(at + wait + 5 * HOUR)})

@@ -74,8 +74,9 @@ def write(folder: Path, life: Life) -> int:
     names = [f"p{i:02d}" for i in range(96)]
     told = {s.id for s in life.world.sites if s.stories}
     rows: list[tuple[str, str, str | None, Floats]] = []
+    every = loads(life)
     for site in life.world.sites:
-        load = loads_of(life).get(site.id)
+        load = every.get(site.id)
         if load is None:
             continue
         single = len(site.firm.sites) == 1
@@ -113,17 +114,6 @@ def write(folder: Path, life: Life) -> int:
         total += len(kept)
     (folder / "drops.csv").write_text("\n".join(drops) + "\n", encoding="utf-8")
     return total
-
-
-_LOADS: dict[int, dict[str, Floats]] = {}
-
-
-def loads_of(life: Life) -> dict[str, Floats]:
-    """The loads, reckoned once for a city."""
-    if id(life) not in _LOADS:
-        _LOADS.clear()
-        _LOADS[id(life)] = loads(life)
-    return _LOADS[id(life)]
 
 
 def _swaps(life: Life, rows: list[tuple[str, str, str | None, Floats]]) -> list[tuple[int, int, int, int]]:

@@ -266,7 +266,9 @@ def _person(random: Random) -> str:
 
 def _firms(random: Random, count: int) -> list[Firm]:
     kinds = [kind for kind, share in _SHARES.items() for _ in range(max(1, round(share * count)))]
-    kinds = (kinds + ["user"] * count)[:count] if len(kinds) < count else kinds[:count]
+    while len(kinds) > count:  # one of each kind stays
+        kinds.remove(max(_SHARES, key=kinds.count))
+    kinds += ["user"] * (count - len(kinds))
     names: set[str] = set()
     firms = []
     for number, kind in enumerate(kinds):
@@ -407,7 +409,8 @@ def _sites(random: Random, firms: list[Firm]) -> list[Site]:
                 firm.district, firm.district_name = code, area
                 firm.uscc = uscc(random, code)
                 firm.name = f"{'南通' if random.random() < 0.5 else area[:2]}{firm.name}"
-                firm.address = f"{area}{'港城化海新'[random.integers(5)]}{'兴纬经园'[random.integers(4)]}路{random.integers(1, 400)}号"
+                road = "港城化海新"[random.integers(5)] + "兴纬经园"[random.integers(4)]
+                firm.address = f"{area}{road}路{random.integers(1, 400)}号"
                 firm.old = old_number(random, code) if random.random() < 0.1 else None
             name = (
                 f"{firm.name}{'第' + '一二三'[number] + '门店' if firm.kind == 'dealer' and number else tails[number]}"
