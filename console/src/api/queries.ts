@@ -159,8 +159,11 @@ export const useLayer = (id: string | null, at: string | null) =>
     queryKey: ["layer", id, at],
     queryFn: () => get<LayerFeatures>(`/api/layers/${encodeURIComponent(id ?? "")}`, { at }),
     enabled: id !== null,
-    refetchInterval: at === null ? 10_000 : false,
+    refetchInterval: ({ state }) => (at !== null ? false : heavy(state.data) ? 120_000 : 10_000),
   });
+
+/** So many points are not fetched again whenever something has landed. */
+export const heavy = (data: unknown) => ((data as Partial<LayerFeatures> | undefined)?.features?.length ?? 0) > 5_000;
 
 /** The last hours of one place; `series` may come ready as evidence or as bare points of one line. */
 export const useLayerSeries = (layer: Layer | null, key: string | null, hours: number) =>

@@ -302,7 +302,7 @@ function Appealed({ code }: { code: string }) {
   return (
     <p className="body line">
       <span>
-        {h("appeals.title")}: {mine.length === 0 ? h("appeals.none") : h("appeals.open", { n: open })}
+        <strong>{h("appeals.title")}</strong> {mine.length === 0 ? h("appeals.none") : h("appeals.open", { n: open })}
       </span>
       {mine.length > 0 && <Link href="/scores/appeals">{h("appeals.all")}</Link>}
     </p>

@@ -3,6 +3,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { type Link, type LinkState, openLink, type PositionsFrame, touched } from "../api/live";
+import { heavy } from "../api/queries";
 import type { City, CityEvent } from "../api/types";
 
 /** Events come in bursts; answers are refreshed at most once in this time. */
@@ -93,7 +94,9 @@ export function LiveProvider({ city, children }: { city: City | undefined; child
       timer = undefined;
       const keys = new Set(stale);
       stale.clear();
-      void client.invalidateQueries({ predicate: ({ queryKey }) => keys.has(String(queryKey[0])) });
+      void client.invalidateQueries({
+        predicate: ({ queryKey, state }) => keys.has(String(queryKey[0])) && !heavy(state.data),
+      });
     };
     const link = openLink(window.location.origin, {
       state: (now) => {

@@ -37,7 +37,9 @@ export function Alerts({ glance, turn }: { glance: ReturnType<typeof useGlance>;
             {counts?.levels.map(({ level, raised, acknowledged }) => (
               <li key={level} data-level={severityName(level)} data-none={raised + acknowledged === 0}>
                 <SeverityMark level={level} />
-                <strong className="numeric">{number(raised + acknowledged, 0)}</strong>
+                <strong className="numeric" data-long={raised + acknowledged >= 100}>
+                  {number(raised + acknowledged, 0)}
+                </strong>
                 <span>{t(`severity.${severityName(level)}`)}</span>
                 <span className="numeric wall-new" data-waits={raised > 0}>
                   {w("alerts.new", { n: number(raised, 0) })}

@@ -257,7 +257,7 @@ TRACK_SPAN = timedelta(days=31)  # longest piece of a track shown at once
 TRACK_POINTS = 5_000  # points of a track shown at once, simplified to fit
 
 # Pages of applications
-LAYER_FEATURES = 20_000  # points of a layer handed out at once
+LAYER_FEATURES = 100_000  # points of a layer handed out at once
 SERIES_HOURS = 24 * 366  # of one series
 SERIES_POINTS = 50_000  # points of a series or rows of a panel
 PANEL_ROWS = 20_000  # rows of a table on a page; more is summed up or chosen from
