@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from playwright.sync_api import Browser, Page, expect
 
+from cityheart.command.duty.models import CENTRE
 from cityheart.command.intake.filing import Filing
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import text
@@ -136,13 +137,22 @@ def _parts(served: Served) -> dict[str, str]:
     (entry,), _ = city.share.quarantine(SYSTEM, delivery=landed.delivery)
     draft = city.library.save(SYSTEM, "plan: draft", kind="yaml", command_id="draft-0001")
     firm, _ = settled(city)
+    person = city.serve.acting(city.serve.person("everyone"))
+    pins = [{"kind": "alert", "id": str(alert["id"]), "note": "夜里再看一次"}]
+    note = city.handover.write(person, "note-0001", CENTRE, words="一切如常", pins=pins)
+    note_id = str(note["note_id"])
+    city.handover.sign(person, "sign-0001", note_id, 1)
+    city.handover.take(city.serve.acting(city.serve.person("officer")), "take-0001", note_id)
+    city.handover.add(person, "added-0001", note_id, "补充一句")
     return {
         "/subjects/:id": firm,
         "/alerts/:id": str(alert["id"]),
         "/app/:id": "air.now",
+        "/detectors/:id": str(city.watch.detectors(SYSTEM)[0]["id"]),
         "/app/subject-of/:which": "plate=none",
         "/incidents/:id": incident,
         "/tasks/:id": next(task.id for task in tasks if task.state == "dispatched"),
+        "/handover/notes/:id": note_id,
         "/matters/:id": city.intake.matters(SYSTEM, state="open")[0][0].id,
         "/cases/:id": city.knowledge.cases(SYSTEM)[0][0][1].id,
         "/scores/:view": "appeals",
