@@ -66,7 +66,9 @@ export interface RowsEvidence {
   source: string;
   known_at: Iso | null;
   columns: string[];
-  rows: Cell[][];
+  /** What people read above the columns, by name; without it the name. */
+  titles?: Record<string, Text>;
+  rows: (Cell | Text)[][];
 }
 
 /** A way: time, degrees WGS84, load (0 empty, above 0 loaded, null unknown); and places it is about. */

@@ -143,7 +143,7 @@ export function RowsView({ evidence }: { evidence: RowsEvidence }) {
           <thead>
             <tr>
               {evidence.columns.map((column) => (
-                <th key={column}>{column}</th>
+                <th key={column}>{evidence.titles?.[column] ? say(evidence.titles[column]) : column}</th>
               ))}
             </tr>
           </thead>

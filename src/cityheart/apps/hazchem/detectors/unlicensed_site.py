@@ -333,8 +333,6 @@ def _evidence(
     changes: _Changes, here: Ints, of: Moves, plates: Mapping[str, str], lon: float, lat: float, now: datetime
 ) -> tuple[Mapping[str, object], ...]:
     """The stops as rows, and how the latest vehicles came and went."""
-    words = {0: "空 empty", 1: "半载 half", 3: "满载 full"}
-
     def plate(each: int) -> str:
         phone = of.phones[int(of.vehicle[changes.move[each]])]
         return plates.get(phone.lstrip("0"), phone)
@@ -344,8 +342,8 @@ def _evidence(
             plate(each),
             shown.iso(moment(changes.since[each])),
             shown.iso(moment(changes.until[each])),
-            words[int(changes.before[each])],
-            words[int(changes.after[each])],
+            int(changes.before[each]),
+            int(changes.after[each]),
             round(float(changes.lon[each]), 5),
             round(float(changes.lat[each]), 5),
         ]
