@@ -112,7 +112,7 @@ def test_an_incident_is_read_checked_and_printed(served: Served, open_page: Open
         expect(large).to_have_count(0)
         page.evaluate("window.print = () => { window.printed = true }")
         page.get_by_test_id("print").click()
-        page.wait_for_function("window.printed === true")
+        page.wait_for_function("() => window.printed === true")
         page.emulate_media(media="print")
         sheet = page.get_by_test_id("print-sheet")
         expect(sheet).to_contain_text(incident)

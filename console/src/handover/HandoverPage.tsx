@@ -219,7 +219,7 @@ function Draft({ present }: { present: Present }) {
               </span>
             )}
             <Textarea
-              label={h("note")}
+              aria-label={h("note")}
               description={h("note.hint")}
               data-testid="handover-words"
               autosize

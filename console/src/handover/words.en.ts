@@ -47,7 +47,7 @@ export const en: Record<keyof typeof zh, string> = {
   "note.none": "No words were left",
   "note.kept": "Words that were not saved were found on this machine",
   pins: "Watch closely",
-  "pins.none": "Nothing is pinned. Press “Pin” beside an alert or incident below.",
+  "pins.none": "Nothing is pinned. Press “Pin” beside an alert or incident.",
   pin: "Pin",
   unpin: "Unpin",
   "pin.note": "What to watch for",

@@ -44,7 +44,7 @@ export const zh = {
   "note.none": "没有文字说明",
   "note.kept": "未保存的文字已从本机恢复",
   pins: "重点关注",
-  "pins.none": "还没有钉住的事项。可在下面的预警和事件旁点“钉住”。",
+  "pins.none": "还没有钉住的事项。可在预警和事件旁点“钉住”。",
   pin: "钉住",
   unpin: "取消",
   "pin.note": "提醒什么",
