@@ -1,29 +1,36 @@
-"""Makes the pictures in this folder: plays a red warning of real history and takes them in Chromium.
+"""Makes the pictures in this folder, in Chromium: of a simulated prefecture with hazardous chemicals, and of real history.
 
-.venv/bin/python docs/screenshots/make.py [NAME…]    # without names all of them
+.venv/bin/python docs/screenshots/make.py [--city HOME] [NAME…]    # without names all of them
+
+The prefecture is simulated (all of it is synthetic, and its pages say so) and played; its staff is simulated, too.
+With --city a copy of a city that was played before stands for it (`cityheart play CITY --into HOME --bulk`).
 """
 
 from __future__ import annotations
 
+import argparse
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cityheart.city import City
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.errors import Conflict
 from cityheart.kernel.settings import Settings
-from cityheart.kernel.text import text
+from cityheart.kernel.text import Text, text
 from cityheart.simulation.office import Office
 from cityheart.simulation.play import at_pace, in_bulk
 from cityheart.simulation.staff import Staff
@@ -36,103 +43,137 @@ UNTIL = datetime.fromisoformat("2015-11-29T12:40:00+08:00")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SYSTEM = Actor.system("screenshots")
 OVERDUE = "/scores?period=all&rate=overdue&department=ecology"
+MOST_BYTES = 300_000
+DESK, WALL, PHONE = (1440, 900), (2560, 720), (390, 844)
+PREFECTURE = ("--seed", "4711", "--firms", "100", "--days", "14", "--vehicles", "40")
+WORKED = timedelta(hours=2)  # how long the simulated staff has been at it
+HEAD_OF = text("市危险化学品专班", "Hazardous chemicals team")
 
 
-def play(home: Path, password: str) -> City:
-    """Two weeks of November 2015; the picture is taken while the red plan is being carried out."""
-    title = text("北京（历史重放）", "Beijing (history replayed)")
-    settings = Settings(home=home, title=title, zone=ZONE, apps=("air",), seed=1, clock="virtual")
-    city = City.create(settings, VirtualClock(SINCE))
-    city.participants.append(Staff(Office(city.database, city.watch, city.command), seed=1, zone=ZONE))
-    city.serve.create(
-        SYSTEM, "officer", password, name=text("值班长", "Duty officer"), department=None, roles=["duty_officer"]
+@dataclass(frozen=True)
+class Shot:
+    """One picture: who looks where, how large, in which language and theme."""
+
+    name: str
+    user: str
+    path: str
+    size: tuple[int, int] = DESK
+    language: Literal["zh-CN", "en-US"] = "zh-CN"
+    theme: Literal["light", "dark"] = "light"
+
+
+# of the flow of data, while it flows; names that lead with what is looked at, and end with the theme
+FLOWING = (
+    Shot("flow-light", "steward", "/flow?over=day", language="en-US"),
+    Shot("stages-light", "officer", "/app/hazchem.stages", language="en-US"),
+)
+HISTORY = (
+    Shot("scores-dark", "officer", "/scores", (1280, 720), theme="dark"),
+    Shot("scores-behind-light", "officer", OVERDUE, language="en-US"),
+    Shot("formula-light", "inspector", "/scores/formulas?period=all&formula=jinhua@trial"),
+)
+
+
+def at_work(alert: str, incident: str, firm: str, unit: str) -> tuple[Shot, ...]:
+    """Of the command centre while departments work; `firm` and `unit` as addresses name them."""
+    return (
+        Shot("command-dark", "officer", "/command", theme="dark"),
+        Shot("alert-light", "officer", f"/alerts/{alert}", language="en-US"),
+        Shot("incident-light", "officer", f"/incidents/{incident}", language="en-US"),
+        Shot("wall-dark", "mayor", "/wall", WALL, theme="dark"),
+        Shot("firm-light", "team", f"/subjects/{firm}?tab=hazchem.firm"),
+        Shot("inspection-light", "team", "/app/hazchem.inspection"),
+        Shot("department-light", "clerk", f"/department/{unit}", language="en-US"),
+        Shot("people-light", "team", "/people"),
+        Shot("audit-light", "team", "/audit", language="en-US"),
+        Shot("detectors-light", "team", "/detectors", language="en-US"),
+        Shot("field-light", "clerk", "/field", PHONE),
     )
-    city.serve.create(
-        SYSTEM, "steward", password, name=text("数据管家", "Data steward"), department=None, roles=["steward"]
-    )
-    city.serve.create(
-        SYSTEM, "inspector", password, name=text("督查员", "Inspector"), department=None, roles=["inspector"]
-    )
-    (app,) = city.apps
-    assert app.feed is not None
-    in_bulk(city, app.feed.source, app.feed.deliveries(SINCE, UNTIL, timedelta(days=7)), UNTIL, lambda now: None)
+
+
+Wanted = Callable[[Shot], bool]
+
+
+def prefecture(folder: Path, ready: Path | None) -> City:
+    """A simulated prefecture, played up to its last moment."""
+    home = folder / "prefecture"
+    if ready is not None:
+        shutil.copytree(ready, home)
+    else:
+        program, test = Path(sys.executable).with_name("cityheart"), folder / "test"
+        for command in (("simulate", str(test), *PREFECTURE), ("play", str(test), "--into", str(home), "--bulk")):
+            subprocess.run([program, *command], check=True)  # noqa: S603  (our own program)
+    city = City.open(home, VirtualClock(SINCE))
+    clock = city.clock
+    assert isinstance(clock, VirtualClock)
+    clock.advance_to(max(city.last_moment(), clock.now()))
     return city
 
 
-def prepare(name: str, page: Page) -> None:
-    """What is done on a page before its picture is taken."""
-    if name.startswith("draft-"):
-        page.get_by_test_id("inspect").select_option(index=4)
-    if name.startswith("decision-"):
-        page.get_by_test_id("try-level").select_option("2")
-        page.get_by_test_id("try-ask").click()
-    if name.startswith("scores-behind-"):
-        page.get_by_test_id("behind-task").first.click()
-    if name.startswith("formula-"):
-        page.get_by_test_id("formula-new").click()
-    if name.startswith("run-"):
-        page.get_by_test_id("run-drawing").first.click()
-
-
-def take(
-    browser: Browser, address: str, password: str, alert: str, incident: str, plan: str, draft: str, table: str
+def person(
+    city: City, username: str, password: str, name: Text, roles: list[str], department: str | None = None
 ) -> None:
-    """Every picture: name, who looks, where, size, language, theme."""
-    wanted = set(sys.argv[1:])
-    for name, user, path, size, language, theme in (
-        ("command-dark", "officer", "/command", (1440, 900), "zh-CN", "dark"),
-        ("command-light", "officer", "/command", (1440, 900), "en-US", "light"),
-        ("alert-light", "officer", f"/alerts/{alert}", (1440, 900), "en-US", "light"),
-        ("incident-light", "officer", f"/incidents/{incident}", (1440, 900), "en-US", "light"),
-        ("scores-dark", "officer", "/scores", (1280, 720), "zh-CN", "dark"),
-        ("scores-behind-light", "officer", OVERDUE, (1440, 900), "en-US", "light"),
-        (
-            "formula-light",
-            "inspector",
-            "/scores/formulas?period=all&formula=jinhua@trial",
-            (1440, 900),
-            "zh-CN",
-            "light",
-        ),
-        ("source-light", "steward", "/sources/ecology.air", (1280, 720), "en-US", "light"),
-        ("plan-light", "officer", f"/plans/{plan}", (1440, 900), "en-US", "light"),
-        ("draft-dark", "officer", f"/plans/drafts/{draft}", (1440, 900), "zh-CN", "dark"),
-        ("decision-light", "officer", f"/plans/decisions/{table}", (1280, 720), "zh-CN", "light"),
-        ("run-light", "officer", f"/incidents/{incident}", (1440, 900), "zh-CN", "light"),
-    ):
-        if wanted and name not in wanted:
-            continue
-        picture(browser, address, user, password, path, size, language, theme, name)
+    """An account for the pictures."""
+    try:
+        city.serve.create(SYSTEM, username, password, name=name, department=department, roles=roles)
+    except Conflict as conflict:
+        raise SystemExit(f"{conflict}: give a city in which nobody is called {username}") from None
 
 
-def flow(password: str) -> None:
-    """The flow of a small simulated prefecture, written and played for this picture: all of it is synthetic."""
-    wanted = set(sys.argv[1:])
-    if wanted and not any(name.startswith("flow-") for name in wanted):
+def picture_prefecture(password: str, wanted: Wanted, ready: Path | None) -> None:
+    """The pictures of the simulated prefecture."""
+    with tempfile.TemporaryDirectory() as folder:
+        city = prefecture(Path(folder), ready)
+        person(city, "steward", password, text("数据管家", "Data steward"), ["admin"])
+        person(city, "officer", password, text("值班长", "Duty officer"), ["duty_officer"])
+        person(city, "mayor", password, text("指挥大厅", "Command hall"), ["mayor"])
+        person(city, "team", password, HEAD_OF, ["admin"])
+        take(city, password, [shot for shot in FLOWING if wanted(shot)])
+        city.participants.append(Staff(Office(city.database, city.watch, city.command), seed=1, zone=ZONE))
+        city.advance(city.clock.now() + WORKED)
+        alerts = cast("list[dict[str, Any]]", city.watch.alerts(SYSTEM)["items"])
+        shown = next((one for one in alerts if one["kind"] == "suspended_producing"), alerts[0])
+        incident = city.command.incident_of(shown["id"])
+        assert incident is not None, "the staff opens an incident for every alert"
+        number = next(one["subject"]["id"] for one in alerts if one["subject"]["kind"] == "firm")
+        found = cast("list[dict[str, Any]]", city.entities.find(SYSTEM, text=number, kind="firm")["items"])
+        firm = str(found[0]["id"])
+        busy = Counter(task.unit for task in city.command.tasks(SYSTEM, over=False, limit=200)[0])
+        unit = busy.most_common(1)[0][0]
+        person(city, "clerk", password, text("王敏", "Wang Min"), ["clerk"], unit)
+        take(city, password, [shot for shot in at_work(shown["id"], incident, firm, unit) if wanted(shot)])
+        city.close()
+
+
+def picture_history(password: str, wanted: Wanted) -> None:
+    """Two weeks of November 2015 in Beijing, a red warning: real readings, simulated staff."""
+    shots = [shot for shot in HISTORY if wanted(shot)]
+    if not shots:
         return
     with tempfile.TemporaryDirectory() as folder:
-        test, home = Path(folder) / "test", Path(folder) / "city"
-        size = ("--seed", "7", "--firms", "30", "--days", "8", "--vehicles", "12")
-        for command in (("simulate", str(test), *size), ("play", str(test), "--into", str(home), "--bulk")):
-            program = Path(sys.executable).with_name("cityheart")
-            subprocess.run([program, *command], check=True)  # noqa: S603  (our own program)
-        city = City.open(home, VirtualClock(SINCE))
-        clock = city.clock
-        assert isinstance(clock, VirtualClock)
-        clock.advance_to(max(city.last_moment(), clock.now()))
-        city.serve.create(
-            SYSTEM, "steward", password, name=text("数据管家", "Data steward"), department=None, roles=["admin"]
-        )
-        with serving(city) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            for name, path, language, theme in (
-                ("flow-light", "/flow?over=day", "en-US", "light"),
-                ("flow-dark", "/flow?over=day", "zh-CN", "dark"),
-            ):
-                if not wanted or name in wanted:
-                    picture(browser, address, "steward", password, path, (1440, 900), language, theme, name)
-            browser.close()
+        title = text("北京（历史重放）", "Beijing (history replayed)")
+        home = Path(folder) / "city"
+        settings = Settings(home=home, title=title, zone=ZONE, apps=("air",), seed=1, clock="virtual")
+        city = City.create(settings, VirtualClock(SINCE))
+        city.participants.append(Staff(Office(city.database, city.watch, city.command), seed=1, zone=ZONE))
+        person(city, "officer", password, text("值班长", "Duty officer"), ["duty_officer"])
+        person(city, "inspector", password, text("督查员", "Inspector"), ["inspector"])
+        (app,) = city.apps
+        assert app.feed is not None
+        in_bulk(city, app.feed.source, app.feed.deliveries(SINCE, UNTIL, timedelta(days=7)), UNTIL, lambda now: None)
+        take(city, password, shots)
         city.close()
+
+
+def take(city: City, password: str, shots: Sequence[Shot]) -> None:
+    """Serve a city and take pictures of it."""
+    if not shots:
+        return
+    with serving(city) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for shot in shots:
+            picture(browser, address, password, shot)
+        browser.close()
 
 
 @contextmanager
@@ -153,55 +194,62 @@ def serving(city: City) -> Iterator[str]:
     thread.join(15)
 
 
-def picture(
-    browser: Browser,
-    address: str,
-    user: str,
-    password: str,
-    path: str,
-    size: tuple[int, int],
-    language: str,
-    theme: str,
-    name: str,
-) -> None:
+def picture(browser: Browser, address: str, password: str, shot: Shot) -> None:
     """One picture, as somebody who has just signed in sees it."""
-    width, height = size
-    scheme: Literal["dark", "light"] = "dark" if theme == "dark" else "light"
-    context = browser.new_context(viewport={"width": width, "height": height}, locale=language, color_scheme=scheme)
+    width, height = shot.size
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, locale=shot.language, color_scheme=shot.theme
+    )
+    signed = context.request.post(f"{address}/api/session", data={"username": shot.user, "password": password})
+    assert signed.ok, signed.text()
     page = context.new_page()
-    page.goto(address)
-    page.get_by_test_id("username").fill(user)
-    page.get_by_test_id("password").fill(password)
-    page.get_by_test_id("login").click()
-    page.get_by_test_id("user-menu").wait_for()
-    page.goto(address + path)
+    page.set_default_timeout(60_000)
+    page.goto(address + shot.path)
     page.wait_for_load_state("load")
-    prepare(name, page)
-    page.wait_for_timeout(2_500)  # charts and map draw themselves; nothing here is asserted
-    page.screenshot(path=HERE / f"{name}.png")
+    prepare(shot.name, page)
+    settled(page)
+    file = HERE / f"{shot.name}.png"
+    page.screenshot(path=file)
     context.close()
+    size = file.stat().st_size
+    assert size <= MOST_BYTES, f"{file.name} has {size} bytes: take a smaller part"
+
+
+def prepare(name: str, page: Page) -> None:
+    """What is done on a page before its picture is taken."""
+    if name == "scores-behind-light":
+        page.get_by_test_id("behind-task").first.click()
+    if name == "formula-light":
+        page.get_by_test_id("formula-new").click()
+
+
+def settled(page: Page) -> None:
+    """Until everything has come, and charts and map have drawn themselves."""
+    page.wait_for_function(
+        "() => document.querySelector('#root')?.children.length && !document.querySelector('.loading')"
+    )
+    if page.get_by_test_id("map").count():
+        page.locator("[data-testid=map][data-ready=true]").first.wait_for()
+    page.wait_for_timeout(4_000)
 
 
 def main() -> None:
-    """Play, serve, take, end."""
-    flow(secrets.token_urlsafe(12))
-    if sys.argv[1:] and all(name.startswith("flow-") for name in sys.argv[1:]):
-        return
+    """Simulate, play, serve, take, end."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--city", type=Path, help="a city that was played before, of which a copy is used")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    asked = parser.parse_args()
+    known = {shot.name for shot in (*FLOWING, *HISTORY, *at_work("", "", "", ""))}
+    if unknown := set(asked.names) - known:
+        parser.error(f"no picture is called {min(unknown)}; there are: {', '.join(sorted(known))}")
+
+    def wanted(shot: Shot) -> bool:
+        return not asked.names or shot.name in asked.names
+
     password = secrets.token_urlsafe(12)
-    with tempfile.TemporaryDirectory() as folder:
-        city = play(Path(folder) / "city", password)
-        (alert,) = [one for one in city.watch.alerts(SYSTEM)["items"] if one["kind"] == "heavy_pollution"]
-        incident = city.command.incident_of(alert["id"])
-        assert incident is not None
-        plan = next(one.digest for one in city.command.plans(SYSTEM) if one.name == "air-red")
-        draft = city.library.save(SYSTEM, city.library.source(SYSTEM, plan, "bpmn"), kind="bpmn")
-        table = city.decisions.find("triage.heavy_pollution", city.clock.now())
-        assert table is not None
-        with serving(city) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            take(browser, address, password, alert["id"], incident, plan, draft.id, table.digest)
-            browser.close()
-        city.close()
+    if any(wanted(shot) for shot in (*FLOWING, *at_work("", "", "", ""))):
+        picture_prefecture(password, wanted, asked.city)
+    picture_history(password, wanted)
 
 
 if __name__ == "__main__":
