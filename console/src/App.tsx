@@ -52,12 +52,13 @@ const AppPage = declared("AppPage");
 const Apps = declared("Apps");
 const SubjectOf = declared("SubjectOf");
 const HomePage = lazy(() => import("./department/HomePage"));
-const kept = (name: "AuditPage" | "DetectorPage" | "Detectors" | "MePage" | "People") =>
+const kept = (name: "AuditPage" | "DetectorPage" | "Detectors" | "MePage" | "Outbox" | "People") =>
   lazy(async () => ({ default: (await import("./people/pages"))[name] }));
 const AuditPage = kept("AuditPage");
 const DetectorPage = kept("DetectorPage");
 const Detectors = kept("Detectors");
 const MePage = kept("MePage");
+const Outbox = kept("Outbox");
 const People = kept("People");
 const NewPassword = lazy(() => import("./people/NewPassword"));
 const Wall = lazy(() => import("./wall/Wall"));
@@ -181,6 +182,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/people" component={People} />
               <Route path="/me" component={MePage} />
               <Route path="/audit" component={AuditPage} />
+              <Route path="/outbox" component={Outbox} />
               <Route path="/department/:code" component={HomePage} />
               <Route path="/">
                 <Redirect to={home(session)} replace />

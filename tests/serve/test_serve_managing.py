@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cityheart.kernel import events, limits
-from cityheart.kernel.access import GIVEN_BY_DEPARTMENTS, PERMISSIONS, ROLES
+from cityheart.kernel.access import GIVEN_BY_DEPARTMENTS, PERMISSIONS, ROLES, require_everywhere
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
@@ -206,3 +206,10 @@ def test_changes_that_are_none_are_refused(serve: Serve, who: Who, changes: dict
 def test_every_role_and_permission_is_said_in_both_languages() -> None:
     said: Any = words()
     assert set(said["roles"]) == set(ROLES) and set(said["permissions"]) == set(PERMISSIONS)
+
+
+def test_what_is_the_whole_citys_is_not_for_a_departments_keeper() -> None:
+    boss = Actor("user:boss", text("b", "b"), "ecology", frozenset({"department_admin"}))
+    with pytest.raises(Forbidden):
+        require_everywhere(boss, "user.manage")
+    require_everywhere(SYSTEM, "user.manage")

@@ -65,6 +65,8 @@ def test_the_present_parameters_give_what_was_real(trials: Trials) -> None:
         assert (done["state"], done["share"], result["against"], result["present"]) == ("done", 1.0, "real", None)
         assert (result["gained_total"], result["lost_total"]) == (0, 0) and result["kept_total"] > 1
         assert [day["trial"] for day in result["days"]] == [day["real"] for day in result["days"]]
+        shown: Any = trials.detector(ANALYST, detector, {})
+        assert (shown["look_seconds"] is None) == (detector == "noise.loud") != (shown["rows_per_second"] is None)
         assert sum(day["trial"] for day in result["days"]) == result["trial"]["raised"] == result["real"]
 
 

@@ -93,14 +93,16 @@ function Facts({ of }: { of: DetectorDetail }) {
         </dd>
         <dt>{p("costTitle")}</dt>
         <dd>
-          {of.look_seconds === null
-            ? p("noCost")
-            : p("cost", {
+          {of.look_seconds !== null
+            ? p("cost", {
                 length:
                   of.look_seconds < 10
                     ? `${number(of.look_seconds * 1000, 0)} ms`
                     : duration(of.look_seconds, language),
-              })}
+              })
+            : of.rows_per_second !== null
+              ? p("speed", { n: number(of.rows_per_second, 0) })
+              : p("noCost")}
         </dd>
         <dt>{p("findings")}</dt>
         <dd>{number(of.last_30_days.findings, 0)}</dd>

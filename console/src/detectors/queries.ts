@@ -28,6 +28,7 @@ export interface Parameter {
 export interface DetectorDetail extends Omit<Detector, "parameters"> {
   parameters: Parameter[];
   look_seconds: number | null;
+  rows_per_second: number | null;
   days: { day: string; levels: Record<"1" | "2" | "3" | "4", number> }[];
   trials: Trial[];
 }

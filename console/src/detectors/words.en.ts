@@ -30,6 +30,7 @@ export const en: Record<keyof typeof zh, string> = {
   meaning: "Meaning",
   noMeaning: "the application does not say",
   cost: "about {length} a look",
+  speed: "about {n} rows a second",
   noCost: "not measured yet (a backtest measures it)",
   costTitle: "Cost of a look",
   byDay: "Findings by day, 90 days",

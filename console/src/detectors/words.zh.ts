@@ -27,6 +27,7 @@ export const zh = {
   meaning: "含义",
   noMeaning: "应用未说明",
   cost: "一次判断约 {length}",
+  speed: "每秒约 {n} 行",
   noCost: "尚未测得（做一次回测即可得知）",
   costTitle: "判断耗时",
   byDay: "近 90 天每日发现",

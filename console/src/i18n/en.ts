@@ -47,6 +47,7 @@ export const en: Dictionary = {
   "nav.detectors": "Detectors",
   "nav.audit": "Audit log",
   "nav.people": "Users and roles",
+  "nav.outbox": "Outbox",
   "nav.me": "My account",
   "nav.handover": "Shift handover",
   "handover.leaving": "{shift} of {unit} ends at {time}: write and sign its note.",

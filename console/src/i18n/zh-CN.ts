@@ -47,6 +47,7 @@ export const zhCN = {
   "nav.detectors": "监测规则",
   "nav.audit": "审计日志",
   "nav.people": "用户与角色",
+  "nav.outbox": "发件箱",
   "nav.me": "我的账号",
   "nav.handover": "交接班",
   "handover.leaving": "{unit}{shift} {time} 结束：请填写并签署交接班记录。",

@@ -8,10 +8,12 @@ import { LongTable } from "../ui/LongTable";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { NewPerson, PersonSheet } from "./PersonSheet";
+import { Programs } from "./Programs";
 import { Matrix, StateOf } from "./parts";
 import { useAccounts, useRoles } from "./queries";
 import { usePeopleWords } from "./words";
 
+const VIEWS = ["users", "roles", "programs"] as const;
 const STATES = ["active", "blocked", "must_change"] as const;
 
 export default function People() {
@@ -19,7 +21,8 @@ export default function People() {
   const [params, setParams] = useSearchParams();
   const [adding, setAdding] = useState(false);
   const roles = useRoles();
-  const view = params.get("view") === "roles" ? "roles" : "users";
+  const view = VIEWS.find((one) => one === params.get("view")) ?? "users";
+  const whole = (roles.data?.may_give.length ?? 0) > 1; // who keeps the accounts of the city also keeps programs
   const person = params.get("person");
   const set = (name: string, value: string) =>
     setParams(
@@ -36,13 +39,18 @@ export default function People() {
       <div className="head">
         <div className="line">
           <h1 style={{ fontSize: 20, margin: 0 }}>{p("title")}</h1>
-          <nav className="tabs" aria-label={p("title")}>
+          <nav className="tabs kept-tabs" aria-label={p("title")}>
             <Link href="/people" aria-current={view === "users" ? "page" : undefined}>
               {p("users")}
             </Link>
             <Link href="/people?view=roles" aria-current={view === "roles" ? "page" : undefined}>
               {p("roles")}
             </Link>
+            {whole && (
+              <Link href="/people?view=programs" aria-current={view === "programs" ? "page" : undefined}>
+                {p("programs")}
+              </Link>
+            )}
           </nav>
         </div>
         {view === "users" && (
@@ -66,6 +74,8 @@ export default function People() {
             )}
           </Shown>
         </Panel>
+      ) : view === "programs" ? (
+        <Programs />
       ) : (
         <Users set={set} />
       )}

@@ -70,6 +70,7 @@ const KEEPING = [
   { path: "/detectors", title: "nav.detectors", permission: "alert.read" },
   { path: "/audit", title: "nav.audit", permission: "event.read" },
   { path: "/people", title: "nav.people", permission: "user.manage" },
+  { path: "/outbox", title: "nav.outbox", permission: "outbox.manage" },
 ] as const;
 
 const belongs = (location: string, also: string | RegExp) =>

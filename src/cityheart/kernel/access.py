@@ -12,7 +12,16 @@ from types import MappingProxyType
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import Forbidden
 
-__all__ = ["GIVEN_BY_DEPARTMENTS", "PERMISSIONS", "ROLES", "can", "departments", "permissions", "require"]
+__all__ = [
+    "GIVEN_BY_DEPARTMENTS",
+    "PERMISSIONS",
+    "ROLES",
+    "can",
+    "departments",
+    "permissions",
+    "require",
+    "require_everywhere",
+]
 
 # in Chinese, and what a role is for: serve/roles.toml
 PERMISSIONS: Mapping[str, str] = MappingProxyType(
@@ -186,6 +195,15 @@ def require(actor: Actor, permission: str, department: str | None = None) -> Non
         raise Forbidden(
             f"{actor.id} may not {PERMISSIONS[permission]}{whose}",
             remedy=f"ask an administrator for a role with {permission}",
+        )
+
+
+def require_everywhere(actor: Actor, permission: str) -> None:
+    """Raise :class:`Forbidden` unless the actor holds ``permission`` for the whole city, not for a department alone."""
+    if departments(actor, permission) is not None:
+        raise Forbidden(
+            f"{actor.id} may not {PERMISSIONS[permission]} for the whole city",
+            remedy=f"ask an administrator for a role with {permission} for the whole city",
         )
 
 

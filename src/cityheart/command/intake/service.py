@@ -31,7 +31,7 @@ from cityheart.command.knowledge.models import Described
 from cityheart.command.models import Incident
 from cityheart.command.service import Command
 from cityheart.kernel import limits
-from cityheart.kernel.access import departments, require
+from cityheart.kernel.access import departments, require, require_everywhere
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Problem, TooMany
@@ -180,7 +180,7 @@ class Intake:
 
     def issue_key(self, actor: Actor, name: str) -> tuple[Caller, str]:
         """A new key for a program that hands reports over; the key is shown once and kept as a hash only."""
-        require(actor, "user.manage")
+        require_everywhere(actor, "user.manage")
         if not name.strip() or len(name) > 120:
             raise Invalid("a caller has a name of 1 to 120 characters", remedy="name the program and who runs it")
         token = self._secret.token()
@@ -192,7 +192,7 @@ class Intake:
 
     def revoke_key(self, actor: Actor, id: str) -> None:
         """End a caller's key. Raises :class:`NotFound`."""
-        require(actor, "user.manage")
+        require_everywhere(actor, "user.manage")
         with self._database.work(actor) as work:
             if not store.revoke_caller(work.conn, id, work.now):
                 raise NotFound(f"there is no caller {id} with a key in force", remedy="look at the list of callers")
@@ -200,7 +200,7 @@ class Intake:
 
     def callers(self, actor: Actor) -> list[Caller]:
         """Every program that has or had a key."""
-        require(actor, "user.manage")
+        require_everywhere(actor, "user.manage")
         with self._database.read() as conn:
             return store.callers(conn)
 

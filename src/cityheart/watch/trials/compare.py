@@ -52,13 +52,14 @@ def of_alert(row: Mapping[str, Any]) -> Case:
 
 
 def summary(report: BacktestReport, seconds: float) -> dict[str, object]:
-    """A backtest in numbers; ``look_seconds`` is what one look cost, ``None`` where there is no such thing."""
+    """A backtest in numbers. ``look_seconds``: what one look cost; ``rows_per_second`` where rows are stepped over instead."""
     whole = report.json()
     kept = ("raised", "highest", "alerted_hours", "alerted_days", "findings", "rows", "runs", "parameters")
     return {
         **{name: whole[name] for name in kept},
         "seconds": round(seconds, 3),
         "look_seconds": round(seconds / report.runs, 4) if report.runs else None,
+        "rows_per_second": round(report.rows / seconds) if not report.runs and seconds > 0 else None,
     }
 
 

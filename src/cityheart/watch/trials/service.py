@@ -106,14 +106,16 @@ class Trials:
         meanings = {**_COMMON, **self._meanings.get(detector_id, {})}
         values = cast("Mapping[str, object]", shown["parameters"])
         counter = Counter((at.astimezone(self._zone).date(), level) for at, level in found)
-        days = sorted({day for day, _ in counter})
-        cost = next((cost for one in before if (cost := _cost(one)) is not None), None)
+        first = min((day for day, _ in counter), default=None)
+        today = self._database.clock.now().astimezone(self._zone).date()
+        days = [] if first is None else [first + timedelta(days=n) for n in range((max(today, first) - first).days + 1)]
         return {
             **shown,
             "parameters": [
                 {"name": name, "value": value, "meaning": meanings.get(name)} for name, value in values.items()
             ],
-            "look_seconds": cost,
+            "look_seconds": _measured(before, "look_seconds"),
+            "rows_per_second": _measured(before, "rows_per_second"),
             "days": [
                 {"day": day.isoformat(), "levels": {str(level): counter[day, level] for level in (1, 2, 3, 4)}}
                 for day in days
@@ -334,9 +336,10 @@ def _plain(result: dict[str, object] | None) -> object:
     return None if result is None else json.loads(canonical(result))
 
 
-def _cost(trial: Trial) -> float | None:
-    part = cast("Mapping[str, object]", (trial.result or {}).get("trial") or {})
-    return cast("float | None", part.get("look_seconds"))
+def _measured(trials: Sequence[Trial], name: str) -> float | None:
+    """What the newest trial that measured it says of the present costs."""
+    parts = (cast("Mapping[str, object]", (one.result or {}).get("trial") or {}) for one in trials)
+    return next((cast(float, part[name]) for part in parts if part.get(name) is not None), None)
 
 
 def _every(detector: Detector) -> float | None:
