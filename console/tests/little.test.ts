@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { placeAt } from "../src/map/way";
 import { pathOf, scaleOf } from "../src/ui/LittleChart";
-import { withBand } from "../src/ui/lines";
+import { alone, withBand } from "../src/ui/lines";
 
 describe("a small chart", () => {
   it("has round marks that hold every value", () => {
@@ -15,6 +15,15 @@ describe("a small chart", () => {
       expect(ticks.length).toBeLessThan(8);
     }
     expect(scaleOf([])).toEqual({ low: 0, high: 1, ticks: [0, 1] });
+  });
+
+  it("knows the points that no line leads to", () => {
+    const line = { name: { "zh-CN": "线", en: "line" }, style: "observed" as const };
+    const points = [1, null, 2, null, 3, 4].map(
+      (value, at) => [`2026-03-01T0${at}:00:00Z`, value] as [string, number | null],
+    );
+    expect(alone({ ...line, points })).toEqual([true, false, true, false, false, false]);
+    expect(alone({ ...line, points: [] })).toEqual([]);
   });
 
   it("leaves a gap where nothing is known", () => {

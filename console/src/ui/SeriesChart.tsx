@@ -9,7 +9,7 @@ import { useEffect, useRef } from "react";
 import type { SeriesEvidence, SeriesLine } from "../api/types";
 import { useWords, type Words } from "../i18n";
 import { zoneOffset } from "../time/format";
-import { linesOf, lookOf, namedAtEnd } from "./lines";
+import { alone, linesOf, lookOf, namedAtEnd } from "./lines";
 import { useZone } from "./Time";
 import { FONTS } from "./theme";
 
@@ -65,8 +65,9 @@ function options(
     return {
       type: "line",
       name: words.say(line.name),
-      data: points(line),
-      showSymbol: line.points.length < 3,
+      data: marked(points(line), alone(line)),
+      showSymbol: true,
+      symbol: line.points.length < 3 ? "circle" : "none",
       symbolSize: 5,
       connectNulls: false,
       lineStyle: { color: colour, width: main ? 2 : 1.5, type: dash },
@@ -153,6 +154,10 @@ function options(
     series: drawn,
   };
 }
+
+/** The points of a line; those that stand alone carry a mark of their own. */
+const marked = (points: [number, number | null][], lone: boolean[]) =>
+  points.map((point, at) => (lone[at] ? { value: point, symbol: "circle", symbolSize: 5 } : point));
 
 const label = ({ muted }: Paint) => ({ color: muted, fontSize: 11 });
 

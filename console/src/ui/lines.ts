@@ -38,3 +38,9 @@ export function namedAtEnd(lines: readonly SeriesLine[]): boolean {
   const ends = new Set(lines.map(({ points }) => points.at(-1)?.[0]));
   return lines.length > 1 && ends.size === 1;
 }
+
+/** Which points stand alone between holes: no line leads to them, so that they have to be drawn themselves. */
+export function alone({ points }: SeriesLine): boolean[] {
+  const known = (at: number) => points[at] !== undefined && points[at]?.[1] !== null;
+  return points.map((_, at) => known(at) && !known(at - 1) && !known(at + 1));
+}

@@ -141,6 +141,19 @@ def test_shipments_that_leak_are_cases_of_their_producer() -> None:
     assert len(wasted(shipment("M1"), licence="2026-03-01")) == 1
 
 
+def test_shipments_to_one_receiver_without_a_licence_are_one_case() -> None:
+    more = {"shipped_at": at("04-02 09:00"), "received_at": at("04-02 12:00")}
+    found = wasted(shipment("M1"), shipment("M2", **more), shipment("M3", received_t=1.0), licence="2026-03-01")
+    assert sorted(each.case for each in found) == [
+        "M3",
+        f"unlicensed {USCC['F2']}",
+    ]  # what was lost as well stays its own
+    (one,) = (each for each in found if each.case != "M3")
+    assert (one.start, one.end, one.level) == (at("04-01 09:00"), at("04-02 12:00"), 2)
+    assert "2 such shipments of 10.00 t" in " ".join(reason["en"] for reason in one.reasons)
+    assert len(one.evidence[0]["rows"]) == 2  # type: ignore[arg-type]
+
+
 def test_the_place_where_a_load_was_got_rid_of_is_shown() -> None:
     def day(n: int, hour: str) -> datetime:
         return at(f"03-{n:02} {hour}")

@@ -249,6 +249,19 @@ def test_production_that_began_again_later_starts_then() -> None:
     assert found(scene)["S"].times.start == local(day(20))
 
 
+def test_an_order_may_be_lifted_and_nobody_have_entered_it() -> None:
+    again, on = under_order(), under_order()
+    still(again, "S", range(14, 20))
+    full(again, "S", range(20, 24))
+    full(on, "S", AFTER)
+    for scene, perhaps in ((again, True), (on, False)):
+        judged = detector.evaluate(scene.tables(), scene.now, ZONE)
+        (case,) = judged.cases
+        told = detector.sighting(case, judged, {"S": "某厂"}, scene.now, ZONE)
+        assert (told.score < case.chance) is perhaps
+        assert any("核实是否已经解除" in reason["zh-CN"] for reason in told.reasons) is perhaps
+
+
 def test_a_shared_meter_proves_nothing() -> None:
     scene = Scene(24)
     scene.site("S", lon=121.0)

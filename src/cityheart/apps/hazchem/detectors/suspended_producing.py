@@ -84,6 +84,7 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
         "swapped": 0.35,  # what is left of power's log-odds where meters may be swapped
         "swap_m": 3000.0,  # m within which swapped meters are likely
         "orange": 0.85,  # probability from which the level is orange, yellow below
+        "unlifted": 0.12,  # probability that the order of a site that first stood still was lifted and nobody entered it yet
     }
 )
 
@@ -400,8 +401,15 @@ def sighting(
     zone: ZoneInfo,
     parameters: Mapping[str, object] = PARAMETERS,
 ) -> Sighting:
-    """A case as it is reported: orange when it is nearly certain, yellow before."""
-    certain = case.chance >= electric.number({**PARAMETERS, **parameters}, "orange")
+    """A case as it is reported: orange when it is nearly certain, yellow before.
+
+    A site that stood still and then began again may do so because its order was lifted, which is entered weeks later.
+    """
+    settings = {**PARAMETERS, **parameters}
+    if _perhaps_lifted(case):
+        in_force = 1 - electric.number(settings, "unlifted")
+        case = replace(case, chance=round(case.chance * in_force, 3))
+    certain = case.chance >= electric.number(settings, "orange")
     return Sighting(
         subject=shown.site(case.order.site, names),
         level=2 if certain else 3,
@@ -412,6 +420,10 @@ def sighting(
         evidence=evidence(case, judged, now, zone),
         case=case.order.order,
     )
+
+
+def _perhaps_lifted(case: Case) -> bool:
+    return case.times.again is not None and case.order.until is None
 
 
 def reasons(case: Case, judged: Judged, now: datetime, zone: ZoneInfo) -> tuple[Text, ...]:
@@ -437,6 +449,14 @@ def reasons(case: Case, judged: Judged, now: datetime, zone: ZoneInfo) -> tuple[
         until = shown.clock(order.until, zone)
         said.append(
             text(f"停产令 {until} {ENDED[order.ended]['zh-CN']}", f"The order: {ENDED[order.ended]['en']}, {until}")
+        )
+    if _perhaps_lifted(case):
+        said.append(
+            text(
+                "该址先已停产、后又恢复；解除决定常在数周后才录入，先向应急管理部门核实是否已经解除",
+                "It stood still first and then began again; that an order was lifted is often entered weeks later: ask the "
+                "emergency department first whether it was",
+            )
         )
     return (*said, *_other_reasons(found, row, seen, case))
 

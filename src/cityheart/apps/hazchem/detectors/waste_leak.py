@@ -34,6 +34,8 @@ from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, tex
 __all__ = ["INPUTS", "WasteLeak", "detectors"]
 
 SIGNS = ("lost", "light", "unlicensed")
+SHOWN = 50
+"""Manifests of a case that are shown, the latest."""
 
 _TRACK = timedelta(days=12)
 INPUTS: Mapping[str, Input] = {
@@ -52,7 +54,10 @@ INPUTS: Mapping[str, Input] = {
 
 @dataclass(frozen=True)
 class WasteLeak:
-    """A case for each manifest: ``start`` when it was shipped, ``end`` when it was received or should have been."""
+    """A case for each manifest: ``start`` when it was shipped, ``end`` when it was received or should have been.
+
+    What only went to a receiver without a licence is one case a producer and receiver, from the first shipment to the last.
+    """
 
     parameters: Mapping[str, object] = field(default_factory=lambda: waste.PARAMETERS)
     id: str = "hazchem.waste_leak"
@@ -72,7 +77,37 @@ class WasteLeak:
         known = np.asarray(pc.is_valid(found["site_id"]).to_numpy(zero_copy_only=False), dtype=np.bool_)
         wanted = (worst >= number(self.parameters, "raise")) & known & (shown_until > int(view.now.timestamp()))
         places = _Names(tables)
-        return [self._sighting(row, places, view) for row in found.filter(pa.array(wanted)).to_pylist()]
+        sure = number(self.parameters, "raise")
+        sightings, unlicensed = [], dict[tuple[str, str], list[dict[str, Any]]]()
+        for row in found.filter(pa.array(wanted)).to_pylist():
+            if row["lost"] < sure and row["light"] < sure:
+                unlicensed.setdefault((row["site_id"], row["receiver_uscc"]), []).append(row)
+            else:
+                sightings.append(self._sighting(row, places, view))
+        return [*sightings, *(self._handed_over(rows, places, view) for rows in unlicensed.values())]
+
+    def _handed_over(self, rows: list[dict[str, Any]], places: _Names, view: View) -> Sighting:
+        """All that a producer gave to one receiver without a licence is one matter, however many the shipments."""
+        last = rows[-1]
+        reasons = _reasons(last, places, view.zone, self.parameters)
+        if len(rows) > 1:
+            tonnes = sum(row["shipped_t"] for row in rows)
+            reasons.append(
+                text(
+                    f"此类发运共 {len(rows)} 次、{tonnes:.2f} 吨，作为一案处理。",
+                    f"{len(rows)} such shipments of {tonnes:.2f} t together are one case.",
+                )
+            )
+        return Sighting(
+            subject=SubjectRef("site", last["site_id"], places.site(last["site_id"])),
+            level=2,
+            start=rows[0]["shipped_at"],
+            end=max(row["received_at"] or row["shipped_at"] + timedelta(days=1) for row in rows),
+            score=float(max(row["unlicensed"] for row in rows)),
+            reasons=tuple(reasons),
+            evidence=(_manifests(rows[-SHOWN:], places, view),),
+            case=f"unlicensed {last['receiver_uscc']}",
+        )
 
     def _sighting(self, row: dict[str, Any], places: _Names, view: View) -> Sighting:
         chances = {name: row[name] for name in SIGNS}
@@ -177,15 +212,19 @@ def _reasons(row: dict[str, Any], places: _Names, zone: ZoneInfo, parameters: Ma
     return reasons
 
 
-def _evidence(row: dict[str, Any], places: _Names, view: View) -> list[Mapping[str, object]]:
+def _manifests(rows: list[dict[str, Any]], places: _Names, view: View) -> Mapping[str, object]:
     columns = ["manifest_no", "waste_code", "shipped_at", "shipped_t", "received_at", "received_t", "plate", "receiver"]
-    received = None if row["received_at"] is None else shown.iso(row["received_at"])
-    cells = [row["manifest_no"], row["waste_code"], shown.iso(row["shipped_at"]), row["shipped_t"], received]
-    cells += [row["received_t"], row["plate"], places.firm(row["receiver_uscc"])]
+    cells = []
+    for row in rows:
+        received = None if row["received_at"] is None else shown.iso(row["received_at"])
+        told = [row["manifest_no"], row["waste_code"], shown.iso(row["shipped_at"]), row["shipped_t"], received]
+        cells.append([*told, row["received_t"], row["plate"], places.firm(row["receiver_uscc"])])
     title = text("危险废物转移联单", "Manifest of hazardous waste")
-    found: list[Mapping[str, object]] = [
-        shown.rows(title, "waste_manifest", "ecology-waste.manifest", view.now, columns, [cells])
-    ]
+    return shown.rows(title, "waste_manifest", "ecology-waste.manifest", view.now, columns, cells)
+
+
+def _evidence(row: dict[str, Any], places: _Names, view: View) -> list[Mapping[str, object]]:
+    found: list[Mapping[str, object]] = [_manifests([row], places, view)]
     start = places.place(row["site_id"])
     if row["emptied_at"] is not None and start is not None:
         points = [
