@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from tests.tidy import rules
 
 # used without an import of ours: by name, by a library that finds it, or by the server
-UNIMPORTED = {"geoarrow-pyarrow", "psycopg", "python-multipart", "tzdata", "websockets"}
+UNIMPORTED = {"geoarrow-pyarrow", "psycopg", "python-multipart", "splink", "tzdata", "websockets"}
 # comes with a direct dependency that is another name for it: fastapi hands starlette's own classes out
 TOGETHER = {"starlette": "fastapi"}
 

@@ -25,7 +25,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.database import Work
 from cityheart.kernel.ids import derive
 
-__all__ = ["Change", "Plan", "carry_out", "plan"]
+__all__ = ["Change", "Plan", "carry_out", "marked", "plan"]
 
 Index = npt.NDArray[np.int64]
 Described = Callable[[Subject, Sequence[Record]], Subject]
@@ -105,7 +105,7 @@ def _planned(
 ) -> Plan:
     ids = np.array([row.id for row in rows], dtype=np.int64)
     before = [row.subject for row in rows]
-    marks = _marked(rules, kind, rows, owners)
+    marks = marked(rules, kind, rows, owners)
     known, held = _held(conn, kind, ids, before, len(rules.rules.kinds[kind].unique))
     outcome = resolve(marks, kind, rules.rules, known)
     subjects = store.all_subjects(conn, kind)
@@ -113,7 +113,7 @@ def _planned(
     return Plan(kind, ids, before, after, rows, marks, outcome, changes, made, held)
 
 
-def _marked(rules: Resolving, kind: str, rows: Sequence[store.Stored], owners: Mapping[int, str]) -> Marks:
+def marked(rules: Resolving, kind: str, rows: Sequence[store.Stored], owners: Mapping[int, str]) -> Marks:
     """The marks of stored records as the rules make them now. Of persons and telephones only the marks are kept."""
     own = rules.rules.kinds[kind]
     columns: dict[str, pa.Array] = {

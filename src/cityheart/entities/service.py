@@ -26,7 +26,7 @@ from cityheart.entities.declared import Declaration
 from cityheart.entities.following import Mentions
 from cityheart.entities.grouping import Known, resolve
 from cityheart.entities.hashing import keyed
-from cityheart.entities.marks import blocking, mark
+from cityheart.entities.marks import Marks, blocking, mark
 from cityheart.entities.models import IDENTIFIERS, KIND_TITLES, Link, Record, Review, Subject
 from cityheart.entities.names import Index
 from cityheart.entities.normalise import Gazetteer
@@ -752,6 +752,11 @@ class Entities:
                 work.emit("entities", "subject.rebuilt", data)
                 return True
         return False
+
+    def marks(self, kind: str) -> Marks:
+        """What the records of a kind are compared by under the present rules, for whoever looks after the machine."""
+        with self._database.read() as conn:
+            return rebuilding.marked(self._resolving, kind, store.stored(conn, kind), {})
 
     def _whole_city(self, actor: Actor) -> None:
         require(actor, "subject.review")
