@@ -448,7 +448,8 @@ class Lake:
                 wanted = {*columns_named(sql, view.column_names), *(veil.reads if veil is not None else ())}
                 view = views[reference] = view.select([each for each in view.column_names if each in wanted])
             if veil is not None:
-                views[reference] = _veiled(view, veil, schema)
+                named = set(columns_named(sql, schema.names))
+                views[reference] = _veiled(view, veil, pa.schema([each for each in schema if each.name in named]))
         return self._sql.run(sql, views, params or {})
 
     def counts(

@@ -123,9 +123,13 @@ def _register(context: sedonadb.context.SedonaContext, name: str, view: View) ->
     elif isinstance(view, str):
         context.sql(view).to_view(name, overwrite=True)
     elif isinstance(view, Veiled):
-        _register(context, name, view.inner)
         null = {each.name: f"arrow_cast(NULL, '{_type(each.type)}')" for each in view.schema}
-        context.sql(view.veil.select(name, view.schema, null)).to_view(name, overwrite=True)
+        source = name
+        if isinstance(view.inner, str):
+            source = f"({view.inner}) AS {name}"
+        else:
+            _register(context, name, view.inner)
+        context.sql(view.veil.select(source, view.schema, null)).to_view(name, overwrite=True)
     else:
         context.read_parquet(view.paths, partitioning=[]).to_view(name, overwrite=True)
         if view.columns < len(view.schema):
