@@ -44,7 +44,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 SYSTEM = Actor.system("screenshots")
 OVERDUE = "/scores?period=all&rate=overdue&department=ecology"
 MOST_BYTES = 300_000
-DESK, WALL, PHONE = (1440, 900), (2560, 720), (390, 844)
+DESK, LOW, WALL, PHONE = (1280, 800), (1280, 720), (1920, 540), (390, 844)
 PREFECTURE = ("--seed", "4711", "--firms", "100", "--days", "14", "--vehicles", "40")
 WORKED = timedelta(hours=2)  # how long the simulated staff has been at it
 HEAD_OF = text("市危险化学品专班", "Hazardous chemicals team")
@@ -68,7 +68,7 @@ FLOWING = (
     Shot("stages-light", "officer", "/app/hazchem.stages", language="en-US"),
 )
 HISTORY = (
-    Shot("scores-dark", "officer", "/scores", (1280, 720), theme="dark"),
+    Shot("scores-dark", "officer", "/scores", LOW, theme="dark"),
     Shot("scores-behind-light", "officer", OVERDUE, language="en-US"),
     Shot("formula-light", "inspector", "/scores/formulas?period=all&formula=jinhua@trial"),
 )
@@ -77,8 +77,8 @@ HISTORY = (
 def at_work(alert: str, incident: str, firm: str, unit: str) -> tuple[Shot, ...]:
     """Of the command centre while departments work; `firm` and `unit` as addresses name them."""
     return (
-        Shot("command-dark", "officer", "/command", theme="dark"),
-        Shot("alert-light", "officer", f"/alerts/{alert}", language="en-US"),
+        Shot("command-dark", "officer", "/command", LOW, theme="dark"),
+        Shot("alert-light", "clerk", f"/alerts/{alert}", language="en-US"),
         Shot("incident-light", "officer", f"/incidents/{incident}", language="en-US"),
         Shot("wall-dark", "mayor", "/wall", WALL, theme="dark"),
         Shot("firm-light", "team", f"/subjects/{firm}?tab=hazchem.firm"),

@@ -31,7 +31,7 @@ export const en: Dictionary = {
   "accept.about":
     "With acceptance the time for doing them begins. What is not yours is not to be accepted: open and return it.",
   "accept.confirm": "Accept {n}",
-  "nav.home": "My department",
+  "nav.home": "Home",
   "inbox.unread": "{n} unread",
   "inbox.unreadCount": "Inbox, {n} unread",
   "inbox.isUnread": "unread",
