@@ -685,5 +685,15 @@ def block_user(home: Home, username: Username) -> None:
     screen.print(f"{username} is blocked.", highlight=False)
 
 
+@users.command("unblock")
+def unblock_user(home: Home, username: Username) -> None:
+    """Let a blocked account sign in again."""
+    from cityheart.kernel.actors import Actor
+
+    with _opened(home) as city:
+        city.serve.managing.unblock(Actor.system("cli"), username)
+    screen.print(f"{username} may sign in again.", highlight=False)
+
+
 if __name__ == "__main__":
     main()
