@@ -10,6 +10,7 @@ import { Empty, Failure, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
 import { EvidenceList, path, Tabs } from "./parts";
 import { useReviews } from "./queries";
+import { Rebuild } from "./Rebuild";
 import type { Review, ReviewSide } from "./types";
 import { useSubjectWords } from "./words";
 
@@ -93,6 +94,7 @@ export default function Reviews() {
           )
         }
       </Shown>
+      <Rebuild />
     </div>
   );
 }

@@ -2,7 +2,7 @@
 
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
-import type { Figures, Review, Rows, ShortSubject, Subject, Ties } from "./types";
+import type { Figures, Preview, RebuildAsked, Review, Rows, ShortSubject, Subject, Ties } from "./types";
 
 interface Page<T> {
   items: T[];
@@ -52,4 +52,20 @@ export const useReviews = (state: string, kind: string | null) =>
     queryFn: ({ pageParam }) => get<Page<Review>>("/api/links/reviews", { state, kind, after: pageParam, limit: 50 }),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
+  });
+
+export const usePreview = (enabled: boolean) =>
+  useQuery({
+    queryKey: ["subjects", "rebuild", "preview"],
+    queryFn: () => get<Preview>("/api/subjects/rebuild/preview"),
+    enabled,
+    staleTime: 60_000,
+  });
+
+/** While one is asked for it is looked at again, so that it is seen when it is done. */
+export const useRebuilds = () =>
+  useQuery({
+    queryKey: ["subjects", "rebuild", "asked"],
+    queryFn: () => get<Page<RebuildAsked>>("/api/subjects/rebuild"),
+    refetchInterval: ({ state }) => (state.data?.items.some((one) => one.state === "asked") ? 2_000 : false),
   });

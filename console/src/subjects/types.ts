@@ -169,3 +169,33 @@ export interface Figures {
   model: string;
   dropped: { kind: Kind; mark: string; size: number; record: string; at: Iso }[];
 }
+
+export interface Preview {
+  model: string;
+  due: boolean;
+  models: { model: string; records: number }[];
+  kinds: ({ kind: Kind; title: Text } & Record<
+    "records" | "subjects" | "after" | "moved" | "merged" | "split" | "questions" | "held",
+    number
+  >)[];
+  examples: {
+    kind: Kind;
+    kind_title: Text;
+    type: "merged" | "split";
+    subject: string;
+    into: string | null;
+    records: number;
+    names: string[];
+  }[];
+}
+
+export interface RebuildAsked {
+  id: string;
+  state: "asked" | "done";
+  model: string;
+  by: string;
+  reason: string;
+  asked_at: Iso;
+  done_at: Iso | null;
+  done: Record<string, Record<string, number>> | null;
+}
