@@ -255,10 +255,14 @@ def _papers(city: City) -> Met:
                 a[4] == 0 and b[5] == 0 and origin and target and "waybill" not in (origin, target) and origin != target
             ):
                 continue
+            if a[1] + 48 * HOUR > city.end:
+                continue  # its paper may still come
+            name = city.sites[origin]["name"]
             good = [
                 w
                 for w in valid[plate]
                 if abs(min(moment(w["loaded_at"]), moment(w["planned_departure"])) - a[1]) < 3 * HOUR
+                and w["load_site"] == name
                 and first[w["waybill_no"]] - a[1] <= 48 * HOUR
             ]
             if not good:
@@ -308,8 +312,9 @@ def works(city: City) -> tuple[Met, Met]:
         before = hour * HOUR < since - 2 * DAY
         if not part.any() or not before.any():
             return float("nan")
-        base = np.nanpercentile(kw, 6)
-        return float((np.nanmean(kw[part]) - base) / max(np.nanmean(kw[before]) - base, 1e-6))
+        now, then = float(np.nanmean(kw[part])), float(np.nanmean(kw[before]))
+        base = min(float(np.nanpercentile(kw, 6)), 0.25 * then)  # a plant that never stands shows no base
+        return (now - base) / max(then - base, 1e-6)
 
     stopped: Met = []
     visits = evidence.table(city.path, "emergency-enforcement", "inspection", ("inspection_id",))
@@ -363,15 +368,20 @@ def months(city: City) -> tuple[Met, Met]:
     begin, end = float(month_start(month)), float(month_start(next_month(month)))
     newest = {row["waybill_no"]: row for row in city.waybills}
     moved: dict[tuple[str, str, str], float] = defaultdict(float)
+    loose: dict[tuple[str, str, str], float] = defaultdict(float)
     un = {row["un_number"]: row["cas"] for row in city.waybills if row["cas"]}
     for row in newest.values():
         cas = row["cas"] or un.get(row["un_number"])
         if row["status"] == "作废":
             continue
-        if begin <= moment(row["loaded_at"]) < end:
-            moved["out", row["load_site"], str(cas)] += row["quantity_t"]
-        if begin <= moment(row["unloaded_at"] or row["planned_arrival"]) < end:
-            moved["in", row["unload_site"], str(cas)] += row["quantity_t"]
+        for way, place, at in (
+            ("out", "load_site", moment(row["loaded_at"])),
+            ("in", "unload_site", moment(row["unloaded_at"] or row["planned_arrival"])),
+        ):
+            if min(abs(at - begin), abs(at - end)) < 3 * HOUR:  # either month may count it
+                loose[way, row[place], str(cas)] += row["quantity_t"]
+            if begin <= at < end:
+                moved[way, row[place], str(cas)] += row["quantity_t"]
     odd: Met = []
     stock: dict[tuple[str, str], float] = defaultdict(float)
     for row in returns:
@@ -393,6 +403,8 @@ def months(city: City) -> tuple[Met, Met]:
         if firm["kind"] not in ("storage", "dealer"):
             gaps["sold"] = moved["out", site["name"], row["cas"]] - row["sold_t"]
         for name, gap in gaps.items():
+            way = {"bought": "in", "sold": "out"}.get(name, "")
+            gap = max(abs(gap) - loose[way, site["name"], row["cas"]], 0.0)
             if abs(gap) > 0.055 * through and abs(gap) > (0.25 if through < 30 else 6.0):
                 odd.append((row["site_id"], begin, end, f"{row['cas']} {name} {gap:.1f} of {through:.1f} t"))
     diverted: Met = []
