@@ -165,3 +165,6 @@ def test_evidence_that_nobody_can_place_is_withheld(readers: Readers, share: Sha
     found = cast("list[dict[str, Any]]", readers.seen(officer, ALERT, odd, ()))
     assert [one["withheld"]["whole"] for one in found] == [True, True] and found[0]["rows"] == []
     assert found[0]["withheld"]["datasets"][0]["dataset"] == "no_such"
+    both = [{"type": "rows", "dataset": "waybill, noise", "title": TITLE, "columns": ["no"], "rows": [["W1"]]}]
+    (one,) = cast("list[dict[str, Any]]", readers.seen(officer, ALERT, both, ()))
+    assert [each["dataset"] for each in one["withheld"]["datasets"]] == ["waybill"] and one["rows"] == []

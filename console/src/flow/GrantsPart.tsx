@@ -2,6 +2,7 @@
 
 import { Button, Checkbox, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
+import { Link } from "wouter";
 import { useCity, useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import type { Key } from "../i18n";
@@ -243,7 +244,7 @@ export function Requests({ dataset }: { dataset: string | null }) {
                     <tr key={one.id} data-testid="request-row">
                       {dataset === null && (
                         <td>
-                          <a href={`#/catalogue/${encodeURIComponent(one.dataset)}`}>{say(one.dataset_title)}</a>
+                          <Link href={`/catalogue/${encodeURIComponent(one.dataset)}`}>{say(one.dataset_title)}</Link>
                         </td>
                       )}
                       <td>

@@ -68,7 +68,7 @@ export function RowsPart({ dataset }: { dataset: CatalogueDataset }) {
         ) : (
           <>
             <section className="flush" tabIndex={0} aria-label={f("rows.title")} style={{ overflow: "auto" }}>
-              <table className="table" data-testid="rows-table">
+              <table className="table" data-testid="rows-table" style={{ whiteSpace: "nowrap" }}>
                 <thead>
                   <tr>
                     {rows.data.columns.map((one) => (

@@ -126,7 +126,8 @@ def _made_of(one: Mapping[str, object]) -> list[str]:
     named = [one.get("dataset"), source.get("dataset") if isinstance(source, Mapping) else None]
     several = one.get("datasets")
     named += list(several) if isinstance(several, list | tuple) else []
-    return [name for name in named if isinstance(name, str) and name]
+    # rows put together of several datasets name them with commas between
+    return [part.strip() for name in named if isinstance(name, str) for part in name.split(",") if part.strip()]
 
 
 def _sight(sight: Callable[[str], Sight], name: str) -> Sight | None:
