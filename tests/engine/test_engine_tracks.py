@@ -94,7 +94,8 @@ def newest(records: Records, until: int | None = None) -> dict[tuple[float, ...]
     for vehicle, record in zip(records.vehicle.tolist(), records.values.tolist(), strict=True):
         if until is None or record[motion.KNOWN] <= until:
             matter = (vehicle, record[motion.KIND], record[motion.PLACE], record[motion.CONTENT])
-            found[matter] = (record[motion.STATUS], *record[motion.CONTENT :])
+            way = tuple(records.ways[int(record[motion.WAY])].tolist()) if record[motion.WAY] else ()
+            found[matter] = (record[motion.STATUS], *record[motion.CONTENT : motion.WAY], *way)
     return {matter: said for matter, said in found.items() if said[0] != motion.WITHDRAWN}
 
 
@@ -135,11 +136,19 @@ def test_what_is_found_is_what_the_definition_says(seed: int, legs: int) -> None
 
 
 def whole(records: list[Records]) -> Records:
+    befores = np.cumsum([0, *(len(each.ways) for each in records[:-1])]).tolist()
     return Records(
         records[0].names,
         np.concatenate([each.vehicle for each in records]),
-        np.concatenate([each.values for each in records]),
+        np.concatenate([_moved(each.values, before) for each, before in zip(records, befores, strict=True)]),
+        np.concatenate([each.ways for each in records]),
     )
+
+
+def _moved(values: np.ndarray, before: int) -> np.ndarray:
+    values = values.copy()
+    values[:, motion.WAY] += np.where(values[:, motion.WAY] > 0, before, 0)
+    return values
 
 
 @settings(max_examples=40, deadline=None)
@@ -330,8 +339,9 @@ def test_the_text_of_a_way() -> None:
     times = np.array([[1e12, 1.0e12 + 30e6, 0.0], [0.0, 0.0, 0.0], [1e12, 0.0, 0.0]])
     east = np.array([[-179.99999, 180.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     codes = (np.round((east + 180) * 1e5) * 18_000_001 + np.round((np.array([[-90.0], [0], [0]]) + 90) * 1e5)) * 8 + 4
-    text = paths.written(times, codes, np.array([True, True, False]))
-    assert text.to_pylist() == ["1000000 -17999999 -9000000 3;30 35999999 0 3", None, None]
+    ways = np.stack([times, codes], axis=2).reshape(3, 6)
+    text = paths.written(np.concatenate([np.zeros((1, 6)), ways]), np.array([1, 0, 2]))
+    assert text.to_pylist() == ["1000000 -17999999 -9000000 3;30 35999999 0 3", None, ""]
     moment = datetime(1970, 1, 12, 13, 46, 40, tzinfo=UTC)
     assert paths.read(str(text[0])) == [
         (moment, -179.99999, -90.0, 3), (moment + timedelta(seconds=30), 180.0, -90.0, 3)
@@ -357,7 +367,11 @@ def test_many_vehicles_are_followed_apart_and_a_dense_track_is_thinned() -> None
         number = done.records.names.index(f"car {seed}")
         chosen = np.flatnonzero(done.records.vehicle == number)
         alone = tracker().run({}, table).records
-        assert np.array_equal(done.records.take(chosen).values, alone.values)
+        mine = done.records.take(chosen)
+        assert np.array_equal(mine.values[:, : motion.WAY], alone.values[:, : motion.WAY])
+        named = [each.ways[each.values[:, motion.WAY].astype(int)] for each in (mine, alone)]
+        assert np.array_equal(named[0][mine.values[:, motion.WAY] > 0], named[1][alone.values[:, motion.WAY] > 0])
+        assert np.array_equal(mine.values[:, motion.WAY] > 0, alone.values[:, motion.WAY] > 0)
     second = [(START + n * SECOND, 121.0 + (0 if n < 1500 else 0.0003 * (n - 1500)), 32.0) for n in range(2000)]
     stay = Tracker(COLUMNS, Parameters()).run({}, rows(second)).records.stays("car").to_pylist()[-1]
     assert (stay["until"] - stay["since"]).total_seconds() == pytest.approx(1504, abs=3) and stay["state"] == "closed"

@@ -25,16 +25,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cityheart.engine.compiled import compiled, inner
+from cityheart.engine.compiled import compiled, inner, innermost
 
 __all__ = [
     "AREAS", "AT_KNOWN", "BEFORE", "CLOSED", "CONTENT", "DEEP", "DEEPEST", "EARLY", "EMPTY", "ENDED", "FASTEST",
     "FELL_SILENT", "FIXES", "FOLDED", "HALF", "JUMPED", "KIND", "KNOWN", "LAT", "LAT2", "LATE", "LOADED", "LOAD_A",
     "LOAD_B", "LON", "LON2", "MOVED", "MOVED_ON", "NOISE", "NOTES", "OPEN", "PLACE", "POINTS", "RECORD", "SILENCE", "SINCE",
-    "STATE_SIZE", "STATUS", "STAY", "TRIP", "UNTIL", "VISIT", "VISITS", "WAY", "WITHDRAWN", "Layer", "follow", "real",
+    "STATE_SIZE", "STATUS", "STAY", "TRIP", "UNIT", "UNTIL", "VISIT", "VISITS", "WAY", "WITHDRAWN", "Layer", "follow",
+    "real", "sort_out",
 ]  # fmt: skip
 
 _Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int32]
 
 # Parameters, as Parameters.vector() has them
 P_RADIUS, P_TRIP, P_SPEED, P_JUMPS, P_ROWS = 0, 1, 2, 3, 4
@@ -54,11 +56,11 @@ HALF, DEEPEST, DEEP = 16, 17, 18
 # were farther inside than the edge is sharp.
 MOVED_ON, FELL_SILENT, JUMPED = 0.0, 1.0, 2.0  # how a matter ended
 _FIELDS = 19
+WAY = CONTENT + _FIELDS  # of a trip that is over and of a visit: the line of its way, 0 without one
+RECORD = WAY + 1
+# Ways are lines of time and place (see _code) of each point, then zeros. Line 0 is none: it says how many follow,
+# and holds the areas at a position while these are looked at.
 POINTS = 24  # of the way of a trip or visit, at most
-WAY = (
-    CONTENT + _FIELDS
-)  # of a trip that is over and of a visit: each point as time and place (see _code), 0 where none is
-RECORD = WAY + 2 * POINTS
 
 AREAS = 4  # areas of one layer that a vehicle can be in at once
 ROOM = 2 * AREAS + 10  # records that one fix may give, at most
@@ -83,6 +85,10 @@ NOTES = 5  # numbers kept of each vehicle beside its state:
 AT_KNOWN, BEFORE, FOLDED, LATE, EARLY = 0, 1, 2, 3, 4
 # when a row was known last; the newest time known before that; up to when fixes are in the state; rows left out
 
+_STEP = 128  # fixes between two states that are kept while rows are gone through
+_KEPT_STATES = 256  # of these, at most
+
+UNIT = 1e-7  # degrees: positions are taken to about a centimetre
 _DEGREE = math.pi / 180.0 * 6_371_008.8  # metres; the mean radius of the earth (IUGG)
 _RADIAN = math.pi / 180.0
 
@@ -99,10 +105,9 @@ class Layer(NamedTuple):
     edges: npt.NDArray[np.float64]
 
 
-@inner
-def _depth(layer: Layer, area: int, lon: float, lat: float) -> float:
+@innermost
+def _depth(grid: _Ints, edges: _Floats, area: int, lon: float, lat: float) -> float:
     """How many metres a position lies from the nearest edge of an area."""
-    grid, edges = layer.grid, layer.edges
     starts = 1 + 1 + grid[0] * grid[0]
     least = math.inf
     wide = _DEGREE * math.cos(lat * _RADIAN)
@@ -117,10 +122,9 @@ def _depth(layer: Layer, area: int, lon: float, lat: float) -> float:
     return math.sqrt(least)
 
 
-@inner
-def areas_at(layer: Layer, lon: float, lat: float, found: npt.NDArray[np.int32]) -> int:
-    """Writes the numbers of the areas that a position lies in; returns how many there are."""
-    grid, edges = layer.grid, layer.edges
+@innermost
+def areas_at(grid: _Ints, edges: _Floats, lon: float, lat: float, found: _Floats) -> int:
+    """Writes the numbers of the areas that a position lies in, ``AREAS`` at most; returns how many there are."""
     side = grid[0]
     x = (lon - edges[0, 0]) * edges[0, 2]
     y = (lat - edges[0, 1]) * edges[0, 3]
@@ -137,13 +141,13 @@ def areas_at(layer: Layer, lon: float, lat: float, found: npt.NDArray[np.int32])
             if (south > lat) != (north > lat):
                 if lon < (edges[e, 2] - edges[e, 0]) * (lat - south) / (north - south) + edges[e, 0]:
                     inside = not inside
-        if inside and count < found.size:
+        if inside and count < AREAS:
             found[count] = area
             count += 1
     return count
 
 
-@inner
+@innermost
 def metres(lon: float, lat: float, lon2: float, lat2: float) -> float:
     """The distance of two positions in degrees, exact to 0.5 % within 100 km."""
     east = lon2 - lon
@@ -156,13 +160,13 @@ def metres(lon: float, lat: float, lon2: float, lat2: float) -> float:
     return math.sqrt(east * east + north * north) * _DEGREE
 
 
-@inner
+@innermost
 def _clear(s: _Floats, at: int, count: int) -> None:
     for i in range(at, at + count):
         s[i] = 0.0
 
 
-@inner
+@innermost
 def _lost_without(s: _Floats, point: int) -> float:
     """How far from the way a point would be if it was left out, plus what was lost beside it already."""
     a, b = point - _POINT, point + _POINT
@@ -172,13 +176,13 @@ def _lost_without(s: _Floats, point: int) -> float:
     return away
 
 
-@inner
+@innermost
 def _way(at: int) -> int:
     """Where the way of a trip or visit is kept."""
     return _WAYS + ((at - _HEAD) // _MATTER - 1) * _ONE_WAY
 
 
-@inner
+@innermost
 def _point(s: _Floats, way: int, f: int) -> None:
     """The way goes on to a fix; beyond so many points the one that matters least is left out."""
     count = int(s[way])
@@ -208,7 +212,7 @@ def _point(s: _Floats, way: int, f: int) -> None:
     s[way] = count
 
 
-@inner
+@innermost
 def _code(lon: float, lat: float, load: float) -> float:
     """A place to 0.00001 degrees and a load (-1 to 6) as one whole number that a float holds exactly."""
     east = math.floor((lon + 180.0) * 1e5 + 0.5)
@@ -216,7 +220,7 @@ def _code(lon: float, lat: float, load: float) -> float:
     return (east * 18_000_001.0 + north) * 8.0 + min(load, 6.0) + 1.0
 
 
-@inner
+@innermost
 def _begin(s: _Floats, at: int, f: int) -> None:
     """A matter begins at a fix."""
     _clear(s, at, _MATTER)
@@ -232,7 +236,7 @@ def _begin(s: _Floats, at: int, f: int) -> None:
         _point(s, _way(at), f)
 
 
-@inner
+@innermost
 def _lengthen(s: _Floats, at: int, f: int) -> None:
     """A matter goes on to a fix: way, silence, speed, time with and without a load."""
     now = at + _NOW
@@ -261,7 +265,7 @@ def _lengthen(s: _Floats, at: int, f: int) -> None:
         _point(s, _way(at), f)
 
 
-@inner
+@innermost
 def _inside(s: _Floats, p: _Floats, at: int, depth: float) -> None:
     """A visit is so many metres inside its area."""
     now = at + _NOW
@@ -270,8 +274,8 @@ def _inside(s: _Floats, p: _Floats, at: int, depth: float) -> None:
         s[now + DEEP] += 1.0
 
 
-@inner
-def _say(s: _Floats, at: int, status: float, out: _Floats, n: int) -> int:
+@innermost
+def _say(s: _Floats, at: int, status: float, out: _Floats, ways: _Floats, n: int) -> int:
     """Writes a record of a matter: what it is now; returns the number of records."""
     slot = (at - _HEAD) // _MATTER
     out[n, KIND] = min(slot, VISIT)
@@ -281,51 +285,55 @@ def _say(s: _Floats, at: int, status: float, out: _Floats, n: int) -> int:
     for field in range(_FIELDS):
         s[at + _TOLD + field] = s[now + field]
         out[n, CONTENT + field] = s[now + field]
-    for field in range(WAY, RECORD):
-        out[n, field] = 0.0
+    out[n, WAY] = 0.0
     if slot >= 2 or (slot == 1 and status == CLOSED):
+        line = int(ways[0, 0]) + 1
+        ways[0, 0] = out[n, WAY] = line
         way = _way(at)
-        for i in range(int(s[way])):
+        count = int(s[way])
+        for i in range(count):
             point = way + 1 + i * _POINT
-            out[n, WAY + 2 * i] = s[point]
-            out[n, WAY + 2 * i + 1] = _code(s[point + 1], s[point + 2], s[point + 3])
+            ways[line, 2 * i] = s[point]
+            ways[line, 2 * i + 1] = _code(s[point + 1], s[point + 2], s[point + 3])
+        for i in range(2 * count, 2 * POINTS):
+            ways[line, i] = 0.0
     s[at + _SAID] = 1.0
     return n + 1
 
 
-@inner
+@innermost
 def _worth(s: _Floats, p: _Floats, at: int) -> bool:
     """Whether a matter is said: every stay and visit, a trip that is long enough."""
     return bool(at != _HEAD + _MATTER or s[at + _SAID] > 0.0 or s[at + _NOW + MOVED] >= p[P_TRIP])
 
 
-@inner
-def _close(s: _Floats, p: _Floats, at: int, how: float, out: _Floats, n: int) -> int:
+@innermost
+def _close(s: _Floats, p: _Floats, at: int, how: float, out: _Floats, ways: _Floats, n: int) -> int:
     """Ends a matter where it is."""
     if s[at + _ACTIVE] > 0.0:
         s[at + _NOW + ENDED] = how
         if _worth(s, p, at):
-            n = _say(s, at, CLOSED, out, n)
+            n = _say(s, at, CLOSED, out, ways, n)
         _clear(s, at, _MATTER)
         if at != _HEAD:
             _clear(s, _way(at), _ONE_WAY)
     return n
 
 
-@inner
-def _close_visits(s: _Floats, p: _Floats, how: float, out: _Floats, n: int) -> int:
+@innermost
+def _close_visits(s: _Floats, p: _Floats, how: float, out: _Floats, ways: _Floats, n: int) -> int:
     for slot in range(AREAS):
-        n = _close(s, p, _HEAD + (2 + slot) * _MATTER, how, out, n)
+        n = _close(s, p, _HEAD + (2 + slot) * _MATTER, how, out, ways, n)
     return n
 
 
-@inner
-def _visits(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -> int:
+@innermost
+def _visits(s: _Floats, p: _Floats, f: int, grid: _Ints, edges: _Floats, out: _Floats, ways: _Floats, n: int) -> int:
     """Visits to areas go on, end and begin at a fix."""
-    if layer.grid.size == 1:
+    if grid.size == 1:
         return n
-    areas = np.empty(AREAS, dtype=np.int32)
-    count = areas_at(layer, s[f + 1], s[f + 2], areas)
+    areas = ways[0, 1:]
+    count = areas_at(grid, edges, s[f + 1], s[f + 2], areas)
     for slot in range(AREAS):
         at = _HEAD + (2 + slot) * _MATTER
         if s[at + _ACTIVE] == 0.0:
@@ -335,11 +343,11 @@ def _visits(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) 
             inside |= areas[i] == s[_AREA + slot]
         if inside:
             _lengthen(s, at, f)
-            _inside(s, p, at, _depth(layer, int(s[_AREA + slot]), s[f + 1], s[f + 2]))
+            _inside(s, p, at, _depth(grid, edges, int(s[_AREA + slot]), s[f + 1], s[f + 2]))
         else:
-            n = _close(s, p, at, MOVED_ON, out, n)
+            n = _close(s, p, at, MOVED_ON, out, ways, n)
     for i in range(count):
-        area = areas[i]
+        area = int(areas[i])
         known, free = False, -1
         for slot in range(AREAS - 1, -1, -1):
             if s[_HEAD + (2 + slot) * _MATTER + _ACTIVE] == 0.0:
@@ -349,11 +357,11 @@ def _visits(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) 
         if not known and free >= 0:
             s[_AREA + free] = area
             _begin(s, _HEAD + (2 + free) * _MATTER, f)
-            _inside(s, p, _HEAD + (2 + free) * _MATTER, _depth(layer, area, s[f + 1], s[f + 2]))
+            _inside(s, p, _HEAD + (2 + free) * _MATTER, _depth(grid, edges, area, s[f + 1], s[f + 2]))
     return n
 
 
-@inner
+@innermost
 def _move(s: _Floats, c: int) -> None:
     """The oldest candidate is no beginning of a stay: the vehicle moved there."""
     trip = _HEAD + _MATTER
@@ -368,7 +376,7 @@ def _move(s: _Floats, c: int) -> None:
     s[COUNT] = count
 
 
-@inner
+@innermost
 def _away(s: _Floats, p: _Floats) -> bool:
     """Whether a candidate lies outside the radius of the first."""
     c = _CANDIDATES
@@ -378,7 +386,7 @@ def _away(s: _Floats, p: _Floats) -> bool:
     return False
 
 
-@inner
+@innermost
 def _candidate(s: _Floats, f: int) -> None:
     at = _CANDIDATES + 4 * int(s[COUNT])
     for i in range(4):
@@ -386,13 +394,13 @@ def _candidate(s: _Floats, f: int) -> None:
     s[COUNT] += 1.0
 
 
-@inner
-def _park(s: _Floats, p: _Floats, out: _Floats, n: int) -> int:
+@innermost
+def _park(s: _Floats, p: _Floats, out: _Floats, ways: _Floats, n: int) -> int:
     """The candidates are a stay: the trip ends at the first of them."""
     c, trip = _CANDIDATES, _HEAD + _MATTER
     if s[trip + _ACTIVE] > 0.0:
         _lengthen(s, trip, c)
-        n = _close(s, p, trip, MOVED_ON, out, n)
+        n = _close(s, p, trip, MOVED_ON, out, ways, n)
     _begin(s, _HEAD, c)
     s[SUM_LON], s[SUM_LAT] = s[c + 1], s[c + 2]
     for i in range(1, int(s[COUNT])):
@@ -405,7 +413,7 @@ def _park(s: _Floats, p: _Floats, out: _Floats, n: int) -> int:
     return n
 
 
-@inner
+@innermost
 def _remain(s: _Floats, f: int) -> None:
     """A stay goes on; its position is the mean of its fixes, its way the farthest of them from it."""
     now = _HEAD + _NOW
@@ -421,20 +429,20 @@ def _remain(s: _Floats, f: int) -> None:
     s[now + FASTEST] = 0.0
 
 
-@inner
-def _lost(s: _Floats, p: _Floats, how: float, out: _Floats, n: int) -> int:
+@innermost
+def _lost(s: _Floats, p: _Floats, how: float, out: _Floats, ways: _Floats, n: int) -> int:
     """Nothing is known of what follows: all that is under way ends at the last fix."""
     while s[COUNT] > 0.0:
         _move(s, _CANDIDATES)
-    n = _close(s, p, _HEAD, how, out, n)
-    n = _close(s, p, _HEAD + _MATTER, how, out, n)
-    n = _close_visits(s, p, how, out, n)
+    n = _close(s, p, _HEAD, how, out, ways, n)
+    n = _close(s, p, _HEAD + _MATTER, how, out, ways, n)
+    n = _close_visits(s, p, how, out, ways, n)
     s[STAYING] = s[OUT] = 0.0
     return n
 
 
-@inner
-def _roll(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -> int:
+@innermost
+def _roll(s: _Floats, p: _Floats, f: int, grid: _Ints, edges: _Floats, out: _Floats, ways: _Floats, n: int) -> int:
     """A fix of a vehicle that is not staying."""
     c = _CANDIDATES
     time, lon, lat = s[f], s[f + 1], s[f + 2]
@@ -446,21 +454,21 @@ def _roll(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) ->
         if near and silence <= p[P_STAY_GAP]:
             if count < _MOST and (count == 1 or silence >= p[P_STAY] / (_MOST - 4) or time - s[c] >= p[P_STAY]):
                 _candidate(s, f)
-            n = _visits(s, p, f, layer, out, n)
-            return _park(s, p, out, n) if time - s[c] >= p[P_STAY] else n
+            n = _visits(s, p, f, grid, edges, out, ways, n)
+            return _park(s, p, out, ways, n) if time - s[c] >= p[P_STAY] else n
         if silence > p[P_BRIDGE]:
-            n = _lost(s, p, FELL_SILENT, out, n)
+            n = _lost(s, p, FELL_SILENT, out, ways, n)
         elif count == _MOST:
             _move(s, c)
     _candidate(s, f)
     while s[COUNT] > 1.0 and _away(s, p):
         _move(s, c)
-    n = _visits(s, p, f, layer, out, n)
-    return _park(s, p, out, n) if time - s[c] >= p[P_STAY] else n
+    n = _visits(s, p, f, grid, edges, out, ways, n)
+    return _park(s, p, out, ways, n) if time - s[c] >= p[P_STAY] else n
 
 
-@inner
-def _stand(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -> int:
+@innermost
+def _stand(s: _Floats, p: _Floats, f: int, grid: _Ints, edges: _Floats, out: _Floats, ways: _Floats, n: int) -> int:
     """A fix of a vehicle that is staying."""
     now = _HEAD + _NOW
     silence = s[f] - s[now + UNTIL]
@@ -469,7 +477,7 @@ def _stand(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -
             s[OUT] = 0.0
             s[LEFT_OUT] += 1.0
         _remain(s, f)
-        return _visits(s, p, f, layer, out, n)
+        return _visits(s, p, f, grid, edges, out, ways, n)
     if s[OUT] == 0.0 and silence <= p[P_BRIDGE]:
         s[OUT] = 1.0
         for i in range(4):
@@ -478,16 +486,16 @@ def _stand(s: _Floats, p: _Floats, f: int, layer: Layer, out: _Floats, n: int) -
     s[LEFT], s[LEFT + 1], s[LEFT + 2], s[LEFT + 3] = s[now + UNTIL], s[now + LON], s[now + LAT], s[now + LOAD_B]
     waiting = s[OUT] > 0.0
     s[OUT] = s[STAYING] = 0.0
-    n = _close(s, p, _HEAD, MOVED_ON if waiting else FELL_SILENT, out, n)
+    n = _close(s, p, _HEAD, MOVED_ON if waiting else FELL_SILENT, out, ways, n)
     if not waiting:
-        n = _close_visits(s, p, FELL_SILENT, out, n)
-        return _roll(s, p, f, layer, out, n)
+        n = _close_visits(s, p, FELL_SILENT, out, ways, n)
+        return _roll(s, p, f, grid, edges, out, ways, n)
     _begin(s, _HEAD + _MATTER, LEFT)
-    n = _roll(s, p, OUT + 1, layer, out, n)
-    return _roll(s, p, f, layer, out, n)
+    n = _roll(s, p, OUT + 1, grid, edges, out, ways, n)
+    return _roll(s, p, f, grid, edges, out, ways, n)
 
 
-@inner
+@innermost
 def _jumped(s: _Floats, p: _Floats, f: int) -> bool:
     """Whether a fix is too far from the last to be true, for now: fixes that agree with it may follow."""
     reach = p[P_RADIUS]
@@ -501,23 +509,24 @@ def _jumped(s: _Floats, p: _Floats, f: int) -> bool:
     return True
 
 
-@inner
-def take(s: _Floats, p: _Floats, layer: Layer, out: _Floats, n: int) -> int:
+@innermost
+def take(s: _Floats, p: _Floats, grid: _Ints, edges: _Floats, out: _Floats, ways: _Floats, n: int) -> int:
     """Takes the fix at ``FIX``, later than all before; writes at most ``ROOM`` records from ``out[n]`` on, returns their end.
 
-    A fix: time, longitude, latitude, load (0 empty, above 0 loaded, -1 unknown). ``layer``: areas whose visits are told.
+    A fix: time, longitude, latitude, load (0 empty, above 0 loaded, -1 unknown). ``grid``
+    and ``edges``: those of a layer, whose visits are told.
     """
     if s[HAS] > 0.0 and _jumped(s, p, FIX):
         s[LEFT_OUT] += 1.0
         if s[JUMP] < p[P_JUMPS]:
             return n
-        n = _lost(s, p, JUMPED, out, n)  # it is really there
+        n = _lost(s, p, JUMPED, out, ways, n)  # it is really there
         s[JUMP] = 0.0
     s[HAS] = 1.0
     if s[STAYING] > 0.0:
-        n = _stand(s, p, FIX, layer, out, n)
+        n = _stand(s, p, FIX, grid, edges, out, ways, n)
     else:
-        n = _roll(s, p, FIX, layer, out, n)
+        n = _roll(s, p, FIX, grid, edges, out, ways, n)
     for i in range(4):
         s[LAST + i] = s[FIX + i]
     if s[LEFT_OUT] > 0.0:
@@ -532,13 +541,13 @@ def take(s: _Floats, p: _Floats, layer: Layer, out: _Floats, n: int) -> int:
             if slot >= 2:  # of a visit it is told early, and then ever more seldom, that it is clearly inside
                 stale |= s[at + _NOW + DEEP] >= max(2.0, 2.0 * s[at + _TOLD + DEEP])
             if (s[at + _SAID] == 0.0 and _worth(s, p, at)) or (s[at + _SAID] > 0.0 and stale):
-                n = _say(s, at, OPEN, out, n)
+                n = _say(s, at, OPEN, out, ways, n)
     return n
 
 
-@inner
+@innermost
 def told(s: _Floats, out: _Floats, n: int) -> int:
-    """Writes what was said last of each matter that is under way."""
+    """Writes what was said last of each matter that is under way, without its way."""
     for slot in range(2 + AREAS):
         at = _HEAD + slot * _MATTER
         if s[at + _ACTIVE] > 0.0 and s[at + _SAID] > 0.0:
@@ -547,39 +556,56 @@ def told(s: _Floats, out: _Floats, n: int) -> int:
             out[n, PLACE] = s[_AREA + slot - 2] if slot >= 2 else -1.0
             for field in range(_FIELDS):
                 out[n, CONTENT + field] = s[at + _TOLD + field]
-            for field in range(WAY, RECORD):
-                out[n, field] = 0.0
+            out[n, WAY] = 0.0
             n += 1
     return n
 
 
 @inner
-def _room(a: _Floats, n: int, more: int) -> _Floats:
-    """The array with its first ``n`` lines and room for more."""
-    if n + more <= a.shape[0]:
+def _room(a: _Floats, used: int, more: int) -> _Floats:
+    """The array with its first ``used`` lines and room for more."""
+    if used + more <= a.shape[0]:
         return a
     larger = np.empty((2 * a.shape[0] + more, a.shape[1]))
-    for i in range(n):
+    for i in range(used):
         for j in range(a.shape[1]):
             larger[i, j] = a[i, j]
     return larger
 
 
 @inner
+def _no_ways() -> _Floats:
+    ways = np.empty((2 * ROOM, 2 * POINTS))
+    ways[0, 0] = 0.0
+    return ways
+
+
+@inner
 def _fold(
-    s: _Floats, p: _Floats, layer: Layer, b: _Floats, low: int, high: int, out: _Floats, n: int
-) -> tuple[_Floats, int]:
+    s: _Floats,
+    p: _Floats,
+    grid: _Ints,
+    edges: _Floats,
+    b: _Floats,
+    low: int,
+    high: int,
+    out: _Floats,
+    ways: _Floats,
+    n: int,
+) -> tuple[_Floats, _Floats, int]:
     """Takes the fixes ``low`` to ``high``."""
     for i in range(low, high):
         if n + ROOM > out.shape[0]:
             out = _room(out, n, ROOM)
+        if ways[0, 0] + 1 + ROOM > ways.shape[0]:
+            ways = _room(ways, int(ways[0, 0]) + 1, ROOM)
         for j in range(4):
             s[FIX + j] = b[i, j]
-        n = take(s, p, layer, out, n)
-    return out, n
+        n = take(s, p, grid, edges, out, ways, n)
+    return out, ways, n
 
 
-@inner
+@innermost
 def _find(records: _Floats, low: int, high: int, one: _Floats) -> int:
     """The last record about the same matter; -1 without one.
 
@@ -595,30 +621,65 @@ def _find(records: _Floats, low: int, high: int, one: _Floats) -> int:
     return -1
 
 
+@innermost
+def _differ(one: _Floats, ways: _Floats, other: _Floats, other_ways: _Floats) -> bool:
+    """Whether two records of one matter say different things of it."""
+    if one[STATUS] != other[STATUS] or (one[WAY] > 0.0) != (other[WAY] > 0.0):
+        return True
+    for j in range(CONTENT, WAY):
+        if one[j] != other[j]:
+            return True
+    if one[WAY] > 0.0:
+        for j in range(2 * POINTS):
+            if ways[int(one[WAY]), j] != other_ways[int(other[WAY]), j]:
+                return True
+    return False
+
+
+@innermost
+def _again(one: _Floats, ways: _Floats, out: _Floats, out_ways: _Floats, n: int) -> int:
+    """Writes a record once more; returns the number of records."""
+    for j in range(RECORD):
+        out[n, j] = one[j]
+    if one[WAY] > 0.0:
+        line = int(out_ways[0, 0]) + 1
+        out_ways[0, 0] = out[n, WAY] = line
+        for j in range(2 * POINTS):
+            out_ways[line, j] = ways[int(one[WAY]), j]
+    return n + 1
+
+
 @inner
-def _correct(old: _Floats, old_n: int, new: _Floats, new_n: int, out: _Floats, n: int) -> tuple[_Floats, int]:
+def _correct(
+    old: _Floats,
+    old_ways: _Floats,
+    old_n: int,
+    new: _Floats,
+    new_ways: _Floats,
+    new_n: int,
+    out: _Floats,
+    ways: _Floats,
+    n: int,
+) -> tuple[_Floats, _Floats, int]:
     """Says what is different now: first the matters that never were, then those that are new or changed."""
     out = _room(out, n, old_n + new_n)
+    ways = _room(ways, int(ways[0, 0]) + 1, old_n + new_n)
     for i in range(old_n):
-        if _find(old, i + 1, old_n, old[i]) < 0 and _find(new, 0, new_n, old[i]) < 0:
-            for j in range(RECORD):
-                out[n, j] = old[i, j]
-            out[n, STATUS] = WITHDRAWN
-            n += 1
+        one = old[i]
+        if _find(old, i + 1, old_n, one) < 0 and _find(new, 0, new_n, one) < 0:
+            n = _again(one, old_ways, out, ways, n)
+            out[n - 1, STATUS] = WITHDRAWN
     for i in range(new_n):
-        if _find(new, i + 1, new_n, new[i]) >= 0:
+        one = new[i]
+        if _find(new, i + 1, new_n, one) >= 0:
             continue
-        at = _find(old, 0, old_n, new[i])
-        differs = at < 0 or old[at, STATUS] != new[i, STATUS]
-        for j in range(RECORD):
-            out[n, j] = new[i, j]
-            differs |= j >= CONTENT and old[max(at, 0), j] != new[i, j]
-        if differs:
-            n += 1
-    return out, n
+        at = _find(old, 0, old_n, one)
+        if at < 0 or _differ(old[at], old_ways, one, new_ways):
+            n = _again(one, new_ways, out, ways, n)
+    return out, ways, n
 
 
-@inner
+@innermost
 def _insert(b: _Floats, head: int, tail: int, row: _Floats) -> int:
     """Puts a late fix where it belongs, in place of one of the same time; returns the new end."""
     at = tail
@@ -634,24 +695,62 @@ def _insert(b: _Floats, head: int, tail: int, row: _Floats) -> int:
     return tail if same else tail + 1
 
 
+@inner
+def _advance(
+    base: _Floats,
+    p: _Floats,
+    grid: _Ints,
+    edges: _Floats,
+    b: _Floats,
+    low: int,
+    high: int,
+    step: int,
+    passed: npt.NDArray[np.bool_],
+    states: _Floats,
+) -> None:
+    """Moves the state after ``low`` fixes on to that after ``high``, from the last one that was passed between them.
+
+    Line ``k`` of ``states`` is that after ``k * step`` fixes, where that is ``passed``.
+    """
+    k = high // step
+    while k * step > low and not passed[k]:
+        k -= 1
+    if k * step > low:
+        for i in range(STATE_SIZE):
+            base[i] = states[k, i]
+        low = k * step
+    out, ways = np.empty((ROOM, RECORD)), _no_ways()
+    for i in range(low, high):
+        for j in range(4):
+            base[FIX + j] = b[i, j]
+        ways[0, 0] = 0.0
+        take(base, p, grid, edges, out, ways, 0)
+
+
 @compiled
 def follow(
     base: _Floats, p: _Floats, layer: Layer, kept: _Floats, rows: _Floats, notes: _Floats
-) -> tuple[_Floats, _Floats]:
+) -> tuple[_Floats, _Floats, _Floats]:
     """Goes through rows (time, lon, lat, load, known) in the order of known, time and landing.
 
     Times in microseconds since 1970 UTC, positions in degrees. ``kept``: the fixes (time, lon, lat, load) of before that
     are not in the state ``base`` yet; ``base`` and ``notes`` are moved on. Returns the records, in the order of what was
-    known, and the fixes to keep.
+    known, the ways that they name, and the fixes to keep.
     """
+    grid, edges = layer.grid, layer.edges
     head, tail = 0, kept.shape[0]
     b = np.empty((tail + rows.shape[0] + 1, 4))
     for i in range(tail):
         for j in range(4):
             b[i, j] = kept[i, j]
+    # `base` is moved on only when it is asked for: most often it is near one of the states that were passed anyway
+    done, step = 0, max(_STEP, len(b) // _KEPT_STATES)
+    passed = np.zeros(len(b) // step + 1, dtype=np.bool_)
+    states = np.empty((len(passed), STATE_SIZE))
     now = base.copy()
     old, new, out = np.empty((ROOM, RECORD)), np.empty((ROOM, RECORD)), np.empty((4 * ROOM, RECORD))
-    old, _ = _fold(now, p, layer, b, 0, tail, old, 0)
+    old_ways, new_ways, ways = _no_ways(), _no_ways(), _no_ways()
+    old, old_ways, _ = _fold(now, p, grid, edges, b, 0, tail, old, old_ways, 0)
     i, n, end = 0, 0, rows.shape[0]
     while i < end:
         known = rows[i, 4]
@@ -659,48 +758,55 @@ def follow(
             notes[AT_KNOWN] = known
             if tail > head:
                 notes[BEFORE] = b[tail - 1, 0]
-            first = head
             while tail - head > p[P_ROWS] or (tail > head and b[head, 0] <= notes[BEFORE] - p[P_LATENESS]):
                 notes[FOLDED] = b[head, 0]
                 head += 1
-            for k in range(first, head):
-                for j in range(4):
-                    base[FIX + j] = b[k, j]
-                take(base, p, layer, old, 0)
         begun, late, was = n, False, 0
         while i < end and rows[i, 4] == known:
-            row = rows[i]
+            at, time = i, rows[i, 0]
             i += 1
-            if i < end and rows[i, 4] == known and rows[i, 0] == row[0]:
+            if i < end and rows[i, 4] == known and rows[i, 0] == time:
                 continue  # the row that landed later says it again
-            if row[0] > known + p[P_AHEAD]:
+            if time > known + p[P_AHEAD]:
                 notes[EARLY] += 1.0
-            elif row[0] <= notes[FOLDED] or row[0] <= notes[BEFORE] - p[P_LATENESS]:
+            elif time <= notes[FOLDED] or time <= notes[BEFORE] - p[P_LATENESS]:
                 notes[LATE] += 1.0
-            elif tail > head and row[0] <= b[tail - 1, 0]:
+            elif tail > head and time <= b[tail - 1, 0]:
                 if not late:
+                    _advance(base, p, grid, edges, b, done, head, step, passed, states)
+                    done = head
                     s = base.copy()
-                    old = _room(old, 0, ROOM)
+                    old_ways[0, 0] = 0.0
                     was = told(s, old, 0)
-                    old, was = _fold(s, p, layer, b, head, tail, old, was)
+                    old, old_ways, was = _fold(s, p, grid, edges, b, head, tail, old, old_ways, was)
                     late = True
-                tail = _insert(b, head, tail, row)
+                tail = _insert(b, head, tail, rows[at])
                 if i < end and rows[i, 4] == known and rows[i, 0] <= b[tail - 1, 0]:
                     continue
+                passed[:] = False  # they were without the late rows
                 now = base.copy()
-                new = _room(new, 0, ROOM)
+                new_ways[0, 0] = 0.0
                 is_now = told(now, new, 0)
-                new, is_now = _fold(now, p, layer, b, head, tail, new, is_now)
-                out, n = _correct(old, was, new, is_now, out, n)
+                new, new_ways, is_now = _fold(now, p, grid, edges, b, head, tail, new, new_ways, is_now)
+                out, ways, n = _correct(old, old_ways, was, new, new_ways, is_now, out, ways, n)
                 late = False
             else:
+                if n + ROOM > out.shape[0]:
+                    out = _room(out, n, ROOM)
+                if ways[0, 0] + 1 + ROOM > ways.shape[0]:
+                    ways = _room(ways, int(ways[0, 0]) + 1, ROOM)
                 for j in range(4):
-                    b[tail, j] = row[j]
+                    b[tail, j] = now[FIX + j] = rows[at, j]
                 tail += 1
-                out, n = _fold(now, p, layer, b, tail - 1, tail, out, n)
+                n = take(now, p, grid, edges, out, ways, n)
+                if tail % step == 0:
+                    passed[tail // step] = True
+                    for j in range(STATE_SIZE):
+                        states[tail // step, j] = now[j]
         for m in range(begun, n):
             out[m, KNOWN] = known
-    return out[:n].copy(), b[head:tail].copy()
+    _advance(base, p, grid, edges, b, done, head, step, passed, states)
+    return out[:n].copy(), ways[: int(ways[0, 0]) + 1].copy(), b[head:tail].copy()
 
 
 @compiled
@@ -720,3 +826,34 @@ def real(fixes: _Floats, p: _Floats) -> npt.NDArray[np.bool_]:
         for j in range(4):
             s[LAST + j] = s[FIX + j]
     return kept
+
+
+@compiled
+def sort_out(
+    codes: _Ints,
+    low: int,
+    high: int,
+    places: npt.NDArray[np.int64],
+    time: npt.NDArray[np.int64],
+    lon: _Floats,
+    lat: _Floats,
+    load: _Floats,
+    known: npt.NDArray[np.int64],
+    lines: _Floats,
+    where: npt.NDArray[np.int64],
+) -> None:
+    """Writes the rows of vehicles ``low`` to ``high`` (time, lon, lat, load, known), those of each from its place on.
+
+    ``codes``: whose each row is; ``places`` are moved on; ``where``: which row each line is.
+    """
+    for i in range(len(codes)):
+        code = codes[i]
+        if low <= code < high:
+            at = places[code - low]
+            places[code - low] += 1
+            lines[at, 0] = time[i]
+            lines[at, 1] = np.rint(lon[i] / UNIT) * UNIT
+            lines[at, 2] = np.rint(lat[i] / UNIT) * UNIT
+            lines[at, 3] = load[i]
+            lines[at, 4] = known[i]
+            where[at] = i

@@ -7,42 +7,94 @@ before; the load is always itself.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cityheart.engine.compiled import compiled, innermost
 from cityheart.kernel.errors import Invalid
 
 __all__ = ["read", "written"]
 
 _Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
+_Bytes = npt.NDArray[np.uint8]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATITUDES = 18_000_001  # of 0.00001 degrees
+_POINT = 36  # bytes of one at most, with what divides it from the next
+_LINES = 8_192  # written by one thread at a time
 
 
-def written(times: _Floats, codes: _Floats, told: npt.NDArray[np.bool_]) -> pa.Array:
-    """A text for each line of points: times in microseconds since 1970 UTC (0 where there is no point) and places as the
-    kernel codes them. Null for lines that are not ``told`` or have no point."""
-    there = (times > 0) & told[:, None]
-    counts = there.sum(axis=1)
-    line, _ = np.nonzero(there)
-    place = codes[there].astype(np.int64)
-    turn, load = place // 8, place % 8 - 1
-    numbers = [
-        (times[there] / 1e6).round().astype(np.int64),
-        turn // _LATITUDES - 180 * 100_000,
-        turn % _LATITUDES - 90 * 100_000,
-    ]
-    further = np.concatenate([[False], line[1:] == line[:-1]]) if len(line) else np.empty(0, dtype=np.bool_)
-    steps = [np.where(further, np.diff(each, prepend=0), each) for each in numbers]
-    words = [pa.array(each).cast(pa.string()) for each in (*steps, load)]
-    points = pc.binary_join_element_wise(*words, " ")
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), points), ";")
-    return pc.if_else(pa.array(counts > 0), joined, pa.scalar(None, pa.string()))
+def written(ways: _Floats, lines: _Ints) -> pa.ChunkedArray:
+    """The texts of some lines of ways, null for line 0.
+
+    A way is the time in microseconds since 1970 UTC and the place as the kernel codes it of one point after another, time
+    0 where there is no more.
+    """
+    parts = [lines[start : start + _LINES] for start in range(0, len(lines), _LINES)]
+    if len(parts) > 1:
+        with ThreadPoolExecutor(2, thread_name_prefix="paths") as pool:
+            texts = list(pool.map(lambda part: _written(ways, part), parts))
+    else:
+        texts = [_written(ways, part) for part in parts]
+    return pa.chunked_array(texts, pa.string())
+
+
+def _written(ways: _Floats, lines: _Ints) -> pa.StringArray:
+    told = int((lines > 0).sum())
+    room = np.empty(told * (ways.shape[1] // 2) * _POINT, dtype=np.uint8)
+    ends = np.zeros(len(lines) + 1, dtype=np.int32)
+    _write(ways, lines, room, ends)
+    valid = np.packbits(lines > 0, bitorder="little")
+    buffers = [pa.py_buffer(valid.tobytes()), pa.py_buffer(ends), pa.py_buffer(room[: ends[-1]].tobytes())]
+    return pa.StringArray.from_buffers(len(lines), buffers[1], buffers[2], buffers[0])
+
+
+@innermost
+def _number(value: int, room: _Bytes, end: int) -> int:
+    """Writes a whole number in decimals; where it ends."""
+    if value < 0:
+        room[end] = 45  # -
+        end += 1
+        value = -value
+    digits, rest = 1, value
+    while rest >= 10:
+        rest //= 10
+        digits += 1
+    for i in range(digits - 1, -1, -1):
+        room[end + i] = 48 + value % 10
+        value //= 10
+    return end + digits
+
+
+@compiled
+def _write(ways: _Floats, lines: _Ints, room: _Bytes, ends: npt.NDArray[np.int32]) -> None:
+    """Writes the texts one after another; where each ends."""
+    end = 0
+    for i in range(len(lines)):
+        second = east = north = 0
+        for k in range(0, ways.shape[1] if lines[i] > 0 else 0, 2):
+            time, place = ways[lines[i], k], int(ways[lines[i], k + 1])
+            if time <= 0.0:
+                break
+            if k > 0:
+                room[end] = 59  # ;
+                end += 1
+            seconds = int(np.rint(time / 1e6))
+            turn = place // 8
+            right, up = turn // _LATITUDES - 18_000_000, turn % _LATITUDES - 9_000_000
+            end = _number(seconds - second, room, end)
+            room[end] = 32
+            end = _number(right - east, room, end + 1)
+            room[end] = 32
+            end = _number(up - north, room, end + 1)
+            room[end] = 32
+            end = _number(place % 8 - 1, room, end + 1)
+            second, east, north = seconds, right, up
+        ends[i + 1] = end
 
 
 def read(path: str) -> list[tuple[datetime, float, float, int]]:

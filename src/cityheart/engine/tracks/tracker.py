@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import cast
@@ -17,16 +17,16 @@ from cityheart.engine.keyed import State, keys_of
 from cityheart.engine.layout import KNOWN_AT, SEQ, TIMESTAMP, epoch_us
 from cityheart.engine.tracks import motion, paths
 from cityheart.engine.tracks.areas import no_layer
-from cityheart.engine.tracks.motion import CONTENT, KIND, KNOWN, NOTES, PLACE, RECORD, STATUS, Layer, follow
+from cityheart.engine.tracks.motion import CONTENT, KIND, KNOWN, NOTES, PLACE, RECORD, STATUS, WAY, Layer, follow
 from cityheart.engine.tracks.parameters import Parameters
 
 __all__ = ["Columns", "Records", "Tracked", "Tracker"]
 
 Floats = npt.NDArray[np.float64]
 
-_UNIT = 1e-7  # degrees: positions are taken to about a centimetre
 _LONG_AGO = -1e18
 _BOTH_CORES = 100_000  # rows from which two threads share the vehicles
+_PARTS = 4  # of the vehicles, so that both threads have as much to do and memory holds few of the rows twice
 _STATES = np.array(["open", "closed", "withdrawn"])
 _ENDS = np.array(["moved_on", "silence", "jump"])
 
@@ -50,17 +50,18 @@ class Columns:
 class Records:
     """What is said of matters, oldest knowledge first for each vehicle: the newest row of a matter counts.
 
-    ``vehicle``: the place of each row's vehicle in ``names``. ``values``: lines of ``motion.RECORD`` numbers.
+    ``vehicle``: the place of each row's vehicle in ``names``. ``values``: lines of ``motion.RECORD`` numbers. ``ways``: the
+    lines that some of them name, none of which is line 0.
     """
 
     names: list[str]
     vehicle: npt.NDArray[np.int64]
     values: Floats
+    ways: Floats
 
     def of(self, kind: int) -> Records:
         """Those of one kind."""
-        chosen = self.values[:, KIND] == kind
-        return Records(self.names, self.vehicle[chosen], self.values[chosen])
+        return self.take(np.flatnonzero(self.values[:, KIND] == kind))
 
     def column(self, number: int) -> Floats:
         """One number of the content of each."""
@@ -126,7 +127,7 @@ class Records:
 
     def take(self, chosen: npt.NDArray[np.int64]) -> Records:
         """Some of them."""
-        return Records(self.names, self.vehicle[chosen], self.values[chosen])
+        return Records(self.names, self.vehicle[chosen], self.values[chosen], self.ways)
 
     def _loads(self) -> dict[str, pa.Array | Floats]:
         before, after = self.column(motion.LOAD_A), self.column(motion.LOAD_B)
@@ -138,10 +139,10 @@ class Records:
             "empty_s": self.column(motion.EMPTY) / 1e6,
         }
 
-    def _paths(self) -> pa.Array:
+    def _paths(self) -> pa.ChunkedArray:
         """The way of each as text (see ``paths``), null where none is told."""
-        way = self.values[:, motion.WAY :].reshape(len(self.values), motion.POINTS, 2)
-        return paths.written(way[:, :, 0], way[:, :, 1], self.values[:, STATUS] != motion.WITHDRAWN)
+        told = self.values[:, STATUS] != motion.WITHDRAWN
+        return paths.written(self.ways, np.where(told, self.values[:, motion.WAY], 0.0).astype(np.int64))
 
     def _table(self, key: str, own: Mapping[str, object]) -> pa.Table:
         status = self.values[:, STATUS].astype(np.int64)
@@ -168,7 +169,11 @@ class Tracked:
     """States of the vehicles that had rows, and the records. ``skipped``: rows without a vehicle, place or time."""
 
     states: dict[str, State] = field(default_factory=dict)
-    records: Records = field(default_factory=lambda: Records([], np.empty(0, dtype=np.int64), np.empty((0, RECORD))))
+    records: Records = field(
+        default_factory=lambda: Records(
+            [], np.empty(0, dtype=np.int64), np.empty((0, RECORD)), np.zeros((1, 2 * motion.POINTS))
+        )
+    )
     skipped: int = 0
 
 
@@ -193,22 +198,24 @@ class Tracker:
             return Tracked(skipped=total)
         names, landed = self._by_vehicle(rows)
 
-        def one(vehicle: int) -> tuple[State, Floats]:
-            base, kept, notes = _unpacked(states.get(names[vehicle]), self._drawn)
-            records, kept = follow(base, self._vector, self._layer, kept, landed.of(vehicle), notes)
-            return _packed(base, kept, notes, self._drawn), records
+        def some(part: range) -> list[tuple[State, Floats, Floats]]:
+            done = []
+            for vehicle, rows in zip(part, landed.of(part), strict=True):
+                base, kept, notes = _unpacked(states.get(names[vehicle]), self._drawn)
+                records, ways, kept = follow(base, self._vector, self._layer, kept, rows, notes)
+                done.append((_packed(base, kept, notes, self._drawn), records, ways))
+            return done
 
         if rows.num_rows > _BOTH_CORES:
+            size = -(-len(names) // _PARTS)
             with ThreadPoolExecutor(2, thread_name_prefix="tracks") as pool:
-                halves = pool.map(lambda part: list(map(one, part)), (range(0, len(names), 2), range(1, len(names), 2)))
-                even, odd = halves
-            done = [(even if vehicle % 2 == 0 else odd)[vehicle // 2] for vehicle in range(len(names))]
+                parts = [range(start, min(start + size, len(names))) for start in range(0, len(names), size)]
+                done = [each for part in pool.map(some, parts) for each in part]
         else:
-            done = list(map(one, range(len(names))))
-        counts = [len(records) for _, records in done]
+            done = some(range(len(names)))
         return Tracked(
-            {name: state for name, (state, _) in zip(names, done, strict=True)},
-            Records(names, np.repeat(np.arange(len(names)), counts), np.concatenate([each for _, each in done])),
+            {name: state for name, (state, _, _) in zip(names, done, strict=True)},
+            _gathered(names, [(records, ways) for _, records, ways in done]),
             total - rows.num_rows,
         )
 
@@ -239,49 +246,62 @@ class Tracker:
         """The vehicles' names, and the rows by vehicle."""
         c = self.columns
         names, codes = keys_of(c.key, rows)
-        order = np.argsort(codes.astype(np.uint16) if len(names) < 2**16 else codes, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
-        seq = rows[SEQ].to_numpy() if SEQ in rows.column_names else np.arange(len(order))
-        lon, lat = (np.asarray(rows[name].to_numpy(), dtype=np.float64) for name in (c.lon, c.lat))
-        load = np.full(len(order), -1.0)
+        short = codes.astype(np.int32)
+        load = np.full(len(codes), -1.0)
         if c.load is not None:
             load = np.clip(pc.fill_null(rows[c.load].cast(pa.int64()), -1).to_numpy(), -1, 127).astype(np.float64)
-        return names, _Landed(order, starts, epoch_us(rows[KNOWN_AT]), epoch_us(rows[c.time]), seq, lon, lat, load)
+        lon, lat = (np.asarray(rows[name].to_numpy(), dtype=np.float64) for name in (c.lon, c.lat))
+        seq = rows[SEQ].to_numpy() if SEQ in rows.column_names else None
+        starts = np.concatenate([[0], np.cumsum(np.bincount(short, minlength=len(names)))])
+        return names, _Landed(short, starts, epoch_us(rows[KNOWN_AT]), epoch_us(rows[c.time]), seq, lon, lat, load)
 
 
 @dataclass(frozen=True, slots=True)
 class _Landed:
-    """Rows as they landed, and which of them are whose: those at ``order[starts[v]]`` … ``order[starts[v + 1] - 1]``."""
+    """Rows as they landed. ``codes``: whose each of them is; ``starts``: how many rows those before a vehicle have."""
 
-    order: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
     known: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
-    seq: npt.NDArray[np.int64]
+    seq: npt.NDArray[np.int64] | None
     lon: Floats
     lat: Floats
     load: Floats
 
-    def of(self, vehicle: int) -> Floats:
-        """The rows of one (time, lon, lat, load, known) in the order of known, time, landing."""
-        rows = self.order[self.starts[vehicle] : self.starts[vehicle + 1]]
-        known, time = self.known[rows], self.time[rows]
-        if not _ascending(known, time):
-            turn = np.argsort(time, kind="stable")
-            if not _ascending(known[turn], time[turn]):  # known in another order than it happened, or said twice
-                turn = np.lexsort((self.seq[rows], time, known))
-            rows, known, time = rows[turn], known[turn], time[turn]
-        fixes = np.empty((len(rows), 5))
-        fixes[:, 0], fixes[:, 3], fixes[:, 4] = time, self.load[rows], known
-        fixes[:, 1] = np.round(self.lon[rows] / _UNIT) * _UNIT
-        fixes[:, 2] = np.round(self.lat[rows] / _UNIT) * _UNIT
-        return fixes
+    def of(self, vehicles: range) -> Iterator[Floats]:
+        """The rows of some, one after another (time, lon, lat, load, known) in the order of known, time, landing."""
+        low, high = vehicles.start, vehicles.stop
+        first = self.starts[low : high + 1] - self.starts[low]
+        lines, where = np.empty((int(first[-1]), 5)), np.empty(int(first[-1]), dtype=np.int64)
+        motion.sort_out(
+            self.codes, low, high, first[:-1].copy(), self.time, self.lon, self.lat, self.load, self.known, lines, where
+        )
+        for start, end in zip(first[:-1].tolist(), first[1:].tolist(), strict=True):
+            rows = lines[start:end]
+            if not _ascending(rows):
+                timed = rows[np.argsort(rows[:, 0])]
+                if not _ascending(timed):  # known in another order than it happened, or said twice
+                    landing = where[start:end] if self.seq is None else self.seq[where[start:end]]
+                    timed = rows[np.lexsort((landing, rows[:, 0], rows[:, 4]))]
+                rows = timed
+            yield rows
 
 
-def _ascending(known: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> bool:
+def _gathered(names: list[str], said: Sequence[tuple[Floats, Floats]]) -> Records:
+    """The records of all vehicles; their ways are lines of one array."""
+    counts = np.array([len(records) for records, _ in said])
+    values = np.concatenate([records for records, _ in said])
+    ways = np.concatenate([np.zeros((1, 2 * motion.POINTS)), *(lines[1:] for _, lines in said)])
+    before = np.cumsum([0, *(len(lines) - 1 for _, lines in said[:-1])])
+    values[:, WAY] += np.where(values[:, WAY] > 0, np.repeat(before, counts), 0)
+    return Records(names, np.repeat(np.arange(len(names)), counts), values, ways)
+
+
+def _ascending(rows: Floats) -> bool:
     """Whether every row is later known, or known together with the one before and later in time."""
-    later = np.diff(known)
-    return bool(((later > 0) | ((later == 0) & (np.diff(time) > 0))).all())
+    later = np.diff(rows[:, 4])
+    return bool(((later > 0) | ((later == 0) & (np.diff(rows[:, 0]) > 0))).all())
 
 
 def _unpacked(state: State | None, drawn: str) -> tuple[Floats, Floats, Floats]:
@@ -296,7 +316,7 @@ def _unpacked(state: State | None, drawn: str) -> tuple[Floats, Floats, Floats]:
     time = _array(state, "time")
     kept = np.empty((len(time), 4))
     kept[:, 0], kept[:, 3] = time, _array(state, "load")
-    kept[:, 1], kept[:, 2] = _array(state, "lon") * _UNIT, _array(state, "lat") * _UNIT
+    kept[:, 1], kept[:, 2] = _array(state, "lon") * motion.UNIT, _array(state, "lat") * motion.UNIT
     assert len(notes) == NOTES
     return base, kept, notes.astype(np.float64)
 
@@ -310,8 +330,8 @@ def _packed(base: Floats, kept: Floats, notes: Floats, drawn: str) -> State:
         "is": base[at],
         "notes": notes,
         "time": kept[:, 0].astype(np.int64),
-        "lon": np.round(kept[:, 1] / _UNIT).astype(np.int32),
-        "lat": np.round(kept[:, 2] / _UNIT).astype(np.int32),
+        "lon": np.round(kept[:, 1] / motion.UNIT).astype(np.int32),
+        "lat": np.round(kept[:, 2] / motion.UNIT).astype(np.int32),
         "load": kept[:, 3].astype(np.int8),
     }
 
