@@ -142,7 +142,7 @@ export function PrintSheet({
             {log.map((line) => (
               <tr key={line.seq}>
                 <td className="numeric">{cityTime(line.at, zone, "full")}</td>
-                <td>{line.what}</td>
+                <td className="tight">{line.what}</td>
                 <td>{line.who}</td>
                 <td>{line.words}</td>
               </tr>
@@ -168,7 +168,7 @@ function TaskRow({ task, now }: { task: Task; now: number }) {
         {say(task.unit_title)}
         {task.person && ` · ${say(task.person.name)}`}
       </td>
-      <td>
+      <td className="tight">
         {t(`task.${task.state}`)}
         {late !== null && <strong> · {t(late)}</strong>}
       </td>

@@ -9,7 +9,7 @@ import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { commandShelf, useKept } from "../handover/kept";
 import { LogCheck } from "../handover/LogCheck";
-import type { LogLine } from "../handover/PrintSheet";
+import { type LogLine, PrintSheet } from "../handover/PrintSheet";
 import { Receipts } from "../handover/Receipts";
 import { usePrinting } from "../handover/usePrinting";
 import { type Key, useWords, type Words } from "../i18n";
@@ -29,7 +29,6 @@ const DispatchSheet = lazy(async () => ({ default: (await import("../ui/Dispatch
 const IncidentAdvice = lazy(() => import("../knowledge/IncidentAdvice"));
 const ChangeRun = lazy(() => import("../plans/ChangeRun"));
 const RunChanges = lazy(() => import("../plans/RunChanges"));
-const PrintSheet = lazy(async () => ({ default: (await import("../handover/PrintSheet")).PrintSheet }));
 const RunDrawing = lazy(() => import("../plans/RunDrawing"));
 
 export default function IncidentPage() {
@@ -175,9 +174,8 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
         </Suspense>
       )}
       {printing.shown && (
-        <Suspense fallback={null}>
-          <PrintSheet incident={incident} log={log} ready={printing.ready} />
-        </Suspense>
+        // Not loaded later: the browser's own command to print waits for nothing.
+        <PrintSheet incident={incident} log={log} ready={printing.ready} />
       )}
       {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
     </div>
