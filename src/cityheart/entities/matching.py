@@ -123,17 +123,21 @@ def _carriers(marks: Marks) -> npt.NDArray[np.int64]:
     told = (both(core, region), core, address, person, phone)
     found = np.zeros((len(marks), len(told)), dtype=np.int64)
     for place, name in enumerate(told):
-        known = np.flatnonzero((name != 0) & (code != 0))
-        order = known[np.lexsort((code[known], name[known]))]
-        fresh = np.ones(len(order), dtype=bool)
-        fresh[1:] = (name[order[1:]] != name[order[:-1]]) | (code[order[1:]] != code[order[:-1]])
-        names, counts = np.unique(name[order[fresh]], return_counts=True)
-        if len(names):
-            at = np.minimum(np.searchsorted(names, name), len(names) - 1)
-            found[:, place] = np.where(names[at] == name, counts[at], 0)
+        who = np.flatnonzero(name)
+        order = who[np.lexsort((code[who], name[who]))]
+        if not len(order):
+            continue
+        names, codes = name[order], code[order]
+        first = np.ones(len(order), dtype=np.bool_)
+        first[1:] = names[1:] != names[:-1]
+        fresh = codes != 0
+        fresh[1:] &= first[1:] | (codes[1:] != codes[:-1])
+        group = np.cumsum(first) - 1
+        found[order, place] = np.bincount(group[fresh], minlength=int(group[-1]) + 1)[group]
     regional = np.flatnonzero((core != 0) & (region != 0))
-    pairs = np.unique(np.stack([core[regional], region[regional]], axis=1), axis=0)
-    several = np.unique(pairs[1:, 0][pairs[1:, 0] == pairs[:-1, 0]])
+    order = regional[np.lexsort((region[regional], core[regional]))]
+    differs = (core[order[1:]] == core[order[:-1]]) & (region[order[1:]] != region[order[:-1]])
+    several = np.unique(core[order[1:][differs]])
     found[np.isin(core, several) & (found[:, 1] == 1), 1] = 0
     return found
 
