@@ -264,9 +264,9 @@ function Rates({ scores, mine }: { scores: Scores; mine: DepartmentScore }) {
             {mine.score === null ? "—" : number(mine.score, 1)}
           </Link>
         </Figure>
-        <Figure name={`${h("scores.rank")} (${h("scores.rankOf", { n: ranked })})`}>
-          {mine.rank === null ? "—" : number(mine.rank, 0)}
-        </Figure>
+        {mine.rank !== null && (
+          <Figure name={`${h("scores.rank")} (${h("scores.rankOf", { n: ranked })})`}>{number(mine.rank, 0)}</Figure>
+        )}
         <Figure name={h("scores.tasks")}>{number(mine.n, 0)}</Figure>
       </dl>
       <ul className="department-rates">
