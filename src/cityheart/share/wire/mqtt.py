@@ -61,10 +61,41 @@ class Broker:
     keepalive: int = 30
 
 
+_READ_BYTES = 65_536  # asked of the system at once
+_PUBACK = b"\x40\x02"  # of an acknowledgement, before its number
+
+
 class _Client(paho.Client):
-    """Paho's client, which asks whether to begin anew where paho's thread would end: at what no broker should send."""
+    """Paho's client, which asks whether to begin anew where paho's thread would end: at what no broker should send.
+
+    It reads and acknowledges many messages with one call of the system, where paho takes four for each.
+    """
 
     anew: Callable[[Exception], bool]
+    _ahead = b""  # read and not yet taken, from a place on
+    _place = 0
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if self._place >= len(self._ahead):
+            self._ahead, self._place = super()._sock_recv(_READ_BYTES), 0
+        piece = self._ahead[self._place : self._place + bufsize]
+        self._place += len(piece)
+        return piece
+
+    def _sock_close(self) -> None:
+        self._ahead, self._place = b"", 0
+        super()._sock_close()
+
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        while True:
+            code = super().loop_read(max_packets)
+            if code is not MQTTErrorCode.MQTT_ERR_SUCCESS or self._place >= len(self._ahead):
+                return code
+
+    def acknowledge(self, numbers: Sequence[int]) -> None:
+        """Acknowledge messages of quality 1."""
+        packets = b"".join(_PUBACK + number.to_bytes(2) for number in numbers)
+        self._packet_queue(_PUBACK[0], packets, numbers[-1], 1)
 
     def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
         while True:
@@ -350,10 +381,10 @@ class Subscriber:
         """Tell the broker what is durable; what came on an earlier connection it will send again."""
         for start in range(0, len(answers), 500):
             with self._lock:  # a connection cannot end in between
-                for connection, number in answers[start : start + 500]:
-                    if connection == self._connection:
-                        self._client.ack(number, 1)
-                        self._counts["answers"] += 1
+                some = [number for connection, number in answers[start : start + 500] if connection == self._connection]
+                if some:
+                    self._client.acknowledge(some)
+                    self._counts["answers"] += len(some)
 
     def _say(self, what: str, reason: Text | None) -> None:
         """Tell the source's state when it has changed: what keeps it from landing, else from hearing, else nothing."""
