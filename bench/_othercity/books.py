@@ -165,12 +165,12 @@ def limit_at(licences: list[Licence], site: Site, account: Account, day: str) ->
     return total
 
 
-def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge]) -> None:
-    """The approval bureau's register."""
+def _firm_rows(life: Life, random: Random) -> tuple[list[Row], list[Row]]:
+    """Rows of firms and of sites."""
     order = life.world.order
-    random = chance(order.seed, "registry")
     long_ago = [order.books - float(random.integers(100, 900)) * DAY for _ in life.world.firms]
-    firms, sites, rows, chemicals = [], [], [], []
+    firms: list[Row] = []
+    sites: list[Row] = []
     for firm, at in zip(life.world.firms, long_ago, strict=True):
         row = {
             "firm_id": firm.id,
@@ -215,6 +215,13 @@ def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge
                     at + HOUR,
                 )
             )
+    return firms, sites
+
+
+def _licence_rows(order: Order, licences: list[Licence]) -> tuple[list[Row], list[Row]]:
+    """Rows of licences and of their chemicals, as far as the city lives to see them."""
+    rows: list[Row] = []
+    chemicals: list[Row] = []
     for licence in licences:
         for entered, begin, end, status in licence.versions:
             if entered < order.end:
@@ -247,6 +254,15 @@ def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge
                         at,
                     )
                 )
+    return rows, chemicals
+
+
+def registry(folder: Path, life: Life, licences: list[Licence], farm: list[Gauge]) -> None:
+    """The approval bureau's register."""
+    order = life.world.order
+    random = chance(order.seed, "registry")
+    firms, sites = _firm_rows(life, random)
+    rows, chemicals = _licence_rows(order, licences)
     sqlite_file(
         folder / "approval-registry.sqlite",
         {
@@ -285,6 +301,28 @@ def _text(names: str) -> dict[str, str]:
 
 
 # Enforcement
+
+
+def _past_orders(order: Order, random: Random, quiet: list[Site]) -> list[Row]:
+    """Orders of earlier years, long lifted."""
+    decrees: list[Row] = []
+    past = [s for s in quiet if s.firm.kind in ("user", "producer")]
+    for number in range(min(6, len(past))):
+        site = past[random.integers(len(past))]
+        at = order.books - float(random.integers(60, 420)) * DAY
+        row = {
+            "order_id": f"通应急令{local(at).year}-{number + 11}",
+            "firm_id": site.firm.id,
+            "site_id": site.id,
+            "kind": "停产停业整顿",
+            "scope": "全厂停产整顿",
+            "issued_at": rfc(at),
+            "effective_from": rfc(at + DAY),
+            "effective_to": rfc(at + 31 * DAY),
+            "lifted_at": rfc(at + 25 * DAY),
+        }
+        decrees.append(_seen(row, at + 40 * DAY))
+    return decrees
 
 
 def enforcement(folder: Path, life: Life) -> None:
@@ -342,22 +380,7 @@ def enforcement(folder: Path, life: Life) -> None:
         decrees.append(_seen(row, decree.issued + float(random.uniform(0.5, 9)) * HOUR))
         if decree.lifted and decree.entered and decree.entered < order.end:
             decrees.append(_seen({**row, "lifted_at": rfc(decree.lifted)}, decree.entered))
-    past = [s for s in quiet if s.firm.kind in ("user", "producer")]
-    for number in range(min(6, len(past))):
-        site = past[random.integers(len(past))]
-        at = order.books - float(random.integers(60, 420)) * DAY
-        row = {
-            "order_id": f"通应急令{local(at).year}-{number + 11}",
-            "firm_id": site.firm.id,
-            "site_id": site.id,
-            "kind": "停产停业整顿",
-            "scope": "全厂停产整顿",
-            "issued_at": rfc(at),
-            "effective_from": rfc(at + DAY),
-            "effective_to": rfc(at + 31 * DAY),
-            "lifted_at": rfc(at + 25 * DAY),
-        }
-        decrees.append(_seen(row, at + 40 * DAY))
+    decrees.extend(_past_orders(order, random, quiet))
     sqlite_file(
         folder / "emergency-enforcement.sqlite",
         {

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from bench._othercity.common import HOUR, Floats, Ints
+from bench._othercity.common import HOUR, Floats, Ints, seconds
 
 Row = dict[str, Any]
 
@@ -190,12 +190,13 @@ def loads(city: Path) -> dict[str, tuple[Ints, Floats]]:
     for path in sorted((city / "systems/power-load").glob("*.parquet")):
         rows = pq.read_table(path)
         matrix = np.array([rows[f"p{i:02d}"].to_numpy(zero_copy_only=False) for i in range(96)]).T
-        with np.errstate(all="ignore"):
-            hours = np.nanmean(np.where(np.isnan(matrix), np.nan, matrix).reshape(len(matrix), 24, 4), axis=2)
+        quarters = matrix.reshape(len(matrix), 24, 4)
+        present = (~np.isnan(quarters)).sum(axis=2)
+        hours = np.where(present > 0, np.nansum(quarters, axis=2) / np.maximum(present, 1), np.nan)
         for site, uscc, day, values in zip(
             rows["site_id"].to_pylist(), rows["uscc"].to_pylist(), rows["day"].to_pylist(), hours, strict=True
         ):
-            first = int(datetime(day.year, day.month, day.day).timestamp()) // HOUR  # noqa: DTZ001
+            first = seconds(day) // HOUR
             for hour, value in enumerate(values.tolist()):
                 sums[site or only[uscc]][first + hour].append(value)
     return {
