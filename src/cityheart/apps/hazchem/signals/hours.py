@@ -36,8 +36,6 @@ SETTLED = 90  # minutes after its end at which a full hour closes
 LATEST = 48  # hours: what is older is left out
 MOMENT = pa.timestamp("us", tz="UTC")
 
-_CELL = 20  # bits of an hour in the number of a cell: enough up to the year 2089
-_LAST = (1 << _CELL) - 1  # takes the hour out of it
 _RING_BITS = 6
 _RING = 1 << _RING_BITS  # hours whose closing one word remembers; more than LATEST
 
@@ -290,9 +288,8 @@ class _Held:
 
     def _work(self, dirty: Truth, known: Whole, work: Work) -> dict[str, pa.Array]:
         hour = self.raw.ms // HOUR_MS
-        touched = np.unique(self.raw.unit[dirty] << _CELL | hour[dirty])
-        unit = touched >> _CELL
-        cells = Cells(unit, touched & _LAST, known[self.units.key[unit]])
+        unit, touched = _distinct(self.raw.unit[dirty], hour[dirty])
+        cells = Cells(unit, touched, known[self.units.key[unit]])
         cell, after = cells.of(self.raw.unit, hour), np.full(len(hour), -1)
         late = np.flatnonzero(self.raw.ms - hour * HOUR_MS >= HOUR_MS - CONTEXT * BIN_MS)
         after[late] = cells.of(self.raw.unit[late], hour[late] + 1)
@@ -314,13 +311,13 @@ class _Held:
 
     def _close(self, raw: Readings, hour: Whole) -> Truth:
         """Closes the hours that have readings of every kind in each of their parts; which readings are of those."""
-        cells, place = np.unique(raw.unit << _CELL | hour, return_inverse=True)
-        place = place.reshape(-1)
+        cells = Cells(*_distinct(raw.unit, hour), np.zeros(0, dtype=np.int64))
+        place = cells.of(raw.unit, hour)
         slot = (place * KINDS + raw.code % KINDS) * BINS + raw.ms % HOUR_MS // BIN_MS
         has = np.bincount(slot, minlength=len(cells) * KINDS * BINS).reshape(len(cells), KINDS, BINS)
-        expected = (self.units.seen[cells >> _CELL][:, None] >> np.arange(KINDS)) & 1
+        expected = (self.units.seen[cells.unit][:, None] >> np.arange(KINDS)) & 1
         full = ((has > 0).all(axis=2) | (expected == 0)).all(axis=1)
-        np.bitwise_or.at(self.units.closed, cells[full] >> _CELL, _bit(cells[full] & _LAST))
+        np.bitwise_or.at(self.units.closed, cells.unit[full], _bit(cells.hour[full]))
         return np.asarray(full[place])
 
     def _renew(self, keys: Whole, before: Whole, now: Whole) -> None:
@@ -374,6 +371,17 @@ class _Held:
                 "hour": int(self.hour[place]),
             }
         return states
+
+
+def _distinct(unit: Whole, hour: Whole) -> tuple[Whole, Whole]:
+    """The distinct pairs, by unit and hour. They are marked on the ring of hours of each unit and not sorted."""
+    slot = unit << _RING_BITS | hour % _RING
+    at = np.full((int(unit.max()) + 1) << _RING_BITS, -1)
+    at[slot] = hour
+    marked = np.flatnonzero(at >= 0)
+    units, hours = marked >> _RING_BITS, at[marked]
+    order = np.lexsort((hours, units))
+    return units[order], hours[order]
 
 
 def _bit(hour: Whole) -> npt.NDArray[np.uint64]:
