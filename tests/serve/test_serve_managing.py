@@ -196,7 +196,7 @@ def test_every_act_is_an_event_without_anything_personal(serve: Serve, who: Who,
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"roles": None}, {"roles": ["system"]}, {"department": "nowhere"}, {"email": "x"}, {"name": {"en": "only"}}],
+    [{}, {"roles": None}, {"roles": ["system"]}, {"department": "nowhere"}, {"email": "x"}, {"name": "only"}],
 )
 def test_changes_that_are_none_are_refused(serve: Serve, who: Who, changes: dict[str, object]) -> None:
     with pytest.raises(Invalid):

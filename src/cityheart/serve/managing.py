@@ -146,7 +146,7 @@ class Managing:
             return {}
 
         payload = {"username": username, "name": name, "department": department, "roles": given, "email": email}
-        self._do(actor, command_id, "account.create", payload, do)
+        self._do(actor, command_id, "people.create", payload, do)
         return (ran[0] if ran else self._seen(actor, username)), (code if ran else None)
 
     def change(
@@ -188,7 +188,7 @@ class Managing:
                 )
             return {}
 
-        self._do(actor, command_id, "account.change", {"username": username, "changes": wanted}, do)
+        self._do(actor, command_id, "people.change", {"username": username, "changes": wanted}, do)
         return self.account(actor, username)
 
     def block(self, actor: Actor, username: str, command_id: str | None = None, reason: str = "") -> None:
@@ -206,7 +206,7 @@ class Managing:
                 work.emit(_stream(account), "account.blocked", {"username": username, "reason": reason})
             return {}
 
-        self._do(actor, command_id, "account.block", {"username": username, "reason": reason}, do)
+        self._do(actor, command_id, "people.block", {"username": username, "reason": reason}, do)
 
     def unblock(self, actor: Actor, username: str, command_id: str | None = None, reason: str = "") -> None:
         """Let somebody sign in again."""
@@ -219,7 +219,7 @@ class Managing:
                 work.emit(_stream(account), "account.unblocked", {"username": username, "reason": reason})
             return {}
 
-        self._do(actor, command_id, "account.unblock", {"username": username, "reason": reason}, do)
+        self._do(actor, command_id, "people.unblock", {"username": username, "reason": reason}, do)
 
     def reset(self, actor: Actor, username: str, command_id: str) -> dict[str, object]:
         """Replace a password by a one-time code: ``{"username", "code", "code_until"}``; the account's sessions end.
@@ -241,7 +241,7 @@ class Managing:
             ran.append(True)
             return {"username": username, "code_until": until}
 
-        done = self._do(actor, command_id, "account.reset", {"username": username}, do)
+        done = self._do(actor, command_id, "people.reset", {"username": username}, do)
         return {**done, "code": code if ran else None}
 
     def end_sessions(
@@ -253,7 +253,7 @@ class Managing:
         def do(work: Work) -> dict[str, object]:
             return {"ended": self.ended(work, self.taken(work, actor, username), session)}
 
-        return self._do(actor, command_id, "account.end_sessions", {"username": username, "session": session}, do)
+        return self._do(actor, command_id, "people.end_sessions", {"username": username, "session": session}, do)
 
     def ended(self, work: Work, account: Account, session: str | None) -> int:
         """End one session of an account, by its id, or all; returns how many."""

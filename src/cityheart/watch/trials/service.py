@@ -317,7 +317,7 @@ class Trials:
                 )
                 work.emit(_stream(trial), event, told)
         except Exception:  # the store went away: the trial is silent and counts as interrupted
-            _LOG.exception("trial.lost")
+            _LOG.exception("trials.lost")
 
     def _of(self, trial_id: str) -> Trial:
         with self._database.read() as conn:
