@@ -30,8 +30,25 @@ export function SectionView({ page, section, given }: { page: PageView; section:
             <ContentView content={content} sources={sources} page={page} section={section} given={given} />
           )}
         </Shown>
+        <WithheldColumns of={answer.data?.withheld ?? []} />
       </div>
     </Panel>
+  );
+}
+
+/** Names the columns that are empty because they are withheld, and whose they are. */
+function WithheldColumns({ of }: { of: NonNullable<SectionAnswer["withheld"]> }) {
+  const { d, say, list } = useDeclaredWords();
+  if (of.length === 0) return null;
+  return (
+    <p className="quiet" style={{ margin: 0, padding: "6px 12px" }} data-testid="withheld-columns">
+      {of.map(({ dataset, title, columns }) => (
+        <span key={dataset}>
+          {d("withheld")} {list(columns.map((one) => say(one.title)))} (
+          <Anchor href={`/catalogue/${encodeURIComponent(dataset)}`}>{say(title)}</Anchor>){" "}
+        </span>
+      ))}
+    </p>
   );
 }
 

@@ -228,4 +228,6 @@ export interface SectionAnswer {
   content: Content;
   as_of: Iso;
   sources: DatasetSaid[];
+  /** Datasets with columns that were asked for and that you do not see. */
+  withheld?: (DatasetSaid & { columns: { name: string; title: Text }[] })[];
 }

@@ -31,6 +31,7 @@ export const en: Record<DeclaredKey, string> = {
   "empty.title": "Nothing to show",
   "empty.why": "There are no records in what was chosen.",
   "made.of": "Made of",
+  withheld: "Withheld from you:",
   "as.of": "as of",
   "at.past": "You see what was known at {at}.",
   "at.now": "Back to now",

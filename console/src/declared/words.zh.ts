@@ -28,6 +28,7 @@ export const zh = {
   "empty.title": "没有可显示的内容",
   "empty.why": "在所选范围内没有记录。",
   "made.of": "数据来源",
+  withheld: "对您隐去：",
   "as.of": "截至",
   "at.past": "您看到的是截至 {at} 的内容。",
   "at.now": "回到现在",
