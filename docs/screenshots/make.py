@@ -78,7 +78,7 @@ def at_work(alert: str, incident: str, firm: str, unit: str) -> tuple[Shot, ...]
     """Of the command centre while departments work; `firm` and `unit` as addresses name them."""
     return (
         Shot("command-dark", "officer", "/command", LOW, theme="dark"),
-        Shot("alert-light", "clerk", f"/alerts/{alert}", language="en-US"),
+        Shot("alert-light", "team", f"/alerts/{alert}", language="en-US"),
         Shot("incident-light", "officer", f"/incidents/{incident}", language="en-US"),
         Shot("wall-dark", "mayor", "/wall", WALL, theme="dark"),
         Shot("firm-light", "team", f"/subjects/{firm}?tab=hazchem.firm"),
