@@ -185,9 +185,13 @@ export default function Command() {
                     size="compact-xs"
                     variant={state === one ? "filled" : "default"}
                     aria-pressed={state === one}
+                    data-testid={`queue-${one}`}
                     onClick={() => change({ state: one === "open" ? null : one, alert: null })}
                   >
                     {t(`queue.${one}`)}
+                    {one !== "ended" && alerts.data?.counts && (
+                      <span className="numeric">&nbsp;{alerts.data.counts[one]}</span>
+                    )}
                   </Button>
                 ))}
               </Button.Group>
