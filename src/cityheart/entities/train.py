@@ -171,7 +171,8 @@ def tried(marks: Marks, own: KindRules, block: int) -> tuple[float, float, int]:
 
 def _held_out(code: Hashes) -> npt.NDArray[np.bool_]:
     """A quarter of the firms with a code, by their code: trained on is the rest."""
-    return (code != 0) & (code % 4 == 0)
+    held: npt.NDArray[np.bool_] = (code != 0) & (code % 4 == 0)
+    return held
 
 
 def _of_file(file: Path, areas: Path | None, city: str) -> Marks:
