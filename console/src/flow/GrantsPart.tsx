@@ -236,7 +236,7 @@ export function Requests({ dataset }: { dataset: string | null }) {
                     <th>{f("grants.purpose")}</th>
                     <th>{f("requests.due")}</th>
                     <th>{f("table.state")}</th>
-                    <th />
+                    <th>{f("grants.acts")}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -387,7 +387,7 @@ export function GrantList({ dataset }: { dataset: string }) {
                     <th>{f("grants.purpose")}</th>
                     <th>{f("grants.until")}</th>
                     <th>{f("table.state")}</th>
-                    <th />
+                    <th>{f("grants.acts")}</th>
                   </tr>
                 </thead>
                 <tbody>

@@ -336,6 +336,7 @@ export const en: Record<FlowKey, string> = {
   "grants.purpose": "Purpose",
   "grants.until": "Until",
   "grants.forever": "till revoked",
+  "grants.acts": "Acts",
   "grants.reason": "Reason",
   "grants.done": "Done",
   "grants.revoke": "Revoke",

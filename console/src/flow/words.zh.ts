@@ -330,6 +330,7 @@ export const zh = {
   "grants.purpose": "用途",
   "grants.until": "有效期至",
   "grants.forever": "直至撤销",
+  "grants.acts": "操作",
   "grants.reason": "理由",
   "grants.done": "已办理",
   "grants.revoke": "撤销",
