@@ -57,9 +57,13 @@ def test_everything_stands_side_by_side_on_a_very_wide_screen(served: Served, op
         assert _fits(page)
         letters = page.get_by_test_id("wall-alert").first.evaluate("it => parseFloat(getComputedStyle(it).fontSize)")
         assert letters >= 24  # a fiftieth of the screen's height, which is what ten metres ask for
-        small = page.get_by_test_id("wall").locator(".numeric:visible, .wall-legend li").evaluate_all(
-            """all => all.filter(it => /\\d/.test(it.textContent) && parseFloat(getComputedStyle(it).fontSize) < 28)
+        small = (
+            page.get_by_test_id("wall")
+            .locator(".numeric:visible, .wall-legend li")
+            .evaluate_all(
+                """all => all.filter(it => /\\d/.test(it.textContent) && parseFloat(getComputedStyle(it).fontSize) < 28)
               .map(it => it.outerHTML.slice(0, 120))"""
+            )
         )
         assert small == []  # whatever is a number
         page.evaluate(axe)

@@ -123,7 +123,11 @@ def basis(kind: str, day: date) -> Basis:
     due = tuple(one for one in deadlines if kind in one.kinds and one.law in in_force)
     division = leads(day)
     wanted = [] if division is None else [code for stage in stages.get(kind, ()) for code in division.stages[stage]]
-    known = all(one.verified for one in held) and all(one.verified for one in due) and (division is None or division.verified)
+    known = (
+        all(one.verified for one in held)
+        and all(one.verified for one in due)
+        and (division is None or division.verified)
+    )
     return Basis(held, due, tuple(dict.fromkeys(wanted)), known)
 
 

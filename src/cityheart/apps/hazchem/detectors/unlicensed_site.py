@@ -333,6 +333,7 @@ def _evidence(
     changes: _Changes, here: Ints, of: Moves, plates: Mapping[str, str], lon: float, lat: float, now: datetime
 ) -> tuple[Mapping[str, object], ...]:
     """The stops as rows, and how the latest vehicles came and went."""
+
     def plate(each: int) -> str:
         phone = of.phones[int(of.vehicle[changes.move[each]])]
         return plates.get(phone.lstrip("0"), phone)
