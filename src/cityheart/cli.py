@@ -474,7 +474,8 @@ def accidents(
         highlight=False,
     )
     screen.print(
-        f"{learned.imported:,} cases were taken in, {learned.known:,} were known, {learned.refused:,} refused.",
+        f"{learned.imported:,} cases were taken in, {learned.revised:,} revised, {learned.known:,} were known, "
+        f"{learned.refused:,} refused.",
         highlight=False,
     )
     for reason in learned.reasons:

@@ -217,7 +217,8 @@ export const en: Dictionary = {
   "evidence.owner": "owner",
   "evidence.withheld": "This evidence is withheld from you.",
   "evidence.withheldColumns": "Withheld from you: {columns}.",
-  "evidence.withheldWhy": "Its owner decides who reads it; those who handle the alert do. It can be asked for in the catalogue.",
+  "evidence.withheldWhy":
+    "Its owner decides who reads it; those who handle the alert do. It can be asked for in the catalogue.",
   "evidence.knownAt": "known to the city at",
   "evidence.photo": "photo",
   "evidence.note": "note",

@@ -39,7 +39,7 @@ class Import(Protocol):
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What became of the accidents: records that stand, accidents told apart, those withdrawn altogether (``gone``),
-    those with a chemical of the register, cases taken in, known already, refused, and why (the commonest reasons)."""
+    those with a chemical of the register, cases taken in, revised, known already, refused, and why (commonest first)."""
 
     records: int
     withdrawn: int
@@ -48,6 +48,7 @@ class Learned:
     gone: int
     linked: int
     imported: int
+    revised: int
     known: int
     refused: int
     reasons: tuple[str, ...]
@@ -92,6 +93,7 @@ def learn(
         gone=len({accident_of(row) for row in every}) - len(found),
         linked=len(linked),
         imported=counts["imported"],
+        revised=counts["revised"],
         known=counts["known"],
         refused=counts["refused"],
         reasons=tuple(f"{n:,} x {reason}" for reason, n in reasons.most_common(5)),
@@ -110,7 +112,7 @@ def _import(
     for piece in pieces:
         command = hashlib.sha256(f"{now.isoformat()}{origin}{piece}".encode()).hexdigest()
         taken = take(actor, f"accidents-{command[:40]}", origin, "json", piece)
-        for name in ("imported", "known", "refused"):
+        for name in ("imported", "revised", "known", "refused"):
             counts[name] += int(str(taken[name]))
         refusals = taken["refusals"]
         if isinstance(refusals, list):

@@ -72,6 +72,11 @@ def router(knowledge: Knowledge) -> APIRouter:
     def case(request: Request, case_id: str) -> dict[str, object]:
         return case_json(knowledge.case(_actor(request), case_id))
 
+    @routes.get("/cases/{case_id}/revisions", summary="Earlier versions of a case that its source corrected")
+    def revisions(request: Request, case_id: str) -> dict[str, object]:
+        found = knowledge.revisions(_actor(request), case_id)
+        return {"items": found, "total": len(found), "next": None}
+
     @routes.get("/clauses", summary="Regulation clauses and what they mandate")
     def clauses(request: Request, kind: Short = None, on: date | None = None) -> dict[str, object]:
         found = [clause_json(clause) for clause in knowledge.clauses(_actor(request), kind=kind, on=on)]

@@ -10,7 +10,7 @@ level, place, hour and season are. Everything is arrays; there is no loop over c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ _EARTH = 6_371_008.8
 
 
 class Entry(NamedTuple):
-    """What of a case is looked through. Moments are seconds since 1970-01-01 UTC; ``n`` numbers the cases."""
+    """What of a case is looked through. Moments are seconds since 1970-01-01 UTC; ``n`` numbers versions of cases."""
 
     n: int
     kind: str
@@ -49,6 +49,8 @@ class Entry(NamedTuple):
     outcome: float
     plan: str
     text: str
+    revised: int | None = None  # when this version took the place of another
+    replaces: int | None = None  # the number of that one
 
 
 def seconds(moment: datetime) -> int:
@@ -70,7 +72,8 @@ class Archive:
         self._shelves: dict[str, Shelf] = {}
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Take cases in."""
+        """Take cases in; a version that is replaced holds until the moment of the newer one, no longer."""
+        entries = list(entries)
         by_kind: dict[str, list[Entry]] = {}
         for one in entries:
             by_kind.setdefault(one.kind, []).append(one)
@@ -78,6 +81,10 @@ class Archive:
             if kind not in self._shelves:
                 self._shelves[kind] = Shelf()
             self._shelves[kind].add(found)
+        ends = {one.replaces: one.revised for one in entries if one.replaces is not None and one.revised is not None}
+        if ends:  # the version before may be of another kind
+            for shelf in self._shelves.values():
+                shelf.end(ends)
 
     def settle(self) -> None:
         """Put in order what was added, which asking would do otherwise."""
@@ -140,6 +147,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._waiting: list[Entry] = []
+        self._ends: dict[int, int] = {}  # of versions that were replaced: when
         nothing = np.zeros(0, np.uint64), np.zeros(0, np.float32)
         self._parts = [_Part(*nothing, 0, 0)]
         self._codes: tuple[dict[str, int], ...] = ({}, {}, {})  # of stages, places, plans
@@ -149,10 +157,23 @@ class Shelf:
         """Take cases in; they are put in order when somebody asks."""
         self._waiting += entries
 
+    def end(self, ends: Mapping[int, int]) -> None:
+        """Versions, by number, hold until before these moments; those of other shelves are passed over."""
+        self._ends.update(ends)
+
     def settle(self) -> None:
         """Put in order what was added."""
-        if not self._waiting:
-            return
+        if self._waiting:
+            self._take()
+        if self._ends:
+            numbers = self._columns["n"]
+            ended = np.array(sorted(self._ends), np.int64)
+            at = np.searchsorted(numbers, ended)
+            here = (at < len(numbers)) & (numbers[np.minimum(at, len(numbers) - 1)] == ended)
+            self._columns["until"][at[here]] = [self._ends[n] for n in ended[here].tolist()]
+            self._ends = {}
+
+    def _take(self) -> None:
         entries, self._waiting = self._waiting, []
         keys, counts, lengths = words.keys([one.text for one in entries])
         first, *rest = self._parts
@@ -198,7 +219,8 @@ class Shelf:
 
     def _allowed(self, matter: Matter) -> npt.NDArray[np.bool_]:
         column = self._columns
-        allowed = column["known"] <= seconds(matter.at)
+        now = seconds(matter.at)
+        allowed = (column["since"] <= now) & (now < column["until"])
         if matter.level is not None:
             level = column["level"]
             allowed &= (level == 0) | (np.abs(level - matter.level) <= 1)
@@ -284,6 +306,14 @@ def _columns(entries: Sequence[Entry], codes: Sequence[dict[str, int]], lengths:
         "lat": np.array(columns["lat"], np.float32),
         "opened": np.array(columns["opened"], np.int64),
         "known": np.array(columns["known"], np.int64),
+        "since": np.array(
+            [
+                known if revised is None else revised
+                for known, revised in zip(columns["known"], columns["revised"], strict=True)
+            ],
+            np.int64,
+        ),
+        "until": np.full(len(entries), np.iinfo(np.int64).max, np.int64),
         "plan": np.array(coded(codes[2], columns["plan"]), np.int32),
         "outcome": np.array(columns["outcome"], np.float32),
         "length": lengths,

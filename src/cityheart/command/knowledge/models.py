@@ -23,6 +23,7 @@ __all__ = [
     "Neighbour",
     "Proposed",
     "Reason",
+    "Replaced",
     "SuggestedPlan",
 ]
 
@@ -121,7 +122,8 @@ class Case:
     """A closed case: one plan carried out for one incident, from the city's own books or imported (``origin``).
 
     ``known_at`` is when the city knew it as a whole. ``place`` is an area code or a subject's id, ``lon`` and ``lat``
-    are WGS84 degrees. ``steps`` were carried out, ``changes`` are what differs from the plan as it was.
+    are WGS84 degrees. ``steps`` were carried out, ``changes`` are what differs from the plan as it was. ``revision``
+    counts its versions from 1: the source of an imported case may correct it, at ``revised_at`` last.
     """
 
     id: str
@@ -142,6 +144,8 @@ class Case:
     lat: float | None = None
     steps: tuple[CaseStep, ...] = ()
     changes: tuple[Change, ...] = ()
+    revision: int = 1
+    revised_at: datetime | None = None
 
     @property
     def late(self) -> int:
@@ -164,6 +168,16 @@ class Case:
         n = max(1, len(self.steps))
         worst = 0.5 * self.late / n + 0.3 * min(1.0, self.rework / n) + 0.2 * min(1.0, self.returned / n)
         return max(0.0, 1.0 - worst)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A version of a case that a newer one took the place of: when, handed over by whom, the fields that differ."""
+
+    case: Case
+    at: datetime
+    by: str
+    changed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class Knowledge:
                 level=level_at(told, run.started_at, incident.level), known_at=closed, described=described,
                 scrubber=self._scrub,
             )  # fmt: skip
-            found.append((case, _digest(canonical(views.case_json(case)))))
+            found.append((case, _digest(canonical(views.content_json(case)))))
         known = store.known(conn, [case.id for case, _ in found])  # of an incident that was opened again
         store.add_cases(conn, [one for one in found if one[0].id not in known])
 
@@ -160,9 +160,11 @@ class Knowledge:
     ) -> dict[str, object]:  # fmt: skip
         """Take over closed cases from elsewhere, a JSON array or CSV; ``origin`` says from where, e.g. ``hotline-2019``.
 
-        Returns ``{"imported", "known", "refused", "refusals": [{"row", "reason", "remedy"}]}``: what fails the contract
-        is refused row by row and the rest is taken. The same case again is known, not doubled. Personal data is taken
-        out of the words. Raises :class:`Invalid`, :class:`TooLarge` when the whole cannot be read.
+        Returns ``{"imported", "revised", "known", "refused", "refusals": [{"row", "reason", "remedy"}]}``: what fails the
+        contract is refused row by row and the rest is taken. The same case again is known, not doubled. One that is
+        known with another content is revised: what its source says now stands, the version before stays readable, and
+        ``case.revised`` tells of it. Personal data is taken out of the words. Raises :class:`Invalid`,
+        :class:`TooLarge` when the whole cannot be read.
         """
         require(actor, "case.manage")
         if not origin or len(origin) > 80 or origin == OWN or not origin.isprintable():
@@ -173,20 +175,27 @@ class Knowledge:
 
         def do(work: Work) -> dict[str, object]:
             store.only_writer(work.conn)
-            result, found = self._checked(work, origin, format, content)
-            store.add_cases(work.conn, found)
+            counts, refusals, found = self._checked(work, origin, format, content)
+            known = store.known(work.conn, [case.id for case, _ in found])
+            store.add_cases(work.conn, [one for one in found if one[0].id not in known])
+            corrected = [(case, digest) for case, digest in found if known.get(case.id, digest) != digest]
+            self._revise(work, origin, corrected)
+            counts["imported"] = len(found) - len(known)
+            counts["revised"] = len(corrected)
+            counts["known"] += len(known) - len(corrected)
             work.emit(
-                f"case:{origin}"[:120], "case.imported", {"origin": origin, "sha256": payload["sha256"], **result[0]}
+                f"case:{origin}"[:120], "case.imported", {"origin": origin, "sha256": payload["sha256"], **counts}
             )
-            return {**result[0], "refusals": result[1]}
+            return {**counts, "refusals": refusals}
 
         return self._database.once(actor, command_id, "case.import", payload, do)
 
     def _checked(
         self, work: Work, origin: str, format: str, content: str
-    ) -> tuple[tuple[dict[str, int], list[dict[str, object]]], list[tuple[Case, str]]]:
+    ) -> tuple[dict[str, int], list[dict[str, object]], list[tuple[Case, str]]]:
+        """Counts, refusals, and each case that can be taken, with its digest, once."""
         refusals: list[dict[str, object]] = []
-        found: dict[str, tuple[int, Case, str]] = {}
+        found: dict[str, tuple[Case, str]] = {}
         refused = again = 0
 
         def refuse(row: int, problem: Problem) -> None:
@@ -196,30 +205,39 @@ class Knowledge:
                 refusals.append({"row": row, "reason": problem.detail, "remedy": problem.remedy})
 
         different = Conflict(
-            "a case of this id has another content", remedy="closed cases do not change: use another id"
+            "a case of this id has another content",
+            remedy="one import says one thing of a case: leave the other row out",
         )
         for number, row in rows_of(format, content):
             try:
                 if isinstance(row, Problem):
                     raise row
                 case = case_from(row, origin, work.now, self._scrub)
-                digest = _digest(canonical(views.case_json(replace(case, known_at=case.closed_at))))
+                digest = _digest(canonical(views.content_json(replace(case, known_at=case.closed_at))))
                 before = found.get(case.id)
-                if before is not None and before[2] != digest:
+                if before is not None and before[1] != digest:
                     raise different
                 again += before is not None
-                found.setdefault(case.id, (number, case, digest))
+                found.setdefault(case.id, (case, digest))
             except Problem as problem:
                 refuse(number, problem)
-        known = store.known(work.conn, list(found))
-        for id, digest in known.items():
-            number, _, own = found.pop(id)
-            if own == digest:
-                again += 1
-            else:
-                refuse(number, different)
-        counts = {"imported": len(found), "known": again, "refused": refused}
-        return (counts, refusals), [(case, digest) for _, case, digest in found.values()]
+        counts = {"imported": 0, "revised": 0, "known": again, "refused": refused}
+        return counts, refusals, list(found.values())
+
+    def _revise(self, work: Work, origin: str, corrected: Sequence[tuple[Case, str]]) -> None:
+        """Let what the source says now stand. Only cases of imports come here: their ids are made of their origin."""
+        before = store.cases_by_id(work.conn, [case.id for case, _ in corrected])
+        found = []
+        for case, digest in corrected:
+            old = before[case.id]
+            assert old.origin == origin != OWN, "nobody revises what another source or the city itself says"
+            newer = replace(case, known_at=old.known_at, revision=old.revision + 1, revised_at=work.now)
+            changed = views.differing(old, newer)
+            found.append((newer, digest, changed))
+            work.emit(f"case:{case.id}", "case.revised", {
+                "id": case.id, "origin": origin, "revision": newer.revision, "digest": digest, "changed": list(changed),
+            })  # fmt: skip
+        store.revise_cases(work.conn, found, work.now, work.actor.id)
 
     def import_clauses(self, actor: Actor, command_id: str, origin: str, content: str) -> dict[str, object]:
         """Take over clauses from a TOML or JSON text, all or none; returns ``{"imported", "known"}``.
@@ -381,6 +399,17 @@ class Knowledge:
             raise NotFound(f"there is no case {case_id}", remedy="look at the list of cases")
         return found
 
+    def revisions(self, actor: Actor, case_id: str) -> list[dict[str, object]]:
+        """The versions of a case that newer ones took the place of, the newest first. Raises :class:`NotFound`."""
+        newer = self.case(actor, case_id)
+        with self._database.read() as conn:
+            replaced = store.past(conn, case_id, limits.PAGE_ROWS)
+        found = []
+        for one in replaced:
+            found.append(views.replaced_json(one, newer))
+            newer = one.case
+        return found
+
     def clauses(self, actor: Actor, *, kind: str | None = None, on: date | None = None) -> list[Clause]:
         """Clauses as they are known now, by id: those with mandates for ``kind``, those in force ``on`` a day."""
         require(actor, "case.read")
@@ -407,10 +436,12 @@ class Knowledge:
         while True:
             with self._database.read() as conn:
                 found = store.entries(conn, self._read, limits.CASES_LOADED)
+                replaced = store.past_plans(conn, [one.replaces for one in found if one.replaces is not None])
             if not found:
                 return
             self._archive.add(found)
             self._closed.update(one.plan for one in found)
+            self._closed.subtract(replaced)
             self._read = found[-1].n
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from cityheart.command.knowledge.cases import change_from, change_json, step_from, step_json
 from cityheart.command.knowledge.index import Entry, seconds
-from cityheart.command.knowledge.models import Case
+from cityheart.command.knowledge.models import Case, Replaced
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "add_clause",
     "case_by_id",
     "cases",
+    "cases_by_id",
     "cases_by_number",
     "clause_mark",
     "clauses",
@@ -25,36 +26,66 @@ __all__ = [
     "known",
     "newest_clause",
     "only_writer",
+    "past",
+    "past_plans",
+    "revise_cases",
 ]
+
+
+def _columns() -> tuple[sa.Column[Any], ...]:
+    """What a version of a case is made of, in force or not."""
+    return (
+        sa.Column("origin", sa.String(80), nullable=False),
+        sa.Column("incident", sa.String(60), nullable=True, index=True),
+        sa.Column("kind", sa.String(80), nullable=False),
+        sa.Column("level", sa.Integer, nullable=True),
+        sa.Column("stage", sa.String(60), nullable=True),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("place", sa.String(80), nullable=True),
+        sa.Column("lon", sa.Float, nullable=True),
+        sa.Column("lat", sa.Float, nullable=True),
+        sa.Column("opened_at", UtcDateTime, nullable=False),
+        sa.Column("closed_at", UtcDateTime, nullable=False),
+        sa.Column("known_at", UtcDateTime, nullable=False),
+        sa.Column(
+            "opened_second", sa.BigInteger, nullable=False
+        ),  # since 1970: what the index is made of, without parsing
+        sa.Column("known_second", sa.BigInteger, nullable=False),
+        sa.Column("plan", sa.String(60), nullable=False),
+        sa.Column("version", sa.String(40), nullable=True),
+        sa.Column("plan_digest", sa.String(64), nullable=True),
+        sa.Column("outcome", sa.Float, nullable=False),
+        sa.Column("steps", Json, nullable=False),
+        sa.Column("changes", Json, nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("revised_at", UtcDateTime, nullable=True),
+        sa.Column("revised_second", sa.BigInteger, nullable=True),
+        sa.Column("replaces", sa.BigInteger, nullable=True),  # number of the version before
+    )
+
 
 case_table = sa.Table(
     "knowledge_case",
     metadata,
     sa.Column("n", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(60), nullable=False, unique=True),
-    sa.Column("origin", sa.String(80), nullable=False),
-    sa.Column("incident", sa.String(60), nullable=True, index=True),
-    sa.Column("kind", sa.String(80), nullable=False),
-    sa.Column("level", sa.Integer, nullable=True),
-    sa.Column("stage", sa.String(60), nullable=True),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("place", sa.String(80), nullable=True),
-    sa.Column("lon", sa.Float, nullable=True),
-    sa.Column("lat", sa.Float, nullable=True),
-    sa.Column("opened_at", UtcDateTime, nullable=False),
-    sa.Column("closed_at", UtcDateTime, nullable=False),
-    sa.Column("known_at", UtcDateTime, nullable=False),
-    sa.Column("opened_second", sa.BigInteger, nullable=False),  # since 1970: what the index is made of, without parsing
-    sa.Column("known_second", sa.BigInteger, nullable=False),
-    sa.Column("plan", sa.String(60), nullable=False),
-    sa.Column("version", sa.String(40), nullable=True),
-    sa.Column("plan_digest", sa.String(64), nullable=True),
-    sa.Column("outcome", sa.Float, nullable=False),
-    sa.Column("steps", Json, nullable=False),
-    sa.Column("changes", Json, nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
+    *_columns(),
     sa.Index("ix_knowledge_case_kind_n", "kind", "n"),
     sqlite_autoincrement=True,
+)
+
+# Versions that a newer one took the place of, each with the number it had.
+past_table = sa.Table(
+    "knowledge_case_past",
+    metadata,
+    sa.Column("n", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(60), nullable=False),
+    *_columns(),
+    sa.Column("replaced_at", UtcDateTime, nullable=False),
+    sa.Column("replaced_by", sa.String(120), nullable=False),  # who handed the newer one over
+    sa.Column("changed", Json, nullable=False),  # names of the fields that differ in the newer one
+    sa.UniqueConstraint("id", "revision"),
 )
 
 clause_table = sa.Table(
@@ -71,12 +102,19 @@ clause_table = sa.Table(
 
 _TOGETHER = 500  # ids named in one statement
 _CASE = case_table.c
-_SEARCHED = (
-    _CASE.n, _CASE.kind, _CASE.level, _CASE.stage, _CASE.place, _CASE.lon, _CASE.lat, _CASE.opened_second,
-    _CASE.known_second, _CASE.outcome, _CASE.plan, _CASE.text,
-)  # fmt: skip
+_PAST = past_table.c
 
-_ENTRIES = sa.select(*_SEARCHED).where(_CASE.n > sa.bindparam("after")).order_by(_CASE.n).limit(sa.bindparam("most"))
+
+def _searched(of: sa.Table) -> sa.Select[Any]:
+    column = of.c
+    return sa.select(
+        column.n, column.kind, column.level, column.stage, column.place, column.lon, column.lat, column.opened_second,
+        column.known_second, column.outcome, column.plan, column.text, column.revised_second, column.replaces,
+    ).where(column.n > sa.bindparam("after"))  # fmt: skip
+
+
+# Versions of the past too: a process that has not seen them yet needs them for what is asked of an earlier moment.
+_ENTRIES = sa.union_all(_searched(case_table), _searched(past_table)).order_by(sa.text("n")).limit(sa.bindparam("most"))
 
 
 def only_writer(conn: sa.Connection) -> None:
@@ -90,20 +128,42 @@ def only_writer(conn: sa.Connection) -> None:
 
 def add_cases(conn: sa.Connection, found: Iterable[tuple[Case, str]]) -> None:
     """Store cases that are new, each with the digest of its content."""
-    rows = [
-        {
-            "id": case.id, "origin": case.origin, "incident": case.incident, "kind": case.kind, "level": case.level,
-            "stage": case.stage, "text": case.text, "place": case.place, "lon": case.lon, "lat": case.lat,
-            "opened_at": case.opened_at, "closed_at": case.closed_at, "known_at": case.known_at,
-            "opened_second": seconds(case.opened_at), "known_second": seconds(case.known_at), "plan": case.plan,
-            "version": case.version, "plan_digest": case.digest, "outcome": case.outcome,
-            "steps": [step_json(step) for step in case.steps],
-            "changes": [change_json(one) for one in case.changes], "digest": digest,
-        }
-        for case, digest in found
-    ]  # fmt: skip
+    rows = [_row(case, digest, None) for case, digest in found]
     if rows:
         conn.execute(case_table.insert(), rows)
+
+
+def _row(case: Case, digest: str, replaces: int | None) -> dict[str, object]:
+    return {
+        "id": case.id, "origin": case.origin, "incident": case.incident, "kind": case.kind, "level": case.level,
+        "stage": case.stage, "text": case.text, "place": case.place, "lon": case.lon, "lat": case.lat,
+        "opened_at": case.opened_at, "closed_at": case.closed_at, "known_at": case.known_at,
+        "opened_second": seconds(case.opened_at), "known_second": seconds(case.known_at), "plan": case.plan,
+        "version": case.version, "plan_digest": case.digest, "outcome": case.outcome,
+        "steps": [step_json(step) for step in case.steps],
+        "changes": [change_json(one) for one in case.changes], "digest": digest, "revision": case.revision,
+        "revised_at": case.revised_at, "revised_second": seconds(case.revised_at) if case.revised_at else None,
+        "replaces": replaces,
+    }  # fmt: skip
+
+
+def revise_cases(conn: sa.Connection, found: Sequence[tuple[Case, str, Sequence[str]]], at: datetime, by: str) -> None:
+    """Put newer versions in the place of cases, each with its digest and the fields that differ; the old ones are kept.
+
+    A version gets a number of its own, higher than every other: who reads by number meets it like a new case.
+    """
+    for start in range(0, len(found), _TOGETHER):
+        some = found[start : start + _TOGETHER]
+        old = _CASE.id.in_([case.id for case, _, _ in some])
+        before = {row.id: dict(row._mapping) for row in conn.execute(sa.select(case_table).where(old))}
+        conn.execute(past_table.insert(), [
+            {**before[case.id], "replaced_at": at, "replaced_by": by, "changed": list(changed)}
+            for case, _, changed in some
+        ])  # fmt: skip
+        conn.execute(case_table.delete().where(old))
+        conn.execute(case_table.insert(), [
+            _row(case, digest, int(before[case.id]["n"])) for case, digest, _ in some
+        ])  # fmt: skip
 
 
 def known(conn: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
@@ -122,9 +182,35 @@ def entries(conn: sa.Connection, after: int, limit: int) -> list[Entry]:
 
 
 def cases_by_number(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, Case]:
-    """These cases whole."""
-    rows = conn.execute(sa.select(case_table).where(_CASE.n.in_(numbers)))
-    return {row.n: _case(row) for row in rows}
+    """These versions of cases whole."""
+    found = {row.n: _case(row) for row in conn.execute(sa.select(case_table).where(_CASE.n.in_(numbers)))}
+    if rest := [n for n in numbers if n not in found]:
+        found.update({row.n: _case(row) for row in conn.execute(sa.select(past_table).where(_PAST.n.in_(rest)))})
+    return found
+
+
+def cases_by_id(conn: sa.Connection, ids: Sequence[str]) -> dict[str, Case]:
+    """These cases whole, as they are now."""
+    found: dict[str, Case] = {}
+    for start in range(0, len(ids), _TOGETHER):
+        rows = conn.execute(sa.select(case_table).where(_CASE.id.in_(ids[start : start + _TOGETHER])))
+        found.update({row.id: _case(row) for row in rows})
+    return found
+
+
+def past_plans(conn: sa.Connection, numbers: Sequence[int]) -> list[str]:
+    """The plans of versions that were replaced, by their numbers."""
+    found: list[str] = []
+    for start in range(0, len(numbers), _TOGETHER):
+        some = _PAST.n.in_(numbers[start : start + _TOGETHER])
+        found += conn.execute(sa.select(_PAST.plan).where(some)).scalars()
+    return found
+
+
+def past(conn: sa.Connection, id: str, limit: int) -> list[Replaced]:
+    """The versions of a case that were replaced, the newest of them first."""
+    rows = conn.execute(sa.select(past_table).where(_PAST.id == id).order_by(_PAST.n.desc()).limit(limit))
+    return [Replaced(_case(row), row.replaced_at, row.replaced_by, tuple(row.changed)) for row in rows]
 
 
 def case_by_id(conn: sa.Connection, id: str) -> Case | None:
@@ -164,6 +250,7 @@ def _case(row: sa.Row[Any]) -> Case:
         closed_at=row.closed_at, known_at=row.known_at, plan=row.plan, version=row.version, digest=row.plan_digest,
         incident=row.incident, stage=row.stage, place=row.place, lon=row.lon, lat=row.lat,
         steps=tuple(step_from(step) for step in row.steps), changes=tuple(change_from(one) for one in row.changes),
+        revision=row.revision, revised_at=row.revised_at,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from cityheart.command.knowledge.models import (
     Neighbour,
     Proposed,
     Reason,
+    Replaced,
     SuggestedPlan,
 )
 from cityheart.command.views import plan_json
@@ -25,7 +26,7 @@ from cityheart.kernel.text import LANGUAGES, Text, text
 if TYPE_CHECKING:
     from cityheart.command.service import Command
 
-__all__ = ["advice_json", "case_json", "clause_json", "described"]
+__all__ = ["advice_json", "case_json", "clause_json", "content_json", "described", "differing", "replaced_json"]
 
 _ACCEPT = timedelta(minutes=30)  # asked of a proposed step, or a quarter of its time where that is less
 _DUE = timedelta(hours=4)  # of a proposed step when nobody says how long it takes
@@ -43,7 +44,31 @@ def described(alert: Mapping[str, object]) -> Described:
 
 
 def case_json(case: Case) -> dict[str, object]:
-    """A case whole; durations in seconds."""
+    """A case whole; durations in seconds. ``revision`` is 1 for one that nobody corrected."""
+    return {**content_json(case), "revision": case.revision, "revised_at": case.revised_at}
+
+
+def replaced_json(one: Replaced, newer: Case) -> dict[str, object]:
+    """A version that ``newer`` took the place of: when, by whom, each field that changed, and the version whole."""
+    before, after = content_json(one.case), content_json(newer)
+    return {
+        "revision": one.case.revision,
+        "since": one.case.revised_at or one.case.known_at,
+        "until": one.at,
+        "replaced_by": one.by,
+        "changed": [{"field": name, "before": before[name], "after": after[name]} for name in one.changed],
+        "case": case_json(one.case),
+    }
+
+
+def differing(one: Case, other: Case) -> tuple[str, ...]:
+    """The names of the fields in which two versions of a case differ, whenever they came to be known."""
+    before, after = content_json(one), content_json(other)
+    return tuple(name for name in before if name != "known_at" and before[name] != after[name])
+
+
+def content_json(case: Case) -> dict[str, object]:
+    """What a case says, whichever version it is: what its digest is made of."""
     return {
         "id": case.id,
         "origin": case.origin,
