@@ -358,6 +358,72 @@ def test_a_spreadsheet_is_taken_as_csv(knowledge: Knowledge) -> None:
     ]  # fmt: skip
 
 
+def test_what_the_source_corrects_stands_and_the_old_version_is_kept(
+    knowledge: Knowledge, database: Database, desk: Desk, clock: VirtualClock, steward: Actor
+) -> None:
+    def take(number: int, *rows: dict[str, object]) -> tuple[object, ...]:
+        found = knowledge.import_cases(steward, f"import-{number:04d}", "elsewhere", "json", json.dumps(rows))
+        return tuple(found[name] for name in ("imported", "revised", "known", "refused"))
+
+    other = made(database, desk)  # another process, which has read some of it
+    assert take(1, row(1), row(2)) == (2, 0, 0, 0)
+    before = ask(other, clock)
+    assert len(other.advise(before).cases) == 2
+    first = next(case for _, case in knowledge.cases(SYSTEM)[0] if "气体1" in case.text)
+    clock.advance_to(clock.now() + timedelta(days=1))
+    assert take(2, row(1, text="锅炉房爆炸", level=1, plan="smog-b"), row(2), row(3)) == (1, 1, 1, 0)
+    clock.advance_to(clock.now() + timedelta(days=1))
+    assert take(3, row(1, text="锅炉房爆炸", level=1, plan="smog-b")) == (0, 0, 1, 0), "the same again is no revision"
+    assert take(4, row(1, kind="fire", text="锅炉房起火")) == (0, 1, 0, 0)
+
+    now = knowledge.case(SYSTEM, first.id)
+    assert (now.text, now.kind, now.plan, now.revision, now.revised_at) == (
+        "锅炉房起火",
+        "fire",
+        "smog-a",
+        3,
+        clock.now(),
+    )
+    assert now.known_at == first.known_at and knowledge.cases(SYSTEM)[1] == 3
+    assert [case.id for _, case in knowledge.cases(SYSTEM, text="锅炉房")[0]] == [first.id]
+    assert knowledge.cases(SYSTEM, text="气体1")[0] == [], "what no longer stands is not searched"
+    second, oldest = knowledge.revisions(SYSTEM, first.id)
+    assert (oldest["revision"], oldest["since"], oldest["replaced_by"]) == (1, first.known_at, steward.id)
+    assert oldest["until"] == second["since"] and second["until"] == clock.now()
+    assert [(one["field"], one["before"], one["after"]) for one in oldest["changed"]] == [  # type: ignore[attr-defined]
+        ("level", 2, 1),
+        ("text", first.text, "锅炉房爆炸"),
+        ("plan", *({"id": id, "version": None, "digest": None} for id in ("smog-a", "smog-b"))),
+    ]
+    assert oldest["case"]["text"] == first.text  # type: ignore[index]
+    with database.read() as conn:
+        told = events.read(conn, types={"case.revised"})
+    assert [(one.data["revision"], one.data["changed"]) for one in told] == [
+        (2, ["level", "text", "plan"]), (3, ["kind", "level", "text", "plan"]),
+    ]  # fmt: skip
+
+    for reader in (knowledge, other, made(database, desk)):  # that wrote it, that knew the first version, that begins
+        assert first.id not in {case.id for case, _ in reader.advise(ask(reader, clock)).cases}
+        ((found, _),) = reader.advise(ask(reader, clock, "锅炉房", kind="fire")).cases
+        assert found == now
+        then = {case.id: case.text for case, _ in reader.advise(before).cases}
+        assert len(then) == 2 and then[first.id] == first.text, "what was known then"
+        assert [
+            plan.reason["en"] for plan in reader.advise(ask(reader, clock)).plans if plan.plan.name == "smog-a"
+        ] == ["used in 2 of 2 similar cases; declared for this alert at orange; 3 closed cases in all"]
+
+
+def test_no_import_revises_what_the_city_did_itself(knowledge: Knowledge, desk: Desk, clock: VirtualClock) -> None:
+    incident = closed(desk, clock, "smog-a", words="化工厂")
+    ((_, own),), _ = knowledge.cases(SYSTEM)
+    knowledge.import_cases(
+        SYSTEM, "import-0001", "elsewhere", "json", json.dumps([row(1, id=own.id), row(2, id=incident)])
+    )
+    assert knowledge.case(SYSTEM, own.id) == own and knowledge.revisions(SYSTEM, own.id) == []
+    with pytest.raises(Invalid):
+        knowledge.import_cases(SYSTEM, "import-0002", "city", "json", json.dumps([row(1, id=own.id)]))
+
+
 @pytest.mark.parametrize(
     ("format", "content"), [("json", "{}"), ("json", "[" * 100_000), ("csv", 'a,b\n"1'), ("xml", "<a/>"), ("json", "\x00")]
 )  # fmt: skip
@@ -423,6 +489,8 @@ def test_who_may_not_does_not(
     with pytest.raises(Forbidden):
         knowledge.case(nobody, "case-x")
     with pytest.raises(Forbidden):
+        knowledge.revisions(nobody, "case-x")
+    with pytest.raises(Forbidden):
         knowledge.for_incident(nobody, "incident-x")
     assert (
         knowledge.cases(clerk("industry"))[1]
@@ -477,6 +545,8 @@ def test_the_routes(web: TestClient, desk: Desk, clock: VirtualClock) -> None:
     assert len(set(seen)) == 7
     one = web.get(f"/api/cases/{seen[0]}").json()
     assert one["plan"] == {"id": "smog-a", "version": None, "digest": None} and one["steps"][0]["took"] == 3_600
+    assert one["revision"] == 1 and one["revised_at"] is None
+    assert web.get(f"/api/cases/{seen[0]}/revisions").json() == {"items": [], "total": 0, "next": None}
     (shown,) = web.get("/api/clauses", params={"kind": "smog", "on": "2015-11-01"}).json()["items"]
     assert shown["from"] == "2015-01-01" and shown["mandates"][0]["unit"] == "health"
     incident = closed(desk, clock, "smog-b", words="化工厂排放刺鼻气体")
@@ -498,6 +568,7 @@ REFUSED = {
     "/cases?limit=0": 422,
     "/cases?level=9": 422,
     "/cases/x": 404,
+    "/cases/x/revisions": 404,
     "/incidents/x/suggestions": 404,
     "/clauses?on=x": 422,
 }

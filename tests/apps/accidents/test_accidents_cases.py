@@ -19,6 +19,7 @@ from cityheart.apps.accidents.learn import Learned, learn
 from cityheart.apps.accidents.records import standing
 from cityheart.city import City
 from cityheart.command.knowledge.models import Case, Matter
+from cityheart.kernel import events
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.errors import Forbidden, NotFound
@@ -108,12 +109,25 @@ def test_an_accident_of_several_records_is_one_case(first: tuple[City, list[Lear
     told = {(row["EPAFacilityID"], row["AccidentDate"], row["AccidentTime"]) for row in rows}
     assert before.accidents == before.imported == len(told) < before.records
     assert before.refused == before.withdrawn == before.gone == 0
-    # a newer submission of a known accident is the known case; a corrected one is refused, never doubled
+    # a newer submission of a known accident is the known case; a corrected one is revised, never doubled
     assert (after.withdrawn, after.corrected) == (2, 1)
-    assert after.refused >= 1 and all("another content" in reason for reason in after.reasons)
+    assert after.revised >= 1 and after.refused == 0 and after.reasons == ()
     assert after.accidents + after.gone == len(told) + after.imported
-    assert (again.imported, again.known, again.refused) == (0, after.known + after.imported, after.refused)
+    assert (again.imported, again.revised, again.known, again.refused) == (0, 0, after.accidents, 0)
     assert len(imported(city)) == before.imported + after.imported
+
+
+def test_a_corrected_accident_is_a_revised_case(city: City) -> None:
+    revised = [case for case in imported(city) if case.revision > 1]
+    [treated] = [case for case in revised if "受伤或就医 37 人" in case.text]
+    assert treated.revision == 2 and treated.revised_at is not None and treated.revised_at > treated.known_at
+    [before] = city.knowledge.revisions(SYSTEM, treated.id)
+    [changed] = before["changed"]  # type: ignore[misc]
+    assert changed["field"] == "text" and "17 人" in changed["before"] and "37 人" in changed["after"]
+    assert before["replaced_by"] == SYSTEM.id and before["until"] == treated.revised_at
+    with city.database.read() as conn:
+        told = events.read(conn, types={"case.revised"})
+    assert {event.data["id"] for event in told} == {case.id for case in revised}
 
 
 def test_a_case_tells_in_both_languages_what_happened(city: City) -> None:

@@ -177,8 +177,7 @@ def known(conn: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
 
 def entries(conn: sa.Connection, after: int, limit: int) -> list[Entry]:
     """What is looked through of the cases that follow number ``after``, in their order."""
-    statement: sa.Select[Any] = _ENTRIES
-    return [Entry._make(row) for row in conn.execute(statement, {"after": after, "most": limit})]
+    return [Entry._make(row) for row in conn.execute(_ENTRIES, {"after": after, "most": limit})]
 
 
 def cases_by_number(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, Case]:

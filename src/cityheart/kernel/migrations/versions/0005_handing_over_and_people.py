@@ -60,6 +60,44 @@ def upgrade() -> None:
         batch_op.create_index("ix_handover_note_unit_since", ["unit", "since"], unique=False)
 
     op.create_table(
+        "knowledge_case_past",
+        sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("origin", sa.String(length=80), nullable=False),
+        sa.Column("incident", sa.String(length=60), nullable=True),
+        sa.Column("kind", sa.String(length=80), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("stage", sa.String(length=60), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("place", sa.String(length=80), nullable=True),
+        sa.Column("lon", sa.Float(), nullable=True),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.Column("closed_at", UtcDateTime(), nullable=False),
+        sa.Column("known_at", UtcDateTime(), nullable=False),
+        sa.Column("opened_second", sa.BigInteger(), nullable=False),
+        sa.Column("known_second", sa.BigInteger(), nullable=False),
+        sa.Column("plan", sa.String(length=60), nullable=False),
+        sa.Column("version", sa.String(length=40), nullable=True),
+        sa.Column("plan_digest", sa.String(length=64), nullable=True),
+        sa.Column("outcome", sa.Float(), nullable=False),
+        sa.Column("steps", Json, nullable=False),
+        sa.Column("changes", Json, nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("revision", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("revised_at", UtcDateTime(), nullable=True),
+        sa.Column("revised_second", sa.BigInteger(), nullable=True),
+        sa.Column("replaces", sa.BigInteger(), nullable=True),
+        sa.Column("replaced_at", UtcDateTime(), nullable=False),
+        sa.Column("replaced_by", sa.String(length=120), nullable=False),
+        sa.Column("changed", Json, nullable=False),
+        sa.PrimaryKeyConstraint("n", name=op.f("pk_knowledge_case_past")),
+        sa.UniqueConstraint("id", "revision", name=op.f("uq_knowledge_case_past_id_revision")),
+    )
+    with op.batch_alter_table("knowledge_case_past", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_knowledge_case_past_incident"), ["incident"], unique=False)
+
+    op.create_table(
         "share_grant",
         sa.Column("id", sa.String(length=60), nullable=False),
         sa.Column("dataset", sa.String(length=80), nullable=False),
@@ -154,6 +192,12 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("code_until", UtcDateTime(), nullable=True))
         batch_op.add_column(sa.Column("last_sign_in_at", UtcDateTime(), nullable=True))
 
+    with op.batch_alter_table("knowledge_case", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("revision", sa.Integer(), server_default="1", nullable=False))
+        batch_op.add_column(sa.Column("revised_at", UtcDateTime(), nullable=True))
+        batch_op.add_column(sa.Column("revised_second", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("replaces", sa.BigInteger(), nullable=True))
+
     with op.batch_alter_table("session", schema=None) as batch_op:
         batch_op.add_column(sa.Column("seen_at", UtcDateTime(), nullable=True))
         batch_op.add_column(sa.Column("agent", sa.String(length=200), nullable=True))
@@ -166,6 +210,12 @@ def downgrade() -> None:
     with op.batch_alter_table("session", schema=None) as batch_op:
         batch_op.drop_column("agent")
         batch_op.drop_column("seen_at")
+
+    with op.batch_alter_table("knowledge_case", schema=None) as batch_op:
+        batch_op.drop_column("replaces")
+        batch_op.drop_column("revised_second")
+        batch_op.drop_column("revised_at")
+        batch_op.drop_column("revision")
 
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_column("last_sign_in_at")
@@ -187,6 +237,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_share_grant_dataset"))
 
     op.drop_table("share_grant")
+    with op.batch_alter_table("knowledge_case_past", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_knowledge_case_past_incident"))
+
+    op.drop_table("knowledge_case_past")
     with op.batch_alter_table("handover_note", schema=None) as batch_op:
         batch_op.drop_index("ix_handover_note_unit_since")
         batch_op.drop_index("ix_handover_note_state_since")
