@@ -624,6 +624,35 @@ def rebuild_subjects(
     screen.print("done; `cityheart subjects preview` shows what is left to do")
 
 
+@subjects.command("train")
+def train_subjects(
+    records: Annotated[
+        Path, typer.Argument(metavar="DIR|FILE", exists=True, help="a city's folder, or a Parquet file")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="where the rules are written")],
+    version: Annotated[str, typer.Option(help="the version they are given; it is noted with every link")] = "trained",
+    areas: Annotated[Path | None, typer.Option(exists=True, help="areas.geojson, for a Parquet file")] = None,
+    city: Annotated[str, typer.Option(help="the city's name as firms write it, for a Parquet file")] = "",
+) -> None:
+    """Estimate rules for firms on a city's own records, without labels, and set them beside the shipped ones.
+
+    Nothing of the city changes. Needs the extra: pip install 'cityheart[train]'
+    """
+    from cityheart.entities import train
+
+    if records.is_dir():
+        with _opened(records) as opened, screen.status("reading…"):
+            marks = opened.entities.marks("firm")
+    else:
+        marks = train.of_file(records, areas, city)
+    with screen.status("estimating…"):
+        text, table, lines = train.train(marks, version)
+    out.write_text(text, "utf-8")
+    screen.print(table)
+    for line in [*lines, f"{out} was written; in the city's folder as subjects.toml it counts from the next start"]:
+        screen.print(line, markup=False, highlight=False)
+
+
 @users.command("add")
 def add_user(
     home: Home,

@@ -9,12 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from cityheart.cli import app
 from cityheart.entities import matching, train
 from cityheart.entities.areas import Areas
 from cityheart.entities.marks import mark
 from cityheart.entities.normalise import Gazetteer
 from cityheart.entities.rules import POINTS, read_rules, rules
+from cityheart.kernel.errors import Invalid, Unavailable
 
 from .scene import CODE_A, CODE_B
 
@@ -59,14 +62,22 @@ def test_rules_are_tried_on_codes_that_they_do_not_see() -> None:
     assert np.count_nonzero(marks.unique) == 4  # what was given stays as it was
 
 
-def test_without_splink_it_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_splink_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "splink", None)
     pq.write_table(pa.table({"name": ["南通天万化工有限公司"]}), tmp_path / "firms.parquet")
-    with pytest.raises(SystemExit, match=r"pip install 'cityheart\[train\]'"):
-        train.main([str(tmp_path / "firms.parquet"), "--out", str(tmp_path / "subjects.toml")])
-    assert not (tmp_path / "subjects.toml").exists()
+    told = CliRunner().invoke(
+        app, ["subjects", "train", str(tmp_path / "firms.parquet"), "--out", str(tmp_path / "s.toml")]
+    )
+    assert told.exit_code != 0
+    assert isinstance(told.exception, Unavailable)
+    assert told.exception.remedy == "pip install 'cityheart[train]'"
+    assert not (tmp_path / "s.toml").exists()
+
+
+def test_a_file_that_names_nobody_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"who": ["南通天万化工有限公司"]}), tmp_path / "other.parquet")
-    with pytest.raises(SystemExit, match="no column name"):
-        train.main([str(tmp_path / "other.parquet"), "--out", str(tmp_path / "subjects.toml")])
+    with pytest.raises(Invalid, match="no column name"):
+        train.of_file(tmp_path / "other.parquet", None, "")
+    (tmp_path / "text.parquet").write_text("name\n南通天万化工有限公司\n", "utf-8")
+    with pytest.raises(Invalid, match="cannot be read"):
+        train.of_file(tmp_path / "text.parquet", None, "")

@@ -474,6 +474,33 @@ def test_an_incident_does_not_teach_itself(knowledge: Knowledge, desk: Desk, clo
     assert similar["incident_id"] == incident
 
 
+def test_cases_of_another_kind_are_shown_with_the_reason_and_have_no_vote(
+    knowledge: Knowledge, desk: Desk, clock: VirtualClock
+) -> None:
+    told = "化工厂液氯储罐阀门气体泄漏"
+    knowledge.import_cases(SYSTEM, "import-0001", "elsewhere", "json", json.dumps([row(1, text=told)]))
+    alone = knowledge.advise(ask(knowledge, clock, told))
+    others = [
+        row(9 + n, kind="chemical_accident", text=f"chlorine, storage vessel {n}", plan="smog-b") for n in range(9)
+    ]
+    knowledge.import_cases(SYSTEM, "import-0002", "epa", "json", json.dumps(others))
+    advice = knowledge.advise(ask(knowledge, clock, told))
+    assert [(one.plan.name, one.score, one.n, one.m) for one in advice.plans] == [
+        (one.plan.name, one.score, one.n, one.m) for one in alone.plans
+    ]
+    assert advice.cases == alone.cases and advice.confidence == alone.confidence
+    assert len(advice.related) == 5 and {case.kind for case, _ in advice.related} == {"chemical_accident"}
+    incident = closed(desk, clock, "smog-b", words=told)
+    shown = knowledge.for_incident(SYSTEM, incident)["cases"]
+    assert [one["other_kind"] for one in shown] == [False] + 5 * [True]  # type: ignore[attr-defined]
+    first, *rest = ([why["en"] for why in one["why"]] for one in shown)  # type: ignore[attr-defined]
+    assert first[:3] == ["same kind of matter", "same substance: chlorine", "same equipment: storage tank, valve"]
+    assert rest == 5 * [["same substance: chlorine", "same equipment: storage tank"]]
+    quiet = knowledge.advise(ask(knowledge, clock, told, kind="earthquake"))
+    assert quiet.plans == () and quiet.cases == () and len(quiet.related) == 5
+    assert quiet.silence is not None and "similar cases are shown" in quiet.silence["en"]
+
+
 def test_who_may_not_does_not(
     knowledge: Knowledge, clerk: Callable[[str], Actor], steward: Actor, nobody: Actor, officer: Actor
 ) -> None:

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 import cityheart.command.plan as plan_language
 from cityheart.command import engine, knowledge, store
-from cityheart.command.checking import checked
 from cityheart.command.effective import unroll
 from cityheart.command.engine import Act, Bearings, Decided, Transition
 from cityheart.command.files import FileStore
@@ -36,7 +35,7 @@ from cityheart.command.models import (
 )
 from cityheart.command.parameters import begun_with
 from cityheart.command.worker import Firing, PlanUnknown
-from cityheart.kernel import limits
+from cityheart.kernel import events, limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.calendar import Calendar
@@ -854,7 +853,9 @@ class Command:
         self.incident(actor, incident_id)
         with self._database.read() as conn:
             streams = [f"incident:{incident_id}", *(f"run:{run.id}" for run in store.runs_of(conn, incident_id))]
-            return checked(conn, streams)
+            count, broken = events.check(conn, streams)
+        told = [{"stream": one.stream, "n": one.n, "what": one.what} for one in broken]
+        return {"ok": not broken, "events": count, "broken": told}
 
     def plan_of(self, run_id: str) -> Plan:
         """The plan of a run, as it is for this run. Raises :class:`NotFound`."""

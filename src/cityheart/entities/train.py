@@ -1,7 +1,7 @@
 """Points for evidence, estimated on a city's own records without labels, set beside the shipped ones.
 
-``python -m cityheart.entities.train CITY --out subjects.toml``, or a Parquet file instead of CITY, with the columns ``name
-former address person phone uscc registration`` and ``--areas areas.geojson --city 南通市``. What agrees how often among pairs
+``cityheart subjects train CITY --out subjects.toml``, or a Parquet file instead of CITY, with the columns ``name former
+address person phone uscc registration`` and ``--areas areas.geojson --city 南通市``. What agrees how often among pairs
 that are one firm (m) and among pairs that are not (u) is estimated by Splink (Fellegi and Sunter's model, expectation
 maximisation). log2(m/u), scaled so that ``auto`` stands for odds of a thousand to one, are the points. Points that no single
 column carries (what one code is known under, renamings, several records) stay as they are. Written is a whole set of rules
@@ -13,11 +13,9 @@ codes themselves are hidden from the rules for that, and these records are none 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -29,7 +27,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.table import Table
 
 from cityheart.entities.areas import Areas
@@ -38,9 +35,9 @@ from cityheart.entities.marks import AT, Marks, blocking, mark
 from cityheart.entities.matching import blocks, score
 from cityheart.entities.normalise import Gazetteer, codes
 from cityheart.entities.rules import KindRules, read_rules, rules
-from cityheart.kernel.errors import Invalid, Problem, Unavailable
+from cityheart.kernel.errors import Invalid, Unavailable
 
-__all__ = ["estimated", "main", "tried", "written"]
+__all__ = ["estimated", "of_file", "train", "tried", "written"]
 
 _SHOWN = ("core", "stem", "sound", "letters", "region", "form", "former_core", "area", "road", "number", "person", "phone",
           "registration")  # fmt: skip
@@ -175,8 +172,14 @@ def _held_out(code: Hashes) -> npt.NDArray[np.bool_]:
     return held
 
 
-def _of_file(file: Path, areas: Path | None, city: str) -> Marks:
-    table = pq.read_table(file)
+def of_file(file: Path, areas: Path | None, city: str) -> Marks:
+    """The marks of a Parquet file's records. Raises :class:`Invalid` for a file that cannot be read or names nobody."""
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowException) as problem:
+        raise Invalid(
+            f"{file} cannot be read as Parquet: {problem}", remedy="give a Parquet file of records"
+        ) from problem
     columns = {
         name: table[name].combine_chunks() for name in ("name", "former", "address") if name in table.column_names
     }
@@ -192,53 +195,27 @@ def _of_file(file: Path, areas: Path | None, city: str) -> Marks:
     return mark(columns, "firm", rules().kinds["firm"], gazetteer)
 
 
-def _of_city(home: Path) -> Marks:
-    # a command opens a whole city as the command line does; nothing of this folder rests on it
-    city = import_module("cityheart.city").City.open(home)
-    try:
-        found: Marks = city.entities.marks("firm")
-        return found
-    finally:
-        city.close()
+def train(marks: Marks, version: str) -> tuple[str, Table, Sequence[str]]:
+    """Rules estimated on these records as TOML; the points beside the shipped ones; what both do on held-out firms.
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Estimates, writes, and shows what changed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cityheart.entities.train", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("records", type=Path, help="a city's folder, or a Parquet file of records of firms")
-    parser.add_argument("--out", type=Path, required=True, help="where the rules are written")
-    parser.add_argument("--version", default="trained", help="the version they are given; it is noted with every link")
-    parser.add_argument("--areas", type=Path, help="areas.geojson, for a Parquet file")
-    parser.add_argument("--city", default="", help="the name of the city as firms write it, for a Parquet file")
-    given = parser.parse_args(arguments)
-    try:
-        marks = _of_city(given.records) if given.records.is_dir() else _of_file(given.records, given.areas, given.city)
-        apart = _held_out(marks.unique[:, 0])
-        shipped = rules()
-        own = shipped.kinds["firm"]
-        assert own.points is not None
-        points = estimated(marks.taken(np.flatnonzero(~apart)), own)
-        text = written((Path(__file__).parent / "rules.toml").read_text("utf-8"), points, given.version)
-        trained = read_rules(text)
-        given.out.write_text(text, "utf-8")
-    except Problem as problem:
-        sys.exit(f"{problem.detail}; {problem.remedy}" if problem.remedy else problem.detail)
-    table = Table("evidence", "shipped", "trained", title=f"{given.out}: {trained.model}", title_justify="left")
+    Raises :class:`Unavailable` without Splink, :class:`Invalid` for records that nothing can be estimated on.
+    """
+    apart = _held_out(marks.unique[:, 0])
+    shipped = rules()
+    own = shipped.kinds["firm"]
+    assert own.points is not None
+    points = estimated(marks.taken(np.flatnonzero(~apart)), own)
+    text = written((Path(__file__).parent / "rules.toml").read_text("utf-8"), points, version)
+    trained = read_rules(text)
+    table = Table("evidence", "shipped", "trained", title=trained.model, title_justify="left")
     for name, value in points.items():
         table.add_row(name, f"{own.points[name]:g}", f"{value:g}")
-    screen = Console()
-    screen.print(table)
     held = marks.taken(np.flatnonzero(apart))
+    lines = []
     for title, one in (("shipped", own), ("trained", trained.kinds["firm"])):
         precision, recall, pairs = tried(held, one, shipped.block)
-        screen.print(
+        lines.append(
             f"{title}: of {pairs:,} held-out pairs that are one firm {recall:.1%} are joined without asking; "
-            f"{precision:.2%} of what is joined is right",
-            highlight=False,
+            f"{precision:.2%} of what is joined is right"
         )
-
-
-if __name__ == "__main__":
-    main()
+    return text, table, lines

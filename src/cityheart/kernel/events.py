@@ -32,6 +32,7 @@ __all__ = [
     "Subscription",
     "append",
     "append_all",
+    "check",
     "deliver",
     "fingerprint",
     "last",
@@ -362,6 +363,12 @@ def verify(conn: sa.Connection, streams: Collection[str] | None = None) -> list[
             breaks.append(Break(row.stream, row.n, "content was changed"))
         heads[row.stream] = (row.n, row.hash)
     return breaks if streams is not None else [*breaks, *_verify_seals(conn)]
+
+
+def check(conn: sa.Connection, streams: Collection[str]) -> tuple[int, list[Break]]:
+    """How many events these streams have, and what is wrong with their chains."""
+    count = sa.select(sa.func.count()).where(event_table.c.stream.in_(sorted(streams)))
+    return conn.execute(count).scalar_one(), verify(conn, streams)
 
 
 def _verify_seals(conn: sa.Connection) -> list[Break]:

@@ -18,6 +18,7 @@ from cityheart.apps.accidents.chemicals import TONNES_PER_POUND, chemicals, rele
 from cityheart.apps.accidents.learn import Learned, learn
 from cityheart.apps.accidents.records import standing
 from cityheart.city import City
+from cityheart.command.knowledge.likeness import likeness
 from cityheart.command.knowledge.models import Case, Matter
 from cityheart.kernel import events
 from cityheart.kernel.actors import Actor
@@ -122,7 +123,7 @@ def test_a_corrected_accident_is_a_revised_case(city: City) -> None:
     [treated] = [case for case in revised if "受伤或就医 37 人" in case.text]
     assert treated.revision == 2 and treated.revised_at is not None and treated.revised_at > treated.known_at
     [before] = city.knowledge.revisions(SYSTEM, treated.id)
-    [changed] = before["changed"]  # type: ignore[misc]
+    changed = before["changed"][0]  # type: ignore[index]
     assert changed["field"] == "text" and "17 人" in changed["before"] and "37 人" in changed["after"]
     assert before["replaced_by"] == SYSTEM.id and before["until"] == treated.revised_at
     with city.database.read() as conn:
@@ -147,6 +148,24 @@ def test_similar_accidents_are_found_for_a_matter_in_either_language(city: City)
         found = city.knowledge.advise(matter)
         assert found.cases and "7782-50-5" in found.cases[0][0].text
         assert found.plans == () and not found.confident  # no plan is known for it, and none is made up
+
+
+def test_an_alert_of_another_kind_finds_accidents_with_its_substance_and_equipment(city: City) -> None:
+    for words in ("液氯储罐液位超限", "level of a chlorine storage tank"):
+        found = city.knowledge.advise(Matter("tank_excursion", 2, city.clock.now(), words))
+        assert found.cases == () and found.related
+        for case, _ in found.related:
+            assert "7782-50-5" in case.text
+            assert found.why[case.id][0] == text("同一物质：氯气", "same substance: chlorine")
+
+
+def test_every_chemical_of_the_register_is_known_by_its_names() -> None:
+    alike = likeness()
+    for row in register():
+        thing = f"substance:{row['cas']}"
+        names = [str(row["name_en"]).lower(), *([str(row["name_zh"])] if len(str(row["name_zh"])) > 1 else [])]
+        assert any(thing in alike.things(name) for name in names), row
+        assert thing in alike.things(f"CAS {row['cas']}")
 
 
 def test_most_accidents_are_linked_to_a_chemical_and_a_mixture_to_none(first: tuple[City, list[Learned]]) -> None:

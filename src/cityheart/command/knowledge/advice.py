@@ -24,6 +24,7 @@ from cityheart.command.knowledge.models import (
     Neighbour,
     Proposed,
     Reason,
+    Related,
     SuggestedPlan,
 )
 from cityheart.command.knowledge.parameters import Parameters
@@ -49,11 +50,13 @@ def advise(
     *,
     closed: Mapping[str, int] | None = None,
     ruled: str | None = None,
+    related: Sequence[tuple[Case, Related]] = (),
 ) -> Advice:
     """The answer for ``matter``. ``similar`` are its neighbours, best first; ``plans`` those in force by name.
 
     ``day`` is the city's date, on which clauses are in force or not. ``closed`` gives how many cases of a plan are
     closed, by its name. ``ruled`` is the plan that a decision table names: it comes first whatever the vote.
+    ``related`` are cases of other kinds: shown, with no vote.
     """
     in_force = [clause for clause in clauses if clause.in_force(day)]
     asked = [
@@ -81,7 +84,8 @@ def advise(
         clauses=tuple(_unique(clause for clause, _ in asked)),
         confident=confident,
         confidence=confidence,
-        silence=None if chosen else _silence(matter, bool(shown)),
+        silence=None if chosen else _silence(matter, bool(shown or related)),
+        related=tuple(related),
     )  # fmt: skip
 
 

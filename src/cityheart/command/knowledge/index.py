@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cityheart.command.knowledge import words
-from cityheart.command.knowledge.models import Case, Matter, Neighbour
+from cityheart.command.knowledge.likeness import Likeness, likeness
+from cityheart.command.knowledge.models import Case, Matter, Neighbour, Related
 from cityheart.command.knowledge.parameters import Parameters
 
 __all__ = ["Archive", "Entry", "entry", "seconds"]
@@ -32,6 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _DAY, _YEAR = 86_400, 365.2425 * 86_400
 _EARTH = 6_371_008.8
+_SAME = 1e-9  # sums of shares that differ by less are the same
 
 
 class Entry(NamedTuple):
@@ -68,7 +70,8 @@ def entry(n: int, case: Case) -> Entry:
 class Archive:
     """Every closed case, ready to be asked. Not safe for several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, alike: Likeness | None = None) -> None:
+        self._alike = alike or likeness()
         self._shelves: dict[str, Shelf] = {}
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -79,7 +82,7 @@ class Archive:
             by_kind.setdefault(one.kind, []).append(one)
         for kind, found in by_kind.items():
             if kind not in self._shelves:
-                self._shelves[kind] = Shelf()
+                self._shelves[kind] = Shelf(self._alike)
             self._shelves[kind].add(found)
         ends = {one.replaces: one.revised for one in entries if one.replaces is not None and one.revised is not None}
         if ends:  # the version before may be of another kind
@@ -95,6 +98,31 @@ class Archive:
         """The cases of the matter's kind, stage and level ±1 that count most, best first, at most ``limit``."""
         shelf = self._shelves.get(matter.kind)
         return [] if shelf is None else shelf.similar(matter, parameters, limit)
+
+    def related(self, matter: Matter, parameters: Parameters, limit: int) -> list[Related]:
+        """The cases of other kinds, of every level, that name most of what the matter names, at most ``limit``."""
+        alike = self._alike
+        named = sorted(alike.things(matter.text))
+        if sum(alike.weights[kind] for kind in {one.partition(":")[0] for one in named}) < alike.least - _SAME:
+            return []
+        self.settle()
+        cases = sum(shelf.size for shelf in self._shelves.values())
+        rarity = {}
+        for one in named:
+            having = sum(shelf.having(one) for shelf in self._shelves.values())
+            rarity[one] = math.log1p((cases - having + 0.5) / (having + 0.5))
+        worth = {}
+        for one in named:
+            kind = one.partition(":")[0]
+            whole = sum(value for other, value in rarity.items() if other.partition(":")[0] == kind)
+            worth[one] = alike.weights[kind] * rarity[one] / whole
+        found = [
+            one
+            for kind, shelf in self._shelves.items()
+            if kind != matter.kind
+            for one in shelf.related(matter, parameters, worth, limit)
+        ]
+        return sorted(found, key=lambda one: (-one.similarity, -one.n))[:limit]
 
 
 class _Part:
@@ -145,7 +173,9 @@ class _Part:
 class Shelf:
     """The cases of one kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, alike: Likeness) -> None:
+        self._alike = alike
+        self._things: dict[str, list[int]] = {}  # of what words name: the rows that do
         self._waiting: list[Entry] = []
         self._ends: dict[int, int] = {}  # of versions that were replaced: when
         nothing = np.zeros(0, np.uint64), np.zeros(0, np.float32)
@@ -180,6 +210,10 @@ class Shelf:
         added = _Part(keys, counts, 0, len(entries))
         tail = rest[0].merged(added) if rest else added
         tail.offset = first.cases
+        begin = len(self._columns["n"])
+        for row, things in enumerate(self._alike.of_many([one.text for one in entries], keys), begin):
+            for thing in things:
+                self._things.setdefault(thing, []).append(row)
         self._parts = [first, tail] if first.cases and tail.cases < _TAIL else [first.merged(tail)]
         columns = _columns(entries, self._codes, lengths)
         self._columns = {name: np.concatenate([values, columns[name]]) for name, values in self._columns.items()}
@@ -216,6 +250,42 @@ class Shelf:
             Neighbour(int(column["n"][allowed[i]]), float(similarity[i]), float(said[i]), float(weight[i]))
             for i in best
         ]
+
+    @property
+    def size(self) -> int:
+        """How many versions of cases there are."""
+        return len(self._columns["n"])
+
+    def having(self, thing: str) -> int:
+        """How many of them name a thing."""
+        return len(self._things.get(thing, ()))
+
+    def related(
+        self, matter: Matter, parameters: Parameters, worth: Mapping[str, float], limit: int
+    ) -> list[Related]:  # fmt: skip
+        """The cases that name most of the things, each worth so much, with how near their words are."""
+        rows = {thing: np.array(self._things[thing], np.int64) for thing in worth if thing in self._things}
+        if not rows:
+            return []
+        shared = np.zeros(self.size, np.float64)
+        for thing, having in rows.items():
+            shared[having] += worth[thing]
+        column, now = self._columns, seconds(matter.at)
+        there = (column["since"] <= now) & (now < column["until"])
+        found = np.flatnonzero((shared >= self._alike.least - _SAME) & there)
+        if not len(found):
+            return []
+        spoken = self._words(matter.text, parameters)
+        said = np.zeros(len(found)) if spoken is None else spoken[found].astype(np.float64)
+        near = shared[found] + self._alike.words * said
+        best = np.lexsort((-column["n"][found], -near))[:limit]
+        return [
+            Related(
+                int(column["n"][found[i]]), float(near[i]), float(said[i]),
+                tuple(sorted(thing for thing, having in rows.items() if found[i] in having)),
+            )
+            for i in best
+        ]  # fmt: skip
 
     def _allowed(self, matter: Matter) -> npt.NDArray[np.bool_]:
         column = self._columns

@@ -23,6 +23,7 @@ __all__ = [
     "Neighbour",
     "Proposed",
     "Reason",
+    "Related",
     "Replaced",
     "SuggestedPlan",
 ]
@@ -217,6 +218,16 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """A case of another kind that names the same things: ``shared``, each as ``class:key`` (see ``likeness``)."""
+
+    n: int
+    similarity: float
+    words: float
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why a step is there: ``kind`` is clause, cases or plan; ``n`` of ``m`` similar cases had it."""
 
@@ -253,7 +264,11 @@ class SuggestedPlan:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The answer. Without ``confident`` the cases say too little, and plans stand in the order of their declaration."""
+    """The answer. Without ``confident`` the cases say too little, and plans stand in the order of their declaration.
+
+    ``cases`` are of the matter's kind and vote for plans, ``related`` are of other kinds and only tell what happened.
+    ``why`` says of each case, by its id, why it is there.
+    """
 
     plans: tuple[SuggestedPlan, ...]
     cases: tuple[tuple[Case, Neighbour], ...]
@@ -261,3 +276,5 @@ class Advice:
     confident: bool
     confidence: float
     silence: Text | None = None
+    related: tuple[tuple[Case, Related], ...] = ()
+    why: Mapping[str, tuple[Text, ...]] = field(default_factory=dict)

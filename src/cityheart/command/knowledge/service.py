@@ -23,6 +23,7 @@ from cityheart.command.knowledge.clauses import clause_from, clause_json, read_c
 from cityheart.command.knowledge.declared import in_force
 from cityheart.command.knowledge.history import OWN, case_of, level_at, what_is_told
 from cityheart.command.knowledge.index import Archive
+from cityheart.command.knowledge.likeness import likeness, within
 from cityheart.command.knowledge.models import Advice, Case, Clause, Described, Matter, Neighbour
 from cityheart.command.knowledge.parameters import Parameters, parameters
 from cityheart.command.knowledge.scrub import Scrubber
@@ -34,6 +35,7 @@ from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem
 from cityheart.kernel.events import Event, Subscription, deliver, read
 from cityheart.kernel.schema import canonical
+from cityheart.kernel.text import Text
 
 if TYPE_CHECKING:
     from cityheart.command.decisions.service import Decisions
@@ -73,7 +75,8 @@ class Knowledge:
         self._describe: list[Describe] = []
         self._units: set[str] = set()
         self._lock = threading.RLock()
-        self._archive = Archive()
+        self._likeness = likeness()
+        self._archive = Archive(self._likeness)
         self._ready = False
         self._read = 0  # number of the newest case in the archive
         self._closed: Counter[str] = Counter()  # cases by plan
@@ -293,19 +296,38 @@ class Knowledge:
         with self._lock:
             self._catch_up()
             near = self._archive.similar(matter, numbers, numbers.vote_neighbours + _SPARE)
+            others = self._archive.related(matter, numbers, self._likeness.cases + _SPARE)
             closed = dict(self._closed)
         with self._database.read() as conn:
-            cases = store.cases_by_number(conn, [one.n for one in near]) if near else {}
+            cases = store.cases_by_number(conn, [one.n for one in near] + [one.n for one in others])
             versions = command_store.plans(conn)
         similar: list[tuple[Case, Neighbour]] = [
             (cases[one.n], one)
             for one in near
             if matter.apart_from is None or cases[one.n].incident != matter.apart_from
         ][: numbers.vote_neighbours]
+        related = [
+            (cases[one.n], one)
+            for one in others
+            if matter.apart_from is None or cases[one.n].incident != matter.apart_from
+        ][: self._likeness.cases]
         plans = in_force(self._readable([each for each in versions if each[1] <= matter.at]), matter.at)
         day = matter.at.astimezone(self._zone).date()
         clauses = [clause for clause in self._clauses_known(matter.at) if clause.in_force(day)]
-        return advise(matter, similar, plans, clauses, day, numbers, closed=closed, ruled=self._ruled(matter))
+        advice = advise(
+            matter, similar, plans, clauses, day, numbers, closed=closed, ruled=self._ruled(matter), related=related
+        )  # fmt: skip
+        return replace(advice, why=self._why(matter, advice))
+
+    def _why(self, matter: Matter, advice: Advice) -> dict[str, tuple[Text, ...]]:
+        """Why each case that is shown is like the matter, by its id."""
+        told = self._likeness.of_many([matter.text, *(case.text for case, _ in advice.cases)])
+        metres = self._numbers.similarity_place_metres
+        found = {
+            case.id: within(matter, case, near, self._likeness.why(told[0] & things), metres)
+            for (case, near), things in zip(advice.cases, told[1:], strict=True)
+        }
+        return {**found, **{case.id: self._likeness.why(one.shared) for case, one in advice.related}}
 
     def _readable(self, versions: Iterable[tuple[str, datetime]]) -> list[tuple[Plan, datetime]]:
         """The plans with their publication; one in a newer language than this process knows is left to others."""
@@ -366,7 +388,7 @@ class Knowledge:
 
     def _shown(self, actor: Actor, matter: Matter) -> dict[str, object]:
         advice = self.advise(replace(matter, text=self._scrub.clean(matter.text)))
-        return views.advice_json(self._command, advice, cases=can(actor, "case.read"))
+        return views.advice_json(self._command, advice, matter.kind, cases=can(actor, "case.read"))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 

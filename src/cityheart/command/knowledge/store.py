@@ -182,6 +182,8 @@ def entries(conn: sa.Connection, after: int, limit: int) -> list[Entry]:
 
 def cases_by_number(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, Case]:
     """These versions of cases whole."""
+    if not numbers:
+        return {}
     found = {row.n: _case(row) for row in conn.execute(sa.select(case_table).where(_CASE.n.in_(numbers)))}
     if rest := [n for n in numbers if n not in found]:
         found.update({row.n: _case(row) for row in conn.execute(sa.select(past_table).where(_PAST.n.in_(rest)))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +16,7 @@ from cityheart.command.knowledge.models import (
     Neighbour,
     Proposed,
     Reason,
+    Related,
     Replaced,
     SuggestedPlan,
 )
@@ -94,15 +95,17 @@ def content_json(case: Case) -> dict[str, object]:
     }
 
 
-def advice_json(command: Command, advice: Advice, *, cases: bool) -> dict[str, object]:
+def advice_json(command: Command, advice: Advice, kind: str, *, cases: bool) -> dict[str, object]:
     """A suggestion: ``plans``, ``cases``, ``clauses``, ``changes`` of the first plan, ``reasons`` of the whole.
 
+    ``cases`` are those of the matter's ``kind``, then those of other kinds, each with the reasons why it is there.
     Without ``cases`` similar cases are not shown, only how many there were.
     """
     first = advice.plans[0] if advice.plans else None
+    near: list[tuple[Case, Neighbour | Related]] = [*advice.cases, *advice.related]
     return {
         "plans": [_plan(command, one) for one in advice.plans],
-        "cases": [_similar(case, near) for case, near in advice.cases] if cases else [],
+        "cases": [_similar(*one, advice.why, kind) for one in near] if cases else [],
         "clauses": [clause_json(clause) for clause in advice.clauses],
         "changes": [] if first is None else [_proposed(command, one) for one in first.changes],
         "reasons": _reasons(advice),
@@ -183,14 +186,18 @@ def _patch(change: Change) -> dict[str, object] | None:
     return None
 
 
-def _similar(case: Case, near: Neighbour) -> dict[str, object]:
+def _similar(
+    case: Case, near: Neighbour | Related, why: Mapping[str, Sequence[Text]], kind: str
+) -> dict[str, object]:  # fmt: skip
     whole = case_json(case)
     shown = (
         "id", "origin", "incident_id", "kind", "level", "text", "place", "opened_at", "closed_at", "seconds", "plan",
-        "late", "rework", "returned", "changes",
+        "late", "rework", "returned", "changes", "revision", "revised_at",
     )  # fmt: skip
     return {
         **{name: whole[name] for name in shown},
         "similarity": round(near.similarity, 3),
         "words": round(near.words, 3),
+        "other_kind": case.kind != kind,
+        "why": list(why.get(case.id, ())),
     }
