@@ -71,7 +71,7 @@ export function ChangeWords({
 }
 
 export function SimilarCases({ cases }: { cases: readonly SimilarCase[] }) {
-  const { k, length } = useKnowledgeWords();
+  const { k, say, length } = useKnowledgeWords();
   if (cases.length === 0) return <div className="body quiet">{k("advice.casesNone")}</div>;
   return (
     <div className="flush">
@@ -95,6 +95,9 @@ export function SimilarCases({ cases }: { cases: readonly SimilarCase[] }) {
                   </Link>
                   <span className="quiet">{k("case.similarity", { percent: Math.round(100 * one.similarity) })}</span>
                 </div>
+                {one.why !== undefined && (
+                  <div className="quiet">{one.why.map((reason) => say(reason)).join(" · ")}</div>
+                )}
               </td>
               <td>
                 {one.plan.id}

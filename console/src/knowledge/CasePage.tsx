@@ -124,6 +124,14 @@ function View({ of: one }: { of: Case }) {
               </dd>
               <dt>{p("case.origin")}</dt>
               <dd>{one.incident_id ? p("case.own") : one.origin}</dd>
+              {one.revised_at && (
+                <>
+                  <dt>{p("case.revised")}</dt>
+                  <dd>
+                    <Moment at={one.revised_at} /> {p("case.revisedTimes", { n: (one.revision ?? 2) - 1 })}
+                  </dd>
+                </>
+              )}
               {one.place && (
                 <>
                   <dt>{p("case.place")}</dt>

@@ -19,6 +19,8 @@ export const en: Record<keyof typeof zh, string> = {
   "case.noChanges": "plan not changed",
   "case.origin": "Origin",
   "case.own": "this city's own",
+  "case.revised": "Revised on",
+  "case.revisedTimes": "({n} time(s), by its source)",
   "case.place": "Place",
   "case.opened": "Opened",
   "case.incident": "Open the incident",

@@ -16,6 +16,8 @@ export const zh = {
   "case.noChanges": "未改动预案",
   "case.origin": "来源",
   "case.own": "本市事件",
+  "case.revised": "更正于",
+  "case.revisedTimes": "（来源更正 {n} 次）",
   "case.place": "地点",
   "case.opened": "开始",
   "case.incident": "打开事件",

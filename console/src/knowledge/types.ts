@@ -82,6 +82,9 @@ interface CaseHead {
 export interface SimilarCase extends CaseHead {
   similarity: number;
   words: number;
+  /** Of another kind than the matter: it tells what happened, and has no vote on plans. */
+  other_kind?: boolean;
+  why?: Text[];
 }
 
 export interface Case extends CaseHead {
@@ -89,6 +92,9 @@ export interface Case extends CaseHead {
   lon: number | null;
   lat: number | null;
   known_at: Iso;
+  /** 1, and one more each time its source corrected it. */
+  revision?: number;
+  revised_at?: Iso | null;
   /** How it went: 1 is well, 0 badly. */
   outcome: number;
   /** due and took in seconds. */
