@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -127,6 +128,24 @@ def test_a_comma_in_the_wrong_place_is_not_missing_mass() -> None:
     assert judged(slip, now=late)["probability"] > 0.5  # days later nobody has corrected it
     assert judged(slip, now=late, waybills=brought(500.0))["probability"] < 0.5  # and waybills say what was meant
     assert judged((200.0, 0.0, 500.0, 450.0, 0.0, 0.0, 0.25))["slip"] == "closing_t"
+
+
+def test_a_stock_that_somebody_confirms_is_no_slip() -> None:
+    parts = (40.0, 0.0, 452.0, 411.9, 0.0, 0.0, 42.1)  # 38 t too much; an opening stock of 400 kg would explain it
+    assert judged(parts)["slip"] == "opening_t"
+    before = return_row("S4", "2026-02", CAS, (40.0, 0, 0, 0, 0, 0, 40.0))
+    assert judged(parts, more=[before])["slip"] is None
+    assert judged(parts, more=[before])["probability"] > 0.9
+
+
+def test_where_loads_at_the_border_are_booked_is_learnt() -> None:
+    def of_first(others: float) -> float:
+        carried = returns._Carried(np.full(41, 354.0), np.full(41, 60.0), np.full(41, 42.0))
+        reported = np.array([285.0, *np.full(20, 354.0), *np.full(20, 354.0 - others)])
+        return float(returns._excess(carried, reported, 0.015, np.full(41, 24315), 20)[0])
+
+    assert of_first(0.0) > 4.0  # all others have them as they are dated
+    assert of_first(30.0) < 2.5  # half of the others have them in the other month
 
 
 def test_stock_that_vanishes_between_two_months() -> None:

@@ -18,6 +18,7 @@ from cityheart.apps.hazchem.signals.books import (
     DAY,
     HOUR,
     Array,
+    Flags,
     Parameters,
     Whole,
     bare,
@@ -125,11 +126,11 @@ def balances(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, para
     bought, sold = _carried(given, month, tables, zone, parameters)
     way_in, way_out = bought.tonnes, sold.tonnes
     share = number(parameters, "planned_share")
-    z_in = _by_month(_excess(bought, parts[2], share), month, floor, least)
-    z_out = _by_month(_excess(sold, parts[4], share), month, floor, least)
+    z_in = _by_month(_excess(bought, parts[2], share, month, least), month, floor, least)
+    z_out = _by_month(_excess(sold, parts[4], share, month, least), month, floor, least)
     tank, room, swing = _tank_close(given, month, tables, zone)
     z_tank, tank_most = _tank_witness(tank, room, swing, parts, month, parameters)
-    slip = _slip(parts, z, sigma, parameters)
+    slip = _slip(parts, z, sigma, _confirmed(parts, previous, tank, room, swing, parameters), parameters)
     columns: list[object] = [given["site_id"], given["cas"], pa.array(month), *map(pa.array, parts)]
     columns += [pa.array(each) for each in (residual, sigma, z, previous, z_border, way_in, z_in, way_out, z_out)]
     columns += [pa.array(tank), pa.array(z_tank), slip, given["updated_at"]]
@@ -192,14 +193,22 @@ class _Carried:
     slack: Array
 
 
-def _excess(carried: _Carried, reported: Array, share: float) -> Array:
+def _excess(carried: _Carried, reported: Array, share: float, month: Whole, least: int) -> Array:
     """By how many standard errors waybills show more than the return; less is no sign: not all goods go by road.
 
-    What is beyond the return even without every load near the border needs no allowance for these.
+    How often loads near the border are in the other month's return is learnt from the returns of the month. What is beyond
+    the return even without every such load needs no allowance for these.
     """
     error = np.sqrt((share * np.maximum(carried.tonnes, reported)) ** 2 + 0.3**2)
-    likely = (carried.tonnes - reported) / np.hypot(error, carried.slack)
-    sure = (carried.tonnes - carried.border - reported) / error
+    more = carried.tonnes - reported
+    slack = carried.slack.copy()
+    for each in np.unique(month).tolist():  # a few months, not rows
+        of = (month == each) & (carried.border > 0)
+        if np.count_nonzero(of) >= least:
+            moved = (1 + np.count_nonzero(more[of] > 2 * error[of])) / (2 + np.count_nonzero(of))
+            slack[of] *= 2 * np.sqrt(moved * (1 - moved)) if moved < 0.5 else 1.0
+    likely = more / np.hypot(error, slack)
+    sure = (more - carried.border) / error
     return np.asarray(np.where(carried.tonnes > 0, np.maximum(likely, sure), np.nan), dtype=np.float64)
 
 
@@ -324,12 +333,26 @@ def _tank_witness(
     return np.where(small & np.isfinite(z), 0.0, z), most
 
 
-def _slip(parts: Array, z: Array, sigma: Array, parameters: Parameters) -> pa.Array:
-    """The column in which one slip of the pen makes the balance whole; null where none does or nothing is wrong."""
+def _confirmed(
+    parts: Array, previous: Array, tank: Array, room: Array, swing: Array, parameters: Parameters
+) -> tuple[Flags, Flags]:
+    """Where the opening stock is what the month before closed with, and the closing stock what the tanks held."""
+    stock, gauge, least = (number(parameters, name) for name in ("stock_share", "gauge_share", "least_t"))
+    opening = np.abs(np.nan_to_num(previous - parts[0], nan=np.inf)) <= stock * parts[0] + least
+    closing = np.abs(np.nan_to_num(tank - parts[6], nan=np.inf)) <= gauge * room + stock * parts[6] + swing + least
+    return opening, closing
+
+
+def _slip(parts: Array, z: Array, sigma: Array, confirmed: tuple[Flags, Flags], parameters: Parameters) -> pa.Array:
+    """The column in which one slip of the pen makes the balance whole; null where none does or nothing is wrong.
+
+    A stock that somebody else confirms was written rightly.
+    """
     factors = np.array(SLIPS)[:, None, None]
     changed = SIGNS[:, None] * parts * (factors - 1.0)  # by slip, column, row
     left = np.abs((SIGNS @ parts)[None, None, :] + changed)
     moved = np.abs(changed) > 0
+    moved[:, 0, confirmed[0]] = moved[:, 6, confirmed[1]] = False
     tight = np.where(moved, left, np.inf) / np.minimum(
         sigma, number(parameters, "slip_share") * np.abs(parts).max(axis=0) + 0.05
     )
