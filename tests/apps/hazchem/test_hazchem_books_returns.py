@@ -144,7 +144,7 @@ def test_where_loads_at_the_border_are_booked_is_learnt() -> None:
         reported = np.array([285.0, *np.full(20, 354.0), *np.full(20, 354.0 - others)])
         return float(returns._excess(carried, reported, 0.015, np.full(41, 24315), 20)[0])
 
-    assert of_first(0.0) > 4.0  # all others have them as they are dated
+    assert of_first(0.0) > 3.5  # all others have them as they are dated
     assert of_first(30.0) < 2.5  # half of the others have them in the other month
 
 
