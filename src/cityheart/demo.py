@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cityheart.city import City, available_apps
+from cityheart.command.duty.models import CENTRE
 from cityheart.command.intake.filing import Filing
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock, stopwatch
@@ -258,9 +259,21 @@ def _accounts(city: City, password: str, everybody: Sequence[tuple[str, Text, st
 
 
 def rosters(city: City) -> None:
-    """Everybody's clerk is on duty round the clock: one account a department is all a demonstration has."""
+    """Everybody's clerk is on duty round the clock: one account a department is all a demonstration has.
+
+    The command centre has two shifts of twelve hours, each with both of its people, so that either can hand over.
+    """
     actor = Actor.system("demo")
     first = city.clock.now().astimezone(ZoneInfo(ZONE)).date()
+    if not city.duty.on_duty(CENTRE):
+        for name, title, starts, ends in (
+            ("day", text("白班", "Day shift"), "08:00", "20:00"),
+            ("night", text("夜班", "Night shift"), "20:00", "08:00"),
+        ):
+            city.duty.set_shift(actor, f"demo-roster-{CENTRE}-{name}", {
+                "unit": CENTRE, "title": title, "starts": starts, "ends": ends,
+                "people": ["officer", "coordinator"], "valid_from": first.isoformat(),
+            })  # fmt: skip
     for unit in sorted(city.share.department_titles()):
         if city.duty.on_duty(unit):
             continue

@@ -177,6 +177,24 @@ def test_the_department_sees_its_own_vehicles_and_others_none(city: City) -> Non
         assert "13500000001" in hear(socket, "vehicles")["names"]
 
 
+def test_who_is_blocked_hears_nothing_more(city: City) -> None:
+    client = signed_in(city, "analyst")
+    with client.websocket_connect("/api/live") as socket:
+        hear(socket, "clock")
+        city.serve.block(Actor.system("test"), "officer")  # somebody else: the link stays
+        hear(socket, "clock")
+        city.serve.block(Actor.system("test"), "analyst")
+        with pytest.raises(WebSocketDisconnect) as ended:
+            while True:
+                socket.receive_json()
+        assert ended.value.code == 1012
+    with client.websocket_connect("/api/live") as socket, pytest.raises(WebSocketDisconnect) as refused:
+        socket.receive_json()
+    assert refused.value.code == 4401
+    for username in ("officer", "analyst"):
+        city.serve.managing.unblock(Actor.system("test"), username)
+
+
 def test_officers_see_vehicles_by_a_grant_until_it_is_revoked(city: City) -> None:
     """The proposal of the application is taken over by a new city; the owner's steward ends it, and the map with it."""
     drive(city, [("13400000001", -10, 121.2, 32.2)])

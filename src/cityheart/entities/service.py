@@ -73,6 +73,8 @@ class Entities:
         self._database, self._lake, self._share = database, lake, share
         self._key, self._zone, self._home, self._city = key, zone, home, city
         own = home / OWN_RULES
+        if own.is_file() and own.stat().st_size > limits.CITY_FILE_BYTES:
+            raise TooLarge(f"{own} is larger than {limits.CITY_FILE_BYTES} bytes", remedy="rules are a few kilobytes")
         self._rules = numbers or (read_rules(own.read_text("utf-8")) if own.is_file() else rules())
         self._declared = Declaration()
         self._digests: dict[str, str] = {}

@@ -32,8 +32,12 @@ from cityheart.web.vehicles import Looking, Vehicles
 __all__ = ["Live"]
 
 POLL_SECONDS = 0.25
-CLOSE_SIGNED_OUT, CLOSE_BUSY, CLOSE_FOREIGN, CLOSE_SAYING = 4401, 4429, 4403, 4400
+CLOSE_SIGNED_OUT, CLOSE_BUSY, CLOSE_FOREIGN, CLOSE_SAYING, CLOSE_AGAIN = 4401, 4429, 4403, 4400, 1012
 PRIVATE = ("account.", "session.", "log.")
+TELLING = frozenset(
+    {"account.blocked", "account.changed", "account.code_issued", "account.password_set", "session.ended"}
+)
+"""What, on the own account, makes a link end: whoever may still come in does so anew, with the rights of now."""
 
 
 class Sharing(Protocol):
@@ -108,6 +112,9 @@ class Live:
             found = await run_in_threadpool(self._read, position)
             for event in found:
                 position = event.seq
+                if event.type in TELLING and event.stream == f"account:{client.actor.id}":
+                    await socket.close(CLOSE_AGAIN)
+                    return
                 if not event.type.startswith(PRIVATE) or full:
                     await socket.send_text(canonical(event.json() if full else _hint(event)))
             second = ticks % int(1 / POLL_SECONDS) == 0
