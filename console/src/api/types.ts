@@ -236,6 +236,8 @@ export interface Task {
   id: string;
   run_id: string;
   incident_id: string;
+  /** what the incident is called; in lists of tasks and for a task by itself */
+  incident_title?: Text | null;
   step: string;
   round: number;
   title: Text;

@@ -142,6 +142,7 @@ function ToDo({ code }: { code: string }) {
                     <Link href={mine ? `/tasks?task=${encodeURIComponent(task.id)}` : `/tasks/${task.id}`}>
                       {say(task.title)}
                     </Link>
+                    {task.incident_title && <span className="quiet">{say(task.incident_title)}</span>}
                     <span className="line">
                       <TaskStateWord task={task} now={now} />
                       <TaskClock task={task} now={now} />

@@ -81,6 +81,7 @@ function Row({ task, waiting, now }: { task: Task; waiting: boolean; now: number
         data-tone={tone(task, now)}
       >
         <span className="field-row-title">{say(task.title)}</span>
+        {task.incident_title && <span className="quiet">{say(task.incident_title)}</span>}
         <span className="line">
           {task.round > 1 && <span className="tag">{t("task.round", { n: task.round })}</span>}
           {waiting && (

@@ -98,6 +98,7 @@ export default function Tasks() {
                       {say(task.title)}{" "}
                       {task.round > 1 && <span className="tag">{t("task.round", { n: task.round })}</span>}
                     </span>
+                    {task.incident_title && <span className="quiet">{say(task.incident_title)}</span>}
                     {actor?.department === null && <span className="quiet">{say(task.unit_title)}</span>}
                     <span
                       className="line"

@@ -221,9 +221,12 @@ def _task_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
     def rows(actor: Actor, items: Sequence[Task]) -> list[dict[str, object]]:
         runs = sorted({task.run for task in items})
         receipts, plans = command.receipts(task.id for task in items), command.plans_of(runs)
-        custody = account.custody_of(runs)
+        custody, titles = account.custody_of(runs), command.incident_titles(task.incident for task in items)
         return [
-            task_json(command, actor, task, plans[task.run], receipts.get(task.id, ()), custody.get(task.id, ()))
+            {
+                **task_json(command, actor, task, plans[task.run], receipts.get(task.id, ()), custody.get(task.id, ())),
+                "incident_title": titles.get(task.incident),
+            }
             for task in items
         ]
 

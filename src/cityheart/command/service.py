@@ -869,6 +869,11 @@ class Command:
         with self._database.read() as conn:
             return {run.id: self.effective(run) for run in store.find_runs(conn, sorted(set(runs)))}
 
+    def incident_titles(self, incidents: Iterable[str]) -> dict[str, Text]:
+        """What each of these incidents is called; whoever sees a task may know what it is about."""
+        with self._database.read() as conn:
+            return store.incident_titles(conn, incidents)
+
     def receipts(self, tasks: Iterable[str]) -> dict[str, list[Receipt]]:
         """The receipts of each of these tasks."""
         ids = list(tasks)

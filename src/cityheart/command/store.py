@@ -16,6 +16,7 @@ from cityheart.command.models import File, Incident, Patch, Place, Receipt, Run,
 from cityheart.kernel import limits
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.events import event_table, subscription_table
+from cityheart.kernel.text import Text
 
 __all__ = [
     "NOTHING",
@@ -328,6 +329,12 @@ def incidents(
         sa.select(table).where(*where).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit)
     )
     return [Incident(**row._mapping) for row in rows], total
+
+
+def incident_titles(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Text]:
+    """What each of these incidents is called."""
+    statement = sa.select(incident_table.c.id, incident_table.c.title).where(incident_table.c.id.in_(sorted(set(ids))))
+    return {row.id: row.title for row in conn.execute(statement)}
 
 
 def units_in(conn: sa.Connection, incident_id: str) -> set[str]:
