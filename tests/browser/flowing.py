@@ -72,12 +72,6 @@ def flowing(home: Path, *, quiet: bool = False, bad: int = 0, below: tuple[str, 
     )
     clock = VirtualClock(NOW - timedelta(hours=26))
     city = City.create(settings, clock)
-    for name, department, role in (
-        ("steward", None, "steward"),
-        ("officer", None, "duty_officer"),
-        ("water", "water", "clerk"),
-    ):
-        city.serve.create(SYSTEM, name, PASSWORD, name=text(name, name), department=department, roles=[role])
     listed = departments.read(Path(prefecture.__file__).parent / "data" / "departments.csv")
     having = [each for n, each in enumerate(listed) if (each.code in below if below else n % 9 != 4)]
     datasets = [
@@ -92,6 +86,13 @@ def flowing(home: Path, *, quiet: bool = False, bad: int = 0, below: tuple[str, 
         {"url": "http://127.0.0.1:9/stations"}, datasets[-1].name, None,
     )  # fmt: skip
     city.share.register(listed, datasets, [*sources, broken] if not below else sources)
+    city.serve.register_departments(city.share.departments_below())
+    for name, department, role in (
+        ("steward", None, "steward"),
+        ("officer", None, "duty_officer"),
+        ("water", "water", "clerk"),
+    ):
+        city.serve.create(SYSTEM, name, PASSWORD, name=text(name, name), department=department, roles=[role])
     if not quiet:
         _deliver(city, having, bad)
         if not below:

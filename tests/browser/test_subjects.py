@@ -20,6 +20,7 @@ SYSTEM = Actor.system("test")
 @pytest.fixture(scope="module")
 def known(served: Served) -> Iterator[str]:
     """The served city with a few firms, one of which two departments may speak of; the id of a firm."""
+    served.city.serve.register_departments({**served.city.share.departments_below(), "fire": frozenset()})
     for name, role, department in (("keeper", "steward", None), ("fireman", "clerk", "fire")):
         served.city.serve.create(
             SYSTEM, name, PASSWORD, name=text("管理员", name), department=department, roles=[role]
