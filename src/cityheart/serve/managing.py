@@ -37,10 +37,10 @@ class Managing:
         self._database = database
         self._wall = wall
         self._hashed = hashed
-        self._known: frozenset[str] | None = None
+        self._known: frozenset[str] = frozenset()
 
     def register_departments(self, codes: Iterable[str]) -> None:
-        """Make known which departments there are; before that any is taken."""
+        """Make known which departments there are; where there are none, any is taken."""
         self._known = frozenset(codes)
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -322,7 +322,7 @@ class Managing:
             department = wanted["department"]
             if held is not None and department not in held:
                 raise Forbidden("these are people of another department", remedy="ask an administrator of the city")
-            if department is not None and self._known is not None and department not in self._known:
+            if department is not None and self._known and department not in self._known:
                 raise Invalid(f"there is no department {department}", remedy="choose one of the city's departments")
         email = wanted.get("email")
         if email is not None and _EMAIL.fullmatch(str(email)) is None:
