@@ -7,7 +7,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,14 @@ def seconds(day: date) -> int:
 def local(at: float) -> datetime:
     """Local time of the moment."""
     return datetime.fromtimestamp(int(at), ZONE)
+
+
+@overload
+def rfc(at: float) -> str: ...
+@overload
+def rfc(at: None) -> None: ...
+@overload
+def rfc(at: float | None) -> str | None: ...
 
 
 def rfc(at: float | None) -> str | None:

@@ -115,7 +115,7 @@ def _paper(life: Life, trip: Trip, number: int, random: Random) -> list[Row]:
     plan = round(trip.tonnes * float(random.uniform(0.93, 1.06)), 2)
     kg = trip.chemical is not None and trip.chemical.family == "van"
     base: Row = {
-        "waybill_no": f"YD{rfc(trip.load_from)[:10].replace('-', '')}{number:06d}",  # type: ignore[index]
+        "waybill_no": f"YD{rfc(trip.load_from)[:10].replace('-', '')}{number:06d}",
         "carrier_uscc": carrier,
         "plate": vehicle.plate if vehicle else f"苏{'MLJB'[number % 4]}{10000 + number * 37 % 89999}",
         "trailer_plate": vehicle.trailer if vehicle else None,

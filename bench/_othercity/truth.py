@@ -145,7 +145,7 @@ def _works(life: Life) -> Iterator[Case]:
 
 def _months(life: Life) -> Iterator[Case]:
     order = life.world.order
-    end = month_start(next_month(rfc(order.books)[:7]))  # type: ignore[index]
+    end = month_start(next_month(rfc(order.books)[:7]))
     if end > order.end - DAY:
         return
     for story in life.plot.of("mass_imbalance"):

@@ -8,9 +8,9 @@ import type { FeatureCollection } from "geojson";
 import * as maplibre from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
-import { Fleet, GLIDE_MS, readFrame } from "../src/map/fleet";
+import { Fleet, pointsOf, readFrame } from "../src/map/fleet";
 import { mercatorX, mercatorY } from "../src/map/mercator";
-import { PointLayer, type Points } from "../src/map/pointLayer";
+import { PointLayer } from "../src/map/pointLayer";
 import { cityStyle } from "../src/map/style";
 import { BOUNDS, lat, lon } from "./places";
 
@@ -36,28 +36,11 @@ map.once("load", asked.get("how") === "circle" ? circles : own);
 /** The console's way. */
 function own() {
   const fleet = new Fleet({ x: mercatorX(121), y: mercatorY(32.1) }, performance.now());
-  const points: Points = {
-    origin: fleet.origin,
-    zero: fleet.zero,
-    get count() {
-      return fleet.count;
-    },
-    get places() {
-      return fleet.places;
-    },
-    get starts() {
-      return fleet.starts;
-    },
-    get change() {
-      return fleet.change;
-    },
-    get movingUntil() {
-      return fleet.movingUntil;
-    },
-    glide: GLIDE_MS,
-    colours: null,
-  };
-  const layer = new PointLayer("vehicles", points, { colour: [15, 118, 110, 255], ring: [1, 1, 1], size: [8, 16] });
+  const layer = new PointLayer("vehicles", pointsOf(fleet, false), {
+    colour: [15, 118, 110, 255],
+    ring: [1, 1, 1],
+    size: [8, 16],
+  });
   map.addLayer(layer, "names");
   const wire = new Worker(new URL("./wire.ts", import.meta.url), { type: "module" });
   wire.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {

@@ -2,6 +2,7 @@
 
 import type { PositionsFrame } from "../api/live";
 import { mercatorX, mercatorYNear } from "./mercator";
+import type { Points } from "./pointLayer";
 
 const HEAD_BYTES = 16;
 const RECORD_BYTES = 16;
@@ -181,3 +182,32 @@ export class Fleet {
 }
 
 const latitude = (y: number) => (360 / Math.PI) * Math.atan(Math.exp(((180 - y * 360) * Math.PI) / 180)) - 90;
+
+/** The fleet as the layer draws it; `still`: without motion between what is told. */
+export function pointsOf(fleet: Fleet, still: boolean): Points {
+  return {
+    get origin() {
+      return fleet.origin;
+    },
+    get zero() {
+      return fleet.zero;
+    },
+    get count() {
+      return fleet.count;
+    },
+    get places() {
+      return fleet.places;
+    },
+    get starts() {
+      return fleet.starts;
+    },
+    get change() {
+      return fleet.change;
+    },
+    get movingUntil() {
+      return still ? 0 : fleet.movingUntil;
+    },
+    glide: still ? 1 : GLIDE_MS,
+    colours: null,
+  };
+}

@@ -4,9 +4,9 @@ import type { Map as GlMap } from "maplibre-gl";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { PositionsFrame } from "../api/live";
 import { type Positions, usePositions } from "../live/LiveProvider";
-import { Fleet, GLIDE_MS, readFrame } from "./fleet";
+import { Fleet, pointsOf, readFrame } from "./fleet";
 import { mercatorX, mercatorY } from "./mercator";
-import { nearest, PointLayer, type Points, rgb } from "./pointLayer";
+import { nearest, PointLayer, rgb } from "./pointLayer";
 
 type Box = [number, number, number, number];
 
@@ -61,18 +61,18 @@ export class Followed {
   }
 
   pick(x: number, y: number, within: number): string | null {
-    const slot = nearest(this.points(), x, y, within);
+    const slot = nearest(pointsOf(this.fleet, this.reduced), x, y, within);
     return slot === null ? null : this.fleet.nameOf(slot) || null;
   }
 
   paint(fill: string, ring: string): void {
     this.colours = { fill, ring };
-    this.layer?.show(this.points(), this.look3());
+    this.layer?.show(pointsOf(this.fleet, this.reduced), this.look3());
   }
 
   /** The layer that draws them; made for each map. */
   drawn(): PointLayer {
-    this.layer = new PointLayer(`vehicles-${this.dataset}`, this.points(), this.look3());
+    this.layer = new PointLayer(`vehicles-${this.dataset}`, pointsOf(this.fleet, this.reduced), this.look3());
     return this.layer;
   }
 
@@ -98,35 +98,6 @@ export class Followed {
       colour: [red, green, blue, 255] as [number, number, number, number],
       ring: [r / 255, g / 255, b / 255] as [number, number, number],
       size: [8, 16] as [number, number],
-    };
-  }
-
-  private points(): Points {
-    const { fleet, reduced } = this;
-    return {
-      get origin() {
-        return fleet.origin;
-      },
-      get zero() {
-        return fleet.zero;
-      },
-      get count() {
-        return fleet.count;
-      },
-      get places() {
-        return fleet.places;
-      },
-      get starts() {
-        return fleet.starts;
-      },
-      get change() {
-        return fleet.change;
-      },
-      get movingUntil() {
-        return reduced ? 0 : fleet.movingUntil;
-      },
-      glide: reduced ? 1 : GLIDE_MS,
-      colours: null,
     };
   }
 

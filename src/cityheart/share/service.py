@@ -926,11 +926,11 @@ class Share:
 
     def sight(self, actor: Actor, dataset: str, use: Use = "read", *, handling: bool = False) -> Sight:
         """What the actor sees of a dataset (:mod:`cityheart.share.grants.sight`). Raises NotFound."""
-        return self.sights.of(actor, dataset, use, handling=handling)
+        return self.reading.sight(actor, dataset, use, handling=handling)
 
     def open_to(self, actor: Actor, dataset: str) -> bool:
         """Whether there are rows of a dataset for the actor, if not all of them or of their columns. Raises NotFound."""
-        return self.sights.of(actor, dataset).open
+        return self.sight(actor, dataset).open
 
     def admit(
         self,

@@ -51,10 +51,6 @@ class Reading:
         """What the actor sees of a dataset. Raises NotFound."""
         return self._sights.of(actor, dataset, use, handling=handling)
 
-    def open_to(self, actor: Actor, dataset: str) -> bool:
-        """Whether there are rows of a dataset for the actor, if not all of them or of their columns. Raises NotFound."""
-        return self._sights.of(actor, dataset).open
-
     def admit(
         self,
         actor: Actor,
