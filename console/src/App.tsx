@@ -83,14 +83,7 @@ export function App() {
 
 function Desk() {
   const session = useSession();
-  if (session.data === undefined)
-    return (
-      <main className="login">
-        <Panel>
-          {session.error ? <Failure error={session.error} retry={() => void session.refetch()} /> : <Loading />}
-        </Panel>
-      </main>
-    );
+  if (session.data === undefined) return <Waiting error={session.error} retry={() => void session.refetch()} />;
   if (session.data === null)
     return (
       <Suspense fallback={<Loading />}>
@@ -106,13 +99,25 @@ function Desk() {
   return <Inside session={session.data} />;
 }
 
+/** Before there is anything to show. */
+function Waiting({ error, retry }: { error: Error | null; retry: () => void }) {
+  return (
+    <main className="login">
+      <Panel>{error ? <Failure error={error} retry={retry} /> : <Loading />}</Panel>
+    </main>
+  );
+}
+
+/** Every page counts on the city's clock and zone, so none is shown before the city has told them. */
 function Inside({ session }: { session: Session }) {
   const { say, t } = useWords();
   const [location] = useLocation();
-  const city = useCity().data;
+  const asked = useCity();
+  const city = asked.data;
   useEffect(() => {
     document.title = city ? `${say(city.title)} · ${t("product")}` : t("product");
   }, [city, say, t]);
+  if (city === undefined) return <Waiting error={asked.error} retry={() => void asked.refetch()} />;
   // A wall has no navigation: nobody stands before it.
   if (location === "/wall")
     return (

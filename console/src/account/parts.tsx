@@ -2,7 +2,6 @@
 
 import { type ReactNode, useCallback, useMemo } from "react";
 import { Link, useSearchParams } from "wouter";
-import { useCity } from "../api/queries";
 import { useNow } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
 import { useZone } from "../ui/Time";
@@ -13,12 +12,10 @@ import { type AccountWords, useAccountWords } from "./words";
 
 export type View = "report" | "appeals" | "formulas";
 
-/** The day in the city, "2015-12-07"; null before the city has said what time it is. */
-export function useToday(): string | null {
+/** The day in the city, "2015-12-07". */
+export function useToday(): string {
   const zone = useZone();
-  const now = useNow();
-  const known = useCity().data !== undefined && now > 0;
-  return known ? cityTime(now, zone, "date") : null;
+  return cityTime(useNow(), zone, "date");
 }
 
 /** The period of the address, with its bounds. */

@@ -177,9 +177,9 @@ function Duty({ code }: { code: string }) {
   const { h } = useHomeWords();
   const zone = useZone();
   const today = useToday();
-  const from = today === null ? null : dayStart(today, zone);
-  const to = from === null ? null : new Date(Date.parse(from) + DAYS * 86_400_000).toISOString();
-  const roster = useRoster(from === null ? null : code, from ?? "", to ?? "");
+  const from = dayStart(today, zone);
+  const to = new Date(Date.parse(from) + DAYS * 86_400_000).toISOString();
+  const roster = useRoster(code, from, to);
   return (
     <Panel title={h("duty.title")} aside={<Link href="/duty">{h("duty.all")}</Link>}>
       <Shown of={roster} lines={3}>
@@ -229,11 +229,8 @@ function Score({ code }: { code: string }) {
   const { h } = useHomeWords();
   const today = useToday();
   const zone = useZone();
-  const { from, to } = useMemo(
-    () => (today === null ? { from: null, to: null } : bounds(periodOf(new URLSearchParams(), today), zone)),
-    [today, zone],
-  );
-  const scores = useScores(from, to, null, today !== null);
+  const { from, to } = useMemo(() => bounds(periodOf(new URLSearchParams(), today), zone), [today, zone]);
+  const scores = useScores(from, to, null);
   return (
     <Panel title={h("scores.title")} aside={<Link href="/scores">{h("scores.all")}</Link>}>
       <Shown of={scores} lines={5}>

@@ -7,7 +7,7 @@ import type { Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { DutyTabs } from "../handover/Tabs";
 import { useWords } from "../i18n";
-import { useClock, useNow } from "../live/LiveProvider";
+import { useNow } from "../live/LiveProvider";
 import { cityTime, dayStart } from "../time/format";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
@@ -170,14 +170,13 @@ function Deputies({ deputies }: { deputies: Deputy[] }) {
 function RosterOf({ unit, may, open }: { unit: string; may: boolean; open: (what: Open) => void }) {
   const { t } = useWords();
   const zone = useZone();
-  const ready = useClock().now !== null;
   const now = useNow();
   const first = cityTime(now, zone, "date");
   const days = Array.from({ length: DAYS }, (_, n) =>
     new Date(Date.parse(`${first}T00:00:00Z`) + n * DAY_MS).toISOString().slice(0, 10),
   );
   const after = new Date(Date.parse(`${first}T00:00:00Z`) + DAYS * DAY_MS).toISOString().slice(0, 10);
-  const roster = useRoster(ready ? unit : null, dayStart(first, zone), dayStart(after, zone));
+  const roster = useRoster(unit, dayStart(first, zone), dayStart(after, zone));
   if (roster.error) return <Failure error={roster.error} retry={() => void roster.refetch()} />;
   if (roster.data === undefined) return <Loading lines={6} />;
   const { shifts, gaps, may_change } = roster.data;

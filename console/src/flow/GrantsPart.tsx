@@ -3,9 +3,10 @@
 import { Button, Checkbox, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { useCity, useMay } from "../api/queries";
+import { useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import type { Key } from "../i18n";
+import { useNow } from "../live/LiveProvider";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -64,7 +65,7 @@ export function Sight({ dataset }: { dataset: CatalogueDataset }) {
 function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void }) {
   const { f, say } = useFlowWords();
   const tell = useTell();
-  const city = useCity();
+  const now = useNow();
   const [columns, setColumns] = useState<string[]>([]);
   const [purpose, setPurpose] = useState("");
   const [rows, setRows] = useState("");
@@ -78,7 +79,7 @@ function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void 
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const ends = Number(days) > 0 ? new Date(cityNow(city.data?.now) + Number(days) * DAY_MS) : null;
+    const ends = Number(days) > 0 ? new Date(now + Number(days) * DAY_MS) : null;
     send.mutate({
       path: "/api/requests",
       body: { dataset: dataset.name, purpose, columns, rows: rows || null, until: ends?.toISOString() ?? null },
@@ -138,9 +139,6 @@ function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void 
     </Sheet>
   );
 }
-
-/** The city's clock where it is known, else the machine's. */
-const cityNow = (now: string | undefined) => (now ? Date.parse(now) : Date.now());
 
 /** Asks for a reason, and sends it. */
 function Reason({

@@ -16,8 +16,8 @@ const URGENT: ReadonlySet<string> = new Set(["alerts", "alert"]);
 const LASTING = new Set(["session", "city", "declared", "departments"]);
 
 interface ClockReading {
-  /** The city's time in milliseconds since 1970, or null while unknown. */
-  now: number | null;
+  /** The city's time in milliseconds since 1970. */
+  now: number;
   playing: boolean;
 }
 
@@ -69,16 +69,12 @@ interface Live {
 
 const LiveContext = createContext<Live | null>(null);
 
-export function LiveProvider({ city, children }: { city: City | undefined; children: ReactNode }) {
+export function LiveProvider({ city, children }: { city: City; children: ReactNode }) {
   const client = useQueryClient();
   const [state, setState] = useState<LinkState>("connecting");
   const [heard, setHeard] = useState<CityEvent | null>(null);
   const positions = useMemo(() => new Positions(), []);
-  const clock = useMemo(() => new Store<ClockReading>({ now: null, playing: true }), []);
-
-  useEffect(() => {
-    if (city && clock.get().now === null) clock.set({ now: Date.parse(city.now), playing: city.clock.playing });
-  }, [city, clock]);
+  const [clock] = useState(() => new Store<ClockReading>({ now: Date.parse(city.now), playing: city.clock.playing }));
 
   useEffect(() => {
     const stale = new Set<string>();
@@ -144,5 +140,5 @@ export function useClock(): ClockReading {
   return useSyncExternalStore(clock.subscribe, clock.get);
 }
 
-/** The city's time in ms; 0 only before the first answer of the city. */
-export const useNow = () => useClock().now ?? 0;
+/** The city's time in ms. */
+export const useNow = () => useClock().now;

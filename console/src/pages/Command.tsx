@@ -101,8 +101,8 @@ export default function Command() {
   const [dispatching, setDispatching] = useState<Alert | null>(null);
   const [helping, setHelping] = useState(false);
   const now = useNow();
-  // A moment ahead of the city's clock is now; while the clock is unknown it is believed.
-  const at = desk.at !== null && (now === 0 || desk.at < now) ? desk.at : null;
+  // A moment ahead of the city's clock is now.
+  const at = desk.at !== null && desk.at < now ? desk.at : null;
   const atText = at === null ? null : new Date(at).toISOString();
 
   const mayAlerts = useMay("alert.read");

@@ -7,20 +7,12 @@ import { useToday } from "../account/parts";
 import { ReportPage } from "../account/Report";
 import "../account/account.css";
 import { useWords } from "../i18n";
-import { Empty, Loading, Panel } from "../ui/states";
+import { Empty, Panel } from "../ui/states";
 
 export default function Scores() {
   const { t } = useWords();
   const { view } = useParams<{ view?: string }>();
   const today = useToday();
-  if (today === null)
-    return (
-      <div className="page">
-        <Panel>
-          <Loading lines={8} />
-        </Panel>
-      </div>
-    );
   if (view === undefined) return <ReportPage today={today} />;
   if (view === "appeals") return <Appeals today={today} />;
   if (view === "formulas") return <Formulas today={today} />;

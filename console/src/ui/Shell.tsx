@@ -97,7 +97,7 @@ export const home = (session: Session) =>
     ? (ownPage(session)?.path ?? "/tasks")
     : (PLACES.find(({ permission }) => may(session, permission))?.path ?? "/tasks");
 
-export function Shell({ session, city, children }: { session: Session; city: City | undefined; children: ReactNode }) {
+export function Shell({ session, city, children }: { session: Session; city: City; children: ReactNode }) {
   const { t, say } = useWords();
   const [location] = useLocation();
   return (
@@ -109,7 +109,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
         <header className="header">
           <Link href="/" className="brand">
             <Mark />
-            <span>{city ? say(city.title) : t("product")}</span>
+            <span>{say(city.title)}</span>
           </Link>
           <nav className="nav" aria-label={t("nav.label")}>
             {placesOf(session).map(({ path, also, title, icon: Icon }) => (
@@ -132,7 +132,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
         </header>
       </div>
       <aside aria-label={t("nav.notices")}>
-        {city?.notice && <div className="banner quiet">{say(city.notice)}</div>}
+        {city.notice && <div className="banner quiet">{say(city.notice)}</div>}
         <LinkBanner />
         <HandoverBanner />
         <Heard />
@@ -157,10 +157,9 @@ function Find({ session }: { session: Session }) {
   return <PaletteButton person={session.actor.id} pages={pages} label={t("find.open")} />;
 }
 
-function CityClock({ city }: { city: City | undefined }) {
+function CityClock({ city }: { city: City }) {
   const { t, number } = useWords();
   const { now, playing } = useClock();
-  if (city === undefined || now === null) return <span className="clock quiet">—</span>;
   const speed = city.clock.speed;
   return (
     <span className="clock" title={t("clock.zone", { zone: city.zone })}>

@@ -104,7 +104,7 @@ function Head({ turning, every }: { turning: Turning; every: number }) {
         {link === "open" ? w("wall.live") : link === "connecting" ? w("wall.connecting") : ""}
       </span>
       <span className="wall-clock numeric">
-        {city && now !== null ? (
+        {city ? (
           <time dateTime={new Date(now).toISOString()}>
             <span>{cityTime(now, city.zone, "date")}</span> <strong>{cityTime(now, city.zone, "time")}</strong>
           </time>
