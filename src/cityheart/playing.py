@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -327,7 +327,9 @@ def _make(home: Path, folder: CityFolder, apps: Sequence[App], options: Options)
     )
     try:
         settings.save()
-        City.open(home, VirtualClock(folder.since)).close()
+        city = City.open(home, VirtualClock(folder.since))
+        with closing(city):
+            city.share.grants.take_proposals()  # as in every new city
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise

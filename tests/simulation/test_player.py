@@ -7,7 +7,7 @@ import os
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from cityheart import playing
 from cityheart.city import City, available_apps
+from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import Conflict, Invalid
 from cityheart.share.landing import Prepared
 from cityheart.share.wire import jt808
@@ -122,6 +123,8 @@ def test_the_city_has_the_departments_of_the_folder(played: tuple[Path, dict[str
         assert city.share.department_titles()["fire"] == {"zh-CN": "消防", "en": "Fire Brigade"}
         assert city.settings.title == {"zh-CN": "小城（测试城市）", "en": "Tiny 1 (test city)"}
         assert city.settings.clock == "virtual"
+        (grant,) = cast("list[dict[str, Any]]", city.share.grants.grants(Actor.system("test"))["items"])
+        assert (grant["origin"], grant["state"]) == ("tiny/trucks/tiny_position", "given"), "a new city's policy"
     finally:
         city.close()
 

@@ -116,6 +116,13 @@ title = { zh-CN = "港口局", en = "Port Authority" }
 [[departments]]
 code = "fire"
 title = { zh-CN = "消防", en = "Fire Brigade" }
+
+[[grants]]
+id = "trucks"
+title = { zh-CN = "车辆位置", en = "Trucks" }
+purpose = { zh-CN = "用于测试", en = "For tests" }
+datasets = ["tiny_position"]
+to = { role = "duty_officer" }
 """
 _DETECTORS = '''"""Finds tanks that are too full."""
 

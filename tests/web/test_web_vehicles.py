@@ -17,7 +17,7 @@ from cityheart.kernel import events, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.text import text
-from cityheart.share.grants.models import Party
+from cityheart.share.grants.models import Party, Use
 from cityheart.share.grants.service import Asked
 from cityheart.watch.tracks.models import Tracking
 from cityheart.web.app import create_app
@@ -159,6 +159,27 @@ def test_those_who_may_read_positions_see_them_move(city: City) -> None:
     with city.database.read() as conn:
         reads = [one for one in events.read(conn, stream=f"dataset:{POSITIONS}") if one.type == "dataset.read"]
     assert len(reads) == 1, "following restricted positions is one event, however often they move"
+
+
+def test_a_new_city_shows_its_command_centre_the_vehicles_and_little_of_them(city: City) -> None:
+    def sees(role: str, use: Use) -> set[str]:
+        actor = Actor(f"user:{role}", text(role, role), None, frozenset({role}))
+        sight = city.share.sight(actor, POSITIONS, use)
+        return set(sight.whole) & columns if sight.open else set()
+
+    columns = {each.name for each in city.share.dataset(POSITIONS).contract.stored}
+    placed = {"terminal_phone", "time", "lon", "lat"}
+    moving = placed | {"speed_kmh", "direction", "load", "valid"}
+    assert moving < columns
+    for role in ("duty_officer", "coordinator"):
+        assert sees(role, "live") == sees(role, "read") == moving
+    assert (sees("mayor", "live"), sees("mayor", "read")) == (placed, set())
+    assert sees("analyst", "live") == sees("clerk", "live") == sees("inspector", "read") == set()
+    drive(city, [("13400000001", -10, 121.2, 32.2)])
+    with signed_in(city, "officer").websocket_connect("/api/live") as socket:
+        socket.send_text(json.dumps({"follow": [POSITIONS], "box": [121.1, 32.1, 121.3, 32.3]}))
+        assert hear(socket, "following") == {"type": "following", "datasets": [POSITIONS], "refused": {}}
+        assert "13400000001" in hear(socket, "vehicles")["names"]
 
 
 def test_the_department_sees_its_own_vehicles_and_others_none(city: City) -> None:
