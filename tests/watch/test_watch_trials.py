@@ -18,13 +18,16 @@ from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from cityheart.kernel.text import text
+from cityheart.watch.models import Person
 from cityheart.watch.trials import service, store
 from cityheart.watch.trials.compare import Case, compared
+from cityheart.watch.trials.models import Trial
 from cityheart.watch.trials.service import Trials
 
 from . import scene
 
 ANALYST = Actor("user:analyst", text("分析员", "Analyst"), None, frozenset({"analyst"}))
+ANALYST_PERSON = Person(ANALYST.id, ANALYST.name)
 ZONE = ZoneInfo("Asia/Shanghai")
 DAYS = 6
 SINCE, UNTIL = scene.START, scene.START + timedelta(days=DAYS)
@@ -107,6 +110,27 @@ def test_one_at_a_time_seen_under_way_and_stopped(
     assert reached.wait(20) and started["state"] == "running"
     with pytest.raises(Conflict, match="is running a backtest"):
         trials.start(ANALYST, "command-2", "noise.loud", SINCE, UNTIL, {})
+    earlier = Trial(
+        "trial-over",
+        "noise.loud",
+        "over",
+        ANALYST_PERSON,
+        {},
+        SINCE,
+        UNTIL,
+        "done",
+        1.0,
+        START,
+        START,
+        START,
+        1.0,
+        None,
+        None,
+    )
+    with database.work(ANALYST) as work:
+        store.insert(work.conn, earlier)
+    trials.stop(ANALYST, "command-over", earlier.id)  # stops nothing else
+    assert trials.trial(ANALYST, started["id"])["state"] == "running"
     with database.work(ANALYST) as work:
         store.stop(work.conn, started["id"], START)  # asked for in another program: found at the next step
     go_on.set()

@@ -59,7 +59,8 @@ class Trials:
         self._wall = wall or SystemClock()
         self._apps: Mapping[str, Application] = {}
         self._meanings: Mapping[str, Mapping[str, Text]] = {}
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # of the newest trial of this program
+        self._own: str | None = None
         self._halt = threading.Event()
 
     def register(self, apps: Mapping[str, Application], meanings: Mapping[str, Mapping[str, Text]]) -> None:
@@ -194,7 +195,7 @@ class Trials:
         payload = {"detector": detector_id, "since": since, "until": until, "parameters": parameters, "name": name}
         started = self._database.once(actor, command_id, "trial.start", payload, do)
         if fresh:
-            self._halt = threading.Event()
+            self._halt, self._own = threading.Event(), fresh[0].id
             self._thread = threading.Thread(
                 target=self._go, args=(actor, detector, fresh[0], self._halt), daemon=True, name="trial"
             )
@@ -211,8 +212,8 @@ class Trials:
             return {"id": trial_id}
 
         self._database.once(actor, command_id, "trial.stop", {"trial": trial_id}, do)
-        self._halt.set()
-        self.wait()
+        if trial_id == self._own:  # one of another program sees it when it next notes how far it is
+            self.close()
         return self.trial(actor, trial_id)
 
     def wait(self) -> None:
