@@ -45,6 +45,9 @@ screen = Console()
 complaints = Console(stderr=True)
 
 Username = Annotated[str, typer.Argument(metavar="NAME", help="the name the person signs in with")]
+AskPassword = Annotated[
+    bool, typer.Option("--ask-password", help="ask for a password instead of giving a one-time code")
+]
 Home = Annotated[Path, typer.Argument(metavar="DIR", help="the city's folder")]
 PLAYED_FROM, PLAYED_LIVE, PLAYED_TO = "2015-11-15", "2016-12-16T12:00", "2017-03-01"
 
@@ -661,12 +664,12 @@ def add_user(
     department: Annotated[str | None, typer.Option(help="code of the person's department")] = None,
     name: Annotated[str | None, typer.Option(help="the person's name")] = None,
     email: Annotated[str | None, typer.Option(help="where orders are sent when the person is on duty")] = None,
+    ask: AskPassword = False,
 ) -> None:
-    """Create an account; its password is printed once."""
+    """Create an account; a one-time code is printed, once, with which the person signs in and sets a password."""
     from cityheart.kernel.actors import Actor
     from cityheart.kernel.text import text
 
-    password = secrets.token_urlsafe(12)
     shown = name or username
     with _opened(home) as city:
         actor = Actor.system("cli")
@@ -675,10 +678,30 @@ def add_user(
             raise Invalid(
                 f"there is no department {department}", remedy=f"there are: {', '.join(sorted(known)) or 'none'}"
             )
+        if not ask:
+            account, code = city.serve.managing.create(
+                actor, None, username, name=text(shown, shown), department=department, roles=role, email=email
+            )
+            _show_code(city, username, code, account.code_until)
+            return
         city.serve.create(
-            actor, username, password, name=text(shown, shown), department=department, roles=role, email=email
+            actor, username, _asked(), name=text(shown, shown), department=department, roles=role, email=email
         )
-    screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
+    screen.print(f"{username} may sign in with that password.", highlight=False)
+
+
+def _asked() -> str:
+    password: str = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+def _show_code(city: City, username: str, code: object, until: object) -> None:
+    screen.print(
+        f"{username} signs in with the one-time code [bold]{code}[/] (shown once) and sets a password.", highlight=False
+    )
+    if isinstance(until, datetime):
+        local = until.astimezone(ZoneInfo(city.settings.zone))
+        screen.print(f"It holds until {local:%Y-%m-%d %H:%M} ({city.settings.zone}).", highlight=False)
 
 
 @users.command("list")
@@ -695,14 +718,18 @@ def list_users(home: Home) -> None:
 
 
 @users.command("password")
-def new_password(home: Home, username: Username) -> None:
-    """Give an account a new password, printed once; its sessions end."""
+def new_password(home: Home, username: Username, ask: AskPassword = False) -> None:
+    """Replace a forgotten password by a one-time code, printed once; the account's sessions end."""
     from cityheart.kernel.actors import Actor
 
-    password = secrets.token_urlsafe(12)
     with _opened(home) as city:
-        city.serve.set_password(Actor.system("cli"), username, password)
-    screen.print(f"{username} may sign in with the password [bold]{password}[/] (shown once).", highlight=False)
+        if not ask:
+            given = city.serve.managing.reset(Actor.system("cli"), username)
+            _show_code(city, username, given["code"], given["code_until"])
+            return
+        city.serve.person(username)  # before anybody types
+        city.serve.set_password(Actor.system("cli"), username, _asked())
+    screen.print(f"{username} may sign in with that password.", highlight=False)
 
 
 @users.command("block")

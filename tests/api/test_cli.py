@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from rich.console import Console
 
 from cityheart import cli, examine
 from cityheart.city import City
+from cityheart.kernel.errors import Unauthenticated
 
 ROOT = Path(__file__).resolve().parents[2]
 Said = tuple[int, str]
@@ -275,3 +278,31 @@ def test_a_relative_database_is_the_citys_own(typed: Type, tmp_path: Path) -> No
     assert (tmp_path / "new" / "own.sqlite").is_file()
     assert typed("users", "list", str(tmp_path / "new"))[0] == 0
     assert not (tmp_path / "own.sqlite").exists()
+
+
+def test_a_new_person_signs_in_with_a_one_time_code_or_with_a_password_that_was_asked_for(
+    typed: Type, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is no password yet: whoever brings it reaches nothing before setting one."""
+
+    def signed_in(secret: str) -> bool:
+        with closing(City.open(made)) as city:
+            return city.serve.sign_in("wen", secret).account.must_change
+
+    home = str(made)
+    code, said = typed("users", "add", home, "wen", "--role", "clerk")
+    given = re.search(r"one-time code (\S+)", said)
+    assert code == 0 and given and "It holds until" in said, said
+    assert signed_in(given[1])
+
+    monkeypatch.setattr("getpass.getpass", lambda _: "five words put together")
+    assert "wen may sign in with that password" in typed("users", "password", home, "wen", "--ask-password")[1]
+    assert not signed_in("five words put together")
+
+    again = re.search(r"one-time code (\S+)", typed("users", "password", home, "wen")[1])
+    assert again and again[1] != given[1] and signed_in(again[1])
+    with pytest.raises(Unauthenticated):
+        signed_in("five words put together")
+
+    monkeypatch.setattr("getpass.getpass", lambda _: "short")
+    assert "at least" in typed("users", "add", home, "may", "--role", "clerk", "--ask-password")[1]

@@ -128,7 +128,7 @@ def test_refusals_say_what_to_do(city: Callable[..., TestClient], nobody: Actor,
     assert city(None).get("/api/alerts").status_code == 401
 
 
-def test_detectors_and_backtests(city: Callable[..., TestClient]) -> None:
+def test_detectors(city: Callable[..., TestClient]) -> None:
     analyst = Actor("user:analyst", text("分析员", "Analyst"), None, frozenset({"analyst"}))
     web = city(analyst)
     items: Any = web.get("/api/detectors").json()["items"]
@@ -138,12 +138,3 @@ def test_detectors_and_backtests(city: Callable[..., TestClient]) -> None:
     ]
     assert web.get("/api/detectors/noise.loud").json()["last_30_days"]["alerts"] == 1
     assert web.get("/api/detectors/nothing").status_code == 404
-    span = {"since": "2015-11-01T00:00:00Z", "until": "2015-11-02T00:00:00Z"}
-    told: Any = web.post("/api/detectors/noise.loud/backtest", json=span).json()
-    assert [alert["subject"]["id"] for alert in told["alerts"]] == ["east"]
-    other = {**span, "parameters": {"lowest": 500}}
-    assert web.post("/api/detectors/noise.loud/backtest", json=other).json()["alerts"] == []
-    assert (
-        web.post("/api/detectors/noise.loud/backtest", json={**span, "until": "2015-11-02T00:00:00"}).status_code == 422
-    )
-    assert city().post("/api/detectors/noise.loud/backtest", json=span).status_code == 403

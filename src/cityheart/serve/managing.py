@@ -221,7 +221,7 @@ class Managing:
 
         self._do(actor, command_id, "people.unblock", {"username": username, "reason": reason}, do)
 
-    def reset(self, actor: Actor, username: str, command_id: str) -> dict[str, object]:
+    def reset(self, actor: Actor, username: str, command_id: str | None = None) -> dict[str, object]:
         """Replace a password by a one-time code: ``{"username", "code", "code_until"}``; the account's sessions end.
 
         The code is not kept, so the same command a second time gives ``null`` for it.

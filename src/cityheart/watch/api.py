@@ -86,14 +86,6 @@ class Dispatch(BaseModel):
     parameters: dict[str, bool | int | float | str | list[bool | int | float | str]] | None = None
 
 
-class Backtest(BaseModel):
-    """What to replay."""
-
-    since: datetime
-    until: datetime
-    parameters: dict[str, object] = {}
-
-
 def router(watch: Watch, command: Commanding, knowledge: Advising | None = None) -> APIRouter:
     """Routes below ``/api/alerts`` and ``/api/detectors``. Without ``knowledge`` plans are suggested as declared."""
     routes = APIRouter(prefix="/api", tags=["watch"])
@@ -144,12 +136,6 @@ def router(watch: Watch, command: Commanding, knowledge: Advising | None = None)
         started = command.dispatch(actor, body.command_id, spec, body.plan)
         watch.follow_incidents()
         return started
-
-    @routes.post("/detectors/{detector_id}/backtest")
-    def backtest(request: Request, detector_id: str, body: Backtest) -> dict[str, object]:
-        """What the detector would have raised in a span of time."""
-        actor = _actor(request)
-        return watch.backtest(actor, detector_id, body.since, body.until, parameters=body.parameters).json()
 
     return routes
 
