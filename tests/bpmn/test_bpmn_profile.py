@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cityheart.command.bpmn import Refused, compile_bpmn
+from cityheart.command.bpmn import Refused, compile_bpmn, draw
 from cityheart.command.plan import compile
 from cityheart.kernel import limits
 from cityheart.kernel.errors import Invalid, Problem, TooLarge
@@ -62,7 +62,7 @@ def test_the_head_of_a_plan() -> None:
     pen = Pen(**{"ch:kind": "fire", "ch:levels": "1, 2", "ch:validFrom": "2026-01-01", "ch:sourceZh": "预案第三条"})
     pen.inner = extensions(
         '<ch:parameter name="schools" value="true"/>', '<ch:parameter name="districts" value=\'["a","b"]\'/>',
-        '<ch:parameter name="gas" value="Cl2"/>',
+        '<ch:parameter name="gas" value="Cl2" titleZh="气体" titleEn="Gas"/>',
     )  # fmt: skip
     pen.start().task("a").flow("begin", "a")
     plan = compile(dict(compile_bpmn(pen.xml(), units=UNITS).plan), UNITS)
@@ -70,6 +70,9 @@ def test_the_head_of_a_plan() -> None:
     assert (plan.kind, plan.levels, str(plan.valid_from)) == ("fire", (1, 2), "2026-01-01")
     assert plan.source == text("预案第三条", "预案第三条")
     assert plan.parameters == {"schools": True, "districts": ["a", "b"], "gas": "Cl2"}
+    assert plan.titles == {"gas": text("气体", "Gas")}
+    drawn = compile(dict(compile_bpmn(draw(plan), units=UNITS).plan), UNITS)
+    assert (drawn.parameters, drawn.titles) == (plan.parameters, plan.titles)
 
 
 def test_step_properties_travel_as_extensions() -> None:

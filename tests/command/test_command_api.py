@@ -224,7 +224,7 @@ def test_a_run_shows_its_steps_and_takes_changes(
         "clean": ("clean", "task", "scheduled"), "visit-health": ("visit", "task", "dispatched"),
         "visit-industry": ("visit", "task", "dispatched"),
     }  # fmt: skip
-    assert steps["clean"]["unit_title"]["en"] == "decided by owner" and steps["clean"]["clock"] == "working"
+    assert steps["clean"]["unit_title"]["en"] == "as “who” says" and steps["clean"]["clock"] == "working"
     assert steps["who"]["decide"]["inputs"] == {"n": "$n"} and shown["context"]["level"] == 2  # type: ignore[index]
     (look,) = [task for task in shown["tasks"] if task["step"] == "look"]  # type: ignore[attr-defined]
     assert look["evidence"] == [{"kind": "form", "min": 1, "schema": FORM}, {"kind": "place", "min": 1}]

@@ -68,6 +68,7 @@ def called() -> Plan:
             step("report", after=["look"], when="interrupted_look or loud"),
             plan="inner",
             parameters={"loud": False},
+            titles={"loud": text("鸣笛", "Sound the alarm")},
         ),
         UNITS,
     )
@@ -94,6 +95,7 @@ def test_a_called_plan_is_taken_in_whole() -> None:
         ("last", ("c-tell", "c-help", "c-report")),
     ]
     assert made.calls == {"c": inner.digest} and made.parameters == {"loud": False}
+    assert made.titles == {"loud": text("鸣笛", "Sound the alarm")}
     assert made.step("c-report").when == "(level == 1) and (interrupted_c_look or loud)"
     assert made.step("c-help").during is not None and made.step("c-help").during.steps == ("c-look",)  # type: ignore[union-attr]
     assert (made.step("c-look").delay, made.step("c-tell-pause").delay) == (
@@ -197,6 +199,8 @@ WRONG: dict[str, tuple[dict[str, object], str, str | None]] = {
     "call twice the name": (
         plan({"id": "c", "call": {"plan": "inner"}}, step("c-look")), "step c-look is there twice", "c-look",
     ),
+    "title of nothing": (plan(step("a"), parameters={"x": 1}, titles={"y": text("某", "y")}), "has no parameter y", None),
+    "title in one language": (plan(step("a"), parameters={"x": 1}, titles={"x": "x"}), "titles, x is not in both", None),
     "parameter of lists": (plan(step("a"), parameters={"x": [["y"]]}), "plain values or lists", None),
     "parameter without value": (plan(step("a"), parameters={"x": float("nan")}), "plain values or lists", None),
 }  # fmt: skip

@@ -59,7 +59,7 @@ export const CH = {
     part("Sets", ["variable", "field"]),
     part("Payload", ["name", "value"]),
     part("Input", ["name", "value"]),
-    part("Parameter", ["name", "value"]),
+    part("Parameter", ["name", "value", "titleZh", "titleEn"]),
     part("Field", ["name"], true),
   ],
 } as const;
@@ -404,6 +404,12 @@ export function readPlan(diagram: Diagram): PlanHead {
         readable(attribute(one, "value")) as Plain | Plain[],
       ]),
     ),
+    titles: Object.fromEntries(
+      parts(process, "Parameter").flatMap((one) => {
+        const title = { "zh-CN": attribute(one, "titleZh"), en: attribute(one, "titleEn") };
+        return title["zh-CN"] === "" && title.en === "" ? [] : [[attribute(one, "name"), title]];
+      }),
+    ),
   };
 }
 
@@ -434,10 +440,21 @@ export function writePlan(diagram: Diagram, change: Partial<PlanHead>) {
     properties.name = change.title["zh-CN"];
     properties["ch:en"] = change.title.en || undefined;
   }
-  if (change.parameters !== undefined)
+  if (change.parameters !== undefined || change.titles !== undefined) {
+    const known = readPlan(diagram);
+    const titles = change.titles ?? known.titles ?? {};
     properties.extensionElements = replaced(diagram, process, [
-      ["Parameter", Object.entries(change.parameters).map(([name, value]) => ({ name, value: spelled(value) }))],
+      [
+        "Parameter",
+        Object.entries(change.parameters ?? known.parameters ?? {}).map(([name, value]) => ({
+          name,
+          value: spelled(value),
+          titleZh: titles[name]?.["zh-CN"] || undefined,
+          titleEn: titles[name]?.en || undefined,
+        })),
+      ],
     ]);
+  }
   modeling.updateModdleProperties(participant ?? root, process, properties);
   // The pool shows the plan's title.
   if (change.title !== undefined && participant !== null)

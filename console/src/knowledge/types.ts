@@ -43,6 +43,8 @@ type ParameterValue = boolean | number | string | ParameterValue[];
 export interface AdvisedPlan extends SuggestedPlan {
   /** What whoever dispatches may name, each with what the plan declares. */
   parameters?: Record<string, ParameterValue>;
+  /** What they are called, where the plan says it. */
+  titles?: Record<string, Text>;
   steps: AdvisedStep[];
   exact: boolean;
   score: number;

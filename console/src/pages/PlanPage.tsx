@@ -13,6 +13,7 @@ import type { Diff, PlanDetail, Step } from "../plans/types";
 import { nextVersion, renumbered } from "../plans/version";
 import { titled, usePlanWords } from "../plans/words";
 import "../plans/plans.css";
+import { DeclaredParameters } from "../ui/PlanParameters";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
@@ -82,6 +83,7 @@ function PlanView({ plan }: { plan: PlanDetail }) {
               <dd>{say(plan.plan.source)}</dd>
             </>
           )}
+          <DeclaredParameters plan={plan.plan} />
         </dl>
       </Panel>
       {others.length > 0 && (

@@ -1,7 +1,7 @@
 /** What is said of the whole plan: its titles, where it comes from, which alerts it answers, how long it is valid. */
 
 import { ActionIcon, Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
-import type { Level } from "../api/types";
+import type { Level, Text } from "../api/types";
 import { CloseIcon } from "../ui/icons";
 import { SeverityMark } from "../ui/Severity";
 import { BothLanguages, Group } from "./parts";
@@ -122,7 +122,12 @@ export function PlanForm({
           onChange={(event) => change({ valid_until: event.currentTarget.value || null })}
         />
       </div>
-      <Parameters value={plan.parameters ?? {}} change={(parameters) => change({ parameters })} disabled={disabled} />
+      <Parameters
+        value={plan.parameters ?? {}}
+        titles={plan.titles ?? {}}
+        change={(parameters, titles) => change({ parameters, titles })}
+        disabled={disabled}
+      />
     </div>
   );
 }
@@ -133,17 +138,27 @@ const kindOf = (value: Plain | Plain[]): Kind =>
 
 function Parameters({
   value,
-  change,
+  titles,
+  change: save,
   disabled,
 }: {
   value: Record<string, Plain | Plain[]>;
-  change: (value: Record<string, Plain | Plain[]>) => void;
+  titles: Record<string, Text>;
+  change: (value: Record<string, Plain | Plain[]>, titles: Record<string, Text>) => void;
   disabled: boolean;
 }) {
   const { t, p } = usePlanWords();
   const entries = Object.entries(value);
-  const put = (at: number, name: string, next: Plain | Plain[]) =>
-    change(Object.fromEntries(entries.map((entry, index) => (index === at ? [name, next] : entry))));
+  const change = (next: Record<string, Plain | Plain[]>, called = titles) =>
+    save(next, Object.fromEntries(Object.entries(called).filter(([name]) => name in next)));
+  const put = (at: number, name: string, next: Plain | Plain[]) => {
+    const was = entries[at]?.[0] ?? name;
+    const title = titles[was];
+    change(
+      Object.fromEntries(entries.map((entry, index) => (index === at ? [name, next] : entry))),
+      title === undefined || was === name ? titles : { ...titles, [name]: title },
+    );
+  };
   return (
     <Group title={p("plan.parameters")} hint={p("plan.parametersHint")}>
       {entries.map(([name, now], at) => {
@@ -205,6 +220,19 @@ function Parameters({
                 }
               />
             )}
+            <BothLanguages
+              label={p("parameter.title")}
+              disabled={disabled}
+              value={titles[name] ?? null}
+              change={(title) =>
+                change(
+                  value,
+                  title["zh-CN"] === "" && title.en === ""
+                    ? Object.fromEntries(Object.entries(titles).filter(([other]) => other !== name))
+                    : { ...titles, [name]: title },
+                )
+              }
+            />
             {!disabled && (
               <ActionIcon
                 variant="subtle"

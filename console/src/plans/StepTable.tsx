@@ -23,12 +23,20 @@ export function namesOf(
   steps: readonly Step[],
   departments: readonly Department[] | undefined,
   { say, p }: PlanWords,
+  parameters: PlanBody["parameters"] = {},
 ): Names {
   const units = new Map<string, string>(Object.entries(ROLES).map(([code, title]) => [code, say(title)]));
   for (const { code, title } of departments ?? []) units.set(code, say(title));
   const titles = new Map(steps.map((step) => [step.id, say(titled(step.title, step.id))]));
+  /** A department that is chosen at the start, or that a step before decides. */
+  const later = (name: string) => {
+    const unit = units.get(String(parameters[name]));
+    if (unit !== undefined) return p("unit.chosen", { unit });
+    const decider = steps.find((step) => step.outputs?.includes(name) || name in (step.sets ?? {}));
+    return p("unit.variable", { name: decider === undefined ? name : say(titled(decider.title, decider.id)) });
+  };
   return {
-    unit: (code) => (code.startsWith("$") ? p("unit.variable", { name: code.slice(1) }) : (units.get(code) ?? code)),
+    unit: (code) => (code.startsWith("$") ? later(code.slice(1)) : (units.get(code) ?? code)),
     step: (id) => titles.get(id) ?? id,
   };
 }
@@ -49,7 +57,7 @@ export function StepTable({
 }) {
   const words = usePlanWords();
   const { t, p, say } = words;
-  const names = namesOf(plan.steps, departments, words);
+  const names = namesOf(plan.steps, departments, words, plan.parameters);
   const row = useRef<HTMLTableRowElement>(null);
   useEffect(() => {
     if (chosen !== null) row.current?.scrollIntoView({ block: "nearest" });

@@ -46,6 +46,7 @@ const FIELDS: Record<string, PlanKey> = {
   valid_from: "plan.validFrom",
   valid_until: "plan.validUntil",
   parameters: "plan.parameters",
+  titles: "diff.titles",
   calls: "diff.calls",
   drawn: "diff.drawn",
 };

@@ -61,6 +61,7 @@ export interface Step {
   table?: string | null;
   decision?: string | null;
   inputs?: Record<string, string> | null;
+  outputs?: string[] | null;
   call?: { plan: string; version?: string | null } | null;
 }
 
@@ -74,6 +75,8 @@ export interface PlanBody {
   valid_from?: string | null;
   valid_until?: string | null;
   parameters?: Record<string, Plain | Plain[]>;
+  /** What people read for parameters. */
+  titles?: Record<string, Text>;
   steps: Step[];
   drawn?: boolean;
 }

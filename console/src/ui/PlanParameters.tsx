@@ -13,6 +13,8 @@ type Kind = "truth" | "number" | "text" | "list" | "department" | "departments";
 
 export interface Asked {
   name: string;
+  /** What people call it, where the plan says so. */
+  title: Text | null;
   kind: Kind;
   /** What the plan declares. */
   declared: Value;
@@ -47,7 +49,14 @@ export function askedBy(plan: AdvisedPlan, alert?: Alert): Asked[] {
     const steps = plan.steps.filter((step) => stands(step, name));
     const kind = kindOf(name, declared, steps);
     const fact = kind === "text" ? facts.get(name) : undefined;
-    return { name, kind, declared, told: fact !== undefined && fact !== "" ? fact : null, steps };
+    return {
+      name,
+      title: plan.titles?.[name] ?? null,
+      kind,
+      declared,
+      told: fact !== undefined && fact !== "" ? fact : null,
+      steps,
+    };
   });
 }
 
@@ -91,6 +100,35 @@ export function stepsWith(
 
 /** How many departments the steps name. */
 export const unitsOf = (steps: readonly AdvisedStep[]) => new Set(steps.flatMap(({ unit }) => unit.split(" ")));
+
+/** What a plan asks, each with what holds where nobody says otherwise; pairs of a list of pairs. */
+export function DeclaredParameters({
+  plan: { parameters, titles },
+}: {
+  plan: { parameters?: Record<string, Value>; titles?: Record<string, Text> };
+}) {
+  const { t, say } = useWords();
+  const departments = useDepartments().data ?? [];
+  const entries = Object.entries(parameters ?? {});
+  if (entries.length === 0) return null;
+  const shown = (value: Value): string => {
+    if (Array.isArray(value)) return value.map(shown).join(t("listComma"));
+    if (typeof value === "boolean") return t(value ? "yes" : "no");
+    return say(departments.find(({ code }) => code === value)?.title) || String(value);
+  };
+  return (
+    <>
+      <dt>{t("parameters.title")}</dt>
+      <dd data-testid="declared-parameters">
+        {entries.map(([name, value]) => (
+          <div key={name}>
+            {titles?.[name] ? say(titles[name]) : name} <span className="quiet">{shown(value)}</span>
+          </div>
+        ))}
+      </dd>
+    </>
+  );
+}
 
 export function PlanParameters({
   asked,
@@ -140,11 +178,12 @@ function Field({
   departments: readonly Department[];
 }) {
   const { t, say } = useWords();
-  const { name, kind, steps } = asked;
+  const { name, title, kind, steps } = asked;
   const used = steps.map(({ title }) => say(title)).join(t("listComma"));
-  const label = kind === "department" || kind === "departments" ? t("parameters.unit", { steps: used }) : name;
+  const unit = kind === "department" || kind === "departments";
+  const label = title ? say(title) : unit ? t("parameters.unit", { steps: used }) : name;
   const description = [
-    kind === "department" || kind === "departments" ? name : used && t("parameters.used", { steps: used }),
+    title === null && unit ? name : used && t("parameters.used", { steps: used }),
     asked.told !== null && value === asked.told ? t("parameters.fromAlert") : "",
   ]
     .filter((words) => words !== "")
@@ -168,7 +207,7 @@ function Field({
         value={String(value)}
         data={[
           ...(known ? [] : [{ value: String(value), label: String(value) }]),
-          ...departments.map(({ code, title }) => ({ value: code, label: `${say(title)} ${code}` })),
+          ...departments.map(({ code, title }) => ({ value: code, label: say(title) })),
         ]}
         onChange={(event) => set(event.currentTarget.value)}
       />

@@ -154,7 +154,8 @@ class Step:
 class Plan:
     """An immutable plan version; ``digest`` is the SHA-256 of ``canonical``, its one JSON spelling.
 
-    ``variables`` are set while a run goes on: by decisions, by forms, by interruptions. ``calls`` pins the plans whose
+    ``variables`` are set while a run goes on: by decisions, by forms, by interruptions. ``titles`` are what people read for
+    parameters, where the plan says it. ``calls`` pins the plans whose
     steps were taken in, by the id of the step that called them.
     """
 
@@ -172,6 +173,7 @@ class Plan:
     digest: str
     by_id: Mapping[str, Step] = field(repr=False, compare=False)
     variables: frozenset[str] = frozenset()
+    titles: Mapping[str, Text] = field(default_factory=dict)
     calls: Mapping[str, str] = field(default_factory=dict)
     drawn: bool = False
 

@@ -43,7 +43,8 @@ _CLAUSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,79}")
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 _WORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 _PLAN_FIELDS = {
-    "plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "steps", "calls", "drawn",
+    "plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "titles", "steps", "calls",
+    "drawn",
 }  # fmt: skip
 _EVERY = {"id", "title", "does", "after", "delay", "from", "when", "each", "during", "clauses"}
 _OF_KIND: Mapping[str, set[str]] = {
@@ -97,7 +98,9 @@ def compile(
     kind, levels = _applies(raw.get("for"))
     parameters = dict(_parameters(raw.get("parameters")))
     calls = dict(_calls(raw.get("calls")))
-    compiled = _compiled(steps, tables, plans, parameters, calls)
+    named = _titles(raw.get("titles"))
+    compiled = _compiled(steps, tables, plans, parameters, named, calls)
+    _titled(named, parameters)
     variables = _variables(compiled)
     check(compiled, units, parameters, variables)
     if units is not None:
@@ -118,6 +121,7 @@ def compile(
         "valid_until": valid_until and valid_until.isoformat(),
         "parameters": dict(sorted(parameters.items())),
         "steps": [spelled(step) for step in compiled],
+        **({"titles": dict(sorted(named.items()))} if named else {}),
         **({"calls": calls} if calls else {}),
         **({"drawn": True} if drawn else {}),
     }
@@ -137,6 +141,7 @@ def compile(
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
         by_id=MappingProxyType({step.id: step for step in compiled}),
         variables=variables,
+        titles=MappingProxyType(named),
         calls=MappingProxyType(calls),
         drawn=drawn,
     )
@@ -193,6 +198,7 @@ def _compiled(
     tables: Tables | None,
     plans: Plans | None,
     parameters: dict[str, Value],
+    named: dict[str, Text],
     calls: dict[str, str],
 ) -> tuple[Step, ...]:
     """The steps, with those of called plans in the place of the steps that call them."""
@@ -205,6 +211,8 @@ def _compiled(
             calls[str(each["id"])] = called.digest
             for name, value in called.parameters.items():
                 parameters.setdefault(name, value)
+            for name, title in called.titles.items():
+                named.setdefault(name, title)
             found += taken
         else:
             found.append(_step(each, number, tables))
@@ -596,6 +604,22 @@ def _parameters(raw: object) -> Mapping[str, Value]:
             remedy="e.g. parameters: {schools: true, districts: [east, west]}",
         )
     return dict(sorted(raw.items()))
+
+
+def _titles(raw: object) -> dict[str, Text]:
+    """What parameters are called, by their names."""
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise Invalid("titles is not a mapping", remedy="e.g. titles: {schools: {zh-CN: 学校停课, en: Schools close}}")
+    return {str(name): _text(title, f"titles, {name}") for name, title in raw.items()}
+
+
+def _titled(named: Mapping[str, Text], parameters: Mapping[str, Value]) -> None:
+    strange = sorted(named.keys() - parameters.keys())
+    if strange:
+        has = ", ".join(sorted(parameters)) or "none"
+        raise Invalid(f"titles: the plan has no parameter {', '.join(strange)}", remedy=f"it has {has}")
 
 
 def _plain(value: object) -> bool:

@@ -639,15 +639,20 @@ class Command:
             store.save_run(work.conn, run, transition.before)
         work.emit_all(f"run:{run.id}", ((one.type, {**one.data, "at": one.at}) for one in transition.events))
         orders = [happened for happened in transition.events if happened.type == "task.dispatched"]
+
+        def told_of(one: Happened) -> dict[str, object]:
+            incident = store.find_incident(work.conn, id=run.incident)
+            about = {} if incident is None else {"incident_title": incident.title}
+            return {"at": one.at, "title": _step_title(transition, one), **about}
+
         if orders:
             key = f"orders:{orders[0].data['task']}:{len(orders)}"
-            told = [{**one.data, "at": one.at, "title": _step_title(transition, one)} for one in orders]
+            told = [{**one.data, **told_of(one)} for one in orders]
             work.post(key, "orders", {"orders": told})
         for happened in transition.events:
             if happened.type == "task.escalated":
                 key = f"escalation:{happened.data['task']}:{happened.data['rung']}:{happened.data['reason']}"
-                title = _step_title(transition, happened)
-                work.post(key, "escalations", {**happened.data, "at": happened.at, "title": title})
+                work.post(key, "escalations", {**happened.data, **told_of(happened)})
             elif happened.type == "step.done" and happened.data["does"] == "message":
                 self._send(work, transition, happened)
             elif happened.type == "step.failed":
@@ -657,9 +662,8 @@ class Command:
                     "unit": "",
                     "to": engine.COORDINATOR,
                     "reason": "undecided",
-                    "at": happened.at,
                 }
-                work.post(key, "escalations", failed | {"title": _step_title(transition, happened)})
+                work.post(key, "escalations", failed | told_of(happened))
         if run.state == "closed" and transition.before.state != "closed":
             self._settle(work, run.incident)
 

@@ -20,7 +20,7 @@ Custody = Sequence[Mapping[str, object]]
 _PLAN = text("预案计时", "the plan's own time")
 
 
-def step_json(command: Command, step: Step) -> dict[str, object]:
+def step_json(command: Command, plan: Plan, step: Step) -> dict[str, object]:
     """A step as a plan shows it; durations as ISO 8601. What only some kinds of step have is ``None`` for the others."""
     during = step.during
     return {
@@ -28,7 +28,7 @@ def step_json(command: Command, step: Step) -> dict[str, object]:
         "does": step.does,
         "title": step.title,
         "unit": step.unit,
-        "unit_title": _unit_title(command, step.unit),
+        "unit_title": _unit_title(command, plan, step),
         "after": list(step.after),
         "delay": duration.iso(step.delay),
         "from": step.origin,
@@ -68,10 +68,20 @@ def _asked(asked: Evidence) -> dict[str, object]:
     return {"kind": asked.kind, "min": asked.min, **({"schema": asked.schema} if asked.schema else {})}
 
 
-def _unit_title(command: Command, unit: str) -> Text:
-    if unit.startswith("$"):
-        return text(f"由 {unit[1:]} 决定", f"decided by {unit[1:]}")
-    return command.unit_title(unit)
+def _unit_title(command: Command, plan: Plan, step: Step) -> Text:
+    """Who a step is for, also where that is chosen at the start or decided by a step before it."""
+    if not step.unit.startswith("$"):
+        return command.unit_title(step.unit)
+    name = step.unit[1:]
+    declared = plan.parameters.get(step.each.of or "" if step.each and step.each.name == name else name)
+    units = [command.unit_title(str(unit)) for unit in (declared if isinstance(declared, list) else [declared]) if unit]
+    if units:
+        chinese, english = "、".join(unit["zh-CN"] for unit in units), ", ".join(unit["en"] for unit in units)
+        return text(f"{chinese}（启动时可另选）", f"{english} (unless another is chosen)")
+    decider = next((one for one in plan.steps if name in one.outputs or name in one.sets), None)
+    if decider is not None:
+        return text(f"由“{decider.title['zh-CN']}”确定", f"as “{decider.title['en']}” says")
+    return text(f"由 {name} 决定", f"decided by {name}")
 
 
 def plan_json(command: Command, plan: Plan, reason: Text | None = None) -> dict[str, object]:
@@ -85,9 +95,10 @@ def plan_json(command: Command, plan: Plan, reason: Text | None = None) -> dict[
         "kind": plan.kind,
         "levels": list(plan.levels),
         "parameters": dict(plan.parameters),
+        "titles": dict(plan.titles),
         "calls": dict(plan.calls),
         "drawn": plan.drawn,
-        "steps": [step_json(command, step) for step in plan.steps],
+        "steps": [step_json(command, plan, step) for step in plan.steps],
     }
     return shown if reason is None else {**shown, "reason": reason}
 
@@ -159,7 +170,7 @@ def progress_json(command: Command, plan: Plan, tasks: Sequence[Task], automatic
         latest[task.step] = task
     return [
         {
-            **step_json(command, step),
+            **step_json(command, plan, step),
             "of": step.origin_id or step.id,
             "task_id": found.id if found and found.does == "task" else None,
             "state": found.state if found else "left_out",

@@ -199,6 +199,10 @@ def plan_fields(process: Element, start: Element | None, found: Found) -> dict[s
             cast(dict[str, object], fields.setdefault("parameters", {}))[name] = readable(
                 one.attributes.get("value", "")
             )
+            chinese, english = one.attributes.get("titleZh"), one.attributes.get("titleEn")
+            if chinese or english:
+                title = text(chinese or str(english), english or str(chinese))
+                cast(dict[str, object], fields.setdefault("titles", {}))[name] = title
         elif one.name == "field" and name:
             fields[name] = _json(one, process, found)
         else:
@@ -207,7 +211,9 @@ def plan_fields(process: Element, start: Element | None, found: Found) -> dict[s
                 text(
                     f"流程上的扩展元素 ch:{one.name} 无法识别", f"nothing can be made of ch:{one.name} on the process"
                 ),
-                text("可用：parameter(name,value)", "there is parameter (name, value)"),
+                text(
+                    "可用：parameter(name,value,titleZh,titleEn)", "there is parameter (name, value, titleZh, titleEn)"
+                ),
             )
     return fields
 
@@ -281,9 +287,14 @@ def elements(step: Mapping[str, object]) -> Iterator[str]:
 
 def plan_elements(plan: Mapping[str, object]) -> Iterator[str]:
     """The extension elements of the process."""
+    titles = _mapping(plan.get("titles"))
     for name, value in _mapping(plan.get("parameters")).items():
-        yield f"<ch:parameter{plain('name', name)}{plain('value', spelled(value))}/>"
-    native = {"plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "steps", "drawn"}
+        title = cast("Text", _mapping(titles.get(name)))
+        called = plain("titleZh", title["zh-CN"]) + plain("titleEn", title["en"]) if title else ""
+        yield f"<ch:parameter{plain('name', name)}{plain('value', spelled(value))}{called}/>"
+    native = {
+        "plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "titles", "steps", "drawn",
+    }  # fmt: skip
     for field, value in plan.items():
         if field not in native and value is not None:
             yield kept(field, value)

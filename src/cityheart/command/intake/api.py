@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.access import can
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import BadRequest, Invalid, TooLarge
+from cityheart.kernel.events import Event
 from cityheart.kernel.text import Text
 
 __all__ = ["router"]
@@ -114,11 +115,14 @@ class CallerName(Strict):
     name: str = Field(max_length=200)
 
 
-def router(intake: Intake) -> APIRouter:
-    """The routes."""
+Names = Callable[[set[str]], Mapping[str, Text]]
+
+
+def router(intake: Intake, names: Names) -> APIRouter:
+    """The routes; ``names`` gives the names of people by their ids."""
     routes = APIRouter(prefix="/api", tags=["intake"])
     _report_routes(routes, intake)
-    _matter_routes(routes, intake)
+    _matter_routes(routes, intake, names)
     _decision_routes(routes, intake)
     return routes
 
@@ -182,7 +186,7 @@ def _report_routes(routes: APIRouter, intake: Intake) -> None:
         intake.revoke_key(_actor(request), caller_id)
 
 
-def _matter_routes(routes: APIRouter, intake: Intake) -> None:
+def _matter_routes(routes: APIRouter, intake: Intake, names: Names) -> None:
     @routes.get("/matters", summary="Matters that residents reported, last changed first")
     def matters(
         request: Request,
@@ -238,8 +242,14 @@ def _matter_routes(routes: APIRouter, intake: Intake) -> None:
                 {"digest": digest, "title": title, "reason": reason}
                 for digest, title, reason in intake.suggested(found)
             ],
-            "history": [event.json() for event in intake.history(actor, matter_id)],
+            "history": _history(intake.history(actor, matter_id), names),
         }
+
+
+def _history(log: Sequence[Event], names: Names) -> list[dict[str, object]]:
+    """The log of a matter, with the names of who acted."""
+    known = names({event.actor for event in log})
+    return [{**event.json(), "actor_name": known.get(event.actor)} for event in log]
 
 
 def _decision_routes(routes: APIRouter, intake: Intake) -> None:

@@ -13,7 +13,9 @@ from cityheart.kernel import limits
 
 __all__ = ["as_yaml"]
 
-_FIRST = ("plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "calls", "drawn")
+_FIRST = (
+    "plan", "version", "title", "source", "for", "valid_from", "valid_until", "parameters", "titles", "calls", "drawn",
+)  # fmt: skip
 _STEP = (
     "id", "title", "does", "unit", "each", "after", "during", "delay", "from", "when", "topic", "payload", "table",
     "decision", "inputs", "outputs", "accept_within", "due", "clock", "escalate", "evidence", "sets", "verify_by",
