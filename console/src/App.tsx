@@ -1,9 +1,9 @@
-import { lazy, Suspense, useEffect } from "react";
-import { Redirect, Route, Switch, useLocation } from "wouter";
+import { Activity, lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { useCity, useSession } from "./api/queries";
 import type { Session } from "./api/types";
 import { useWords } from "./i18n";
-import { LiveProvider } from "./live/LiveProvider";
+import { LiveProvider, useReturns } from "./live/LiveProvider";
 import { home, Shell } from "./ui/Shell";
 import { Empty, Failure, Fence, Loading, Panel } from "./ui/states";
 
@@ -78,25 +78,40 @@ export function App() {
         </Suspense>
       </Fence>
     );
-  return <Desk />;
+  return (
+    <Fence resetKey="">
+      <Desk />
+    </Fence>
+  );
 }
 
 function Desk() {
   const session = useSession();
+  // Whoever was signed in until just now: the page waits behind the log-in, out of sight and with every word in it.
+  const before = useRef<Session | null>(null);
   if (session.data === undefined) return <Waiting error={session.error} retry={() => void session.refetch()} />;
-  if (session.data === null)
-    return (
-      <Suspense fallback={<Loading />}>
-        <Login />
-      </Suspense>
-    );
-  if (session.data.must_change)
+  if (session.data !== null) before.current = session.data;
+  const shown = before.current;
+  if (session.data?.must_change)
     return (
       <Suspense fallback={<Loading />}>
         <NewPassword />
       </Suspense>
     );
-  return <Inside session={session.data} />;
+  return (
+    <>
+      {shown !== null && (
+        <Activity mode={session.data === null ? "hidden" : "visible"}>
+          <Inside key={shown.actor.id} session={shown} />
+        </Activity>
+      )}
+      {session.data === null && (
+        <Suspense fallback={<Loading />}>
+          <Login ended={shown !== null} />
+        </Suspense>
+      )}
+    </>
+  );
 }
 
 /** Before there is anything to show. */
@@ -122,17 +137,17 @@ function Inside({ session }: { session: Session }) {
   if (location === "/wall")
     return (
       <LiveProvider city={city}>
-        <Fence resetKey={location}>
+        <PageFence>
           <Suspense fallback={<Loading />}>
             <Wall />
           </Suspense>
-        </Fence>
+        </PageFence>
       </LiveProvider>
     );
   return (
     <LiveProvider city={city}>
       <Shell session={session} city={city}>
-        <Fence resetKey={location}>
+        <PageFence>
           <Suspense
             fallback={
               <div className="page">
@@ -195,14 +210,27 @@ function Inside({ session }: { session: Session }) {
               <Route>
                 <div className="page">
                   <Panel>
-                    <Empty title={t("state.missing")}>{t("state.missingRemedy")}</Empty>
+                    <Empty title={t("state.missing")}>
+                      {t("state.missingRemedy")}
+                      <Link href="/">{t("state.home")}</Link>
+                    </Empty>
                   </Panel>
                 </div>
               </Route>
             </Switch>
           </Suspense>
-        </Fence>
+        </PageFence>
       </Shell>
     </LiveProvider>
+  );
+}
+
+/** A fault in one page leaves the others; what did not come because the city was away comes when it is back. */
+function PageFence({ children }: { children: ReactNode }) {
+  const [location] = useLocation();
+  return (
+    <Fence resetKey={location} returns={useReturns()}>
+      {children}
+    </Fence>
   );
 }

@@ -76,8 +76,8 @@ interface Listener {
   state(state: LinkState): void;
   /** The city says that nobody is logged in on this link. */
   loggedOut(): void;
-  /** A link came up without a place to resume from: anything may have happened meanwhile. */
-  fresh(): void;
+  /** A link came up; `again` when there was one before. What was asked without a link may be old, or may have failed. */
+  fresh(again: boolean): void;
   event(event: CityEvent): void;
   clock(clock: { now: Iso; playing: boolean }): void;
   /** What belongs to positions: a binary frame, or what names its vehicles (docs/adr/0034). */
@@ -101,36 +101,52 @@ export interface Link {
 }
 
 const LOGGED_OUT = 4401;
-const SILENCE_MS = 12_000;
-const LONGEST_WAIT_MS = 15_000;
+/** The city says its time once a second. */
+const SILENCE_MS = 8_000;
+const LONGEST_WAIT_MS = 5_000;
 
-/** Keeps the link up until `close()`; a link that says nothing for 12 s counts as lost and is made anew. */
+/** Keeps the link up until `close()`; one that says nothing for a while counts as lost and is made anew. */
 export function openLink(origin: string, listener: Listener): Link {
   let place: Place = { last: null };
   let socket: WebSocket | null = null;
   let failures = 0;
+  let opened = false;
   let closed = false;
   let silence: ReturnType<typeof setTimeout> | undefined;
   let retry: ReturnType<typeof setTimeout> | undefined;
 
-  const listen = () => {
+  /** The link is given up at once: the browser may wait a minute for the end of one whose network is gone. */
+  const giveUp = (link: WebSocket, lost: boolean) => {
+    if (closed || socket !== link) return;
+    socket = null;
     clearTimeout(silence);
-    silence = setTimeout(() => socket?.close(), SILENCE_MS);
+    link.close();
+    failures += 1;
+    if (lost) listener.state("lost");
+    clearTimeout(retry);
+    retry = setTimeout(connect, Math.min(LONGEST_WAIT_MS, 250 * 2 ** failures));
+  };
+  const listen = (link: WebSocket) => {
+    clearTimeout(silence);
+    silence = setTimeout(() => giveUp(link, true), SILENCE_MS);
   };
   const connect = () => {
-    const resumed = place.last !== null;
+    clearTimeout(retry);
     const link = new WebSocket(address(origin, place));
     socket = link;
     link.binaryType = "arraybuffer";
-    listen();
+    listen(link);
     link.onopen = () => {
+      if (socket !== link) return;
       failures = 0;
       listener.state("open");
-      if (!resumed) listener.fresh();
-      listen();
+      listener.fresh(opened);
+      opened = true;
+      listen(link);
     };
     link.onmessage = (message) => {
-      listen();
+      if (socket !== link) return;
+      listen(link);
       if (message.data instanceof ArrayBuffer) listener.positions(message.data);
       if (typeof message.data !== "string") return;
       let frame: unknown;
@@ -146,20 +162,24 @@ export function openLink(origin: string, listener: Listener): Link {
       if (taken.clock) listener.clock(taken.clock);
     };
     link.onclose = ({ code }) => {
-      clearTimeout(silence);
       if (closed || socket !== link) return;
       if (code === LOGGED_OUT) listener.loggedOut();
-      listener.state("lost");
-      failures += 1;
-      retry = setTimeout(connect, Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures));
+      // The city itself ends links, to make them anew under other rights: only one that does not come back is lost.
+      giveUp(link, failures > 0);
     };
   };
+  const offline = () => socket !== null && giveUp(socket, true);
+  const online = () => socket === null && !closed && connect();
+  window.addEventListener("offline", offline);
+  window.addEventListener("online", online);
 
   listener.state("connecting");
   connect();
   return {
     close() {
       closed = true;
+      window.removeEventListener("offline", offline);
+      window.removeEventListener("online", online);
       clearTimeout(silence);
       clearTimeout(retry);
       socket?.close();

@@ -1,7 +1,7 @@
 /** Every question the pages ask, with its cache key. The first word of a key is what live events invalidate. */
 
 import { keepPreviousData, MutationCache, QueryCache, QueryClient, useQuery } from "@tanstack/react-query";
-import { askWho, noticed } from "../field/person";
+import { askWho, noticed, remembered } from "../field/person";
 import { get, Problem } from "./client";
 import type {
   Alert,
@@ -29,17 +29,25 @@ function loggedOut(error: unknown) {
   if (error instanceof Problem && error.status === 401) client.setQueryData(["session"], null);
 }
 
+/** Whether the same question may well be answered in a moment; without a network the live link asks again when it is back. */
+const passing = (error: unknown) =>
+  error instanceof Problem &&
+  navigator.onLine &&
+  ((error.status === 0 && error.code !== "timeout") || [502, 503, 504].includes(error.status));
+
 export const client: QueryClient = new QueryClient({
   queryCache: new QueryCache({ onError: loggedOut }),
   mutationCache: new MutationCache({ onError: loggedOut }),
   defaultOptions: {
+    // An intranet has no say in whether the browser believes itself online: what is asked is asked, and fails in words.
+    mutations: { networkMode: "always" },
     queries: {
+      networkMode: "always",
       staleTime: 5_000,
       gcTime: 300_000,
       placeholderData: keepPreviousData,
       refetchOnWindowFocus: true,
-      retry: (failures, error) =>
-        error instanceof Problem && (error.status === 0 || error.status >= 500) && failures < 2,
+      retry: (failures, error) => failures < 2 && passing(error),
     },
   },
 });
@@ -52,10 +60,17 @@ async function list<T>(path: string, params: Parameters<typeof get>[1] = {}): Pr
 
 /** Somebody logged in: what was asked for another person is forgotten. */
 export function enter(session: Session) {
+  const same = remembered()?.actor.id === session.actor.id;
   noticed(session);
   client.setQueryData(["session"], session);
-  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
+  const others = { predicate: ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[0] !== "session" };
+  if (same) void client.invalidateQueries(others);
+  else client.removeQueries(others);
 }
+
+/** While what every page needs is missing, it is asked for again and again: nobody has to press. */
+const untilThere = ({ state }: { state: { status: string; data: unknown } }) =>
+  state.status === "error" && state.data === undefined ? 5_000 : false;
 
 /** The session, or null when nobody is logged in. */
 export const useSession = () =>
@@ -63,12 +78,19 @@ export const useSession = () =>
     queryKey: ["session"],
     queryFn: () => askWho(),
     staleTime: 60_000,
+    refetchInterval: untilThere,
   });
 
 /** Whether the person at the console holds a permission (the city checks again). */
 export const useMay = (permission: string) => useSession().data?.actor.permissions.includes(permission) ?? false;
 
-export const useCity = () => useQuery({ queryKey: ["city"], queryFn: () => get<City>("/api/city"), staleTime: 60_000 });
+export const useCity = () =>
+  useQuery({
+    queryKey: ["city"],
+    queryFn: () => get<City>("/api/city"),
+    staleTime: 60_000,
+    refetchInterval: untilThere,
+  });
 
 /** A page of alerts, and how many are in the queue and kept out of it. */
 type Alerts = Page<Alert> & { counts?: { open: number; raised: number; suppressed: number } };

@@ -81,7 +81,10 @@ export function FieldTask({ id }: { id: string }) {
           </span>
         )}
       </div>
-      <h1 className="field-title">{say(task.title)}</h1>
+      <div>
+        <h1 className="field-title">{say(task.title)}</h1>
+        {task.incident_title && <span className="quiet">{say(task.incident_title)}</span>}
+      </div>
       <div className="line" style={{ justifyContent: "space-between" }}>
         <TaskStateWord task={task} now={now} />
         <FieldClock task={task} />
@@ -147,7 +150,10 @@ function Facts({ task, zone }: { task: Task; zone: string }) {
           {task.evidence.length === 0
             ? t("task.noEvidence")
             : task.evidence
-                .map(({ kind, min }) => t("task.evidenceOf", { kind: t(`evidence.${kind}` as Key), min }))
+                .map(({ kind, min }) => {
+                  const name = t(`evidence.${kind}` as Key);
+                  return min > 1 ? t("task.evidenceOf", { kind: name, min }) : name;
+                })
                 .join(t("listComma"))}
         </dd>
         <Dated label={t("task.dispatchedAt")} at={task.dispatched_at} zone={zone} />

@@ -63,6 +63,8 @@ interface Live {
   positions: Positions;
   clock: Store<ClockReading>;
   state: LinkState;
+  /** How often the link has come back after it was gone. */
+  returns: number;
   /** The newest alert event, for what is read aloud. */
   heard: CityEvent | null;
 }
@@ -72,6 +74,7 @@ const LiveContext = createContext<Live | null>(null);
 export function LiveProvider({ city, children }: { city: City; children: ReactNode }) {
   const client = useQueryClient();
   const [state, setState] = useState<LinkState>("connecting");
+  const [returns, setReturns] = useState(0);
   const [heard, setHeard] = useState<CityEvent | null>(null);
   const positions = useMemo(() => new Positions(), []);
   const [clock] = useState(() => new Store<ClockReading>({ now: Date.parse(city.now), playing: city.clock.playing }));
@@ -101,7 +104,12 @@ export function LiveProvider({ city, children }: { city: City; children: ReactNo
       },
       positions: (frame) => positions.tell(frame),
       loggedOut: () => void client.invalidateQueries({ queryKey: ["session"] }),
-      fresh: () => void client.invalidateQueries({ predicate: ({ queryKey }) => !LASTING.has(String(queryKey[0])) }),
+      fresh: (again) => {
+        if (again) setReturns((before) => before + 1);
+        void client.invalidateQueries({
+          predicate: ({ queryKey, state }) => !LASTING.has(String(queryKey[0])) || state.status === "error",
+        });
+      },
       event: (event) => {
         const alert = event.type.startsWith("alert.");
         if (alert) setHeard(event);
@@ -120,7 +128,7 @@ export function LiveProvider({ city, children }: { city: City; children: ReactNo
     };
   }, [client, clock, positions]);
 
-  const live = useMemo(() => ({ clock, state, heard, positions }), [clock, state, heard, positions]);
+  const live = useMemo(() => ({ clock, state, returns, heard, positions }), [clock, state, returns, heard, positions]);
   return <LiveContext value={live}>{children}</LiveContext>;
 }
 
@@ -131,6 +139,7 @@ function useLive(): Live {
 }
 
 export const useLinkState = () => useLive().state;
+export const useReturns = () => useLive().returns;
 export const useHeard = () => useLive().heard;
 export const usePositions = () => useLive().positions;
 

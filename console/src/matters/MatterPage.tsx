@@ -54,7 +54,7 @@ function View({ matter }: { matter: MatterDetail }) {
       <div className="head">
         <div style={{ minWidth: 0 }}>
           <div className="crumbs">
-            <Link href="/matters">{m("title")}</Link> / {matter.id}
+            <Link href="/matters">{m("title")}</Link> / {say(matter.service_title) || matter.service}
           </div>
           <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
             {matter.title}
@@ -452,16 +452,8 @@ function Place({ matter }: { matter: MatterDetail }) {
 function History({ matter }: { matter: MatterDetail }) {
   const { m, t, say } = useMatterWords();
   const me = useSession().data?.actor.id;
-  const who = (actor: unknown) =>
-    actor === me
-      ? m("history.me")
-      : typeof actor === "string"
-        ? actor.startsWith("system:") || actor.startsWith("caller:")
-          ? m("history.city")
-          : actor
-        : actor !== null && typeof actor === "object" && "name" in actor
-          ? say(actor.name as Record<string, string>)
-          : "";
+  const who = ({ actor, actor_name }: MatterDetail["history"][number]) =>
+    actor === me ? m("history.me") : say(actor_name) || m("history.city");
   return (
     <Panel
       title={m("history.title")}
@@ -478,7 +470,7 @@ function History({ matter }: { matter: MatterDetail }) {
                   <div className="line">
                     <Moment at={event.at} shape="full" />
                     <strong>{isKey(key) ? m(key) : event.type}</strong>
-                    <span className="quiet">{who(event.actor)}</span>
+                    <span className="quiet">{who(event)}</span>
                   </div>
                   {typeof reports === "number" && <span className="quiet">{m("history.reports", { n: reports })}</span>}
                   {typeof reason === "string" && reason !== "" && <div>{reason}</div>}

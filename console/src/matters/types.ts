@@ -80,7 +80,7 @@ export interface MatterDetail extends Matter {
   items: Report[];
   similar: Similar[];
   plans: { digest: string; title: Text; reason: Text }[];
-  history: CityEvent[];
+  history: (CityEvent & { actor_name: Text | null })[];
 }
 
 export interface MatterPage {

@@ -6,10 +6,13 @@ import { enter } from "../api/queries";
 import type { Session } from "../api/types";
 import { useWords } from "../i18n";
 import { Mark } from "../ui/icons";
+import { told } from "../ui/refusal";
 import { Switches } from "../ui/Shell";
 
-export default function Login() {
-  const { t } = useWords();
+/** `ended`: somebody was signed in on this page until just now, and comes back to it. */
+export default function Login({ ended = false }: { ended?: boolean }) {
+  const words = useWords();
+  const { t } = words;
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
   const login = useMutation({
@@ -20,8 +23,9 @@ export default function Login() {
     event.preventDefault();
     if (!login.isPending) login.mutate();
   };
-  const problem = login.error instanceof Problem ? login.error : null;
-  const refused = problem?.status === 401;
+  const status = login.error instanceof Problem ? login.error.status : null;
+  const own = status === 401 ? t("login.refused") : status === 429 ? t("login.tooMany") : null;
+  const { title, detail, remedy } = told(login.error, words);
   return (
     <main className="login">
       <form onSubmit={submit}>
@@ -33,6 +37,11 @@ export default function Login() {
           <Switches />
         </div>
         <h1 style={{ fontSize: 18, margin: 0 }}>{t("login.title")}</h1>
+        {ended && (
+          <p role="status" className="quiet" style={{ margin: 0 }} data-testid="session-ended">
+            {t("login.ended")}
+          </p>
+        )}
         <TextInput
           label={t("login.username")}
           data-testid="username"
@@ -52,8 +61,8 @@ export default function Login() {
         />
         {login.error !== null && (
           <div role="alert" className="late">
-            {refused ? t("login.refused") : problem?.status === 0 ? t("state.unreachable") : problem?.detail}
-            {problem?.remedy && <div className="quiet">{problem.remedy}</div>}
+            {own ?? detail ?? title}
+            {own === null && remedy && <div className="quiet">{remedy}</div>}
           </div>
         )}
         <Button type="submit" data-testid="login" loading={login.isPending}>

@@ -8,7 +8,7 @@ import type { Language, Page, Text } from "../api/types";
 import { fill, useWords } from "../i18n";
 import { SeverityMark } from "../ui/Severity";
 import { Sheet } from "../ui/Sheet";
-import { Empty } from "../ui/states";
+import { Empty, Failure } from "../ui/states";
 import "./palette.css";
 import { type Item, recent, remember } from "./recent";
 import { en } from "./words.en";
@@ -111,8 +111,11 @@ export default function Palette({
         <span className="unseen" role="status">
           {waiting ? "" : p("found", { n: items.length })}
         </span>
+        {asked !== "" && found.error !== null && !waiting && (
+          <Failure error={found.error} retry={() => void found.refetch()} />
+        )}
         {items.length === 0 && !waiting ? (
-          <Empty title={p("none")}>{p("noneWhy")}</Empty>
+          found.error === null && <Empty title={p("none")}>{p("noneWhy")}</Empty>
         ) : (
           <div ref={box} id={list} className="palette-list" role="listbox" aria-label={p("title")}>
             {items.map((item, index) => (

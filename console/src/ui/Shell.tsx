@@ -2,7 +2,7 @@
 
 import { UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 import { Link, useLocation } from "wouter";
 import { AlarmIcon } from "../alarms/icon";
 import type { City, Session } from "../api/types";
@@ -33,6 +33,7 @@ import {
   UserIcon,
   WallIcon,
 } from "./icons";
+import { Nav, useClosed } from "./Nav";
 
 interface Place {
   path: string;
@@ -111,19 +112,14 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
             <Mark />
             <span>{say(city.title)}</span>
           </Link>
-          <nav className="nav" aria-label={t("nav.label")}>
-            {placesOf(session).map(({ path, also, title, icon: Icon }) => (
-              <Link
-                key={path}
-                href={path}
-                aria-current={location.startsWith(path) || belongs(location, also) ? "page" : undefined}
-              >
-                <Icon />
-                {t(title)}
-              </Link>
-            ))}
-          </nav>
-          <span className="spacer" />
+          <Nav
+            entries={placesOf(session).map(({ path, also, title, icon }) => ({
+              path,
+              icon,
+              title: t(title),
+              current: location.startsWith(path) || belongs(location, also),
+            }))}
+          />
           <CityClock city={city} />
           <Find session={session} />
           <InboxLink current={location === "/inbox"} />
@@ -133,7 +129,7 @@ export function Shell({ session, city, children }: { session: Session; city: Cit
       </div>
       <aside aria-label={t("nav.notices")}>
         {city.notice && <div className="banner quiet">{say(city.notice)}</div>}
-        <LinkBanner />
+        <LinkBanner zone={city.zone} />
         <HandoverBanner />
         <Heard />
       </aside>
@@ -209,6 +205,9 @@ export function Switches() {
 function User({ session }: { session: Session }) {
   const { t, say } = useWords();
   const { actor } = session;
+  const [location] = useLocation();
+  const menu = useRef<HTMLDivElement>(null);
+  useClosed(menu, location);
   const leave = useMutation({
     mutationFn: () => signOut(actor.id),
     // A new page, so that nothing of this person stays in memory.
@@ -230,7 +229,7 @@ function User({ session }: { session: Session }) {
         <UserIcon />
         <span className="user-name">{say(actor.name)}</span>
       </button>
-      <div id="user-menu" popover="auto" className="user-menu">
+      <div id="user-menu" ref={menu} popover="auto" className="user-menu">
         <strong>{say(actor.name)}</strong>
         <span>{actor.department_title ? say(actor.department_title) : t("user.city")}</span>
         <span className="quiet">
@@ -266,13 +265,15 @@ const ROLES = [
 ] as const;
 const isRole = (role: string): role is (typeof ROLES)[number] => (ROLES as readonly string[]).includes(role);
 
-function LinkBanner() {
+/** The city's clock stands still without a link, so it says as of when everything else is. */
+function LinkBanner({ zone }: { zone: string }) {
   const { t } = useWords();
   const state = useLinkState();
+  const { now } = useClock();
   if (state !== "lost") return null;
   return (
-    <div className="banner" data-tone="lost" role="status">
-      {t("live.lost")}
+    <div className="banner" data-tone="lost" role="status" data-testid="link-lost">
+      {t("live.lost", { time: cityTime(now, zone, "full") })}
     </div>
   );
 }

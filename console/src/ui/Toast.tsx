@@ -1,8 +1,8 @@
 /** Short answers to what a person did, seen in the corner and read aloud. */
 
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
-import { Problem } from "../api/client";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { useWords } from "../i18n";
+import { told } from "./refusal";
 
 interface Message {
   tone: "good" | "bad";
@@ -19,7 +19,7 @@ const TellContext = createContext<Tell | null>(null);
 const SHOWN_MS = { good: 5_000, bad: 12_000 };
 
 export function ToastProvider({ children }: { children: ReactNode }) {
-  const { t } = useWords();
+  const words = useWords();
   const [message, setMessage] = useState<Message | null>(null);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -36,14 +36,15 @@ export function ToastProvider({ children }: { children: ReactNode }) {
   const done = useCallback((text: string) => setMessage({ tone: "good", text, more: null }), []);
   const failed = useCallback(
     (error: unknown) => {
-      const problem = error instanceof Problem ? error : null;
-      const text = problem === null ? String(error) : problem.status === 0 ? t("state.unreachable") : problem.detail;
-      setMessage({ tone: "bad", text, more: problem?.remedy ?? null });
+      if (typeof error === "string") return setMessage({ tone: "bad", text: error, more: null });
+      const { title, detail, remedy } = told(error, words);
+      setMessage({ tone: "bad", text: detail ?? title, more: remedy });
     },
-    [t],
+    [words],
   );
+  const tell = useMemo(() => ({ done, failed }), [done, failed]);
   return (
-    <TellContext value={{ done, failed }}>
+    <TellContext value={tell}>
       {children}
       <div ref={box} popover="manual" className="toast" data-tone={message?.tone} role="status" aria-live="polite">
         <span>{message?.text}</span>

@@ -58,6 +58,11 @@ export const CaseIcon = () => (
     <path d="M5 4h10l4 4v12H5zM15 4v4h4M8 12h8M8 16h5" />
   </Icon>
 );
+export const MoreIcon = () => (
+  <Icon>
+    <path d="M4 7h16M4 12h16M4 17h16" />
+  </Icon>
+);
 export const AppIcon = () => (
   <Icon>
     <path d="M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z" />

@@ -4,6 +4,8 @@ import { Button } from "@mantine/core";
 import { Component, type ErrorInfo, type ReactNode } from "react";
 import { Problem } from "../api/client";
 import { useWords } from "../i18n";
+import { duration } from "../time/format";
+import { partMissing, told } from "./refusal";
 
 export function Loading({ lines = 3 }: { lines?: number }) {
   const { t } = useWords();
@@ -27,33 +29,17 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
-  const { t } = useWords();
-  const problem = error instanceof Problem ? error : null;
-  const title =
-    problem === null
-      ? t("state.broken")
-      : problem.status === 0
-        ? t(problem.code === "timeout" ? "state.timeout" : "state.unreachable")
-        : problem.status === 401
-          ? t("state.loggedOut")
-          : problem.status === 403
-            ? t("state.forbidden")
-            : problem.status === 404
-              ? t("state.missing")
-              : t("state.refused");
-  const remedy =
-    problem?.remedy ??
-    (problem?.status === 403 ? t("state.forbiddenRemedy") : problem?.status === 404 ? t("state.missingRemedy") : null);
+  const words = useWords();
+  const { title, detail, remedy, code } = told(error, words);
   return (
     <div className="state" role="alert">
       <strong>{title}</strong>
-      {problem !== null && problem.status !== 0 && <span>{problem.detail}</span>}
-      {problem === null && <span className="mono">{String(error)}</span>}
-      {remedy && <span>{remedy}</span>}
-      {problem && problem.status > 0 && <span className="mono">{`${problem.status} · ${problem.code}`}</span>}
+      {detail !== null && <span>{detail}</span>}
+      {remedy !== null && <span>{remedy}</span>}
+      {code !== null && <span className="mono">{code}</span>}
       {retry && (
         <Button variant="default" size="xs" onClick={retry}>
-          {t("state.retry")}
+          {words.t("state.retry")}
         </Button>
       )}
     </div>
@@ -65,11 +51,36 @@ interface Answer<T> {
   error: unknown;
   isPending: boolean;
   refetch: () => unknown;
+  /** When the answer came, by this machine's clock. */
+  dataUpdatedAt?: number;
+}
+
+/** Says that an answer could not be made newer, and how old it is; when the city is away the banner above says so. */
+function Stale({ of: { error, dataUpdatedAt, refetch } }: { of: Omit<Answer<unknown>, "data"> }) {
+  const words = useWords();
+  if (error instanceof Problem && (error.status === 0 || error.status === 401)) return null;
+  const length = duration((Date.now() - (dataUpdatedAt ?? Date.now())) / 1000, words.language);
+  return (
+    <div className="line stale" role="status">
+      <span>{words.t("state.stale", { length, why: told(error, words).title })}</span>
+      <button type="button" className="link" onClick={() => void refetch()}>
+        {words.t("state.retry")}
+      </button>
+    </div>
+  );
 }
 
 /** Shows the answer; else that it is loading, or why there is none. An old answer stays while a newer one is asked. */
 export function Shown<T>({ of, lines, children }: { of: Answer<T>; lines?: number; children: (data: T) => ReactNode }) {
-  if (of.data !== undefined) return children(of.data);
+  if (of.data !== undefined)
+    return of.error ? (
+      <>
+        <Stale of={of} />
+        {children(of.data)}
+      </>
+    ) : (
+      children(of.data)
+    );
   if (of.error) return <Failure error={of.error} retry={() => void of.refetch()} />;
   return <Loading lines={lines} />;
 }
@@ -98,8 +109,23 @@ export function Panel({
   );
 }
 
-/** Keeps a fault in one page from taking the console down; a new `resetKey` tries again. */
-export class Fence extends Component<{ resetKey: string; children: ReactNode }, { error: Error | null }> {
+/** Loads the page anew when the city is there; else nothing happens to what is shown. */
+export const loadAnew = () =>
+  fetch("/api/health", { cache: "no-store" }).then(
+    () => window.location.reload(),
+    () => undefined,
+  );
+
+interface FenceProps {
+  /** A new one tries again. */
+  resetKey: string;
+  /** How often the link to the city has come back: a part that did not come is asked for again. */
+  returns?: number;
+  children: ReactNode;
+}
+
+/** Keeps a fault in one page from taking the console down. */
+export class Fence extends Component<FenceProps, { error: Error | null }> {
   override state: { error: Error | null } = { error: null };
 
   static getDerivedStateFromError(error: Error) {
@@ -110,16 +136,22 @@ export class Fence extends Component<{ resetKey: string; children: ReactNode }, 
     console.error(error, info.componentStack);
   }
 
-  override componentDidUpdate(before: { resetKey: string }) {
-    if (before.resetKey !== this.props.resetKey && this.state.error !== null) this.setState({ error: null });
+  override componentDidUpdate(before: FenceProps) {
+    const { error } = this.state;
+    if (error === null) return;
+    // React keeps a part that failed to come as failed: only a new page asks for it again.
+    if (before.resetKey !== this.props.resetKey) this.setState({ error: null });
+    else if (before.returns !== this.props.returns && partMissing(error)) void loadAnew();
   }
 
   override render() {
-    if (this.state.error === null) return this.props.children;
+    const { error } = this.state;
+    if (error === null) return this.props.children;
+    const retry = () => (partMissing(error) ? void loadAnew() : this.setState({ error: null }));
     return (
       <div className="page">
         <Panel>
-          <Failure error={this.state.error} retry={() => this.setState({ error: null })} />
+          <Failure error={error} retry={retry} />
         </Panel>
       </div>
     );

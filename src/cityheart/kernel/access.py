@@ -195,6 +195,7 @@ def require(actor: Actor, permission: str, department: str | None = None) -> Non
         raise Forbidden(
             f"{actor.id} may not {PERMISSIONS[permission]}{whose}",
             remedy=f"ask an administrator for a role with {permission}",
+            permission=permission,
         )
 
 
@@ -204,6 +205,8 @@ def require_everywhere(actor: Actor, permission: str) -> None:
         raise Forbidden(
             f"{actor.id} may not {PERMISSIONS[permission]} for the whole city",
             remedy=f"ask an administrator for a role with {permission} for the whole city",
+            permission=permission,
+            everywhere=True,
         )
 
 

@@ -11,7 +11,7 @@ from typing import cast
 from cityheart.kernel.access import PERMISSIONS, ROLES
 from cityheart.kernel.text import Text, text
 
-__all__ = ["roles", "words"]
+__all__ = ["needs", "roles", "words"]
 
 
 @cache
@@ -40,5 +40,25 @@ def roles() -> dict[str, object]:
         ],
         "permissions": [
             {"id": name, "title": text(chinese.get(name, meaning), meaning)} for name, meaning in PERMISSIONS.items()
+        ],
+    }
+
+
+def needs(permission: str, *, everywhere: bool = False) -> dict[str, object]:
+    """What somebody lacks who was refused: the permission in words, and the titles of the roles that hold it.
+
+    With ``everywhere`` only roles that hold it for the whole city are named.
+    """
+    named = cast("Mapping[str, Mapping[str, Text]]", words()["roles"])
+    chinese = cast("Mapping[str, str]", words()["permissions"])
+    meaning = PERMISSIONS[permission]
+    return {
+        "permission": permission,
+        "title": text(chinese.get(permission, meaning), meaning),
+        "everywhere": everywhere,
+        "roles": [
+            named.get(role, {}).get("title", text(role, role))
+            for role, granted in ROLES.items()
+            if role != "system" and (granted.get(permission) or (permission in granted and not everywhere))
         ],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -28,9 +29,11 @@ from cityheart.kernel import events, limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
+from cityheart.kernel.text import Text
 from cityheart.sdk import api as sdk_api
 from cityheart.serve import api as serve_api
 from cityheart.serve.inbox import api as inbox_api
+from cityheart.serve.roles import needs
 from cityheart.share import api as share_api
 from cityheart.watch import api as watch_api
 from cityheart.watch.past import Past
@@ -63,6 +66,10 @@ def create_app(city: City) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     titles = city.share.department_titles()
+
+    def names(ids: Iterable[str]) -> dict[str, Text]:
+        return {one: person.name for one, person in city.serve.people(ids).items()}
+
     app.include_router(serve_api.router(city.serve, titles, secure=city.settings.secure_cookies))
     app.include_router(inbox_api.router(city.inbox, city.database))
     app.include_router(share_api.router(city.share))
@@ -73,12 +80,10 @@ def create_app(city: City) -> FastAPI:
     app.include_router(knowledge_api.router(city.knowledge))
     app.include_router(command_api.router(city.command, city.account))
     app.include_router(decisions_api.router(city.decisions))
-    app.include_router(
-        library_api.router(city.library, lambda ids: {k: v.name for k, v in city.serve.people(ids).items()})
-    )
+    app.include_router(library_api.router(city.library, names))
     app.include_router(duty_api.router(city.duty))
     app.include_router(handover_api.router(city.handover))
-    app.include_router(intake_api.router(city.intake))
+    app.include_router(intake_api.router(city.intake, names))
     app.include_router(
         open311.router(city.intake, city.clock, city.ids, city.settings.name, city.settings.title["zh-CN"])
     )
@@ -149,6 +154,9 @@ def _console(app: FastAPI) -> None:
 
 def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
+    permission = error.extra.get("permission")
+    if isinstance(permission, str):
+        error.extra["needs"] = needs(permission, everywhere=bool(error.extra.get("everywhere")))
     return problem_response(error)
 
 
