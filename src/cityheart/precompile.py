@@ -11,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from cityheart.apps.hazchem.detectors.emission_hours import EmissionHours
+from cityheart.apps.hazchem.detectors.tank_hours import TankHours
 from cityheart.engine.hot import HotWindow
+from cityheart.engine.keyed import run_keyed
 from cityheart.engine.polygons import Polygons
 from cityheart.engine.sayings import Remembered
 from cityheart.engine.tracks.areas import no_layer
@@ -46,6 +49,7 @@ def main() -> None:
     _memory()
     _messages()
     _areas()
+    _hours()
 
 
 def _protocol(framer: Framer, frame: bytes, dialogue: Terminals | Monitors) -> None:
@@ -76,6 +80,17 @@ def _messages() -> None:
 
 def _areas() -> None:
     Polygons([shapely.box(121.0, 32.0, 121.1, 32.1)]).pairs(np.array([121.05]), np.array([32.05]))
+
+
+def _hours() -> None:
+    moments = pa.array([_AT, _AT + timedelta(hours=1)], pa.timestamp("us", tz="UTC"))
+    shared = {"time": moments, "value": [1.0, 2.0], "_known_at": moments}
+    quality = pa.array([0, 0], pa.int64())
+    tanks = {"site_id": ["a"] * 2, "tank_id": ["b"] * 2, "metric": ["level_m"] * 2, "quality": quality}
+    run_keyed(TankHours(), {}, pa.table({**tanks, **shared}), time="time")
+    total = pa.array([None, None], pa.float64())
+    outlets = {"mn": ["a"] * 2, "cn": [2011] * 2, "factor": ["b"] * 2, "total": total, "flag": ["N"] * 2}
+    run_keyed(EmissionHours(), {}, pa.table({**outlets, **shared}), time="time")
 
 
 def _memory() -> None:

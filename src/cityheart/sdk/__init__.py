@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cityheart.command.models import Plan
 from cityheart.command.service import Command
+from cityheart.engine.compiled import compiled
 from cityheart.engine.keyed import Ran as _Ran
 from cityheart.engine.keyed import State, run_keyed
 from cityheart.engine.keyed import Step as _Step
@@ -85,6 +86,7 @@ __all__ = [
     "Text",
     "View",
     "Watch",
+    "compiled",
     "derive",
     "dice",
     "hookimpl",

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import hours
-from cityheart.apps.hazchem.signals.hours import HOUR_MS, Array, Cells, Placed, Readings, Truth, Units, Whole, by_key
+from cityheart.apps.hazchem.signals.hours import HOUR_MS, Array, Cells, Placed, Readings, Truth, Units, Whole, in_series
 from cityheart.apps.hazchem.signals.tanks import numbers, runs
 from cityheart.sdk import Text, text
 
@@ -158,12 +158,7 @@ def _split(placed: Placed, size: int) -> tuple[_Minutes, Array]:
 
 def _last(readings: Readings, span: int) -> Whole:
     """Of each unit and span of time the reading that came last, in the order of time."""
-    key = readings.unit << 42 | readings.ms // span
-    order = by_key(key, readings.unit)
-    if not len(order):
-        return order
-    ordered = key[order]
-    return order[np.r_[ordered[1:] != ordered[:-1], True]]
+    return in_series(readings.unit, readings.ms // span)
 
 
 def _extremes(normal: _Minutes, size: int) -> tuple[Array, Array]:

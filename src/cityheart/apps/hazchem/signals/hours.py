@@ -6,26 +6,27 @@ its row is dated with the reading that passed the tick. So rows depend on the re
 into batches. An hour closes when nothing can be missing (readings in each twelfth of it) and it is `SETTLED` old, or
 when it is `LATEST` old; what comes for a closed hour is left out.
 
-One step takes the rows of all keys at once. Times are milliseconds since 1970 UTC, hours whole hours since then.
+One step takes the rows of all keys at once. Times are milliseconds since 1970 UTC, hours whole hours since then. What goes
+over every reading is compiled; what goes over hours, units and keys is numpy.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cityheart.sdk import State
+from cityheart.sdk import State, compiled
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Truth = npt.NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
+Held: TypeAlias = tuple[Whole, Whole, Array, npt.NDArray[np.uint8], Truth]  # unit, ms, value, code, fresh
 
 HOUR_MS = 3_600_000
 BINS = 12  # parts of an hour: five minutes each
@@ -56,21 +57,6 @@ class Readings:
         """Those chosen."""
         return Readings(self.unit[chosen], self.ms[chosen], self.value[chosen], self.code[chosen])
 
-    @staticmethod
-    def joined(parts: Sequence[Readings]) -> Readings:
-        """One after the other."""
-        if not parts:
-            empty = np.zeros(0, dtype=np.int64)
-            return Readings(empty, empty, np.zeros(0), np.zeros(0, dtype=np.uint8))
-        if len(parts) == 1:
-            return parts[0]
-        return Readings(
-            np.concatenate([part.unit for part in parts]),
-            np.concatenate([part.ms for part in parts]),
-            np.concatenate([part.value for part in parts]),
-            np.concatenate([part.code for part in parts]),
-        )
-
 
 @dataclass(frozen=True)
 class Cells:
@@ -83,18 +69,10 @@ class Cells:
     def __len__(self) -> int:
         return len(self.unit)
 
-    def of(self, unit: Whole, hour: Whole) -> Whole:
-        """The place of each (unit, hour) among the cells, -1 where it is none of them."""
-        if not len(self.unit):
-            return np.full(len(unit), -1)
-        asked = unit << _RING_BITS | hour % _RING
-        found: Whole = self._places[np.minimum(asked, len(self._places) - 1)]
-        return found
-
-    @functools.cached_property
-    def _places(self) -> Whole:
-        """By unit and hour on the ring, which is longer than what is held of hours; the last place is nobody's."""
-        places = np.full((int(self.unit.max()) + 1 << _RING_BITS) + 1, -1)
+    @property
+    def places(self) -> Whole:
+        """The place of each hour of each unit, -1 where it is none of them: by unit and hour on the ring."""
+        places = np.full(int(self.unit.max(initial=-1)) + 1 << _RING_BITS, -1)
         places[self.unit << _RING_BITS | self.hour % _RING] = np.arange(len(self.unit))
         return places
 
@@ -106,10 +84,6 @@ class Placed:
     readings: Readings
     cell: Whole
     after: Whole
-
-    def take(self, chosen: Truth | Whole) -> Placed:
-        """Those chosen."""
-        return Placed(self.readings.take(chosen), self.cell[chosen], self.after[chosen])
 
 
 Work = Callable[[Placed, Cells, "Units"], dict[str, pa.Array]]
@@ -181,18 +155,9 @@ def in_order(rows: pa.Table, time: str) -> pa.Table:
     return rows.take(pa.array(np.lexsort(keys)))
 
 
-def by_key(key: Whole, group: Whole) -> Whole:
-    """The stable order of ``key``, which is first of all that of ``group``; quick where a group is nearly in order."""
-    if len(group) and int(group.max()) < 1 << 16:
-        first = np.argsort(group.astype(np.uint16), kind="stable")  # by counting
-        return first[np.argsort(key[first], kind="stable")]
-    return np.argsort(key, kind="stable")
-
-
 def micro(column: pa.ChunkedArray) -> Whole:
     """A column of moments as microseconds since 1970."""
-    whole: Whole = column.cast(MOMENT).cast(pa.int64()).to_numpy()
-    return whole
+    return np.array(column.cast(MOMENT).cast(pa.int64()).to_numpy())
 
 
 def step(
@@ -219,13 +184,18 @@ def step(
 
 
 class _Held:
-    """The readings of open hours of all keys of one step."""
+    """The readings of open hours of all keys of one step: the first ``count`` places of arrays with room for all to come."""
 
     def __init__(self, states: Mapping[str, State], rows: Arriving) -> None:
         self.rows = rows
         self.units = Units(rows.keys)
-        parts: list[Readings] = []
-        fresh: list[Truth] = []
+        given = [state for key in rows.keys if (state := states.get(key)) is not None]
+        room = len(rows.key) + sum(len(_array(state, "ms", np.int64)) for state in given)
+        self.raw = Readings(
+            np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room), np.empty(room, np.uint8)
+        )
+        self.fresh = np.empty(room, dtype=bool)
+        self.count = 0
         owner: list[int] = []
         seen: list[npt.NDArray[np.uint8]] = []
         closed: list[npt.NDArray[np.uint64]] = []
@@ -242,15 +212,11 @@ class _Held:
             seen.append(_array(state, "seen", np.uint8))
             closed.append(_array(state, "closed", np.uint64))
             self.window[place], self.hour[place] = _number(state, "window"), _number(state, "hour")
-            unit = _array(state, "unit", np.int64) + base
-            if len(unit):
-                ms, value = _array(state, "ms", np.int64), _array(state, "value", np.float64)
-                parts.append(Readings(unit, ms, value, _array(state, "code", np.uint8)))
-                fresh.append(np.arange(len(unit)) >= _number(state, "emitted"))
-        pair, place_of = np.unique(rows.key * len(rows.units) + rows.unit, return_inverse=True)
+            self._hold(state, base)
+        pair, place_of = _pairs(rows.key, rows.unit, len(rows.keys), len(rows.units))
         which = np.empty(len(pair), dtype=np.int64)
-        for number, both in enumerate(pair.tolist()):
-            key_place, unit_place = divmod(both, len(rows.units))
+        for number in np.argsort(pair).tolist():
+            key_place, unit_place = divmod(int(pair[number]), len(rows.units))
             name = rows.units[unit_place]
             at = index.get((key_place, name))
             if at is None:
@@ -258,67 +224,55 @@ class _Held:
                 self.units.names.append(name)
                 owner.append(key_place)
             which[number] = at
-        self.unit = which[place_of.reshape(-1)]
+        self.unit = which[place_of]
         new = len(self.units.names) - sum(map(len, seen))
         self.units.key = np.array(owner, dtype=np.int64)
         self.units.seen = np.concatenate([*seen, np.zeros(new, dtype=np.uint8)])
         self.units.closed = np.concatenate([*closed, np.zeros(new, dtype=np.uint64)])
-        self.raw = Readings.joined(parts)
-        self.fresh = np.concatenate(fresh) if fresh else np.zeros(0, dtype=bool)
+
+    def _hold(self, state: State, base: int) -> None:
+        """Takes over what a key held; ``base``: the place of its first unit."""
+        begin, end = self.count, self.count + len(_array(state, "ms", np.int64))
+        self.raw.unit[begin:end] = _array(state, "unit", np.int64) + base
+        self.raw.ms[begin:end] = _array(state, "ms", np.int64)
+        self.raw.value[begin:end] = _array(state, "value", np.float64)
+        self.raw.code[begin:end] = _array(state, "code", np.uint8)
+        self.fresh[begin:end] = np.arange(end - begin) >= _number(state, "emitted")
+        self.count = end
 
     def pass_tick(self, window: int, part: slice, work: Work) -> dict[str, pa.Array] | None:
         """Works out what is new of the keys that pass a tick with these rows."""
-        keys, first = np.unique(self.rows.key[part], return_index=True)
-        passing = self.window[keys] < window
-        keys, first = keys[passing], first[passing]
-        known = np.zeros(len(self.rows.keys), dtype=np.int64)
-        known[keys] = self.rows.known[part][first]
-        turn = np.zeros(len(self.rows.keys), dtype=bool)
-        turn[keys] = True
-        self._renew(keys, self.hour[keys], known[keys] // (HOUR_MS * 1000))
-        self.window[keys], self.hour[keys] = window, known[keys] // (HOUR_MS * 1000)
-        columns = None
-        mine = turn[self.units.key[self.raw.unit]]
-        dirty = mine & self.fresh
-        if bool(dirty.any()):
-            columns = self._work(dirty, known, work)
-            self.fresh &= ~mine
+        came, known = _first_known(self.rows.key[part], self.rows.known[part], len(self.rows.keys))
+        turn = came & (self.window < window)
+        keys = np.flatnonzero(turn)
+        now = known[keys] // (HOUR_MS * 1000)
+        self._renew(keys, self.hour[keys], now)
+        self.window[keys], self.hour[keys] = window, now
+        columns = self._work(turn, known, work)
         self._forget(turn, known)
         return columns
 
-    def _work(self, dirty: Truth, known: Whole, work: Work) -> dict[str, pa.Array]:
-        hour = self.raw.ms // HOUR_MS
-        unit, touched = _distinct(self.raw.unit[dirty], hour[dirty])
-        cells = Cells(unit, touched, known[self.units.key[unit]])
-        cell, after = cells.of(self.raw.unit, hour), np.full(len(hour), -1)
-        late = np.flatnonzero(self.raw.ms - hour * HOUR_MS >= HOUR_MS - CONTEXT * BIN_MS)
-        after[late] = cells.of(self.raw.unit[late], hour[late] + 1)
-        inside = np.flatnonzero((cell >= 0) | (after >= 0))
-        return work(Placed(self.raw.take(inside), cell[inside], after[inside]), cells, self.units)
+    def _work(self, turn: Truth, known: Whole, work: Work) -> dict[str, pa.Array] | None:
+        """What is written of the keys whose turn it is: every hour that got something since it was written last."""
+        mine = turn[self.units.key]
+        unit, ms = self.raw.unit[: self.count], self.raw.ms[: self.count]
+        hour = _touched(unit, ms, self.fresh, mine)
+        marked = np.flatnonzero(hour >= 0)
+        if not len(marked):
+            return None
+        of, hour = marked >> _RING_BITS, hour[marked]
+        order = np.lexsort((hour, of))
+        of, hour = of[order], hour[order]
+        cells = Cells(of, hour, known[self.units.key[of]])
+        at, cell, after = _placed(unit, ms, cells.places)
+        return work(Placed(self.raw.take(at), cell, after), cells, self.units)
 
     def _forget(self, turn: Truth, known: Whole) -> None:
         """Leaves out readings of hours that close now or are too old, of the keys whose turn it is."""
-        owner = self.units.key[self.raw.unit]
-        mine = turn[owner]
-        now = known[owner] // 1000
-        hour = self.raw.ms // HOUR_MS
-        gone = mine & (hour < now // HOUR_MS - LATEST)
-        settled = mine & ~gone & ((hour + 1) * HOUR_MS + SETTLED * 60_000 <= now)
-        if bool(settled.any()):
-            gone[settled] = self._close(self.raw.take(settled), hour[settled])
-        if bool(gone.any()):
-            self.raw, self.fresh = self.raw.take(~gone), self.fresh[~gone]
-
-    def _close(self, raw: Readings, hour: Whole) -> Truth:
-        """Closes the hours that have readings of every kind in each of their parts; which readings are of those."""
-        cells = Cells(*_distinct(raw.unit, hour), np.zeros(0, dtype=np.int64))
-        place = cells.of(raw.unit, hour)
-        slot = (place * KINDS + raw.code % KINDS) * BINS + raw.ms % HOUR_MS // BIN_MS
-        has = np.bincount(slot, minlength=len(cells) * KINDS * BINS).reshape(len(cells), KINDS, BINS)
-        expected = (self.units.seen[cells.unit][:, None] >> np.arange(KINDS)) & 1
-        full = ((has > 0).all(axis=2) | (expected == 0)).all(axis=1)
-        np.bitwise_or.at(self.units.closed, cells.unit[full], _bit(cells.hour[full]))
-        return np.asarray(full[place])
+        raw, units = self.raw, self.units
+        mine, now = turn[units.key], known[units.key] // 1000
+        columns = (raw.unit, raw.ms, raw.value, raw.code, self.fresh)
+        self.count = _forgotten(self.count, columns, mine, now, units.seen, units.closed)
 
     def _renew(self, keys: Whole, before: Whole, now: Whole) -> None:
         """Frees the bits of hours that may come from now on, of keys whose clock moved from hour to hour."""
@@ -332,17 +286,10 @@ class _Held:
 
     def take(self, part: slice) -> None:
         """Keeps the readings of these rows whose hour is still open."""
-        came = Readings(self.unit[part], self.rows.ms[part], self.rows.value[part], self.rows.code[part])
-        hour = came.ms // HOUR_MS
-        now = self.rows.known[part] // (HOUR_MS * 1000)
-        shut = (self.units.closed[came.unit] & _bit(hour)) != 0
-        kept = ~shut & (hour >= now - LATEST) & (hour <= now + 1)
-        if not bool(kept.all()):
-            came = came.take(kept)
-        had = np.bincount(came.unit * KINDS + came.code % KINDS, minlength=len(self.units.seen) * KINDS) > 0
-        self.units.seen |= (had.reshape(-1, KINDS) << np.arange(KINDS)).sum(axis=1).astype(np.uint8)
-        self.raw = Readings.joined([self.raw, came])
-        self.fresh = np.concatenate([self.fresh, np.ones(len(came), dtype=bool)])
+        rows, raw, units = self.rows, self.raw, self.units
+        came = (self.unit[part], rows.ms[part], rows.value[part], rows.code[part])
+        columns = (raw.unit, raw.ms, raw.value, raw.code, self.fresh)
+        self.count = _taken(self.count, columns, came, rows.known[part], units.seen, units.closed)
 
     def states(self) -> dict[str, State]:
         """The states of the keys that had rows."""
@@ -350,8 +297,8 @@ class _Held:
         starts = np.searchsorted(self.units.key[of_key], np.arange(len(self.rows.keys) + 1))
         local = np.empty(len(of_key), dtype=np.int64)
         local[of_key] = np.arange(len(of_key)) - starts[self.units.key[of_key]]
-        owner = self.units.key[self.raw.unit]
-        order = by_key(owner, owner)
+        owner = self.units.key[self.raw.unit[: self.count]]
+        order = _counted(owner, len(self.rows.keys))
         raw, fresh = self.raw.take(order), self.fresh[order]
         bounds = np.searchsorted(self.units.key[raw.unit], np.arange(len(self.rows.keys) + 1)).tolist()
         states: dict[str, State] = {}
@@ -371,17 +318,6 @@ class _Held:
                 "hour": int(self.hour[place]),
             }
         return states
-
-
-def _distinct(unit: Whole, hour: Whole) -> tuple[Whole, Whole]:
-    """The distinct pairs, by unit and hour. They are marked on the ring of hours of each unit and not sorted."""
-    slot = unit << _RING_BITS | hour % _RING
-    at = np.full((int(unit.max()) + 1) << _RING_BITS, -1)
-    at[slot] = hour
-    marked = np.flatnonzero(at >= 0)
-    units, hours = marked >> _RING_BITS, at[marked]
-    order = np.lexsort((hours, units))
-    return units[order], hours[order]
 
 
 def _bit(hour: Whole) -> npt.NDArray[np.uint64]:
@@ -405,3 +341,159 @@ def _names(state: State) -> list[str]:
     value = state["names"]
     assert isinstance(value, list)
     return [str(name) for name in value]
+
+
+# ── what goes over every reading ───────────────────────────────────────────────────────────────────────────────────
+
+
+@compiled
+def in_series(series: Whole, at: Whole) -> Whole:
+    """The order by series, small whole numbers, and time; of one moment of a series the last that came."""
+    order = _counted(series, series.max() + 1 if len(series) else 0)
+    count, begin = 0, 0
+    while begin < len(order):
+        end = begin + 1
+        sorted_already = True
+        while end < len(order) and series[order[end]] == series[order[begin]]:
+            sorted_already = sorted_already and at[order[end - 1]] <= at[order[end]]
+            end += 1
+        if not sorted_already:
+            order[begin:end] = order[begin:end][np.argsort(at[order[begin:end]], kind="mergesort")]
+        for place in range(begin, end):
+            if place + 1 == end or at[order[place]] != at[order[place + 1]]:
+                order[count] = order[place]
+                count += 1
+        begin = end
+    return order[:count]
+
+
+@compiled
+def _counted(group: Whole, groups: int) -> Whole:
+    """The stable order by group, by counting."""
+    start = np.zeros(groups + 1, dtype=np.int64)
+    for row in range(len(group)):
+        start[group[row] + 1] += 1
+    for one in range(groups):
+        start[one + 1] += start[one]
+    order = np.empty(len(group), dtype=np.int64)
+    for row in range(len(group)):
+        order[start[group[row]]] = row
+        start[group[row]] += 1
+    return order
+
+
+@compiled
+def _pairs(key: Whole, unit: Whole, keys: int, units: int) -> tuple[Whole, Whole]:
+    """The distinct pairs as ``key * units + unit``, and which of them each row is."""
+    pairs = np.empty(len(key), dtype=np.int64)
+    which = np.empty(len(key), dtype=np.int64)
+    of, place = np.full(units, -1, dtype=np.int64), np.empty(units, dtype=np.int64)
+    count = 0
+    for row in _counted(key, keys):
+        one = unit[row]
+        if of[one] != key[row]:
+            of[one], place[one] = key[row], count
+            pairs[count] = key[row] * units + one
+            count += 1
+        which[row] = place[one]
+    return pairs[:count].copy(), which
+
+
+@compiled
+def _first_known(key: Whole, known: Whole, keys: int) -> tuple[Truth, Whole]:
+    """Which keys have rows, and when the first of them was known."""
+    came, first = np.zeros(keys, dtype=np.bool_), np.zeros(keys, dtype=np.int64)
+    for row in range(len(key)):
+        if not came[key[row]]:
+            came[key[row]], first[key[row]] = True, known[row]
+    return came, first
+
+
+@compiled
+def _touched(unit: Whole, ms: Whole, fresh: Truth, mine: Truth) -> Whole:
+    """By unit and hour on the ring: the hours with fresh readings, -1 for none. These readings are fresh no more."""
+    hours = np.full(len(mine) << _RING_BITS, -1, dtype=np.int64)
+    for at in range(len(unit)):
+        if fresh[at] and mine[unit[at]]:
+            hour = ms[at] // HOUR_MS
+            hours[unit[at] << _RING_BITS | hour % _RING] = hour
+            fresh[at] = False
+    return hours
+
+
+@compiled
+def _placed(unit: Whole, ms: Whole, places: Whole) -> tuple[Whole, Whole, Whole]:
+    """The readings that lie in a cell or in the ten minutes before one: which, the one cell and the other."""
+    chosen = np.empty(len(unit), dtype=np.int64)
+    cell, after = np.empty(len(unit), dtype=np.int64), np.empty(len(unit), dtype=np.int64)
+    count = 0
+    for at in range(len(unit)):
+        ring = unit[at] << _RING_BITS
+        if ring >= len(places):
+            continue
+        hour = ms[at] // HOUR_MS
+        inside, ahead = places[ring | hour % _RING], -1
+        if ms[at] - hour * HOUR_MS >= HOUR_MS - CONTEXT * BIN_MS:
+            ahead = places[ring | (hour + 1) % _RING]
+        if inside >= 0 or ahead >= 0:
+            chosen[count], cell[count], after[count] = at, inside, ahead
+            count += 1
+    return chosen[:count], cell[:count], after[:count]
+
+
+@compiled
+def _forgotten(
+    count: int, held: Held, mine: Truth, now: Whole, seen: npt.NDArray[np.uint8], closed: npt.NDArray[np.uint64]
+) -> int:
+    """Of the first readings those that stay move up: how many they are.
+
+    It is those of units that are not ``mine``, and of hours neither too old nor settled with every part of them there;
+    hours of the latter kind are marked as closed. ``now``: of each unit, in milliseconds.
+    """
+    unit, ms, value, code, fresh = held
+    parts = np.zeros((len(mine) << _RING_BITS, KINDS), dtype=np.uint16)  # of a settled hour, those with readings
+    for at in range(count):
+        hour, until = ms[at] // HOUR_MS, now[unit[at]]
+        if mine[unit[at]] and until // HOUR_MS - LATEST <= hour and (hour + 1) * HOUR_MS + SETTLED * 60_000 <= until:
+            parts[unit[at] << _RING_BITS | hour % _RING, code[at] % KINDS] |= np.uint16(1 << ms[at] % HOUR_MS // BIN_MS)
+    kept = 0
+    for at in range(count):
+        one, hour = unit[at], ms[at] // HOUR_MS
+        if mine[one]:
+            if hour < now[one] // HOUR_MS - LATEST:
+                continue
+            if (hour + 1) * HOUR_MS + SETTLED * 60_000 <= now[one]:
+                full = True
+                for kind in range(KINDS):
+                    if seen[one] >> kind & 1 and parts[one << _RING_BITS | hour % _RING, kind] != (1 << BINS) - 1:
+                        full = False
+                if full:
+                    closed[one] |= np.uint64(1) << np.uint64(hour % _RING)
+                    continue
+        unit[kept], ms[kept], value[kept], code[kept], fresh[kept] = one, ms[at], value[at], code[at], fresh[at]
+        kept += 1
+    return kept
+
+
+@compiled
+def _taken(
+    count: int,
+    held: Held,
+    came: tuple[Whole, Whole, Array, npt.NDArray[np.uint8]],
+    known: Whole,
+    seen: npt.NDArray[np.uint8],
+    closed: npt.NDArray[np.uint64],
+) -> int:
+    """Readings whose hour is neither closed, too old nor still to come follow the first ones: how many there are then.
+
+    Their kinds are marked as seen.
+    """
+    for at in range(len(known)):
+        one, hour, now = came[0][at], came[1][at] // HOUR_MS, known[at] // (HOUR_MS * 1000)
+        shut = closed[one] >> np.uint64(hour % _RING) & np.uint64(1)
+        if not shut and now - LATEST <= hour and hour <= now + 1:
+            held[0][count], held[1][count], held[2][count] = one, came[1][at], came[2][at]
+            held[3][count], held[4][count] = came[3][at], True
+            seen[one] |= np.uint8(1 << came[3][at] % KINDS)
+            count += 1
+    return count

@@ -8,9 +8,10 @@ readings leave no trace. A reading given twice counts once, the later one. What 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from cityheart.apps.hazchem.signals import hours
@@ -25,8 +26,11 @@ from cityheart.apps.hazchem.signals.hours import (
     Truth,
     Units,
     Whole,
-    by_key,
+    in_series,
 )
+from cityheart.sdk import compiled
+
+Codes = npt.NDArray[np.uint8]
 
 METRICS = ("level_m", "temperature_c", "pressure_kpa", "gas_ppm")
 LEVEL, TEMPERATURE, PRESSURE, GAS = range(4)
@@ -44,24 +48,20 @@ JUMPS = 8  # of a metric and hour, the largest
 
 def work(placed: Placed, cells: Cells, units: Units) -> dict[str, pa.Array]:
     """The columns of ``hazchem_tank_hour`` for these cells; the key of a unit is the site, its name the tank."""
-    every = _sorted(placed)
-    good = every.take(every.quality == 0)
-    medians = _medians(_despiked(good), len(cells))
-    noise, pause = _noise(good, len(cells))
+    size = len(cells)
+    good, qualities = _good(placed, size)
+    medians = _medians(good.cell, good.after, good.series, good.ms, good.value, size)
+    noise, pause = _noise(good.cell, good.series, good.ms, good.value, size)
     jumps = _jumps(good, noise, pause)
-    hour = medians[:, :, CONTEXT:]
-    first, last = _ends(hour[:, LEVEL])
-    rise, fall = _moved(medians[:, LEVEL], noise[:, LEVEL], _jumped(jumps, len(cells)))
-    lowest, highest, middle = np.fmin.reduce(hour, axis=2), np.fmax.reduce(hour, axis=2), _middle(hour)
+    first, last, lowest, highest, middle = _summed(medians)
+    rise, fall = _moved(medians, noise, _jumped(jumps, size))
     names, keys = np.array(units.names, dtype=object), np.array(units.keys, dtype=object)
-    level = every.take((every.metric == LEVEL) & (every.cell >= 0))
-    qualities = np.bincount(level.cell * 4 + level.quality, minlength=len(cells) * 4).reshape(-1, 4)
     return {
         "tank_id": pa.array(names[cells.unit], pa.string()),
         "hour": pa.array(cells.hour * HOUR_MS * 1000, hours.MOMENT),
         "site_id": pa.array(keys[units.key[cells.unit]], pa.string()),
-        "level_first_m": numbers(first, 3),
-        "level_last_m": numbers(last, 3),
+        "level_first_m": numbers(first[:, LEVEL], 3),
+        "level_last_m": numbers(last[:, LEVEL], 3),
         "level_min_m": numbers(lowest[:, LEVEL], 3),
         "level_max_m": numbers(highest[:, LEVEL], 3),
         "level_median_m": numbers(middle[:, LEVEL], 3),
@@ -73,9 +73,9 @@ def work(placed: Placed, cells: Cells, units: Units) -> dict[str, pa.Array]:
         "pressure_max_kpa": numbers(highest[:, PRESSURE], 2),
         "gas_max_ppm": numbers(highest[:, GAS], 2),
         **{name: pa.array(qualities[:, place]) for place, name in enumerate(("good", "suspect", "bad"))},
-        "frozen_min": numbers(_frozen(good, len(cells)), 1),
-        "profile": pa.array(_profiles(hour), pa.string()),
-        "jumps": pa.array(_told(jumps, len(cells)), pa.string()),
+        "frozen_min": numbers(_frozen(good.cell, good.series, good.ms, good.value, size), 1),
+        "profile": pa.array(_profiles(medians[:, :, CONTEXT:]), pa.string()),
+        "jumps": pa.array(_told(jumps, size), pa.string()),
         "_known_at": pa.array(cells.known, hours.MOMENT),
     }
 
@@ -93,115 +93,30 @@ def runs(same: Truth) -> tuple[Whole, Whole]:
 
 @dataclass(frozen=True)
 class _Minutes:
-    """Readings by tank, metric and time. ``cell`` -1: of the minutes before an hour; ``after``: the cell they precede."""
+    """Good readings by tank, metric and time; ``series``: four times the tank, and the metric.
+
+    ``cell`` -1: of the minutes before an hour; ``after``: the cell they precede.
+    """
 
     cell: Whole
     after: Whole
     series: Whole
-    metric: Whole
-    quality: Whole
     ms: Whole
     value: Array
 
-    def __len__(self) -> int:
-        return len(self.cell)
-
-    def take(self, chosen: Truth) -> _Minutes:
-        return _Minutes(
-            self.cell[chosen], self.after[chosen], self.series[chosen], self.metric[chosen],
-            self.quality[chosen], self.ms[chosen], self.value[chosen],
-        )  # fmt: skip
-
     @property
-    def goes_on(self) -> Truth:
-        """Whether each reading is of the series of the one before."""
-        return np.r_[False, self.series[1:] == self.series[:-1]] if len(self) else np.zeros(0, dtype=bool)
+    def metric(self) -> Whole:
+        return self.series & 3
 
 
-def _sorted(placed: Placed) -> _Minutes:
-    """The readings by series and time; one a moment, the last that came."""
+def _good(placed: Placed, size: int) -> tuple[_Minutes, Whole]:
+    """The good readings, one a moment, the last that came; how many of each quality there are of the level, by cell."""
     readings = placed.readings
     series = readings.unit << 2 | (readings.code & 3)
-    key = series << 42 | readings.ms
-    order = by_key(key, series)
-    if len(order):
-        ordered = key[order]
-        order = order[np.r_[ordered[1:] != ordered[:-1], True]]
-    series, code = series[order], readings.code[order].astype(np.int64)
-    return _Minutes(
-        placed.cell[order], placed.after[order], series, series & 3, code >> 2, readings.ms[order], readings.value[order]
-    )  # fmt: skip
-
-
-def _despiked(good: _Minutes) -> _Minutes:
-    """Each value as the median of it and its neighbours; at an end of what is known that of its neighbour.
-
-    Where devices report every few minutes, five minutes hold one reading: a median of one is no median.
-    """
-    size = len(good)
-    if size < 2:
-        return good
-    at, hour = np.arange(size), good.ms // HOUR_MS
-    first = ~good.goes_on | np.r_[True, hour[1:] != hour[:-1]]  # within an hour: what lies beyond it may be gone
-    last = np.r_[first[1:], True]
-    before = np.where(first, np.minimum(at + 1, size - 1), at - 1)
-    after = np.where(last, np.maximum(at - 1, 0), np.minimum(at + 1, size - 1))
-    alone = first & last
-    value = _middle_of_three(good.value[before], good.value, good.value[after])
-    return replace(good, value=np.where(alone, good.value, value))
-
-
-def _medians(good: _Minutes, size: int) -> Array:
-    """Medians of five minutes, of shape (cells, metrics, CONTEXT + BINS); NaN without a reading."""
-    width = CONTEXT + BINS
-    part = good.ms % HOUR_MS // BIN_MS
-    inside, before = good.cell >= 0, good.after >= 0
-    slot = np.concatenate([
-        ((good.cell * 4 + good.metric) * width + CONTEXT + part)[inside],
-        ((good.after * 4 + good.metric) * width + part - (BINS - CONTEXT))[before],
-    ])  # fmt: skip
-    value = np.concatenate([good.value[inside], good.value[before]])
-    if not len(slot):
-        return np.full((size, 4, width), np.nan)
-    starts, length = runs(np.r_[False, slot[1:] == slot[:-1]])
-    rank = np.arange(len(slot)) - np.repeat(starts, length)
-    kept = rank < BEST_OF_BIN
-    grid = np.full((size * 4 * width, int(rank[kept].max()) + 1), np.nan)
-    grid[slot[kept], rank[kept]] = value[kept]
-    return _middle(grid).reshape(size, 4, width)
-
-
-def _middle(values: Array) -> Array:
-    """Median along the last axis over what is not NaN."""
-    ordered = np.sort(values, axis=-1)  # NaN last
-    count = np.count_nonzero(~np.isnan(values), axis=-1)[..., None]
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)
-    high = np.take_along_axis(ordered, count // 2 - (count == values.shape[-1]) * (count // 2 == count), axis=-1)
-    return np.asarray(((low + np.where(count % 2 == 1, low, high)) / 2)[..., 0])
-
-
-def _ends(values: Array) -> tuple[Array, Array]:
-    """First and last value along the last axis."""
-    known = ~np.isnan(values)
-    at = np.arange(len(values))
-    return values[at, known.argmax(axis=1)], values[at, values.shape[1] - 1 - known[:, ::-1].argmax(axis=1)]
-
-
-def _noise(good: _Minutes, size: int) -> tuple[Array, Array]:
-    """Of each cell and metric the standard deviation of the noise of one reading, and the pause between two (ms).
-
-    From differences between neighbours. The mean of their roots hardly sees a few large ones: for normal noise its square
-    is 0.956 standard deviations.
-    """
-    place = good.cell * 4 + good.metric
-    chosen = good.goes_on & (good.cell >= 0)
-    count = np.maximum(np.bincount(place[chosen], minlength=size * 4), 1)
-    squares = []
-    for values in (good.value, good.ms.astype(np.float64)):
-        roots = np.sqrt(np.abs(np.diff(values, prepend=0.0)))
-        mean = np.bincount(place[chosen], roots[chosen], minlength=size * 4) / count
-        squares.append((mean**2).reshape(size, 4))
-    return squares[0] / 0.956, squares[1]
+    order = in_series(series, readings.ms)
+    good, qualities = _sifted(order, series, readings.code, placed.cell, size)
+    taken = _Minutes(placed.cell[good], placed.after[good], series[good], readings.ms[good], readings.value[good])
+    return taken, qualities
 
 
 @dataclass(frozen=True)
@@ -216,16 +131,11 @@ class _Jumps:
 
 def _jumps(good: _Minutes, noise: Array, pause: Array) -> _Jumps:
     """Sudden changes: of medians of three readings before and after, half of it between two readings."""
-    change = np.abs(np.diff(good.value, prepend=0.0))
-    least = np.maximum(np.array(LEAST_JUMP)[good.metric], JUMP_NOISE * noise[good.cell, good.metric])
-    at = np.flatnonzero(good.goes_on & (good.cell >= 0) & (change >= least))  # the reading after
-    starts, length = runs(good.goes_on)
-    series = np.searchsorted(starts, at, side="right") - 1
-    first, last = starts[series], starts[series] + length[series] - 1
+    at, first, last, least = _changes(good.cell, good.series, good.value, noise)  # the reading after
     before = _middle_of_three(*(good.value[np.maximum(at - back, first)] for back in (1, 2, 3)))
     after = _middle_of_three(*(good.value[np.minimum(at + ahead, last)] for ahead in (0, 1, 2)))
     size = np.abs(after - before)
-    needed = np.maximum(least[at], JUMP_SHARE * np.maximum(np.abs(before), np.abs(after)))
+    needed = np.maximum(least, JUMP_SHARE * np.maximum(np.abs(before), np.abs(after)))
     sudden = np.abs(good.value[at] - good.value[at - 1]) >= JUMP_SUDDEN * size
     kept = (size >= needed) & sudden
     at, before, after, size = at[kept], before[kept], after[kept], size[kept]
@@ -253,40 +163,6 @@ def _jumped(jumps: _Jumps, size: int) -> Truth:
     return jumped[:, :-1]
 
 
-def _moved(level: Array, noise: Array, jumped: Truth) -> tuple[Array, Array]:
-    """What was filled and drawn, in metres, by turning points further apart than the noise."""
-    least = np.maximum(LEAST_MOVED_M, MOVED * noise)
-    anchor = level[:, 0].copy()
-    rise, fall = np.zeros(len(level)), np.zeros(len(level))
-    for part in range(1, level.shape[1]):
-        now = level[:, part]
-        change = now - anchor
-        told = np.abs(change) > least
-        if part >= CONTEXT:
-            counted = told & ~jumped[:, part]
-            rise += np.where(counted & (change > 0), change, 0.0)
-            fall -= np.where(counted & (change < 0), change, 0.0)
-        renewed = ~np.isnan(now) & (told | np.isnan(anchor) | jumped[:, part] | (part < CONTEXT))
-        anchor[renewed] = now[renewed]
-    none = np.isnan(level[:, CONTEXT:]).all(axis=1)
-    rise[none], fall[none] = np.nan, np.nan
-    return rise, fall
-
-
-def _frozen(good: _Minutes, size: int) -> Array:
-    """The longest time for which the level repeated one value, in minutes; NaN without a reading."""
-    level = good.take((good.metric == LEVEL) & (good.cell >= 0))
-    longest = np.full(size, np.nan)
-    if not len(level):
-        return longest
-    same = np.r_[False, (level.cell[1:] == level.cell[:-1]) & (level.value[1:] == level.value[:-1])]
-    starts, length = runs(same)
-    minutes = (level.ms[starts + length - 1] - level.ms[starts]) / 60_000 + 1.0
-    cells, _ = runs(np.r_[False, np.diff(level.cell[starts]) == 0])
-    longest[level.cell[starts[cells]]] = np.minimum(np.maximum.reduceat(minutes, cells), 60.0)
-    return longest
-
-
 def _profiles(hour: Array) -> list[str | None]:
     """Medians of five minutes of level, temperature and pressure as JSON: three lists of twelve."""
     if not len(hour):
@@ -310,3 +186,189 @@ def _told(jumps: _Jumps, size: int) -> list[str | None]:
     for cell, metrics in by_cell.items():
         told[cell] = json.dumps(metrics, separators=(",", ":"))
     return told
+
+
+# ── what goes over every reading and part of an hour ───────────────────────────────────────────────────────────────
+
+
+@compiled
+def _sifted(order: Whole, series: Whole, code: Codes, cell: Whole, size: int) -> tuple[Whole, Whole]:
+    """Of readings in an order the good ones, and of each cell how many readings of the level there are by quality."""
+    good, qualities = np.empty(len(order), dtype=np.int64), np.zeros((size, 4), dtype=np.int64)
+    count = 0
+    for at in order:
+        quality = np.int64(code[at]) >> 2
+        if series[at] & 3 == LEVEL and cell[at] >= 0:
+            qualities[cell[at], min(int(quality), 3)] += 1
+        if quality == 0:
+            good[count] = at
+            count += 1
+    return good[:count], qualities
+
+
+@compiled
+def _medians(cell: Whole, after: Whole, series: Whole, ms: Whole, value: Array, size: int) -> Array:
+    """Medians of five minutes, of shape (cells, metrics, CONTEXT + BINS); NaN without a reading.
+
+    Each value counts as the median of it and its neighbours, at an end of what is known as that of its neighbour: where
+    devices report every few minutes, five minutes hold one reading, and a median of one is no median.
+    """
+    medians = np.full((size, 4, CONTEXT + BINS), np.nan)
+    some = np.empty(BEST_OF_BIN)
+    count, begun = 0, -1  # values of a part, and which part of all time it is
+    for at in range(len(cell) + 1):
+        if at == len(cell) or begun < 0 or series[at] != series[at - 1] or ms[at] // BIN_MS != begun:
+            if count:
+                middle = _middle(some, count)
+                metric, part = series[at - 1] & 3, begun % BINS
+                if cell[at - 1] >= 0:
+                    medians[cell[at - 1], metric, CONTEXT + part] = middle
+                if after[at - 1] >= 0:
+                    medians[after[at - 1], metric, part - (BINS - CONTEXT)] = middle
+            if at == len(cell):
+                break
+            begun, count = ms[at] // BIN_MS, 0
+        if count < BEST_OF_BIN:
+            some[count] = _despiked(series, ms, value, at)
+            count += 1
+    return medians
+
+
+@compiled
+def _despiked(series: Whole, ms: Whole, value: Array, at: int) -> float:
+    """The median of a value and its neighbours within the hour: what lies beyond the hour may be gone."""
+    hour, last = ms[at] // HOUR_MS, len(series) - 1
+    before = at > 0 and series[at - 1] == series[at] and ms[at - 1] // HOUR_MS == hour
+    after = at < last and series[at + 1] == series[at] and ms[at + 1] // HOUR_MS == hour
+    if not before and not after:
+        return float(value[at])
+    one = value[at - 1] if before else value[min(at + 1, last)]
+    three = value[at + 1] if after else value[max(at - 1, 0)]
+    return float(max(min(one, value[at]), min(max(one, value[at]), three)))
+
+
+@compiled
+def _middle(some: Array, count: int) -> float:
+    """The median of the first values, which are put in order."""
+    for at in range(1, count):
+        value, place = some[at], at
+        while place > 0 and some[place - 1] > value:
+            some[place] = some[place - 1]
+            place -= 1
+        some[place] = value
+    return float((some[(count - 1) // 2] + some[count // 2]) / 2)
+
+
+@compiled
+def _summed(medians: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Of each cell and metric the first, the last, the lowest, the highest and the middle part of the hour."""
+    size = len(medians)
+    first, last, lowest = np.full((size, 4), np.nan), np.full((size, 4), np.nan), np.full((size, 4), np.nan)
+    highest, middle = np.full((size, 4), np.nan), np.full((size, 4), np.nan)
+    some = np.empty(BINS)
+    for cell in range(size):
+        for metric in range(4):
+            count = 0
+            for value in medians[cell, metric, CONTEXT:]:
+                if not np.isnan(value):
+                    some[count] = value
+                    count += 1
+            if count:
+                first[cell, metric], last[cell, metric] = some[0], some[count - 1]
+                middle[cell, metric] = _middle(some, count)
+                lowest[cell, metric], highest[cell, metric] = some[0], some[count - 1]
+    return first, last, lowest, highest, middle
+
+
+@compiled
+def _noise(cell: Whole, series: Whole, ms: Whole, value: Array, size: int) -> tuple[Array, Array]:
+    """Of each cell and metric the standard deviation of the noise of one reading, and the pause between two (ms).
+
+    From differences between neighbours. The mean of their roots hardly sees a few large ones: for normal noise its square
+    is 0.956 standard deviations.
+    """
+    count, noise, pause = np.zeros((size, 4), dtype=np.int64), np.zeros((size, 4)), np.zeros((size, 4))
+    for at in range(1, len(cell)):
+        if cell[at] >= 0 and series[at] == series[at - 1]:
+            place, metric = cell[at], series[at] & 3
+            count[place, metric] += 1
+            noise[place, metric] += np.sqrt(np.abs(value[at] - value[at - 1]))
+            pause[place, metric] += np.sqrt(np.float64(ms[at]) - np.float64(ms[at - 1]))
+    for place in range(size):
+        for metric in range(4):
+            pairs = max(count[place, metric], 1)
+            noise[place, metric] = (noise[place, metric] / pairs) ** 2 / 0.956
+            pause[place, metric] = (pause[place, metric] / pairs) ** 2
+    return noise, pause
+
+
+@compiled
+def _changes(cell: Whole, series: Whole, value: Array, noise: Array) -> tuple[Whole, Whole, Whole, Array]:
+    """Readings that are far from the one before: which, the first and last of their series, and how far is far."""
+    found: list[int] = []
+    first: list[int] = []
+    last: list[int] = []
+    far: list[float] = []
+    begin = 0
+    for at in range(1, len(cell)):
+        if series[at] != series[at - 1]:
+            begin = at
+        elif cell[at] >= 0:
+            metric = series[at] & 3
+            least = max(LEAST_JUMP[metric], JUMP_NOISE * noise[cell[at], metric])
+            if np.abs(value[at] - value[at - 1]) >= least:
+                end = at
+                while end + 1 < len(series) and series[end + 1] == series[at] and end < at + 2:
+                    end += 1
+                found.append(at)
+                first.append(begin)
+                last.append(end)
+                far.append(least)
+    empty = np.empty(0, dtype=np.int64)
+    if not found:
+        return empty, empty, empty, np.empty(0)
+    return np.array(found), np.array(first), np.array(last), np.array(far)
+
+
+@compiled
+def _moved(medians: Array, noise: Array, jumped: Truth) -> tuple[Array, Array]:
+    """What was filled and drawn, in metres, by turning points further apart than the noise."""
+    size = len(medians)
+    rise, fall = np.full(size, np.nan), np.full(size, np.nan)
+    for cell in range(size):
+        least = max(LEAST_MOVED_M, MOVED * noise[cell, LEVEL])
+        anchor, filled, drawn, known = medians[cell, LEVEL, 0], 0.0, 0.0, False
+        for part in range(1, CONTEXT + BINS):
+            now = medians[cell, LEVEL, part]
+            if np.isnan(now):
+                continue
+            known = known or part >= CONTEXT
+            change = now - anchor
+            told = np.abs(change) > least
+            if told and part >= CONTEXT and not jumped[cell, part]:
+                if change > 0:
+                    filled += change
+                else:
+                    drawn -= change
+            if told or np.isnan(anchor) or jumped[cell, part] or part < CONTEXT:
+                anchor = now
+        if known:
+            rise[cell], fall[cell] = filled, drawn
+    return rise, fall
+
+
+@compiled
+def _frozen(cell: Whole, series: Whole, ms: Whole, value: Array, size: int) -> Array:
+    """The longest time for which the level repeated one value, in minutes; NaN without a reading."""
+    longest = np.full(size, np.nan)
+    begin, before = 0, -1  # where the run began, and the reading of the level before
+    for at in range(len(cell)):
+        if series[at] & 3 != LEVEL or cell[at] < 0:
+            continue
+        if before < 0 or cell[at] != cell[before] or value[at] != value[before]:
+            begin = at
+        minutes = min((ms[at] - ms[begin]) / 60_000 + 1.0, 60.0)
+        if not longest[cell[at]] >= minutes:
+            longest[cell[at]] = minutes
+        before = at
+    return longest
