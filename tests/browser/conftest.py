@@ -22,6 +22,9 @@ from ..played import PASSWORD, played
 INSTALL = "Chromium is not installed: apt-get install chromium fonts-noto-cjk"
 PATIENCE_MS = 20_000  # a busy machine is slow, not wrong: for what is done and for what is expected alike
 expect.set_options(timeout=PATIENCE_MS)
+SLOW = float(
+    os.environ.get("CITYHEART_TEST_SLOW", "1")
+)  # so many times slower is every page, to find what depends on speed
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -91,8 +94,14 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(INSTALL)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        if SLOW > 1:
+            browser.on("context", lambda context: context.on("page", _slowed))
         yield browser
         browser.close()
+
+
+def _slowed(page: Page) -> None:
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOW})
 
 
 OpenPage = Callable[..., AbstractContextManager[Page]]
