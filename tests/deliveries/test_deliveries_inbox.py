@@ -16,10 +16,11 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.deliveries.relays import Relays
-from cityheart.kernel.errors import Invalid, NotFound
+from cityheart.kernel.errors import BadRequest, Invalid, NotFound
 from cityheart.kernel.outbox import Sending
 from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import text
+from cityheart.serve.inbox.models import Sought
 from cityheart.serve.inbox.service import Inbox, InboxDelivery
 from cityheart.web.app import create_app
 
@@ -84,7 +85,7 @@ def test_read_is_each_persons_own(posted: Inbox) -> None:
     assert (total, unread, message.read_at) == (1, 1, None)
     assert posted.read(wang, message.id) == 0 == posted.read(wang, message.id)
     ((seen,), _, _) = posted.messages(wang)
-    assert seen.read_at is not None and posted.messages(wang, only_unread=True)[:2] == ([], 0)
+    assert seen.read_at is not None and posted.messages(wang, Sought(unread=True))[:2] == ([], 0)
     assert posted.messages(liu)[2] == 1, "a colleague has not read it"
     with pytest.raises(NotFound):
         posted.read(li, message.id)
@@ -111,6 +112,36 @@ def test_pages_go_on_where_they_ended_and_old_messages_leave(
     assert [message.at for message in seen] == sorted((message.at for message in seen), reverse=True)
     clock.advance_to(clock.now() + limits.INBOX_AGE + timedelta(minutes=1))
     assert inbox.messages(wang) == ([], 0, 0)
+
+
+def test_what_is_sought_is_shown_counted_and_read_together(
+    posted: Inbox, database: Database, clock: VirtualClock, tmp_path: Path
+) -> None:
+    """By topic, address, words of a letter and time; "mark as read" reaches what is sought, however much it is."""
+    li, before = person("li", "health", "clerk"), clock.now()
+    clock.advance_to(before + timedelta(hours=1))
+    many = limits.INBOX_COUNTED + 5
+    spill = text("东河油污", "Oil on the East River")
+    with database.work(SYSTEM) as work:
+        for number in range(many):
+            told = {**orders("health")["orders"][0], "incident_title": spill}  # type: ignore[index]
+            work.post(f"orders:spill:{number}", "orders", {"orders": [told]})
+    Relays(database, Sending(tmp_path, database), [InboxDelivery()]).carry()
+
+    def count(**sought: object) -> int:
+        return posted.messages(li, Sought(**sought), limit=1)[1]  # type: ignore[arg-type]
+
+    assert count() == many + 2 and count(topic="orders") == many + 1 and count(topic="other") == 1
+    assert count(to="health") == many + 1 and count(to="person:user:li") == 1 and count(to="mayor") == 0
+    assert count(text="EAST river") == many == count(text="东河") and count(text="100%") == 0
+    assert count(until=clock.now()) == 2 and count(since=clock.now()) == many
+
+    assert posted.read_all(li, Sought(text="东河")) == 2, "every letter of the spill, not only those that are counted"
+    assert count(unread=True) == 2 == posted.read_all(li, Sought(topic="escalations"))
+    assert posted.read_all(li) == 0 == count(unread=True)
+    for wrong in (Sought(topic="weather"), Sought(text="\x00"), Sought(since=datetime(2016, 1, 1))):
+        with pytest.raises(BadRequest):
+            posted.messages(li, wrong)
 
 
 # ── a whole city ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,6 +183,11 @@ def test_the_api_of_inbox_and_outbox(city: City) -> None:
     assert item["path"] == "/tasks/task-industry" and item["read_at"] is None and item["topic"] == "orders"
     assert wang.post(f"/api/inbox/{item['id']}/read").json() == {"unread": 0}
     assert wang.post("/api/inbox/read").json() == {"unread": 0}
+    assert shown["recipients"] == ["clerk", "industry", f"person:{city.serve.person('wang').id}"]
+    assert wang.get("/api/inbox", params={"topic": "escalations"}).json()["total"] == 0
+    assert wang.get("/api/inbox", params={"topic": "weather"}).status_code == 400
+    assert wang.post("/api/inbox/read", json={"topic": "orders", "unread": True}).json() == {"unread": 0}
+    assert wang.post("/api/inbox/read", json={"colour": "red"}).status_code == 422
     assert wang.post("/api/inbox/nothing/read").status_code == 404
     assert wang.get("/api/inbox?limit=0").status_code == 400
     assert wang.get("/api/outbox").status_code == 403

@@ -58,6 +58,7 @@ _MOVES = frozenset(  # events after which a department's list of tasks looks dif
         "resumed", "cancelled", "offline_counted", "evaluated", "file_added",
     )
 )  # fmt: skip
+_POSTED = frozenset({"task.dispatched", "task.escalated", "step.failed"})  # events of which departments are told
 _PLANS_KEPT = 1_000  # effective plans of runs kept in memory
 
 
@@ -639,10 +640,11 @@ class Command:
             store.save_run(work.conn, run, transition.before)
         work.emit_all(f"run:{run.id}", ((one.type, {**one.data, "at": one.at}) for one in transition.events))
         orders = [happened for happened in transition.events if happened.type == "task.dispatched"]
+        posted = any(one.type in _POSTED for one in transition.events)
+        incident = store.find_incident(work.conn, id=run.incident) if posted else None
+        about = {} if incident is None else {"incident_title": incident.title}
 
         def told_of(one: Happened) -> dict[str, object]:
-            incident = store.find_incident(work.conn, id=run.incident)
-            about = {} if incident is None else {"incident_title": incident.title}
             return {"at": one.at, "title": _step_title(transition, one), **about}
 
         if orders:

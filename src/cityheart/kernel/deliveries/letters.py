@@ -73,6 +73,7 @@ def _order_letter(message: Message, to: str, zone: ZoneInfo) -> Letter:
         lines.append(text(
             f"{title['zh-CN']}：签收时限 {accept}，办结时限 {due}", f"{title['en']}: accept by {accept}, finish by {due}"
         ))  # fmt: skip
+    lines += _matter(orders[0] if orders else {})
     first, many = _title(orders[0] if orders else {}), len(orders)
     subject = (
         text(f"新任务：{first['zh-CN']}", f"New task: {first['en']}")
@@ -89,8 +90,14 @@ def _escalation_letter(message: Message, to: str, titles: Mapping[str, Text]) ->
     holder = titles.get(unit) or text(unit, unit)
     reason = _REASONS.get(str(payload.get("reason"))) or text("催办", "escalated")
     subject = text(f"催办：{title['zh-CN']}（{reason['zh-CN']}）", f"Escalated: {title['en']} ({reason['en']})")
-    lines = (text(f"承办单位：{holder['zh-CN']}", f"Held by: {holder['en']}"),) if unit else ()
-    return Letter(to, _short(subject), lines, _path(payload))
+    lines = [text(f"承办单位：{holder['zh-CN']}", f"Held by: {holder['en']}")] if unit else []
+    return Letter(to, _short(subject), (*lines, *_matter(payload)), _path(payload))
+
+
+def _matter(part: Mapping[str, object]) -> list[Text]:
+    """Which incident it is about: orders of the same step are told apart by nothing else."""
+    title = _text(part.get("incident_title"))
+    return [text(f"事件：{title['zh-CN']}", f"Incident: {title['en']}")] if title else []
 
 
 def _orders(payload: Mapping[str, object]) -> list[Mapping[str, object]]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from cityheart.kernel import limits, outbox
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import BadRequest
-from cityheart.serve.inbox.service import Inbox
+from cityheart.serve.inbox.models import Sought
+from cityheart.serve.inbox.service import EVERYTHING, Inbox, recipients
 
 __all__ = ["router"]
+
+Short = Annotated[str | None, Query(max_length=120)]
 
 
 class ResendOrder(BaseModel):
@@ -25,21 +30,49 @@ class ResendOrder(BaseModel):
     channel: str | None = Field(default=None, max_length=40)
 
 
+class SoughtBody(BaseModel):
+    """Which messages; nothing said means all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unread: bool = False
+    topic: str | None = None
+    to: str | None = Field(default=None, max_length=120)
+    text: str | None = Field(default=None, max_length=120)
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 def router(inbox: Inbox, database: Database) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api", tags=["serve"])
 
     @routes.get("/inbox", summary="What the city tells the person who asks, newest first, and how much is unread")
     def messages(
-        request: Request, unread: bool = False, limit: int = 50, after: str | None = None
+        request: Request,
+        unread: bool = False,
+        topic: str | None = None,
+        to: Short = None,
+        text: Short = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        after: str | None = None,
     ) -> dict[str, object]:
-        found, total, left = inbox.messages(_actor(request), only_unread=unread, after=after, limit=_limit(limit))
-        following = found[-1].id if len(found) == limit else None
-        return {"items": [one.json() for one in found], "total": total, "unread": left, "next": following}
+        actor, sought = _actor(request), Sought(unread, topic, to, text, since, until)
+        found, total, left = inbox.messages(actor, sought, after=after, limit=_limit(limit))
+        return {
+            "items": [one.json() for one in found],
+            "total": total,
+            "unread": left,
+            "recipients": sorted(recipients(actor)),
+            "next": found[-1].id if len(found) == limit else None,
+        }
 
-    @routes.post("/inbox/read", summary="Note that everything in the inbox was read")
-    def read_all(request: Request) -> dict[str, object]:
-        return {"unread": inbox.read_all(_actor(request))}
+    @routes.post("/inbox/read", summary="Note that everything in the inbox, or what is sought in it, was read")
+    def read_all(request: Request, sought: SoughtBody | None = None) -> dict[str, object]:
+        wanted = Sought(**sought.model_dump()) if sought else EVERYTHING
+        return {"unread": inbox.read_all(_actor(request), wanted)}
 
     @routes.post("/inbox/{message_id}/read", summary="Note that a message was read")
     def read(request: Request, message_id: str) -> dict[str, object]:

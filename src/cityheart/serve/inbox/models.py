@@ -8,7 +8,9 @@ from datetime import datetime
 
 from cityheart.kernel.text import Text
 
-__all__ = ["InboxMessage"]
+__all__ = ["TOPICS", "InboxMessage", "Sought"]
+
+TOPICS = ("orders", "escalations", "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,19 @@ class InboxMessage:
             "at": self.at,
             "read_at": self.read_at,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which messages are asked for; nothing said means all.
+
+    ``topic`` is one of TOPICS, other for everything that is neither an order nor an escalation; ``to`` one of the asker's
+    own addresses; ``text`` words that the message holds, each of them; ``since`` and ``until`` when it came.
+    """
+
+    unread: bool = False
+    topic: str | None = None
+    to: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None

@@ -13,14 +13,16 @@ from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
 from cityheart.kernel.deliveries.letters import addressees, letter
-from cityheart.kernel.errors import NotFound
+from cityheart.kernel.errors import BadRequest, NotFound
 from cityheart.kernel.hooks import hookimpl
 from cityheart.kernel.ids import derive
 from cityheart.kernel.outbox import SENT, Delivery, Message, Outcome, Sending
 from cityheart.serve.inbox import store
-from cityheart.serve.inbox.models import InboxMessage
+from cityheart.serve.inbox.models import TOPICS, InboxMessage, Sought
 
-__all__ = ["Inbox", "InboxDelivery"]
+__all__ = ["Inbox", "InboxDelivery", "recipients"]
+
+EVERYTHING = Sought()
 
 
 class InboxDelivery:
@@ -68,26 +70,26 @@ class Inbox:
         self._database = database
 
     def messages(
-        self, actor: Actor, *, only_unread: bool = False, after: str | None = None, limit: int = limits.PAGE_ROWS
+        self, actor: Actor, sought: Sought = EVERYTHING, *, after: str | None = None, limit: int = limits.PAGE_ROWS
     ) -> tuple[list[InboxMessage], int, int]:
-        """One page of the actor's messages, newest first; how many there are, and how many are unread.
+        """One page of the actor's messages, newest first; how many of these there are, and how many are unread in all.
 
-        ``after`` is the id of the last message of the page before. Raises :class:`NotFound` for another's.
+        ``after`` is the id of the last message of the page before. Raises :class:`NotFound` for another's,
+        :class:`BadRequest` for what nobody can look for.
         """
+        _check(sought)
         since = self._database.clock.now() - limits.INBOX_AGE
-        mine = _recipients(actor)
+        mine = recipients(actor)
         with self._database.read() as conn:
             last = None if after is None else store.find(conn, after)
             if after is not None and (last is None or last.recipient not in mine):
                 raise NotFound("the list does not go on after this message", remedy="begin at its first page")
-            found, total = store.messages(
-                conn, mine, actor.id, since=since, only_unread=only_unread, after=last, limit=limit
-            )
+            found, total = store.messages(conn, mine, actor.id, since=since, sought=sought, after=last, limit=limit)
             return found, total, store.unread(conn, mine, actor.id, since)
 
     def read(self, actor: Actor, message_id: str) -> int:
         """Note that the actor has read a message; how many are unread then. Raises :class:`NotFound` for another's."""
-        mine = _recipients(actor)
+        mine = recipients(actor)
         with self._database.work(actor) as work:
             message = store.find(work.conn, message_id)
             if message is None or message.recipient not in mine:
@@ -95,19 +97,26 @@ class Inbox:
             store.note_read(work.conn, [message_id], actor.id, work.now)
             return store.unread(work.conn, mine, actor.id, work.now - limits.INBOX_AGE)
 
-    def read_all(self, actor: Actor) -> int:
-        """Note that the actor has read everything that is there, newest first; how many are unread then."""
-        mine = _recipients(actor)
+    def read_all(self, actor: Actor, sought: Sought = EVERYTHING) -> int:
+        """Note that the actor has read everything that is there, or that is sought; how many are unread then."""
+        _check(sought)
+        mine = recipients(actor)
         with self._database.work(actor) as work:
             since = work.now - limits.INBOX_AGE
-            found, _ = store.messages(
-                work.conn, mine, actor.id, since=since, only_unread=True, after=None, limit=limits.INBOX_COUNTED
-            )
-            store.note_read(work.conn, [message.id for message in found], actor.id, work.now)
+            store.note_all_read(work.conn, mine, actor.id, since=since, sought=sought, at=work.now)
             return store.unread(work.conn, mine, actor.id, since)
 
 
-def _recipients(actor: Actor) -> frozenset[str]:
+def _check(sought: Sought) -> None:
+    if sought.topic is not None and sought.topic not in TOPICS:
+        raise BadRequest(f"topic {sought.topic!r} is unknown", remedy=f"one of {', '.join(TOPICS)}")
+    if any(at is not None and at.tzinfo is None for at in (sought.since, sought.until)):
+        raise BadRequest("a time has no offset", remedy="write it like 2016-12-16T08:00:00+08:00")
+    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in (sought.text or "") + (sought.to or "")):
+        raise BadRequest("there are control characters in the text", remedy="leave them out")
+
+
+def recipients(actor: Actor) -> frozenset[str]:
     """Under which names the actor is written to."""
     people = (f"person:{person}" for person in (actor.id, *actor.deputy_for))
     return frozenset({*people, *actor.roles, *([actor.department] if actor.department else [])})

@@ -11,9 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.kernel import limits
 from cityheart.kernel.schema import Json, UtcDateTime, metadata
-from cityheart.serve.inbox.models import InboxMessage
+from cityheart.serve.inbox.models import TOPICS, InboxMessage, Sought
 
-__all__ = ["find", "known", "messages", "note_read", "put", "unread"]
+__all__ = ["find", "known", "messages", "note_all_read", "note_read", "put", "unread"]
 
 message_table = sa.Table(
     "inbox_message",
@@ -62,14 +62,12 @@ def messages(
     account: str,
     *,
     since: datetime,
-    only_unread: bool,
+    sought: Sought,
     after: InboxMessage | None,
     limit: int,
 ) -> tuple[list[InboxMessage], int]:
     """One page of the messages of these recipients, newest first, and how many there are."""
-    where = [_M.recipient.in_(sorted(recipients)), _M.at >= since]
-    if only_unread:
-        where.append(read_table.c.at.is_(None))
+    where = _where(recipients, since, sought)
     total = conn.execute(_joined(account, sa.func.count()).where(*where)).scalar_one()
     if after is not None:
         where.append(sa.or_(_M.at < after.at, sa.and_(_M.at == after.at, _M.id < after.id)))
@@ -80,6 +78,22 @@ def messages(
         .limit(limit)
     )
     return [_message(row) for row in rows], total
+
+
+def _where(recipients: Collection[str], since: datetime, sought: Sought) -> list[sa.ColumnElement[bool]]:
+    mine = [one for one in sorted(recipients) if sought.to in (None, one)]
+    where = [_M.recipient.in_(mine), _M.at >= max(since, sought.since or since)]
+    if sought.until is not None:
+        where.append(_M.at < sought.until)
+    if sought.topic == "other":
+        where.append(_M.topic.not_in(TOPICS[:-1]))
+    elif sought.topic is not None:
+        where.append(_M.topic == sought.topic)
+    if sought.unread:
+        where.append(read_table.c.at.is_(None))
+    said = sa.func.lower(sa.cast(_M.subject, sa.Text) + sa.cast(_M.lines, sa.Text))
+    where += [said.contains(word, autoescape=True) for word in (sought.text or "").lower().split()]
+    return where
 
 
 def unread(conn: sa.Connection, recipients: Collection[str], account: str, since: datetime) -> int:
@@ -98,14 +112,26 @@ def note_read(conn: sa.Connection, ids: Collection[str], account: str, at: datet
         conn.execute(_insert(conn, read_table), [{"message": id, "account": account, "at": at} for id in ids])
 
 
+def note_all_read(
+    conn: sa.Connection, recipients: Collection[str], account: str, *, since: datetime, sought: Sought, at: datetime
+) -> None:
+    """Note that the account has read all these messages; the first time counts."""
+    found = _joined(account, _M.id, sa.literal(account), sa.literal(at, UtcDateTime)).where(
+        *_where(recipients, since, sought), read_table.c.at.is_(None)
+    )
+    conn.execute(_insert(conn, read_table, found))
+
+
 def _joined(account: str, *columns: Any) -> sa.Select[Any]:
     mine = sa.and_(read_table.c.message == _M.id, read_table.c.account == account)
     return sa.select(*columns).select_from(message_table.outerjoin(read_table, mine))
 
 
-def _insert(conn: sa.Connection, table: sa.Table) -> Any:
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    return insert(table).on_conflict_do_nothing()
+def _insert(conn: sa.Connection, table: sa.Table, found: sa.Select[Any] | None = None) -> Any:
+    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(table)
+    if found is not None:
+        insert = insert.from_select(list(table.columns), found)
+    return insert.on_conflict_do_nothing()
 
 
 def _message(row: sa.Row[Any]) -> InboxMessage:
