@@ -160,7 +160,7 @@ def _jumped(jumps: _Jumps, size: int) -> Truth:
     part = CONTEXT + jumps.ms[level] % HOUR_MS // BIN_MS
     jumped[jumps.cell[level], part] = True
     jumped[jumps.cell[level], part + 1] = True
-    return jumped[:, :-1]
+    return jumped
 
 
 def _profiles(hour: Array) -> list[str | None]:
