@@ -20,6 +20,7 @@ const step = (id: string, unit: string, more: object = {}) => ({
 
 const plan = {
   digest: "d",
+  titles: { wind: { "zh-CN": "风力（级）", en: "Wind force" } },
   parameters: { grid_unit: "political-legal", site_id: "", wind: 3, open: false, towns: ["east"], words: ["a"] },
   steps: [
     step("look", "$grid_unit"),
@@ -36,6 +37,17 @@ const alert = {
 
 describe("what a plan asks", () => {
   const asked = askedBy(plan, alert);
+
+  it("is called what the plan calls it, else by its name", () => {
+    expect(asked.map(({ name, title }) => [name, title?.en ?? null])).toEqual([
+      ["grid_unit", null],
+      ["site_id", null],
+      ["wind", "Wind force"],
+      ["open", null],
+      ["towns", null],
+      ["words", null],
+    ]);
+  });
 
   it("is typed by what the plan declares and where it stands", () => {
     expect(asked.map(({ name, kind }) => [name, kind])).toEqual([

@@ -9,7 +9,7 @@ export interface Intent {
   body?: Record<string, unknown>;
 }
 
-/** Where the id of a command waits for its answer; see handover/kept.ts. */
+/** Where the id of a command waits for its answer; see kept.ts. */
 export interface Shelf {
   take(): { key: string; id: string } | null;
   put(current: { key: string; id: string } | null): void;

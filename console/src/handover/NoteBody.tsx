@@ -3,13 +3,13 @@
 import { Button, Textarea } from "@mantine/core";
 import type { FormEvent } from "react";
 import { Link } from "wouter";
+import { commandShelf, useKept } from "../api/kept";
 import { useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import { CheckIcon, WarningIcon } from "../ui/icons";
 import { Failure, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
-import { commandShelf, useKept } from "./kept";
 import type { Note, Signature } from "./queries";
 import { StandingView } from "./StandingView";
 import { useHandoverWords } from "./words";

@@ -14,18 +14,25 @@ export type PinButton = (kind: "alert" | "incident", id: string) => ReactNode;
 export function StandingView({ standing, pin = () => null }: { standing: Standing; pin?: PinButton }) {
   const { h, say, number } = useHandoverWords();
   const { alerts, incidents, suppressions, sources, shift } = standing;
+  const counted = (n: number, more = false) => (more && n > 0 ? h("atLeast", { n: number(n, 0) }) : number(n, 0));
   return (
     <div className="standing" data-testid="standing">
       <Part title={h("happened")} total={null}>
         <ul className="counts">
           {COUNTS.map((name) => (
             <li key={name}>
-              <strong className="numeric">{number(shift.counts[name], 0)}</strong> {h(`count.${name}`)}
+              <strong className="numeric">{counted(shift.counts[name], shift.more)}</strong> {h(`count.${name}`)}
             </li>
           ))}
         </ul>
       </Part>
-      <Part title={h("alerts")} of={alerts} none={h("alerts.none")}>
+      <Part
+        title={h("alerts")}
+        of={alerts}
+        total={alerts && counted(alerts.total, alerts.more)}
+        all="/command"
+        none={h("alerts.none")}
+      >
         {alerts && (
           <ul className="lines" data-testid="standing-alerts">
             {alerts.items.map((one) => (
@@ -45,7 +52,7 @@ export function StandingView({ standing, pin = () => null }: { standing: Standin
           </ul>
         )}
       </Part>
-      <Part title={h("incidents")} of={incidents} none={h("incidents.none")}>
+      <Part title={h("incidents")} of={incidents} all="/incidents" none={h("incidents.none")}>
         {incidents && (
           <ul className="lines" data-testid="standing-incidents">
             {incidents.items.map((one) => (
@@ -54,7 +61,7 @@ export function StandingView({ standing, pin = () => null }: { standing: Standin
           </ul>
         )}
       </Part>
-      <Part title={h("suppressions")} of={suppressions} none={h("suppressions.none")}>
+      <Part title={h("suppressions")} of={suppressions} all="/alarms" none={h("suppressions.none")}>
         {suppressions && (
           <ul className="lines">
             {suppressions.items.map((one) => (
@@ -75,7 +82,7 @@ export function StandingView({ standing, pin = () => null }: { standing: Standin
           </ul>
         )}
       </Part>
-      <Part title={h("sources")} of={sources} none={h("sources.none")}>
+      <Part title={h("sources")} of={sources} all="/sources" none={h("sources.none")}>
         {sources && (
           <ul className="lines">
             {sources.items.map((one) => (
@@ -102,14 +109,17 @@ export function StandingView({ standing, pin = () => null }: { standing: Standin
 function Part({
   title,
   of,
-  total = of?.total ?? null,
+  total = of ? String(of.total) : null,
   none,
+  all,
   children,
 }: {
   title: string;
-  of?: { total: number; items: readonly unknown[] } | null;
-  total?: number | null;
+  of?: { total: number; items: readonly unknown[]; more?: boolean } | null;
+  total?: string | null;
   none?: string;
+  /** Where all of them are listed, when these are not all. */
+  all?: string;
   children: ReactNode;
 }) {
   const { h } = useHandoverWords();
@@ -126,7 +136,15 @@ function Part({
         children
       )}
       {of && of.total > of.items.length && of.items.length > 0 && (
-        <span className="quiet">{h("more", { total: of.total, n: of.items.length })}</span>
+        <span className="quiet" data-testid="standing-more">
+          {of.more ? h("moreThan", { n: of.items.length }) : h("more", { rest: of.total - of.items.length })}
+          {all && (
+            <>
+              {" "}
+              <Link href={all}>{h("wholeList")}</Link>
+            </>
+          )}
+        </span>
       )}
     </section>
   );

@@ -65,6 +65,8 @@ export interface Standing {
   shift: {
     since: Iso;
     counts: Record<(typeof COUNTS)[number], number>;
+    /** More happened than was read: the counts are the least. */
+    more: boolean;
     opened: { id: string; title: Text }[];
     closed: { id: string; title: Text }[];
   };

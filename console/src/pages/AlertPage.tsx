@@ -4,10 +4,10 @@ import { Button, Textarea } from "@mantine/core";
 import { useMemo } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
 import { SuppressButton, SuppressedNote } from "../alarms/Suppress";
+import { commandShelf, useKept } from "../api/kept";
 import { useAlert, useMay } from "../api/queries";
 import type { Alert, AlertDetail, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
-import { commandShelf, useKept } from "../handover/kept";
 import { useWords } from "../i18n";
 import { Changes, ClauseLines, SimilarCases } from "../knowledge/Advice";
 import { useAdvice } from "../knowledge/suggestion";
@@ -162,7 +162,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
       </div>
       {actionable && <Plans alert={alert} choose={setSheet} />}
       {sheet !== null && actionable && (
-        <DispatchSheet alert={alert} digest={sheet === "first" ? null : sheet} close={() => setSheet(null)} />
+        <DispatchSheet alert={alert} digest={sheet} choose={setSheet} close={() => setSheet(null)} />
       )}
     </div>
   );

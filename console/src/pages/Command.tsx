@@ -69,8 +69,12 @@ function useDesk() {
     [setParams],
   );
   const choose = useCallback(
-    (name: ObjectName | null, id: string | null = null) =>
-      change({ ...Object.fromEntries(OBJECTS.map((one) => [one, null])), ...(name === null ? {} : { [name]: id }) }),
+    (name: ObjectName | null, id: string | null = null, more: Record<string, string | null> = {}) =>
+      change({
+        ...Object.fromEntries([...OBJECTS, "dispatch"].map((one) => [one, null])),
+        ...(name === null ? {} : { [name]: id }),
+        ...more,
+      }),
     [change],
   );
   const at = moment(params.get("at"));
@@ -98,7 +102,6 @@ export default function Command() {
   const [, go] = useLocation();
   const desk = useDesk();
   const { params, change, choose, span } = desk;
-  const [dispatching, setDispatching] = useState<Alert | null>(null);
   const [helping, setHelping] = useState(false);
   const now = useNow();
   // A moment ahead of the city's clock is now.
@@ -117,6 +120,7 @@ export default function Command() {
   const silenced = useSilenced(at === null && state === "suppressed", alerts.data?.items);
   const chosen = params.get("alert");
   const station = params.get("point");
+  const detail = useAlert(chosen);
 
   const layers = useLayers();
   const layer = layers.data?.find(({ id }) => id === params.get("layer")) ?? layers.data?.[0] ?? null;
@@ -137,20 +141,20 @@ export default function Command() {
       acknowledge.mutate({ path: `/api/alerts/${encodeURIComponent(id)}/acknowledge`, body: { note: "" } });
     },
     dispatch: ({ id }: Standing) => {
-      const alert = whole(id);
-      if (at === null && alert && mayDispatch && alert.state !== "ended") setDispatching(alert);
+      const alert = whole(id) ?? (detail.data?.id === id ? detail.data : undefined);
+      if (at === null && alert && mayDispatch && alert.state !== "ended") choose("alert", id, { dispatch: "first" });
     },
   };
+  const present: Alert | null = (chosen === null ? undefined : (whole(chosen) ?? detail.data)) ?? null;
+  const presentThen = then?.find(({ id }) => id === chosen) ?? null;
+  const sheet = params.get("dispatch");
+  const dispatching = sheet !== null && at === null && mayDispatch && present?.state !== "ended" ? present : null;
   const free = dispatching === null && !helping;
   useKeys(free, {
     "?": () => setHelping(true),
     escape: () => choose(null),
     n: () => change({ at: null }),
   });
-
-  const detail = useAlert(chosen);
-  const present: Alert | null = (chosen === null ? undefined : (whole(chosen) ?? detail.data)) ?? null;
-  const presentThen = then?.find(({ id }) => id === chosen) ?? null;
 
   const vehicles = useVehicles(desk.shown.has("vehicles") && at === null);
   const vehicle = params.get("vehicle");
@@ -299,7 +303,7 @@ export default function Command() {
             then={presentThen}
             acknowledge={mayAcknowledge && at === null ? () => act.acknowledge(present) : null}
             busy={acknowledge.isPending}
-            dispatch={mayDispatch && at === null ? () => setDispatching(present) : null}
+            dispatch={mayDispatch && at === null ? () => act.dispatch(present) : null}
             show={({ incident, subject }) =>
               incident ? choose("incident", incident) : choose("subject", subject ?? null)
             }
@@ -329,7 +333,14 @@ export default function Command() {
       </div>
 
       <DeclaredPanels />
-      {dispatching !== null && <DispatchSheet alert={dispatching} digest={null} close={() => setDispatching(null)} />}
+      {dispatching !== null && (
+        <DispatchSheet
+          alert={dispatching}
+          digest={sheet}
+          choose={(digest) => change({ dispatch: digest })}
+          close={() => change({ dispatch: null })}
+        />
+      )}
       {helping && <Help close={() => setHelping(false)} />}
     </div>
   );

@@ -4,10 +4,10 @@ import { Button, Textarea } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
+import { commandShelf, useKept } from "../api/kept";
 import { useAlert, useIncident, useMatterOf, useMay, usePanels } from "../api/queries";
 import type { CityEvent, IncidentDetail, Run } from "../api/types";
 import { useCommand } from "../api/useCommand";
-import { commandShelf, useKept } from "../handover/kept";
 import { LogCheck } from "../handover/LogCheck";
 import { type LogLine, PrintSheet } from "../handover/PrintSheet";
 import { Receipts } from "../handover/Receipts";
@@ -53,15 +53,13 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
   const { t, say } = useWords();
   const [params, setParams] = useSearchParams();
   const { k } = useKnowledgeWords();
-  const [lifting, setLifting] = useState(false);
-  const [starting, setStarting] = useState(false);
   const mayDispatch = useMay("incident.dispatch");
   const panels = usePanels().data?.filter(({ page }) => page === "incident") ?? [];
   const open = params.get("task");
   const task = incident.runs.flatMap(({ tasks }) => tasks).find(({ id }) => id === open) ?? null;
   const runs = [...incident.runs].sort((a, b) => b.started_at.localeCompare(a.started_at));
   const drawn = params.get("view") === "drawing";
-  const set = (name: "task" | "view", value: string | null) =>
+  const set = (name: "task" | "view" | "dispatch" | "lift", value: string | null) =>
     setParams(
       (before) => {
         const after = new URLSearchParams(before);
@@ -72,6 +70,9 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       { replace: true },
     );
   const select = (id: string | null) => set("task", id);
+  // Sheets are in the address: a reload in the middle of one opens it again, with what was filled in.
+  const starting = params.get("dispatch");
+  const actionable = incident.state === "open" && !incident.lifted_at && mayDispatch;
   const draw = (on: boolean) => set("view", on ? "drawing" : null);
   // Asked for here, so that what is printed has it at once.
   const alert = useAlert(useMay("alert.read") ? incident.alert_id : null);
@@ -118,17 +119,17 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
           ) : (
             <OfMatter incident={incident.id} />
           )}
-          {incident.state === "open" && !incident.lifted_at && mayDispatch && (
+          {actionable && (
             <Button
               variant={incident.runs.length === 0 ? "filled" : "default"}
               data-testid="incident-dispatch"
-              onClick={() => setStarting(true)}
+              onClick={() => set("dispatch", "first")}
             >
               {k("advice.another")}
             </Button>
           )}
-          {incident.state === "open" && !incident.lifted_at && mayDispatch && (
-            <Button variant="default" data-testid="lift" onClick={() => setLifting(true)}>
+          {actionable && (
+            <Button variant="default" data-testid="lift" onClick={() => set("lift", "yes")}>
               {t("lift")}
             </Button>
           )}
@@ -168,16 +169,21 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       {incident.runs.length > 0 && <Receipts incident={incident} select={select} />}
       <Log incident={incident} lines={log} />
       <TaskSheet task={task} close={() => select(null)} inIncident />
-      {starting && (
+      {starting !== null && actionable && (
         <Suspense fallback={null}>
-          <DispatchSheet incident={incident} digest={null} close={() => setStarting(false)} />
+          <DispatchSheet
+            incident={incident}
+            digest={starting}
+            choose={(digest) => set("dispatch", digest)}
+            close={() => set("dispatch", null)}
+          />
         </Suspense>
       )}
       {printing.shown && (
         // Not loaded later: the browser's own command to print waits for nothing.
         <PrintSheet incident={incident} log={log} ready={printing.ready} />
       )}
-      {lifting && <Lift incident={incident} close={() => setLifting(false)} />}
+      {params.has("lift") && actionable && <Lift incident={incident} close={() => set("lift", null)} />}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 /** The triage queue: unacknowledged and grave first, worked with J, K, A, D and Enter. */
 
-import { useEffect, useMemo, useRef } from "react";
+import { useCallback, useEffect, useMemo, useRef } from "react";
 import { useSuppressions } from "../alarms/queries";
 import type { Alert } from "../api/types";
 import { type Key, useWords } from "../i18n";
@@ -41,6 +41,19 @@ export function AlertQueue({
   const list = useRef<HTMLUListElement>(null);
   const latest = useRef({ alerts, selected, act });
   latest.current = { alerts, selected, act };
+  const focusOn = useCallback(
+    (id: string) => list.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)?.focus(),
+    [],
+  );
+
+  // After a sheet the keyboard is back on the alert it was about, also when nothing had it before.
+  const heard = useRef(keys);
+  useEffect(() => {
+    const again = keys && !heard.current;
+    heard.current = keys;
+    if (again && document.activeElement === document.body && latest.current.selected !== null)
+      focusOn(latest.current.selected);
+  }, [keys, focusOn]);
 
   useEffect(() => {
     if (!keys) return;
@@ -61,7 +74,7 @@ export function AlertQueue({
           present.alerts[at === -1 ? 0 : Math.min(present.alerts.length - 1, Math.max(0, at + (key === "j" ? 1 : -1)))];
         if (next === undefined) return;
         present.act.select(next.id);
-        list.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(next.id)}"]`)?.focus();
+        focusOn(next.id);
       } else if (key === "a" && chosen) present.act.acknowledge(chosen);
       else if (key === "d" && chosen) present.act.dispatch(chosen);
       else return;
@@ -69,7 +82,7 @@ export function AlertQueue({
     };
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);
-  }, [keys]);
+  }, [keys, focusOn]);
 
   return (
     <ul ref={list} className="queue" aria-label={t("queue.title")}>

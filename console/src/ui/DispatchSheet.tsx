@@ -4,10 +4,10 @@ import { Button } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { commandId, Problem, post } from "../api/client";
+import { commandShelf, useKept } from "../api/kept";
 import { useDepartments, useMay } from "../api/queries";
 import type { Alert, IncidentDetail, Level, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
-import { commandShelf, useKept } from "../handover/kept";
 import { useWords } from "../i18n";
 import { Changes, ClauseLines, keyOf, Reasons, SimilarCases, telling } from "../knowledge/Advice";
 import { type Asked, useAdvice } from "../knowledge/suggestion";
@@ -57,11 +57,13 @@ function subjectOf({ alert, incident }: What): Subject {
 
 export function DispatchSheet({
   digest,
+  choose,
   close,
   ...what
 }: What & {
-  /** The plan chosen on the page; the first suggestion when none was. */
+  /** The plan that the address names; the first suggestion when it names none. */
   digest: string | null;
+  choose: (digest: string) => void;
   close: () => void;
 }) {
   const { t, say } = useWords();
@@ -86,7 +88,7 @@ export function DispatchSheet({
               <Known advice={known} open />
             </>
           ) : (
-            <Choice subject={subject} advice={known} digest={digest} close={close} />
+            <Choice subject={subject} advice={known} digest={digest} choose={choose} close={close} />
           )
         }
       </Shown>
@@ -113,11 +115,13 @@ function Choice({
   subject,
   advice,
   digest,
+  choose,
   close,
 }: {
   subject: Subject;
   advice: Advice;
   digest: string | null;
+  choose: (digest: string) => void;
   close: () => void;
 }) {
   const { t, say } = useWords();
@@ -128,19 +132,20 @@ function Choice({
   // The plans come after the sheet has opened, too late for the sheet's own focus.
   useEffect(() => confirm.current?.focus({ preventScroll: true }), []);
   const { plans } = advice;
-  const [chosen, setChosen] = useState(digest ?? plans[0]?.digest ?? "");
-  const plan = plans.find((one) => one.digest === chosen) ?? plans[0];
+  const plan = plans.find((one) => one.digest === digest) ?? plans[0];
   const mayChange = useMay("run.patch");
   // What clauses ask for is ticked; what commanders did before waits for a person to agree.
-  const [unticked, setUnticked] = useState<ReadonlySet<string>>(new Set());
-  const ticked = (change: Proposed) => change.patch !== null && change.mandated !== unticked.has(keyOf(change));
+  const name = `dispatch.${subject.asked.of}.${subject.asked.id}`;
+  const kept = `${name}.${plan?.digest ?? ""}`;
+  const turned = useKept<string[]>(`${kept}.turned`, NONE);
+  const ticked = (change: Proposed) =>
+    change.patch !== null && change.mandated !== turned.value.includes(keyOf(change));
   const wanted = mayChange && plan ? plan.changes.filter(ticked) : [];
   const [applying, setApplying] = useState(false);
-  const name = `dispatch.${subject.asked.of}.${subject.asked.id}`;
   const shelf = commandShelf(name);
   // Made when the sheet opens: whatever is pressed on it, and however often, is one command; also after a reload.
   const [id] = useState(() => shelf.take()?.id ?? commandId());
-  const given = useKept<Given>(`${name}.${plan?.digest ?? ""}`, NOTHING);
+  const given = useKept<Given>(kept, NOTHING);
   const dispatch = useCommand<{ incident_id: string; run_id: string }>({
     id,
     failed: (error) => {
@@ -149,6 +154,7 @@ function Choice({
     done: ({ incident_id, run_id }) => {
       shelf.put(null);
       given.forget();
+      turned.forget();
       setApplying(true);
       void change(run_id, wanted, say).then((failed) => {
         if (failed === 0) tell.done(t("dispatch.done"));
@@ -193,7 +199,7 @@ function Choice({
                 name="plan"
                 style={{ marginTop: 3 }}
                 checked={one.digest === plan.digest}
-                onChange={() => setChosen(one.digest)}
+                onChange={() => choose(one.digest)}
               />
               <span>
                 <PlanName plan={one} />
@@ -221,11 +227,7 @@ function Choice({
         toggle={
           mayChange
             ? (key) =>
-                setUnticked((before) => {
-                  const after = new Set(before);
-                  if (!after.delete(key)) after.add(key);
-                  return after;
-                })
+                turned.set((before) => (before.includes(key) ? before.filter((one) => one !== key) : [...before, key]))
             : undefined
         }
       />
@@ -249,6 +251,7 @@ function Choice({
 }
 
 const NOTHING: Given = {};
+const NONE: string[] = [];
 
 function PlanName({ plan }: { plan: AdvisedPlan }) {
   const { k, say } = useKnowledgeWords();

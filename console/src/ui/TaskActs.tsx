@@ -4,6 +4,7 @@ import { Button, Checkbox, FileInput, NativeSelect, Textarea, TextInput } from "
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Problem, request } from "../api/client";
+import { commandShelf, type Kept, useKept } from "../api/kept";
 import { useDepartments } from "../api/queries";
 import type { Department, GroundPlace, StoredFile, Task, TaskVerb } from "../api/types";
 import { useCommand } from "../api/useCommand";
@@ -24,15 +25,41 @@ const atOnce = (verb: TaskVerb, task: Task): boolean =>
 /** The act that moves the work forward; the others are quiet. */
 const FORWARD: readonly TaskVerb[] = ["accept", "submit", "verify", "decide_return", "decide_extension", "resume"];
 
+/** The form that is open and what has been filled in; it stays through a reload until it is sent or cancelled. */
+interface Begun {
+  verb: TaskVerb;
+  held: Record<string, unknown>;
+}
+
+/** The fields of a form, each as it was filled in or as it begins. */
+function draftOf<T extends object>(begun: Kept<Begun | null>, empty: T) {
+  const filled = (held: Record<string, unknown> | undefined) => ({ ...empty, ...held }) as T;
+  return {
+    value: filled(begun.value?.held),
+    put: (change: Partial<T> | ((before: T) => Partial<T>)) =>
+      begun.set(
+        (before) =>
+          before && {
+            ...before,
+            held: { ...before.held, ...(typeof change === "function" ? change(filled(before.held)) : change) },
+          },
+      ),
+  };
+}
+
 export function Acts({ task }: { task: Task }) {
   const { t } = useFieldWords();
   const tell = useTell();
   const client = useQueryClient();
-  const [form, setForm] = useState<TaskVerb | null>(null);
+  const begun = useKept<Begun | null>(`task.${task.id}`, null);
   const [tried, setTried] = useState<TaskVerb>("accept");
+  const verbs: TaskVerb[] = task.can_evaluate ? [...task.actions, "evaluate"] : task.actions;
+  // What may not be done any more, e.g. because somebody else did it, has no form.
+  const form = begun.value !== null && verbs.includes(begun.value.verb) ? begun.value.verb : null;
   const act = useCommand<Task>({
+    shelf: commandShelf(`task.${task.id}`),
     done: () => {
-      setForm(null);
+      begun.forget();
       tell.done(t("act.done"));
     },
     // Somebody was quicker: the page shows what is.
@@ -44,13 +71,12 @@ export function Acts({ task }: { task: Task }) {
     setTried(verb);
     act.mutate({ path: `/api/tasks/${encodeURIComponent(task.id)}/${verb}`, body });
   };
-  const verbs: TaskVerb[] = task.can_evaluate ? [...task.actions, "evaluate"] : task.actions;
   const main = FORWARD.find((verb) => task.actions.includes(verb));
   const close = () => {
     act.reset();
-    setForm(null);
+    begun.forget();
   };
-  const shared = { task, busy: act.isPending, close };
+  const shared = { task, begun, busy: act.isPending, close };
   if (verbs.length === 0 && act.error === null) return null;
   return (
     <div className="stack">
@@ -66,7 +92,7 @@ export function Acts({ task }: { task: Task }) {
               onClick={() => {
                 act.reset();
                 if (atOnce(verb, task)) send(verb);
-                else setForm(verb);
+                else begun.set({ verb, held: {} });
               }}
             >
               {t(`act.${verb}`)}
@@ -110,6 +136,7 @@ function Refusal({ error, verb }: { error: unknown; verb: TaskVerb }) {
 
 interface FormProps {
   task: Task;
+  begun: Kept<Begun | null>;
   busy: boolean;
   send: (body: Record<string, unknown>) => void;
   close: () => void;
@@ -145,13 +172,18 @@ function Buttons({
   );
 }
 
-function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake[] }) {
+const NO_RECEIPT: { note: string; form: Values; place: GroundPlace | null; files: StoredFile[] } = {
+  note: "",
+  form: {},
+  place: null,
+  files: [],
+};
+
+function Submit({ task, begun, busy, send, close, wrong }: FormProps & { wrong: Mistake[] }) {
   const { t, f, number } = useFieldWords();
   const tell = useTell();
-  const [note, setNote] = useState("");
-  const [form, setForm] = useState<Values>({});
-  const [place, setPlace] = useState<GroundPlace | null>(null);
-  const [files, setFiles] = useState<StoredFile[]>([]);
+  const draft = draftOf(begun, NO_RECEIPT);
+  const { note, form, place, files } = draft.value;
   const [sending, setSending] = useState(false);
   const [tried, setTried] = useState(false);
   const schema = formAsked(task.evidence);
@@ -176,7 +208,9 @@ function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake
           180_000,
         );
         const kept = { ...stored, media: content.type };
-        setFiles((before) => (before.some(({ sha256 }) => sha256 === kept.sha256) ? before : [...before, kept]));
+        draft.put((before) => ({
+          files: [...before.files.filter(({ sha256 }) => sha256 !== kept.sha256), kept],
+        }));
       }
     } catch (error) {
       tell.failed(error instanceof Problem ? error : new Problem(0, "network", String(error)));
@@ -206,13 +240,13 @@ function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake
         withAsterisk={atLeast(task.evidence, "note") > 0}
         error={tried && lacks.note ? f("submit.noteNeeded") : undefined}
         value={note}
-        onChange={(event) => setNote(event.currentTarget.value)}
+        onChange={(event) => draft.put({ note: event.currentTarget.value })}
       />
       {schema !== null && (
         <TaskForm
           schema={schema}
           values={form}
-          change={setForm}
+          change={(values) => draft.put({ form: values })}
           mistakes={tried ? (lacks.fields.length > 0 ? lacks.fields : wrong) : []}
         />
       )}
@@ -238,7 +272,12 @@ function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake
         <span className={tried ? "late" : "quiet"}>{t("submit.missing", { n: photosAsked - photos })}</span>
       )}
       {(atLeast(task.evidence, "place") > 0 || place !== null) && (
-        <PlaceField place={place} change={setPlace} needed wrong={tried && lacks.place} />
+        <PlaceField
+          place={place}
+          change={(chosen) => draft.put({ place: chosen })}
+          needed
+          wrong={tried && lacks.place}
+        />
       )}
       {tried && lacks.count > 0 && (
         <span className="late" role="alert">
@@ -250,12 +289,14 @@ function Submit({ task, busy, send, close, wrong }: FormProps & { wrong: Mistake
   );
 }
 
+const NO_VERDICT = { counts: false, note: "" };
+
 /** The receipt came late, but says that the work was done in time: the verifier decides which counts. */
-function Verify({ task, busy, send, close }: FormProps) {
+function Verify({ task, begun, busy, send, close }: FormProps) {
   const { f } = useFieldWords();
   const zone = useZone();
-  const [counts, setCounts] = useState(false);
-  const [note, setNote] = useState("");
+  const draft = draftOf(begun, NO_VERDICT);
+  const { counts, note } = draft.value;
   const at = (moment: string | null | undefined) => (moment ? cityTime(moment, zone, "short") : "—");
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -274,7 +315,7 @@ function Verify({ task, busy, send, close }: FormProps) {
         })}
         data-testid="task-count-offline"
         checked={counts}
-        onChange={(event) => setCounts(event.currentTarget.checked)}
+        onChange={(event) => draft.put({ counts: event.currentTarget.checked })}
       />
       <Textarea
         size="md"
@@ -282,7 +323,7 @@ function Verify({ task, busy, send, close }: FormProps) {
         autosize
         minRows={2}
         value={note}
-        onChange={(event) => setNote(event.currentTarget.value)}
+        onChange={(event) => draft.put({ note: event.currentTarget.value })}
       />
       <Buttons verb="verify" busy={busy} close={close} />
     </form>
@@ -291,11 +332,13 @@ function Verify({ task, busy, send, close }: FormProps) {
 
 const ANSWERS = { yes: true, no: false, no_answer: null } as const;
 
+const NO_ANSWER: { answer: keyof typeof ANSWERS | null; note: string } = { answer: null, note: "" };
+
 /** What the person says for whom the work was done. */
-function Evaluate({ busy, send, close }: FormProps) {
+function Evaluate({ begun, busy, send, close }: FormProps) {
   const { f, t } = useFieldWords();
-  const [answer, setAnswer] = useState<keyof typeof ANSWERS | null>(null);
-  const [note, setNote] = useState("");
+  const draft = draftOf(begun, NO_ANSWER);
+  const { answer, note } = draft.value;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (answer !== null) send({ satisfied: ANSWERS[answer], ...(note.trim() ? { note: note.trim() } : {}) });
@@ -311,7 +354,7 @@ function Evaluate({ busy, send, close }: FormProps) {
               name="satisfied"
               data-testid={`task-satisfied-${one}`}
               checked={answer === one}
-              onChange={() => setAnswer(one)}
+              onChange={() => draft.put({ answer: one })}
             />
             {f(`evaluate.${one}`)}
           </label>
@@ -323,7 +366,7 @@ function Evaluate({ busy, send, close }: FormProps) {
         autosize
         minRows={2}
         value={note}
-        onChange={(event) => setNote(event.currentTarget.value)}
+        onChange={(event) => draft.put({ note: event.currentTarget.value })}
       />
       <Buttons verb="evaluate" busy={busy} disabled={answer === null} close={close} />
     </form>
@@ -341,18 +384,25 @@ function standsBelow(departments: Department[], code: string, above: string): bo
   return false;
 }
 
+const NO_REASON: { reason: string; clause: string; to: string | null; until: string | null } = {
+  reason: "",
+  clause: "",
+  to: null,
+  until: null,
+};
+
 /** Return, reject, reassign, extensions, decisions: each with its reason, some with a unit, a date or a yes or no. */
-function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVerb }) {
+function Reasoned({ verb, task, begun, busy, send, close }: FormProps & { verb: TaskVerb }) {
   const { t, f, say } = useFieldWords();
   const now = useNow();
   const zone = useZone();
   const departments = useDepartments();
-  const [reason, setReason] = useState("");
-  const [clause, setClause] = useState("");
-  const [to, setTo] = useState<string | null>(null);
+  const draft = draftOf(begun, NO_REASON);
+  const { reason, clause, to } = draft.value;
   const start = Math.max(now, task.due === null ? 0 : Date.parse(task.due)) + 6 * 3_600_000;
   const asked = verb === "decide_extension" ? task.extension_until : null;
-  const [until, setUntil] = useState(() => cityTime(asked ?? start, zone).replace(" ", "T"));
+  const [proposed] = useState(() => cityTime(asked ?? start, zone).replace(" ", "T"));
+  const until = draft.value.until ?? proposed;
   const decision = verb === "decide_return" || verb === "decide_extension";
   const withUnit = verb === "reassign" || verb === "decide_return" || verb === "delegate";
   const units = (departments.data ?? []).filter(
@@ -389,7 +439,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           data-testid="task-to"
           data={[{ value: "", label: "—" }, ...units.map(({ code, title }) => ({ value: code, label: say(title) }))]}
           value={to ?? ""}
-          onChange={({ currentTarget: { value } }) => setTo(value || null)}
+          onChange={({ currentTarget: { value } }) => draft.put({ to: value || null })}
         />
       )}
       {verb === "decide_extension" && task.extension_until && (
@@ -404,7 +454,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           label={t("act.until", { zone })}
           required
           value={until}
-          onChange={(event) => setUntil(event.currentTarget.value)}
+          onChange={(event) => draft.put({ until: event.currentTarget.value })}
         />
       )}
       <Textarea
@@ -415,7 +465,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
         autosize
         minRows={2}
         value={reason}
-        onChange={(event) => setReason(event.currentTarget.value)}
+        onChange={(event) => draft.put({ reason: event.currentTarget.value })}
       />
       {verb === "return" && (
         <TextInput
@@ -425,7 +475,7 @@ function Reasoned({ verb, task, busy, send, close }: FormProps & { verb: TaskVer
           data-testid="task-clause"
           maxLength={80}
           value={clause}
-          onChange={(event) => setClause(event.currentTarget.value)}
+          onChange={(event) => draft.put({ clause: event.currentTarget.value })}
         />
       )}
       {decision ? (

@@ -1,7 +1,7 @@
 /** What somebody has begun to write stays through a reload or a restart of the city, in this window only. */
 
 import { useCallback, useState } from "react";
-import { useSession } from "../api/queries";
+import { useSession } from "./queries";
 
 const PREFIX = "cityheart.kept.";
 
