@@ -380,6 +380,38 @@ def test_changes_are_the_same_after_restart_compaction_and_clean_up(
         assert set(reader.current("air_hourly")["pm25"].to_pylist()) == {9.0, 10.0, 11.0}
 
 
+def test_a_merged_file_holds_every_text_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row group carries the words of its own rows; with those of the whole day a day of messages is many times as large."""
+    monkeypatch.setattr(limits, "LAKE_ROW_GROUP", 24)
+    words = [[f"message {turn} {number}" for number in range(72)] for turn in range(10)]
+    for turn, said in enumerate(words):
+        lake.append("air_hourly", day(0, pm25=float(turn)).append_column("said", pa.array(said)))
+    assert lake.compact("air_hourly").into == 1
+    (file,) = lake.files("air_hourly")
+    with pq.ParquetFile(file) as merged:
+        place = merged.schema_arrow.names.index("said")
+        groups = [merged.metadata.row_group(number) for number in range(merged.num_row_groups)]
+        assert [group.num_rows for group in groups] == [24] * 30
+        assert max(group.column(place).total_uncompressed_size for group in groups) < 24 * len("message 0 00") * 3
+        assert sorted(merged.read()["said"].to_pylist()) == sorted(word for said in words for word in said)
+
+
+def test_what_landed_lately_is_kept_within_a_bound_of_all_tables(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = TableSpec("air_second", AIR.key, AIR.time, AIR.schema)
+    lake.ensure(second)
+    start = {name: lake.version(name) for name in ("air_hourly", "air_second")}
+    size = lake.changes("air_hourly", lake.append("air_hourly", day(0)) - 1).rows.nbytes
+    monkeypatch.setattr(limits, "LAKE_RECENT_TOGETHER_BYTES", 3 * size)
+    for number in range(1, 4):
+        lake.append("air_second", day(number))
+        lake.append("air_hourly", day(number))
+    held = {name: [version for version, *_ in lake._table(name).recent] for name in start}
+    assert {name: len(versions) for name, versions in held.items()} == {"air_hourly": 2, "air_second": 2}
+    for name, version in start.items():
+        for after in range(version, lake.version(name)):
+            assert lake.changes(name, after).rows.equals(Lake(lake.home).changes(name, after).rows)
+
+
 def test_another_process_on_the_same_folder_is_seen(lake: Lake) -> None:
     other = Lake(lake.home)
     first = lake.append("air_hourly", day(0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 from cityheart.engine.lake import Compacted, Lake
+from cityheart.engine.memory import give_back
 from cityheart.kernel.errors import Problem
 
 __all__ = ["Compactor"]
@@ -35,6 +36,8 @@ class Compactor:
             self.problems.pop(name, None)
             if result.files:
                 done[name] = result
+        if done:
+            give_back()
         return done
 
     def start(self) -> None:

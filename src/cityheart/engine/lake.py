@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,10 +110,9 @@ class _Table:
         self.lock = threading.Lock()
         self.log = TableLog(directory)
         self.spec = self.log.spec
-        self.recent: deque[tuple[int, pa.Table]] = deque()  # (version, rows in landing order)
+        self.recent: deque[tuple[int, pa.Table, int]] = deque()  # (version, rows in landing order, place among all)
         self.recent_bytes = 0
         self.recent_after = self.log.version  # `recent` holds everything that landed after this version
-        self.results: OrderedDict[tuple[object, ...], pa.Table] = OrderedDict()
         self.sayings: Sayings | None = None  # made when it is asked whether rows say anything new
 
     def refresh(self) -> None:
@@ -124,13 +125,16 @@ class _Table:
         if self.log.schema is not before:
             self.spec = self.log.spec
 
-    def remember(self, version: int, rows: pa.Table) -> None:
-        self.recent.append((version, rows))
+    def remember(self, version: int, rows: pa.Table, place: int) -> None:
+        self.recent.append((version, rows, place))
         self.recent_bytes += rows.nbytes
         while self.recent_bytes > limits.LAKE_RECENT_BYTES:
-            version, old = self.recent.popleft()
-            self.recent_bytes -= old.nbytes
-            self.recent_after = version
+            self.forget()
+
+    def forget(self) -> None:
+        """Lets go of the rows that landed first of those in memory; `changes` reads them from the files."""
+        self.recent_after, rows, _ = self.recent.popleft()
+        self.recent_bytes -= rows.nbytes
 
 
 class _Cache:
@@ -176,6 +180,7 @@ class Lake:
         self._lock = threading.Lock()
         self._cache = _Cache(limits.LAKE_CACHE_BYTES)
         self._sql = Sedona()
+        self._landings = count()
         self._footers: Footers | None = None
 
     # What there is
@@ -262,6 +267,7 @@ class Lake:
         if rows.num_rows >= SEQ_ROWS:
             raise TooLarge(f"{rows.num_rows} rows in one batch; the limit is {SEQ_ROWS - 1}.")
         table = self._table(name)
+        self._spare()
         with table.writing:
             with table.lock:
                 table.refresh()
@@ -313,12 +319,24 @@ class Lake:
     def _remember(
         self, table: _Table, version: int, landed: pa.Table, written: Sequence[tuple[DataFile, pa.Table]]
     ) -> None:
-        table.remember(version, landed)
+        table.remember(version, landed, next(self._landings))
         if table.sayings is not None:
             table.sayings.learn(landed, version)
         if landed.nbytes <= limits.LAKE_RECENT_BYTES:
             for file, part in written:
                 self._cache.put((table.directory.name, file.path, landed.num_columns), part)
+
+    def _spare(self) -> None:
+        """Keeps what landed lately in all tables within its bounds: what landed first is forgotten first."""
+        while True:
+            with self._lock:
+                tables = list(self._tables.values())
+            if sum(table.recent_bytes for table in tables) <= limits.LAKE_RECENT_TOGETHER_BYTES:
+                return
+            oldest = min(tables, key=_first_landing)
+            with oldest.lock:
+                if oldest.recent:
+                    oldest.forget()
 
     def unchanged(self, name: str, rows: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Which rows say in ``columns`` just what the newest version of their key says already.
@@ -342,7 +360,7 @@ class Lake:
                 table.sayings = Sayings(spec.key, spec.time)
             sayings = table.sayings
             gap = sayings.version < table.recent_after and sayings.version != version
-            missed = [rows for at, rows in table.recent if at > sayings.version]
+            missed = [rows for at, rows, _ in table.recent if at > sayings.version]
         if not spec.timed:
             raise BadRequest(f"The key of {name} does not hold its time.", remedy="Compare with `current`.")
         if missed and not gap:
@@ -379,7 +397,7 @@ class Lake:
             if after > version:
                 raise BadRequest(f"{name} is at version {version}; there is none {after} yet.")
             if after >= table.recent_after:
-                parts = [rows for at, rows in table.recent if at > after]
+                parts = [rows for at, rows, _ in table.recent if at > after]
                 if len(parts) == 1 and parts[0].schema.equals(schema):
                     return Changes(parts[0], version)
                 return Changes(_concat(parts, schema), version)
@@ -742,6 +760,14 @@ class Lake:
         if outer:
             view = f"SELECT {listed} FROM ({view}) WHERE {' AND '.join(outer)}"  # noqa: S608
         views[reference] = view
+
+
+def _first_landing(table: _Table) -> float:
+    """When the first of a table's rows in memory landed, among all landings."""
+    try:
+        return table.recent[0][2]
+    except IndexError:  # it holds none, or no longer
+        return inf
 
 
 def _us(at: datetime | None) -> int | None:

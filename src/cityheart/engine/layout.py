@@ -237,16 +237,19 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
     split = [name for name in (spec.lon, spec.lat) if name is not None and rows.schema.field(name).type == pa.float64()]
     encoded = set(packed) | set(split)
     small = rows.num_rows < limits.LAKE_ROW_GROUP  # written often and soon merged: speed counts, not size
-    pq.write_table(
-        rows,
+    with pq.ParquetWriter(
         whole,
-        row_group_size=limits.LAKE_ROW_GROUP,
+        pa.schema([field.with_type(_value_type(field.type)) for field in rows.schema]),
         compression="lz4" if small else "zstd",
         write_statistics=packed if small else True,
         use_dictionary=[name for name in rows.column_names if name not in encoded],
         column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED") | dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         store_schema=False,
-    )
+    ) as file:
+        # Of encoded text the dictionary would be written whole into every row group, so it is decoded group by group.
+        for start in range(0, rows.num_rows, limits.LAKE_ROW_GROUP):
+            group = rows.slice(start, limits.LAKE_ROW_GROUP)
+            file.write_table(conform(group, file.schema), row_group_size=limits.LAKE_ROW_GROUP)
     size = _sync(whole)
     sync_directory(whole.parent)
     # different marks, different keys; that equal ones are of different keys is as good as impossible, and then only slower
@@ -265,6 +268,10 @@ def _write(directory: Path, day: date, rows: pa.Table, spec: TableSpec, stem: st
         ),
         rows,
     )
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _reserve(directory: Path, stem: str) -> str:

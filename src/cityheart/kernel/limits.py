@@ -133,6 +133,7 @@ LAKE_ROW_GROUP = 10_000  # rows of one row group: small enough that a box in spa
 LAKE_COMMIT_TRIES = 50  # other writers that may be first before a commit gives up
 LAKE_CACHE_BYTES = 256 * 2**20  # decoded files and deduplicated days kept in memory
 LAKE_RECENT_BYTES = 32 * 2**20  # recently landed rows of one table kept for `changes`
+LAKE_RECENT_TOGETHER_BYTES = 192 * 2**20  # those of all tables
 LAKE_MEMORY_ROWS = 1_000_000  # rows a query takes from memory; more are read by the SQL engine from the files
 LAKE_SQL_CHARS = 100_000  # one statement
 LAKE_COLUMNS = 2_000  # columns of one table, drifted ones included
@@ -174,6 +175,8 @@ BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again 
 
 # Sharing: reading what sources deliver
 FILE_BYTES = 16 * 2**30  # one delivered file
+HANDED_FILE_BYTES = 256 * 2**20  # one file that a person hands over in the console
+FILE_NAME_CHARS = 200  # of its name
 BLOCK_BYTES = 8 * 2**20  # a file is read, checked and landed in blocks of about this size
 LINE_BYTES = 4 * 2**20  # one line of a text file; longer is no line but a broken file
 HEADER_ROWS = 30  # rows searched for the header above the data

@@ -50,6 +50,10 @@ class _Block:
     until: Ints
     last: int  # when the newest of all became known
 
+    @property
+    def nbytes(self) -> int:
+        return int(self.rows.nbytes) + self.time.nbytes + self.known.nbytes + self.until.nbytes
+
     def at(self, now: int, start: int, end: int) -> Iterator[pa.Table]:
         """The versions that were the newest then, of event times [start, end)."""
         low, high = np.searchsorted(self.time[: self.lasting], (start, end)).tolist()
@@ -140,11 +144,11 @@ class Recall:
             self._drop(place)
         block = _read(self._lake, spec, self._columns[dataset], day, files)
         self._blocks[place] = block
-        self._bytes += block.rows.nbytes
+        self._bytes += block.nbytes
         return block
 
     def _drop(self, place: tuple[str, int]) -> None:
-        self._bytes -= self._blocks.pop(place).rows.nbytes
+        self._bytes -= self._blocks.pop(place).nbytes
 
     def _shrink(self) -> None:
         while self._bytes > limits.SURVEY_BYTES and len(self._blocks) > 1:
@@ -159,9 +163,9 @@ def _read(lake: Lake, spec: TableSpec, columns: frozenset[str] | None, day: int,
     time, known = _whole(rows[spec.time]), _whole(rows[KNOWN_AT])
     until = _superseded(rows, spec.key, known)
     order = np.lexsort((time, until != _NEVER))
-    kept = rows.take(pa.array(order))
     if columns is not None:
-        kept = kept.select(sorted(columns | {KNOWN_AT}))
+        rows = rows.select(sorted(columns | {KNOWN_AT}))
+    kept = rows.take(pa.array(order))
     lasting = int(np.count_nonzero(until == _NEVER))
     return _Block(files, kept, lasting, time[order], known[order], until[order], int(known.max(initial=-_NEVER)))
 
