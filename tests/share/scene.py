@@ -52,7 +52,7 @@ def contract(**section: object) -> Contract:
 
 def city(database: Database, home: Path, *, air: Contract | None = None, **source: object) -> Share:
     """A share with the department, the dataset and the source ``ecology.air``."""
-    share = Share(database, Lake(home / "lake"))
+    share = Share(database, Lake(home / "lake"), home=home)
     declared: dict[str, object] = {
         "id": "ecology.air",
         "department": "ecology",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
@@ -20,11 +21,14 @@ __all__ = ["router"]
 
 
 class ReplayRequest(BaseModel):
-    """Which entries to try again: all open ones of a source, or those of one reason."""
+    """Which entries to try again: all open ones of a source, or those of one reason or field, so many at once."""
 
     command_id: str = Field(min_length=8, max_length=80)
     source: str = Field(max_length=80)
     reason: str | None = Field(default=None, max_length=40)
+    field: str | None = Field(default=None, max_length=120)
+    after: str | None = Field(default=None, max_length=80)
+    limit: int = Field(default=limits.REPLAY_ROWS, ge=1, le=limits.REPLAY_ROWS)
 
 
 class DismissRequest(BaseModel):
@@ -90,6 +94,39 @@ def _of_sources(routes: APIRouter, share: Share) -> None:
             "refused": sum(1 for each in landed if each.refused),
         }
 
+    @routes.post(
+        "/sources/{source_id}/files",
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def hand_over(
+        request: Request,
+        source_id: str,
+        name: Annotated[str, Query(max_length=1_000)],
+        command_id: Annotated[str, Query(min_length=8, max_length=80)],
+    ) -> dict[str, object]:
+        """Hand over a file of a source: the body is the file as it is. Says what became of it when all of it is durable."""
+        actor = _actor(request)
+        size = int(request.headers.get("content-length", "0"))
+        await run_in_threadpool(share.may_hand_over, actor, source_id, name, size)
+        with share.handing.incoming() as file:
+            async for piece in request.stream():
+                await run_in_threadpool(file.write, piece)
+            landed = await run_in_threadpool(share.hand_over, actor, command_id, source_id, name, file)
+            return {
+                "delivery": landed.delivery,
+                "rows": landed.rows,
+                "quarantined": landed.quarantined,
+                "reasons": dict(landed.reasons),
+                "refused": landed.refused,
+                "repeated": landed.repeated,
+                "bytes": file.size,
+            }
+
 
 def _of_flow(routes: APIRouter, share: Share) -> None:
     @routes.get("/sources/{source_id}/flow")
@@ -134,28 +171,29 @@ def _of_quarantine(routes: APIRouter, share: Share) -> None:
         source: Annotated[str | None, Query(max_length=80)] = None,
         delivery: Annotated[str | None, Query(max_length=80)] = None,
         reason: Annotated[str | None, Query(max_length=40)] = None,
+        field: Annotated[str | None, Query(max_length=120)] = None,
         state: Literal["open", "replayed", "dismissed", "all"] = "open",
         limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
         after: Annotated[str | None, Query(max_length=80)] = None,
     ) -> dict[str, object]:
         """Rows and deliveries that broke their contract, each with the reason and its bytes as text."""
+        actor, only = _actor(request), None if state == "all" else state
         rows, total = share.quarantine(
-            _actor(request),
-            source=source,
-            delivery=delivery,
-            reason=reason,
-            state=None if state == "all" else state,
-            after=after,
-            limit=limit,
+            actor, source=source, delivery=delivery, reason=reason, field=field, state=only, after=after, limit=limit
+        )
+        facets = share.quarantine_facets(
+            actor, source=source, delivery=delivery, reason=reason, field=field, state=only
         )
         following = rows[-1].id if len(rows) == limit else None
-        return {"items": [_shown(row) for row in rows], "total": total, "next": following}
+        return {"items": [_shown(row) for row in rows], "total": total, "next": following, "facets": facets}
 
     @routes.post("/quarantine/replay")
     def replay(request: Request, body: ReplayRequest) -> dict[str, object]:
         """Check open entries against the present contract and land what is good now."""
-        done = share.replay(_actor(request), body.command_id, body.source, body.reason)
-        return {"tried": done.tried, "landed": done.landed, "still_bad": done.still_bad, "superseded": done.superseded}
+        done = share.replay(
+            _actor(request), body.command_id, body.source, body.reason, field=body.field, after=body.after, limit=body.limit
+        )  # fmt: skip
+        return asdict(done)
 
     @routes.post("/quarantine/dismiss")
     def dismiss(request: Request, body: DismissRequest) -> dict[str, object]:

@@ -303,7 +303,7 @@ class Flow:
             source = known.get(row.source) if row is not None else None
             if row is None or source is None or not can(actor, "source.read", source.department):
                 raise NotFound("there is no such delivery", remedy="look at the deliveries of its source")
-            open = store.count_quarantine(conn, departments=None, source=None, code=None, state="open", delivery=id)
+            open = store.count_quarantine(conn, store.Chosen(state="open", delivery=id))
         return {
             **delivered(row),
             **self._of(source),

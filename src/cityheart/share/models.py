@@ -139,13 +139,15 @@ class FieldQuality:
 class Replayed:
     """What a replay of quarantine did: entries tried, rows landed, entries that still break the contract.
 
-    `superseded` counts rows that were good now but about which the city had heard something newer since.
+    `superseded` counts rows that were good now but about which the city had heard something newer since. `next`: the entry
+    after which it goes on, None when all were tried.
     """
 
     tried: int
     landed: int
     still_bad: int
     superseded: int
+    next: str | None = None
 
 
 class Refused(Exception):  # noqa: N818  (a delivery is refused; that is an outcome, not a fault)

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -42,6 +42,7 @@ from cityheart.share.grants.models import Sight, Use
 from cityheart.share.grants.reading import Reading
 from cityheart.share.grants.service import Grants
 from cityheart.share.grants.sight import Sights
+from cityheart.share.handing import Handing, Incoming
 from cityheart.share.landing import (
     Examined,
     Identified,
@@ -50,13 +51,13 @@ from cityheart.share.landing import (
     add_quality,
     examine,
     examine_blocks,
-    examine_records,
     merge_quality,
     prepare,
     said_once,
 )
 from cityheart.share.listeners import Listeners
 from cityheart.share.models import Dataset, Delivery, Department, Landed, Refused, Replayed, Source
+from cityheart.share.replaying import Again, Replays, delivery_row, reasons_of
 from cityheart.share.store import DeliveryRow, QuarantineRow, SourceRow
 
 __all__ = ["Share"]
@@ -65,9 +66,6 @@ SYSTEM = Actor.system("share")
 
 _FEW = 20_000
 """Rows of a dataset that are simply compared with new ones."""
-
-_NOT_REPLAYED = ("duplicate", "conflicting_duplicate")
-"""Rows that gave way to another row; a replay takes them up only when asked for this reason."""
 
 
 class Share:
@@ -107,6 +105,11 @@ class Share:
             database, self.sights, dataset=self.dataset, titles=self.department_titles, home=home, zone=zone
         )
         self.catalogue = Catalogue(database, self.flow, self.quality, self.sights)
+        self._replays = Replays(
+            database, lake, self.flow, land=self.land, dataset=self.dataset, orphans=self._note_orphans,
+            write=self._write,
+        )  # fmt: skip
+        self.handing = Handing(database, self.land, self._coordinator.kind, home)
 
     # ── catalogue ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -430,7 +433,7 @@ class Share:
         extra: Sequence[str],
     ) -> None:
         """Put deliveries, quarantine, drift, quality and events on record."""
-        rows = [_delivery_row(each, source, examined.outcomes[each.id], version) for each in deliveries]
+        rows = [delivery_row(each, source, examined.outcomes[each.id], version) for each in deliveries]
         store.discard_unacknowledged(work.conn, [each.id for each in deliveries])
         store.add_deliveries(work.conn, rows)
         fresh = store.add_quarantine(work.conn, examined.quarantine)
@@ -516,7 +519,7 @@ class Share:
                 return _from_record(known)
             noted = known is not None and not known.sha256
             if known is None:
-                begun = replace(_delivery_row(one, source, Outcome(), None), state="unacknowledged")
+                begun = replace(delivery_row(one, source, Outcome(), None), state="unacknowledged")
                 store.add_deliveries(work.conn, [begun])
         if noted:  # landed in one piece when limits were others
             return self._land_small(source, [one], cursor=cursor, in_lake=True)[0]
@@ -599,6 +602,14 @@ class Share:
         rows = rows.append_column("_batch", pa.repeat(pa.scalar(f"{producer}#{number}", pa.string()), rows.num_rows))
         return self._lake.append(dataset, rows, transaction=transaction)
 
+    def hand_over(self, actor: Actor, command_id: str, source_id: str, name: str, file: Incoming) -> Landed:
+        """Land a file that a person hands over (:class:`Handing`). Raises NotFound, and as :meth:`Handing.take`."""
+        return self.handing.take(actor, command_id, self._source(source_id), name, file)
+
+    def may_hand_over(self, actor: Actor, source_id: str, name: str, size: int) -> None:
+        """Raise what :meth:`hand_over` would for such a file. Raises NotFound, and as :meth:`Handing.check`."""
+        self.handing.check(actor, self._source(source_id), name, size)
+
     # ── asking sources ─────────────────────────────────────────────────────────────────────────────────────────
 
     def pull(self, source_id: str, actor: Actor = SYSTEM) -> list[Landed]:
@@ -665,25 +676,39 @@ class Share:
         after: str | None = None,
         limit: int = limits.PAGE_ROWS,
         delivery: str | None = None,
+        field: str | None = None,
     ) -> tuple[list[QuarantineRow], int]:
         """A page of entries that the actor may see, and how many there are in all; `state` None for every state."""
         require(actor, "quarantine.read")
-        seen = departments(actor, "quarantine.read")
+        chosen = store.Chosen(departments(actor, "quarantine.read"), source, reason, state, delivery, field)
         with self._database.read() as conn:
-            rows = store.quarantine(
-                conn,
-                departments=seen,
-                source=source,
-                code=reason,
-                state=state,
-                after=after,
-                limit=min(limit, limits.PAGE_ROWS),
-                delivery=delivery,
-            )
-            counts = store.count_quarantine(
-                conn, departments=seen, source=source, code=reason, state=state, delivery=delivery
-            )
+            rows = store.quarantine(conn, chosen, after=after, limit=min(limit, limits.PAGE_ROWS))
+            counts = store.count_quarantine(conn, chosen)
         return rows, sum(counts.values())
+
+    def quarantine_facets(
+        self,
+        actor: Actor,
+        *,
+        source: str | None = None,
+        reason: str | None = None,
+        state: str | None = "open",
+        delivery: str | None = None,
+        field: str | None = None,
+    ) -> dict[str, dict[str, int]]:
+        """How many entries there are by ``source``, ``reason`` and ``field`` ("": of no field), each among those that
+        the other choices leave."""
+        require(actor, "quarantine.read")
+        chosen = store.Chosen(departments(actor, "quarantine.read"), state=state, delivery=delivery)
+        wanted = {"source": source, "reason": reason, "field": field}
+        counted: dict[str, Counter[str]] = {name: Counter() for name in wanted}
+        with self._database.read() as conn:
+            for *values, count in store.quarantine_groups(conn, chosen):
+                missed = [name for name, value in zip(wanted, values, strict=True) if wanted[name] not in (None, value)]
+                for name, value in zip(wanted, values, strict=True):
+                    if missed in ([], [name]):
+                        counted[name][value or ""] += count
+        return {name: dict(found) for name, found in counted.items()}
 
     def quarantine_entry(self, actor: Actor, id: str) -> QuarantineRow | None:
         """One entry, None when there is none that the actor may see."""
@@ -697,118 +722,31 @@ class Share:
         """Entries by reason, of every state unless one is named."""
         require(actor, "quarantine.read")
         with self._database.read() as conn:
-            return store.count_quarantine(
-                conn, departments=departments(actor, "quarantine.read"), source=None, code=None, state=state
-            )
+            return store.count_quarantine(conn, store.Chosen(departments(actor, "quarantine.read"), state=state))
 
-    def replay(self, actor: Actor, command_id: str, source_id: str, reason: str | None = None) -> Replayed:
-        """Check the open entries of a source against its present contract and land those that are good now.
+    def replay(
+        self,
+        actor: Actor,
+        command_id: str,
+        source_id: str,
+        reason: str | None = None,
+        *,
+        field: str | None = None,
+        after: str | None = None,
+        limit: int = limits.REPLAY_ROWS,
+    ) -> Replayed:
+        """Check open entries of a source against its present contract and land those that are good now, `limit` at once.
 
-        Rows become known now, not when they first came: the city did not know them in between. A row about which
+        Those of one `reason` or one `field`, in the order they came, from `after` on: the entry that ``Replayed.next``
+        named. Rows become known now, not when they first came: the city did not know them in between. A row about which
         something newer has landed since is closed as ``superseded`` and not landed. Duplicates are taken up only when
         `reason` names them, refused deliveries when their bytes were kept in full.
-        Raises Forbidden; Conflict for a used command id.
+        Raises Forbidden; NotFound for an `after` that is no entry; Conflict for a used command id.
         """
         source = self._source(source_id)
         require(actor, "quarantine.replay", source.department)
-        payload = {"source": source_id, "reason": reason}
-        with self._database.read() as conn:
-            entries = store.quarantine_for_replay(conn, source_id, reason, _NOT_REPLAYED, limits.REPLAY_ROWS)
-        files = [each for each in entries if each.form == "delivery"]
-        whole = self._replay_files(actor, source, files)
-
-        def do(work: Work) -> dict[str, object]:
-            rows = store.quarantine_for_replay(work.conn, source_id, reason, _NOT_REPLAYED, limits.REPLAY_ROWS)
-            records = [each for each in rows if each.form == "record"]
-            others = [each for each in rows if each.form == "line"]
-            done = self._replay_records(work, source, records)
-            result = {
-                "tried": len(records) + len(others) + whole.tried,
-                "landed": done.landed + whole.landed,
-                "still_bad": done.still_bad + len(others) + whole.still_bad,
-                "superseded": done.superseded,
-            }
-            work.emit(f"source:{source_id}", "quarantine.replayed", {"source": source_id, "reason": reason, **result})
-            return cast("dict[str, object]", result)
-
-        stored = cast("dict[str, int]", self._database.once(actor, command_id, "quarantine.replay", payload, do))
-        return Replayed(stored["tried"], stored["landed"], stored["still_bad"], stored["superseded"])
-
-    def _replay_records(self, work: Work, source: Source, entries: Sequence[QuarantineRow]) -> Replayed:
-        if not entries:
-            return Replayed(0, 0, 0, 0)
-        contract = self._datasets[source.dataset].contract
-        version, extra = store.lock_dataset(work.conn, source.dataset)
-        version = self._note_orphans(work, source.dataset, version, extra)
-        examined, good = examine_records(source, contract, entries, work.now)
-        landed = 0
-        superseded = 0
-        if examined.rows is not None:
-            since = np.array([each.received_at.timestamp() for each, ok in zip(entries, good, strict=True) if ok])
-            stale = self._superseded(contract, examined.rows, since)
-            superseded = int(stale.sum())
-            rows = examined.rows.filter(pa.array(~stale))
-            landed = rows.num_rows
-            if landed:
-                version = self._write(source.dataset, rows)
-        closed = [each.id for each, ok in zip(entries, good, strict=True) if ok]
-        store.set_quarantine_state(work.conn, closed, "replayed", work.actor.id, work.now)
-        store.recount_open(work.conn, source.id)
-        store.set_dataset_state(work.conn, source.dataset, version, extra)
-        if landed:
-            batch = Identified(
-                Delivery(f"replay {work.now:%Y-%m-%d %H:%M:%S}", work.now, b""),
-                next(iter(examined.outcomes)),
-                "",
-                0,
-                "json",
-            )
-            outcome = Outcome(rows=landed)
-            row = _delivery_row(batch, source, outcome, version)
-            store.add_deliveries(work.conn, [row])
-            state = store.lock_source(work.conn, source.id)
-            self.flow.record(work, [row])
-            store.set_source(work.conn, source.id, {"rows": state.rows + landed})
-        return Replayed(len(entries), landed, len(entries) - len(closed), superseded)
-
-    def _superseded(
-        self, contract: Contract, rows: pa.Table, since: np.ndarray[tuple[int], np.dtype[np.float64]]
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which rows' keys have a version that the city heard when the row first came, or since."""
-        names = [*contract.key, "_known_at"]
-        if contract.time in contract.key and contract.time != LANDED_AT:
-            extremes = pc.min_max(rows[contract.time])
-            span = (extremes["min"].as_py(), extremes["max"].as_py() + timedelta(microseconds=1))
-            current = self._lake.current(contract.name, time=span, columns=names)
-        else:
-            current = self._lake.current(contract.name, columns=names)
-        both = pa.concat_tables([current.select(list(contract.key)), rows.select(list(contract.key))])
-        codes = codes_of(both.columns)
-        heard = dict(zip(codes[: current.num_rows].tolist(), current["_known_at"].to_pylist(), strict=True))
-        return np.array(
-            [
-                code in heard and heard[code].timestamp() >= moment
-                for code, moment in zip(codes[current.num_rows :].tolist(), since.tolist(), strict=True)
-            ],
-            dtype=bool,
-        )
-
-    def _replay_files(self, actor: Actor, source: Source, entries: Sequence[QuarantineRow]) -> Replayed:
-        """Land refused deliveries again, as they were kept, under a stamp of their own."""
-        landed = 0
-        bad = 0
-        for entry in entries:
-            delivery = Delivery(entry.name, self._database.clock.now(), entry.raw, None, f"replay of {entry.id}")
-            (result,) = self.land(source.id, [delivery])
-            with self._database.work(actor) as work:
-                if result.refused is None:
-                    landed += result.rows
-                    store.set_quarantine_state(work.conn, [entry.id], "replayed", actor.id, work.now)
-                else:
-                    bad += 1
-                    store.forget_delivery(work.conn, result.delivery)
-                store.recount_open(work.conn, source.id)
-        return Replayed(len(entries), landed, bad, 0)
+        wanted = Again(reason, field, after, min(limit, limits.REPLAY_ROWS))
+        return self._replays.replay(actor, command_id, source, wanted)
 
     def dismiss(self, actor: Actor, command_id: str, ids: Sequence[str]) -> int:
         """Close entries without landing them; returns how many were open. Raises Forbidden, NotFound."""
@@ -896,6 +834,7 @@ class Share:
             "quarantined": row.quarantined,
             "freshness_seconds": max(0.0, stands.silent.total_seconds()) if stands.silent is not None else None,
             "deliveries": row.deliveries,
+            "files": self.handing.takes(source),
             "drift": list(drift),
         }
 
@@ -948,26 +887,6 @@ class Share:
 # ── small change ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _delivery_row(one: Identified, source: Source, outcome: Outcome, version: int | None) -> DeliveryRow:
-    refused = outcome.refused
-    return DeliveryRow(
-        id=one.id,
-        source=source.id,
-        dataset=source.dataset,
-        name=one.delivery.name,
-        stamp=one.delivery.stamp,
-        sha256=one.sha256,
-        bytes=one.bytes,
-        received_at=one.delivery.received_at.astimezone(UTC),
-        state="refused" if refused else "landed",
-        rows=outcome.rows,
-        quarantined=outcome.quarantined,
-        reasons=_reasons(outcome),
-        reason=refused.message if refused else None,
-        version=version if outcome.rows else None,
-    )
-
-
 def _landed(one: Identified, dataset: str, outcome: Outcome, version: int) -> Landed:
     refused = outcome.refused.message if outcome.refused else None
     return Landed(
@@ -975,15 +894,10 @@ def _landed(one: Identified, dataset: str, outcome: Outcome, version: int) -> La
         dataset,
         outcome.rows,
         outcome.quarantined,
-        _reasons(outcome),
+        reasons_of(outcome),
         version if outcome.rows else None,
         refused,
     )
-
-
-def _reasons(outcome: Outcome) -> dict[str, int]:
-    reasons = dict(sorted(outcome.reasons.items()))
-    return {**reasons, outcome.refused.code: 1} if outcome.refused else reasons
 
 
 def _refused(one: Identified, dataset: str, refused: Refused) -> Landed:

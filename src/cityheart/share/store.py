@@ -16,6 +16,7 @@ from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Department, Source
 
 __all__ = [
+    "Chosen",
     "DeliveryRow",
     "FlowRow",
     "QuarantineRow",
@@ -49,6 +50,7 @@ __all__ = [
     "quarantine",
     "quarantine_beside",
     "quarantine_for_replay",
+    "quarantine_groups",
     "quarantine_rows",
     "recount_open",
     "set_cursor",
@@ -659,24 +661,38 @@ def quarantine_beside(conn: sa.Connection, entry: QuarantineRow, state: str) -> 
     return conn.execute(before).scalar(), conn.execute(after).scalar()
 
 
-def quarantine(
-    conn: sa.Connection,
-    *,
-    departments: Collection[str] | None,
-    source: str | None,
-    code: str | None,
-    state: str | None,
-    after: str | None,
-    limit: int,
-    delivery: str | None = None,
-) -> list[QuarantineRow]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which entries of quarantine; None: all. `departments` limits what may be seen."""
+
+    departments: Collection[str] | None = None
+    source: str | None = None
+    code: str | None = None
+    state: str | None = None
+    delivery: str | None = None
+    field: str | None = None
+
+    def of(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        """The statement for these only."""
+        columns = quarantine_table.c
+        if self.departments is not None:
+            owned = sa.select(source_table.c.id).where(source_table.c.department.in_(self.departments))
+            statement = statement.where(columns.source.in_(owned))
+        for column in (columns.source, columns.delivery, columns.code, columns.state, columns.field):
+            value = getattr(self, column.name)
+            if value is not None:
+                statement = statement.where(column == value)
+        return statement
+
+
+def quarantine(conn: sa.Connection, chosen: Chosen, *, after: str | None, limit: int) -> list[QuarantineRow]:
     """Entries delivery by delivery, those of one by row; `after` is the id of the last one of the page before.
 
-    `departments` limits what may be seen. The order of deliveries is stable but not of time.
+    The order of deliveries is stable but not of time.
     """
     columns = quarantine_table.c
     place = sa.tuple_(columns.delivery, columns.row, columns.id)
-    statement = _chosen(sa.select(quarantine_table), departments, source, code, state, delivery)
+    statement = chosen.of(sa.select(quarantine_table))
     if after is not None:
         last = sa.select(columns.delivery, columns.row, columns.id).where(columns.id == after)
         found = conn.execute(last).one_or_none()
@@ -687,42 +703,48 @@ def quarantine(
     return [QuarantineRow(*row) for row in conn.execute(statement)]
 
 
-def count_quarantine(
-    conn: sa.Connection,
-    *,
-    departments: Collection[str] | None,
-    source: str | None,
-    code: str | None,
-    state: str | None,
-    delivery: str | None = None,
-) -> dict[str, int]:
+def count_quarantine(conn: sa.Connection, chosen: Chosen) -> dict[str, int]:
     """How many entries there are by code."""
-    statement = sa.select(quarantine_table.c.code, sa.func.count())
-    statement = _chosen(statement, departments, source, code, state, delivery)
-    counted = conn.execute(statement.group_by(quarantine_table.c.code).order_by(quarantine_table.c.code))
+    code = quarantine_table.c.code
+    counted = conn.execute(chosen.of(sa.select(code, sa.func.count())).group_by(code).order_by(code))
     return {row[0]: row[1] for row in counted}
 
 
+def quarantine_groups(conn: sa.Connection, chosen: Chosen) -> list[tuple[str, str, str | None, int]]:
+    """How many entries there are by source, code and field."""
+    by = (quarantine_table.c.source, quarantine_table.c.code, quarantine_table.c.field)
+    counted = conn.execute(chosen.of(sa.select(*by, sa.func.count())).group_by(*by).order_by(*by))
+    return [(row[0], row[1], row[2], row[3]) for row in counted]
+
+
 def quarantine_for_replay(
-    conn: sa.Connection, source: str, code: str | None, without: Collection[str], limit: int
+    conn: sa.Connection, chosen: Chosen, without: Collection[str], after: QuarantineRow | None, limit: int
 ) -> list[QuarantineRow]:
-    """Open entries of a source in the order they came; without a `code`, none of the codes in `without`."""
-    statement = sa.select(quarantine_table).where(
-        quarantine_table.c.source == source, quarantine_table.c.state == "open", quarantine_table.c.complete
-    )
-    if code is not None:
-        statement = statement.where(quarantine_table.c.code == code)
-    else:
-        statement = statement.where(quarantine_table.c.code.not_in(without))
+    """Entries whose bytes were kept in full, in the order they came; none of the codes in `without`."""
     columns = quarantine_table.c
-    statement = statement.order_by(columns.received_at, columns.delivery, columns.member, columns.row).limit(limit)
-    return [QuarantineRow(*row) for row in conn.execute(statement)]
+    statement = chosen.of(sa.select(quarantine_table)).where(columns.complete)
+    if without:
+        statement = statement.where(columns.code.not_in(without))
+    place = (
+        columns.received_at, columns.delivery, sa.func.coalesce(columns.member, ""), columns.row, columns.id,
+    )  # fmt: skip
+    if after is not None:
+        last = (
+            sa.literal(after.received_at, UtcDateTime), after.delivery, after.member or "", after.row, after.id,
+        )  # fmt: skip
+        statement = statement.where(sa.tuple_(*place) > sa.tuple_(*last))
+    return [QuarantineRow(*row) for row in conn.execute(statement.order_by(*place).limit(limit))]
 
 
 def quarantine_rows(conn: sa.Connection, ids: Sequence[str]) -> list[QuarantineRow]:
     """Entries by id."""
-    statement = sa.select(quarantine_table).where(quarantine_table.c.id.in_(ids)).order_by(quarantine_table.c.id)
-    return [QuarantineRow(*row) for row in conn.execute(statement)]
+    columns = quarantine_table.c
+    found: list[QuarantineRow] = []
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), 500):
+        statement = sa.select(quarantine_table).where(columns.id.in_(wanted[start : start + 500])).order_by(columns.id)
+        found += [QuarantineRow(*row) for row in conn.execute(statement)]
+    return found
 
 
 def set_quarantine_state(conn: sa.Connection, ids: Sequence[str], state: str, by: str, now: datetime) -> None:
@@ -733,28 +755,6 @@ def set_quarantine_state(conn: sa.Connection, ids: Sequence[str], state: str, by
             .where(quarantine_table.c.id.in_(ids[start : start + 500]))
             .values(state=state, closed_at=now, closed_by=by)
         )
-
-
-def _chosen(
-    statement: sa.Select[Any],
-    departments: Collection[str] | None,
-    source: str | None,
-    code: str | None,
-    state: str | None,
-    delivery: str | None,
-) -> sa.Select[Any]:
-    if departments is not None:
-        owned = sa.select(source_table.c.id).where(source_table.c.department.in_(departments))
-        statement = statement.where(quarantine_table.c.source.in_(owned))
-    if source is not None:
-        statement = statement.where(quarantine_table.c.source == source)
-    if delivery is not None:
-        statement = statement.where(quarantine_table.c.delivery == delivery)
-    if code is not None:
-        statement = statement.where(quarantine_table.c.code == code)
-    if state is not None:
-        statement = statement.where(quarantine_table.c.state == state)
-    return statement
 
 
 def _values(row: DeliveryRow | FlowRow | QuarantineRow) -> dict[str, object]:

@@ -86,9 +86,16 @@ class Guard:
             return
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             check_origin(headers)
-            _check_length(headers, limits.UPLOAD_BYTES if path.endswith(UPLOADS) else limits.REQUEST_BYTES)
+            _check_length(headers, _most(path))
         if not signed_in and path not in OPEN:
             raise Unauthenticated("nobody is signed in", remedy="sign in")
+
+
+def _most(path: str) -> int:
+    """How long the body of a request to a path may be."""
+    if not path.endswith(UPLOADS):
+        return limits.REQUEST_BYTES
+    return limits.HANDED_FILE_BYTES if path.startswith("/api/sources/") else limits.UPLOAD_BYTES
 
 
 def _check_length(headers: dict[bytes, str], most: int) -> None:

@@ -21,6 +21,7 @@ from cityheart.share.models import Delivery, Landed
 __all__ = [
     "ConnectorKind",
     "DropFolder",
+    "FileKind",
     "Listener",
     "ListenerKind",
     "Listening",
@@ -82,6 +83,15 @@ class DropFolder(Protocol):
 
     def folder(self, options: Mapping[str, object], home: Path) -> Path:
         """Where the files of a source with these options lie."""
+        ...
+
+
+@runtime_checkable
+class FileKind(Protocol):
+    """A kind of connector whose sources deliver files, so that a person can hand one over, too."""
+
+    def pattern(self, options: Mapping[str, object]) -> str:
+        """Which names the files of a source with these options have, such as ``*.csv``."""
         ...
 
 

@@ -40,6 +40,10 @@ class Folder:
         unknown = [f"nobody knows the option {name!r}" for name in sorted(set(options) - set(self.options))]
         return unknown if options.get("path") else [*unknown, "the option 'path' is missing"]
 
+    def pattern(self, options: Mapping[str, object]) -> str:
+        """Those that are taken from the folder."""
+        return str(options.get("pattern", "*"))
+
     def folder(self, options: Mapping[str, object], home: Path) -> Path:
         """The folder, relative to the city's."""
         return home / str(options["path"])
@@ -49,7 +53,7 @@ class Folder:
         root = self.folder(pull.options, pull.home)
         if not root.is_dir():
             raise SourceFailed(text(f"目录 {root} 不存在", f"the folder {root} does not exist"))
-        pattern = str(pull.options.get("pattern", "*"))
+        pattern = self.pattern(pull.options)
         found: list[tuple[int, str, str, Path]] = []
         try:
             for directory, folders, files in os.walk(root):

@@ -27,6 +27,10 @@ class Push:
         """Unknown options."""
         return [f"nobody knows the option {name!r}" for name in sorted(set(options) - set(self.options))]
 
+    def pattern(self, options: Mapping[str, object]) -> str:
+        """Any."""
+        return "*"
+
     def pull(self, pull: Pull) -> Iterator[Pulled]:
         """Nothing."""
         return iter(())
