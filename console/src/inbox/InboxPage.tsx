@@ -1,96 +1,274 @@
 /** What the city told this person: orders, escalations, messages of plans; newest first, unread ones stand out. */
 
-import { Button } from "@mantine/core";
-import { useState } from "react";
-import { useLocation } from "wouter";
-import { useWords } from "../i18n";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { useEffect, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
+import { useDepartments, useSession } from "../api/queries";
+import { type Key, useWords } from "../i18n";
+import { dayStart } from "../time/format";
+import { LongTable, type RowProps } from "../ui/LongTable";
 import { Empty, Panel, Shown } from "../ui/states";
-import { Moment } from "../ui/Time";
+import { Moment, useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
-import { type Letter, PAGE, useInbox, useRead } from "./queries";
+import { type Letter, type Sought, TOPICS, type Topic, useInbox, useRead } from "./queries";
+import { useInboxWords } from "./words";
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const TYPING_MS = 300;
+/** The city counts unread messages up to this many. */
+const COUNTED = 1_000;
+
+/** The day after, as a calendar has it. */
+const next = (day: string) => new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+const topicOf = (topic: string): Topic => (topic === "orders" || topic === "escalations" ? topic : "other");
+
+function useSought() {
+  const zone = useZone();
+  const [params, setParams] = useSearchParams();
+  const day = (name: string) => {
+    const value = params.get(name) ?? "";
+    return DAY.test(value) && !Number.isNaN(Date.parse(value)) ? value : "";
+  };
+  const from = day("from");
+  const until = day("until");
+  const sought: Sought = {
+    unread: params.get("unread") === "true",
+    topic: TOPICS.find((one) => one === params.get("kind")) ?? null,
+    to: params.get("to"),
+    text: params.get("text"),
+    since: from === "" ? null : dayStart(from, zone),
+    until: until === "" ? null : dayStart(next(until), zone),
+  };
+  return {
+    sought,
+    from,
+    until,
+    narrowed: [...params.keys()].some((name) => ["unread", "kind", "to", "text", "from", "until"].includes(name)),
+    clear: () => setParams({}, { replace: true }),
+    set: (name: string, value: string) =>
+      setParams(
+        (before) => {
+          const after = new URLSearchParams(before);
+          if (value === "") after.delete(name);
+          else after.set(name, value);
+          return after;
+        },
+        { replace: true },
+      ),
+  };
+}
+
+/** What a recipient is called: a department, a role, oneself. */
+function useRecipientTitle(): (recipient: string) => string {
+  const { t } = useWords();
+  const { p, say } = useInboxWords();
+  const own = useSession().data?.actor;
+  const departments = useDepartments().data ?? [];
+  return (recipient) => {
+    if (recipient.startsWith("person:")) return p(recipient === `person:${own?.id}` ? "me" : "deputy");
+    if (own?.roles.includes(recipient)) return t(`role.${recipient}` as Key);
+    return say(departments.find(({ code }) => code === recipient)?.title) || recipient;
+  };
+}
 
 export default function InboxPage() {
-  const { t } = useWords();
-  const [unread, setUnread] = useState(false);
-  const [pages, setPages] = useState(1);
-  const inbox = useInbox(unread, pages);
+  const { p, number } = useInboxWords();
+  const { sought, narrowed, clear, ...filter } = useSought();
+  const [cleared, setCleared] = useState(0); // a new form: also what was typed and not yet asked for is gone
+  const inbox = useInbox(sought);
   const read = useRead();
   const tell = useTell();
-  const left = inbox.data?.unread ?? 0;
-  const show = (only: boolean) => {
-    setUnread(only);
-    setPages(1);
-  };
+  const title = useRecipientTitle();
+  const pages = inbox.data?.pages ?? [];
+  const first = pages[0];
+  const items = pages.flatMap((page) => page.items);
+  const left = first?.unread ?? 0;
+  const total = first?.total ?? 0;
+  const mark = (what: string | Sought) => read.mutate(what, { onError: tell.failed });
   return (
-    <div className="page letters-page">
+    <div className="page">
       <div className="head">
         <div>
-          <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.inbox")}</h1>
-          <span className="quiet">{t("inbox.unread", { n: left })}</span>
+          <h1 style={{ fontSize: 20, margin: 0 }}>{p("title")}</h1>
+          <span className="quiet" data-testid="inbox-count">
+            {p(left >= COUNTED ? "unreadMany" : "unread", { n: number(left, 0) })}
+            {narrowed && first && <> · {p("shown", { n: number(total, 0) })}</>}
+          </span>
         </div>
         <div className="line">
-          <Button.Group>
-            {[false, true].map((only) => (
-              <Button
-                key={String(only)}
-                size="sm"
-                variant={unread === only ? "filled" : "default"}
-                aria-pressed={unread === only}
-                data-testid={only ? "inbox-unread" : "inbox-all"}
-                onClick={() => show(only)}
-              >
-                {t(only ? "inbox.onlyUnread" : "inbox.all")}
-              </Button>
-            ))}
-          </Button.Group>
+          {narrowed && (
+            <Button
+              size="xs"
+              variant="subtle"
+              data-testid="inbox-clear"
+              onClick={() => {
+                clear();
+                setCleared(cleared + 1);
+              }}
+            >
+              {p("clear")}
+            </Button>
+          )}
           <Button
-            size="sm"
+            size="xs"
             variant="default"
-            disabled={left === 0}
-            loading={read.isPending && read.variables === null}
+            disabled={left === 0 || total === 0}
+            loading={read.isPending && typeof read.variables !== "string"}
             data-testid="inbox-read-all"
-            onClick={() => read.mutate(null, { onError: tell.failed })}
+            onClick={() => mark(sought)}
           >
-            {t("inbox.readAll")}
+            {narrowed ? p("readShown", { n: number(total, 0) }) : p("readAll")}
           </Button>
         </div>
       </div>
-      <Shown of={inbox} lines={6}>
-        {({ items, total }) =>
-          items.length === 0 ? (
-            <Panel>
-              <Empty title={t(unread ? "inbox.noneUnread" : "inbox.empty")}>{t("inbox.emptyWhy")}</Empty>
-            </Panel>
-          ) : (
-            <>
-              <ul className="letters" aria-label={t("nav.inbox")}>
-                {items.map((letter) => (
-                  <Row key={letter.id} letter={letter} read={() => read.mutate(letter.id, { onError: tell.failed })} />
-                ))}
-              </ul>
-              {items.length < total && items.length >= pages * PAGE && (
-                <Button size="md" variant="default" onClick={() => setPages(pages + 1)}>
-                  {t("inbox.more", { n: total - items.length })}
-                </Button>
-              )}
-            </>
-          )
-        }
-      </Shown>
+      <Panel>
+        <Filters key={cleared} sought={sought} recipients={first?.recipients ?? []} {...filter} />
+        <Shown of={inbox} lines={8}>
+          {() =>
+            items.length === 0 ? (
+              narrowed && !(sought.unread && total === left) ? (
+                <Empty title={p("noneSuch")}>{p("noneSuchWhy")}</Empty>
+              ) : (
+                <Empty title={p(sought.unread ? "noneUnread" : "empty")}>{p("emptyWhy")}</Empty>
+              )
+            ) : (
+              <LongTable
+                stacks
+                label={p("title")}
+                test="letters"
+                columns={4}
+                count={items.length}
+                pages={inbox}
+                head={
+                  <tr>
+                    <th>{p("what")}</th>
+                    <th>{p("to")}</th>
+                    <th>{p("at")}</th>
+                    <th>
+                      <span className="unseen">{p("read")}</span>
+                    </th>
+                  </tr>
+                }
+                row={(index, props) => {
+                  const letter = items[index];
+                  return letter === undefined ? null : (
+                    <Row
+                      key={letter.id}
+                      letter={letter}
+                      to={title(letter.recipient)}
+                      read={() => mark(letter.id)}
+                      {...props}
+                    />
+                  );
+                }}
+              />
+            )
+          }
+        </Shown>
+      </Panel>
     </div>
   );
 }
 
-function Row({ letter, read }: { letter: Letter; read: () => void }) {
-  const { t, say } = useWords();
+function Filters({
+  sought,
+  from,
+  until,
+  recipients,
+  set,
+}: {
+  sought: Sought;
+  from: string;
+  until: string;
+  recipients: string[];
+  set: (name: string, value: string) => void;
+}) {
+  const { p } = useInboxWords();
+  const title = useRecipientTitle();
+  const [typed, setTyped] = useState(sought.text ?? "");
+  // What is typed is asked for once the typing rests.
+  useEffect(() => {
+    if (typed.trim() === (sought.text ?? "")) return;
+    const timer = setTimeout(() => set("text", typed.trim().slice(0, 120)), TYPING_MS);
+    return () => clearTimeout(timer);
+  });
+  return (
+    <div className="body filters" style={{ paddingTop: 12 }}>
+      <Button.Group>
+        {[false, true].map((only) => (
+          <Button
+            key={String(only)}
+            size="xs"
+            variant={sought.unread === only ? "filled" : "default"}
+            aria-pressed={sought.unread === only}
+            data-testid={only ? "inbox-unread" : "inbox-all"}
+            onClick={() => set("unread", only ? "true" : "")}
+          >
+            {p(only ? "onlyUnread" : "all")}
+          </Button>
+        ))}
+      </Button.Group>
+      <NativeSelect
+        size="xs"
+        aria-label={p("kind")}
+        data-testid="inbox-kind"
+        data={[{ value: "", label: p("anyKind") }, ...TOPICS.map((one) => ({ value: one, label: p(one) }))]}
+        value={sought.topic ?? ""}
+        onChange={({ currentTarget: { value } }) => set("kind", value)}
+      />
+      {(recipients.length > 1 || sought.to !== null) && (
+        <NativeSelect
+          size="xs"
+          aria-label={p("to")}
+          data-testid="inbox-to"
+          data={[
+            { value: "", label: p("anyTo") },
+            ...[...new Set([...recipients, ...(sought.to ? [sought.to] : [])])].map((one) => ({
+              value: one,
+              label: title(one),
+            })),
+          ]}
+          value={sought.to ?? ""}
+          onChange={({ currentTarget: { value } }) => set("to", value)}
+        />
+      )}
+      <TextInput
+        size="xs"
+        w={220}
+        type="search"
+        aria-label={p("text")}
+        placeholder={p("text")}
+        data-testid="inbox-text"
+        value={typed}
+        onChange={({ currentTarget: { value } }) => setTyped(value)}
+      />
+      {(["from", "until"] as const).map((name) => (
+        <TextInput
+          key={name}
+          size="xs"
+          type="date"
+          label={p(name)}
+          data-testid={`inbox-${name}`}
+          value={name === "from" ? from : until}
+          error={name === "from" && from !== "" && until !== "" && from > until ? p("backwards") : undefined}
+          onChange={({ currentTarget: { value } }) => set(name, value)}
+        />
+      ))}
+    </div>
+  );
+}
+
+function Row({ letter, to, read, ...props }: { letter: Letter; to: string; read: () => void } & RowProps) {
+  const { p, say } = useInboxWords();
   const [, go] = useLocation();
   const fresh = letter.read_at === null;
   const inside = letter.path.startsWith("/") && !letter.path.startsWith("//");
   return (
-    <li data-testid="letter" data-unread={fresh} data-topic={letter.topic}>
-      <div className="letter-words">
+    <tr {...props} className="letter" data-testid="letter" data-unread={fresh} data-topic={letter.topic}>
+      <td className="letter-words">
+        <span className="tag">{p(topicOf(letter.topic))}</span>{" "}
         <span className="letter-subject">
-          {fresh && <span className="unseen">{t("inbox.isUnread")} </span>}
+          {fresh && <span className="unseen">{p("isUnread")} </span>}
           {inside ? (
             <a
               href={letter.path}
@@ -109,17 +287,22 @@ function Row({ letter, read }: { letter: Letter; read: () => void }) {
           )}
         </span>
         {letter.lines.map((line, index) => (
-          <span key={index}>{say(line)}</span>
+          <div key={index} className="quiet">
+            {say(line)}
+          </div>
         ))}
-        <span className="quiet">
-          <Moment at={letter.at} ago />
-        </span>
-      </div>
-      {fresh && (
-        <Button size="sm" variant="default" data-testid="letter-read" onClick={read}>
-          {t("inbox.markRead")}
-        </Button>
-      )}
-    </li>
+      </td>
+      <td data-label={p("to")}>{to}</td>
+      <td data-label={p("at")}>
+        <Moment at={letter.at} ago />
+      </td>
+      <td className="right">
+        {fresh && (
+          <Button size="xs" variant="default" data-testid="letter-read" onClick={read}>
+            {p("markRead")}
+          </Button>
+        )}
+      </td>
+    </tr>
   );
 }

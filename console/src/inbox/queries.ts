@@ -1,6 +1,6 @@
 /** The inbox of the person who asks. The key begins with the word that live events of inboxes invalidate. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { get, post } from "../api/client";
 import type { Iso, Text } from "../api/types";
 
@@ -20,11 +20,27 @@ export interface Letter {
 export interface Inbox {
   items: Letter[];
   total: number;
+  /** Of everything, not only of what is sought; counted up to a thousand. */
   unread: number;
+  /** Under which names one is written to. */
+  recipients: string[];
   next: string | null;
 }
 
-export const PAGE = 50;
+export const TOPICS = ["orders", "escalations", "other"] as const;
+export type Topic = (typeof TOPICS)[number];
+
+/** Which letters are looked for; null and false mean any. */
+export interface Sought {
+  unread: boolean;
+  topic: Topic | null;
+  to: string | null;
+  text: string | null;
+  since: Iso | null;
+  until: Iso | null;
+}
+
+const PAGE = 100;
 
 export const useUnread = () =>
   useQuery({
@@ -34,26 +50,23 @@ export const useUnread = () =>
     staleTime: 30_000,
   });
 
-export const useInbox = (unread: boolean, pages: number) =>
-  useQuery({
-    queryKey: ["inbox", "list", unread, pages],
-    queryFn: async (): Promise<Inbox> => {
-      let page = await get<Inbox>("/api/inbox", { unread, limit: PAGE });
-      const items = [...page.items];
-      for (let more = 1; more < pages && page.next !== null; more += 1) {
-        page = await get<Inbox>("/api/inbox", { unread, limit: PAGE, after: page.next });
-        items.push(...page.items);
-      }
-      return { ...page, items };
-    },
+export const useInbox = (sought: Sought) =>
+  useInfiniteQuery({
+    queryKey: ["inbox", "list", sought],
+    queryFn: ({ pageParam }) => get<Inbox>("/api/inbox", { ...sought, limit: PAGE, after: pageParam }),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ next }) => next,
+    placeholderData: (before) => before,
   });
 
-/** One message, or all with null, is read. */
+/** One letter is read, or all that are looked for. */
 export function useRead() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (id: string | null) =>
-      post<{ unread: number }>(id === null ? "/api/inbox/read" : `/api/inbox/${encodeURIComponent(id)}/read`),
+    mutationFn: (what: string | Sought) =>
+      typeof what === "string"
+        ? post<{ unread: number }>(`/api/inbox/${encodeURIComponent(what)}/read`)
+        : post<{ unread: number }>("/api/inbox/read", what),
     onSettled: () => client.invalidateQueries({ queryKey: ["inbox"] }),
   });
 }

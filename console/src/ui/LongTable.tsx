@@ -27,6 +27,7 @@ export function LongTable({
   row,
   pages,
   test,
+  stacks = false,
 }: {
   label: string;
   head: ReactNode;
@@ -35,6 +36,8 @@ export function LongTable({
   row: (index: number, props: RowProps) => ReactNode;
   pages?: Pages;
   test: string;
+  /** On a narrow screen each row is a little list; its cells say by `data-label` what they are. */
+  stacks?: boolean;
 }) {
   const box = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
@@ -55,7 +58,11 @@ export function LongTable({
   const after = last === undefined ? 0 : virtual.getTotalSize() - last.end;
   return (
     <section ref={box} className="long-scroll" tabIndex={0} aria-label={label}>
-      <table className="table" aria-rowcount={pages?.hasNextPage ? -1 : count + 1} data-testid={test}>
+      <table
+        className={stacks ? "table stacks" : "table"}
+        aria-rowcount={pages?.hasNextPage ? -1 : count + 1}
+        data-testid={test}
+      >
         <thead>{head}</thead>
         <tbody>
           {before > 0 && (
