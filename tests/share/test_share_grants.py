@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -553,3 +554,65 @@ def test_routes(lone: Share, clerk: Clerk) -> None:
     signed[0] = clerk("police")
     assert client.get("/api/datasets/calls2/export").status_code == 403
     assert SYSTEM.roles == {"system"}
+
+
+def test_quarantine_shows_values_of_columns_in_sight_only(lone: Share, clerk: Clerk) -> None:
+    """A steward of the city mends what broke its contract without seeing what the owner withholds."""
+    row = {"id": "q1", "at": "2015-11-01T00:00:00Z", "street": "A", "caller": "SECRET", "cost": 1, "more": "SECRET"}
+    lines = [
+        json.dumps({**row, "cost": "SECRET"}), json.dumps({**row, "id": "q2", "day": "never"}),
+        json.dumps({**row, "id": "q3", "urgent": "SECRET"}), '{"id": "q4", "caller": "SECRET',
+    ]  # fmt: skip
+    (landed,) = lone.land("s.calls2", [delivery("2.jsonl", "\n".join(lines))])
+    assert landed.quarantined == 4
+
+    def told(actor: Actor) -> dict[int, dict[str, Any]]:
+        app = FastAPI()
+
+        @app.middleware("http")
+        async def sign(request: Request, call_next):  # type: ignore[no-untyped-def]
+            request.state.actor = actor
+            return await call_next(request)
+
+        app.include_router(api.router(lone))
+        client = TestClient(app)
+        items = client.get("/api/quarantine").json()["items"]
+        whole = {one["row"]: client.get(f"/api/quarantine/{one['id']}").json() for one in items}
+        for one in items:
+            assert whole[one["row"]].items() >= one.items()
+            assert b64decode(whole[one["row"]]["bytes"]).decode() == one["raw"]
+        return whole
+
+    for all_of_it in (OWNER, SYSTEM, clerk("health")):
+        found = told(all_of_it)
+        assert [one["withheld"] for one in found.values()] == [None] * 4
+        assert all("SECRET" in one["raw"] for one in found.values())
+        assert "SECRET" in found[1]["reason"]["message"]["en"]
+    city = steward_of(None)
+    found = told(city)
+    reasons = [(one["reason"]["code"], one["reason"]["field"]) for _, one in sorted(found.items())]
+    assert reasons == [("type", "cost"), ("type", "day"), ("type", "urgent"), ("no_record", None)], reasons
+    hidden = json.dumps({number: one for number, one in found.items() if number != 3})
+    assert "SECRET" not in hidden, "urgent is shown, and so is what stood in its place"
+    assert json.loads(found[2]["raw"]) == {"id": "q2", "at": row["at"], "street": "A", "day": "never"}
+    assert found[2]["withheld"] == {"all": False, "columns": ["caller", "cost", "more"]}
+    assert "never" in found[2]["reason"]["message"]["en"]
+    assert found[4]["withheld"] == {"all": True, "columns": []} and found[4]["raw"] == ""
+    given = lone.grants.give(OWNER, "give-0001", Asked("calls2", "x", ("cost",)), Party(role="steward"))
+    assert json.loads(told(city)[1]["raw"])["cost"] == "SECRET" and "caller" in told(city)[1]["withheld"]["columns"]
+    lone.grants.revoke(OWNER, "revoke-01", str(given["id"]), "over")
+    assert "cost" not in json.loads(told(city)[1]["raw"])
+    with lone._database.read() as conn:
+        reads = [one for one in events.read(conn, types=["dataset.read"]) if one.actor == city.id]
+    assert [one.data["dataset"] for one in reads] == ["calls2"], "told once, not for every row"
+
+
+def test_a_grant_of_some_rows_shows_no_values_in_quarantine(lone: Share) -> None:
+    """Whether a row that broke its contract is meant by the condition cannot be told."""
+    row = {"id": "q1", "at": "never", "street": "A", "caller": "SECRET"}
+    lone.land("s.calls3", [delivery("2.jsonl", json.dumps(row))])
+    entries, _ = lone.quarantine(SYSTEM, source="s.calls3")
+    lone.grants.give(OWNER, "give-0001", Asked("calls3", "x", (), "street == 'A'"), Party("fire"))
+    (one,) = lone.quarantine_seen(Actor("user:x", text("x", "x"), "fire", frozenset({"clerk"})), entries)
+    assert (one.row.raw, one.withheld) == (b"", {"all": True, "columns": []})
+    assert "never" not in one.row.message["en"]

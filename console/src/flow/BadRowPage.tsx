@@ -188,24 +188,31 @@ function What({ row }: { row: BadRow }) {
         </>
       }
       aside={
-        <span className="line">
-          {as === "text" && (
-            <NativeSelect
-              size="xs"
-              w={110}
-              aria-label={f("bad.encoding")}
-              data={[...ENCODINGS]}
-              value={encoding}
-              onChange={({ currentTarget: { value } }) =>
-                setEncoding(ENCODINGS.find((one) => one === value) ?? "utf-8")
-              }
-            />
-          )}
-          <Choice label={f("bad.as")} among={choices} value={as} choose={setAs} testid="bad-as" />
-        </span>
+        row.withheld?.all ? undefined : (
+          <span className="line">
+            {as === "text" && (
+              <NativeSelect
+                size="xs"
+                w={110}
+                aria-label={f("bad.encoding")}
+                data={[...ENCODINGS]}
+                value={encoding}
+                onChange={({ currentTarget: { value } }) =>
+                  setEncoding(ENCODINGS.find((one) => one === value) ?? "utf-8")
+                }
+              />
+            )}
+            <Choice label={f("bad.as")} among={choices} value={as} choose={setAs} testid="bad-as" />
+          </span>
+        )
       }
     >
-      {as === "table" && record ? (
+      {row.withheld && (
+        <p className="quiet" style={{ margin: 0, padding: "8px 12px" }} data-testid="bad-withheld">
+          {row.withheld.all ? f("bad.withheldAll") : f("bad.withheld", { columns: row.withheld.columns.join(" · ") })}
+        </p>
+      )}
+      {row.withheld?.all ? null : as === "table" && record ? (
         <section className="flush" tabIndex={0} aria-label={f("bad.what")}>
           <table className="table flow-record">
             <thead>

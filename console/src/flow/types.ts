@@ -137,6 +137,8 @@ export interface BadRow extends OfSource {
   at: Iso;
   state: "open" | "replayed" | "dismissed";
   complete: boolean;
+  /** Columns of the source whose values are not shown to you; `all`: nothing of what came is. */
+  withheld: { all: boolean; columns: string[] } | null;
   form: "record" | "line" | "delivery";
   /** Base64 of the first `bytes_shown` of the `bytes_kept` bytes. */
   bytes: string;

@@ -148,6 +148,8 @@ export const en: Record<FlowKey, string> = {
   "bad.form.line": "the bytes as they came",
   "bad.form.delivery": "the file as it came",
   "bad.cut": "{kept} kept, the first {shown} shown",
+  "bad.withheld": "Not shown to you: {columns}",
+  "bad.withheldAll": "What came is not shown to you: it holds columns of a dataset that its owner withholds.",
   "bad.incomplete": "Not all bytes were kept, so it cannot be replayed.",
   "bad.column": "Column",
   "bad.value": "Value",

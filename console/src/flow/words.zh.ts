@@ -146,6 +146,8 @@ export const zh = {
   "bad.form.line": "收到的字节",
   "bad.form.delivery": "收到的文件",
   "bad.cut": "保留了 {kept}，显示前 {shown}",
+  "bad.withheld": "不向您显示的列：{columns}",
+  "bad.withheldAll": "原文不向您显示：其中有数据集的所有者没有共享给您的列。",
   "bad.incomplete": "没有保留全部字节，不能重放。",
   "bad.column": "列",
   "bad.value": "值",

@@ -14,6 +14,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import NotFound, Unauthenticated
 from cityheart.share.grants import api as grants_api
+from cityheart.share.grants.quarantined import Seen
 from cityheart.share.service import Share
 from cityheart.share.store import QuarantineRow
 
@@ -176,7 +177,10 @@ def _of_quarantine(routes: APIRouter, share: Share) -> None:
         limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
         after: Annotated[str | None, Query(max_length=80)] = None,
     ) -> dict[str, object]:
-        """Rows and deliveries that broke their contract, each with the reason and its bytes as text."""
+        """Rows and deliveries that broke their contract, each with the reason and its bytes as text.
+
+        Of columns that are not shown to who asks there are no values; ``withheld`` names them, or says ``all``.
+        """
         actor, only = _actor(request), None if state == "all" else state
         rows, total = share.quarantine(
             actor, source=source, delivery=delivery, reason=reason, field=field, state=only, after=after, limit=limit
@@ -185,7 +189,12 @@ def _of_quarantine(routes: APIRouter, share: Share) -> None:
             actor, source=source, delivery=delivery, reason=reason, field=field, state=only
         )
         following = rows[-1].id if len(rows) == limit else None
-        return {"items": [_shown(row) for row in rows], "total": total, "next": following, "facets": facets}
+        return {
+            "items": [_shown(one) for one in share.quarantine_seen(actor, rows)],
+            "total": total,
+            "next": following,
+            "facets": facets,
+        }
 
     @routes.post("/quarantine/replay")
     def replay(request: Request, body: ReplayRequest) -> dict[str, object]:
@@ -207,7 +216,8 @@ def _of_quarantine(routes: APIRouter, share: Share) -> None:
         row = share.quarantine_entry(actor, entry_id)
         if row is None:
             raise NotFound("no such quarantine entry")
-        return {**_shown(row), **_bytes(row), **share.flow.entry(actor, row)}
+        (seen,) = share.quarantine_seen(actor, [row])
+        return {**_shown(seen), **_bytes(seen.row), **share.flow.entry(actor, row)}
 
 
 def _actor(request: Request) -> Actor:
@@ -217,7 +227,8 @@ def _actor(request: Request) -> Actor:
     return actor
 
 
-def _shown(row: QuarantineRow) -> dict[str, object]:
+def _shown(seen: Seen) -> dict[str, object]:
+    row = seen.row
     return {
         "id": row.id,
         "source": row.source,
@@ -228,6 +239,7 @@ def _shown(row: QuarantineRow) -> dict[str, object]:
         "reason": {"code": row.code, "field": row.field, "message": row.message},
         "raw": _text(row),
         "complete": row.complete,
+        "withheld": seen.withheld,
         "at": row.received_at,
         "state": row.state,
     }

@@ -39,6 +39,7 @@ from cityheart.share.contracts import LANDED_AT, Contract
 from cityheart.share.coordinator import Coordinator
 from cityheart.share.flow import Flow, delivered, standing
 from cityheart.share.grants.models import Sight, Use
+from cityheart.share.grants.quarantined import Seen, cut
 from cityheart.share.grants.reading import Reading
 from cityheart.share.grants.service import Grants
 from cityheart.share.grants.sight import Sights
@@ -718,6 +719,18 @@ class Share:
         seen = departments(actor, "quarantine.read")
         return next((row for row in rows if seen is None or self._source(row.source).department in seen), None)
 
+    def quarantine_seen(self, actor: Actor, rows: Sequence[QuarantineRow]) -> list[Seen]:
+        """Entries that the actor may see, without the values that are withheld. Reading restricted ones is an event."""
+        seen = []
+        for row in rows:
+            sight = self.reading.sight(actor, row.dataset)
+            delivered = actor.department is not None and actor.department == self._source(row.source).department
+            one = cut(row, sight, self.dataset(row.dataset).contract, delivered=delivered)
+            if one.row.raw:
+                self.reading.tell_once(actor, sight, None)
+            seen.append(one)
+        return seen
+
     def quarantine_counts(self, actor: Actor, *, state: str | None = None) -> dict[str, int]:
         """Entries by reason, of every state unless one is named."""
         require(actor, "quarantine.read")
@@ -825,6 +838,7 @@ class Share:
             "department_title": department.title if department else text(source.department, source.department),
             "title": source.title,
             "connector": source.connector,
+            "connector_title": self._coordinator.title(source.connector),
             "dataset": source.dataset,
             "state": "failing" if unheard else stands.state,
             "reason": unheard or stands.reason,

@@ -165,7 +165,7 @@ class Reading:
         count = f"SELECT count(*) AS n FROM {dataset}{where}"  # noqa: S608  compiled above
         total = self._lake.query(count, veils=veils)["n"][0].as_py()
         facets = {name: self._facet(dataset, name, where, veils) for name in wanted.facets}
-        self._tell_once(actor, sight, names)
+        self.tell_once(actor, sight, names)
         return {
             "items": [{name: _plain(value) for name, value in row.items()} for row in rows[:limit]],
             "total": total,
@@ -243,7 +243,7 @@ class Reading:
             for each in fields
         ]  # fmt: skip
 
-    def _tell_once(self, actor: Actor, sight: Sight, names: Sequence[str]) -> None:
+    def tell_once(self, actor: Actor, sight: Sight, names: Sequence[str] | None) -> None:
         """What is looked at page by page is told once in a while."""
         if not sight.restricted:
             return

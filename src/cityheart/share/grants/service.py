@@ -396,17 +396,17 @@ class Grants:
     def grants(
         self, actor: Actor, *, dataset: str | None = None, state: str = "all", after: int = 0, limit: int = 50
     ) -> dict[str, object]:
-        """A page of grants, the newest first: ``{items, total, next}``. Everybody sees who may read what, and why."""
+        """A page of grants, the newest first: ``{items, total, next, may}``. Everybody sees who may read what, and why."""
         require(actor, "dataset.read")
         if state not in _GRANT_STATES:
             raise Invalid(f"state {state!r} is unknown", remedy=f"one of {', '.join(_GRANT_STATES)}")
-        if dataset is not None:
-            self._dataset(dataset)
+        gives = dataset is not None and self.may_decide(actor, self._dataset(dataset).owner)
         with self._database.read() as conn:
             found = store.grants(conn, dataset, _GRANT_STATES[state], after, limit)
             total = store.count_grants(conn, dataset, _GRANT_STATES[state])
         following = str(after + limit) if after + limit < total else None
-        return {"items": [self._shown(actor, one) for one in found], "total": total, "next": following}
+        items = [self._shown(actor, one) for one in found]
+        return {"items": items, "total": total, "next": following, "may": {"give": gives}}
 
     def grant(self, actor: Actor, grant_id: str) -> dict[str, object]:
         """One grant. Raises NotFound."""
