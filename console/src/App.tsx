@@ -1,4 +1,4 @@
-import { Activity, lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { Activity, lazy, type ReactNode, Suspense, useEffect } from "react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { useCity, useSession } from "./api/queries";
 import type { Session } from "./api/types";
@@ -34,6 +34,7 @@ const FlowPage = flow("FlowPage");
 const DepartmentPage = flow("DepartmentPage");
 const DeliveryPage = flow("DeliveryPage");
 const BadRowPage = flow("BadRowPage");
+const QuarantinePage = flow("QuarantinePage");
 const Catalogue = flow("Catalogue");
 const DatasetPage = flow("DatasetPage");
 const handover = (name: keyof typeof import("./handover/pages")) =>
@@ -86,28 +87,26 @@ export function App() {
 }
 
 function Desk() {
-  const session = useSession();
-  // Whoever was signed in until just now: the page waits behind the log-in, out of sight and with every word in it.
-  const before = useRef<Session | null>(null);
-  if (session.data === undefined) return <Waiting error={session.error} retry={() => void session.refetch()} />;
-  if (session.data !== null) before.current = session.data;
-  const shown = before.current;
-  if (session.data?.must_change)
+  const { data: session, error, refetch } = useSession();
+  if (session === undefined) return <Waiting error={error} retry={() => void refetch()} />;
+  if (session?.must_change && !session.over)
     return (
       <Suspense fallback={<Loading />}>
         <NewPassword />
       </Suspense>
     );
+  const over = session === null || session.over === true;
   return (
     <>
-      {shown !== null && (
-        <Activity mode={session.data === null ? "hidden" : "visible"}>
-          <Inside key={shown.actor.id} session={shown} />
+      {session !== null && (
+        // A session that ended leaves its page behind the log-in, out of sight and with every word in it.
+        <Activity mode={over ? "hidden" : "visible"}>
+          <Inside key={session.actor.id} session={session} />
         </Activity>
       )}
-      {session.data === null && (
+      {over && (
         <Suspense fallback={<Loading />}>
-          <Login ended={shown !== null} />
+          <Login ended={session !== null} />
         </Suspense>
       )}
     </>
@@ -177,6 +176,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/flow" component={FlowPage} />
               <Route path="/flow/:code" component={DepartmentPage} />
               <Route path="/deliveries/:id" component={DeliveryPage} />
+              <Route path="/quarantine" component={QuarantinePage} />
               <Route path="/quarantine/:id" component={BadRowPage} />
               <Route path="/catalogue" component={Catalogue} />
               <Route path="/catalogue/:name" component={DatasetPage} />

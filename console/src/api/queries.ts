@@ -24,9 +24,15 @@ import type {
   Task,
 } from "./types";
 
+/** The session as it was, marked as over: its page keeps every word until the same person is back (see App.tsx). */
+function ended(): Session | null {
+  const before = client.getQueryData<Session | null>(["session"]);
+  return before ? { ...before, over: true } : null;
+}
+
 /** An answer "nobody is logged in" brings the login page, wherever it comes from. */
 function loggedOut(error: unknown) {
-  if (error instanceof Problem && error.status === 401) client.setQueryData(["session"], null);
+  if (error instanceof Problem && error.status === 401) client.setQueryData(["session"], ended());
 }
 
 /** Whether the same question may well be answered in a moment; without a network the live link asks again when it is back. */
@@ -72,11 +78,11 @@ export function enter(session: Session) {
 const untilThere = ({ state }: { state: { status: string; data: unknown } }) =>
   state.status === "error" && state.data === undefined ? 5_000 : false;
 
-/** The session, or null when nobody is logged in. */
+/** The session, or null when nobody was logged in. */
 export const useSession = () =>
   useQuery({
     queryKey: ["session"],
-    queryFn: () => askWho(),
+    queryFn: async () => (await askWho()) ?? ended(),
     staleTime: 60_000,
     refetchInterval: untilThere,
   });
@@ -167,6 +173,7 @@ export const useDepartments = () =>
     queryKey: ["departments"],
     queryFn: async () => (await list<Department>("/api/departments")).items,
     staleTime: 600_000,
+    refetchInterval: untilThere,
   });
 
 export const useLayers = () =>
@@ -174,6 +181,7 @@ export const useLayers = () =>
     queryKey: ["declared", "layers"],
     queryFn: async () => (await list<Layer>("/api/layers")).items,
     staleTime: 600_000,
+    refetchInterval: untilThere,
   });
 
 export const useLayer = (id: string | null, at: string | null) =>
@@ -218,6 +226,7 @@ export const usePanels = () =>
     queryKey: ["declared", "panels"],
     queryFn: async () => (await list<Panel>("/api/panels")).items,
     staleTime: 600_000,
+    refetchInterval: untilThere,
   });
 
 export const usePanel = (id: string) =>

@@ -17,6 +17,8 @@ export interface Person {
 }
 
 export interface Session {
+  /** Nobody is logged in any more; noted here, not told by the city. */
+  over?: boolean;
   /** Signed in with a one-time code: a password must be set before anything else. */
   must_change?: boolean;
   actor: {

@@ -44,7 +44,7 @@ export default function FieldApp() {
   });
   const who = remembered();
   const unreachable = session.error instanceof Problem && (session.error.status === 0 || session.error.status >= 500);
-  if (session.data === null) return <SignIn who={who?.actor ?? null} />;
+  if (session.data === null || session.data?.over) return <SignIn who={who?.actor ?? null} />;
   const actor = session.data?.actor ?? (unreachable && who !== null && !who.over ? who.actor : null);
   if (actor !== null)
     return <Owned key={actor.id} actor={actor} ended={() => client.setQueryData(["session"], null)} />;

@@ -18,7 +18,7 @@ const HERE = "here";
 export default function TakeReport() {
   const { m, t, say } = useMatterWords();
   const may = useMay("report.file");
-  const services = useServices().data ?? [];
+  const services = useServices();
   const [form, setForm] = useState(BLANK);
   const [taken, setTaken] = useState<string | null>(null);
   const words = useRef<HTMLTextAreaElement>(null);
@@ -90,10 +90,13 @@ export default function TakeReport() {
             <NativeSelect
               label={m("take.service")}
               data-testid="take-service"
-              data={[{ value: "", label: m("take.serviceAuto") }, ...grouped(services, m, say)]}
+              data={[{ value: "", label: m("take.serviceAuto") }, ...grouped(services.data ?? [], m, say)]}
               value={form.category}
               onChange={(event) => set("category")(event.currentTarget.value)}
             />
+            {services.data === undefined && services.error !== null && (
+              <Failure error={services.error} retry={() => void services.refetch()} />
+            )}
             <TextInput
               label={m("take.address")}
               description={m("take.addressHint")}

@@ -1,11 +1,9 @@
-/** Opens the palette: by its button, by Ctrl K or ⌘ K. The palette itself comes when it is first wanted. */
+/** Opens the palette: by its button, by Ctrl K or ⌘ K. It is small and comes with the frame, also when the city is away. */
 
 import { UnstyledButton } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { FindIcon } from "../ui/icons";
-import { useTell } from "../ui/Toast";
-import type Palette from "./Palette";
-import type { PalettePage } from "./Palette";
+import Palette, { type PalettePage } from "./Palette";
 
 export function PaletteButton({
   person,
@@ -17,19 +15,6 @@ export function PaletteButton({
   label: string;
 }) {
   const [open, setOpen] = useState(false);
-  const [Shown, setShown] = useState<typeof Palette | null>(null);
-  const tell = useTell();
-  // Not by lazy(): one that does not come because the city is away is asked for again the next time.
-  useEffect(() => {
-    if (!open || Shown !== null) return;
-    import("./Palette").then(
-      (come) => setShown(() => come.default),
-      (error: unknown) => {
-        setOpen(false);
-        tell.failed(error);
-      },
-    );
-  }, [open, Shown, tell]);
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (!(event.ctrlKey || event.metaKey) || event.altKey || event.key.toLowerCase() !== "k") return;
@@ -51,7 +36,7 @@ export function PaletteButton({
       >
         <FindIcon />
       </UnstyledButton>
-      {open && Shown !== null && <Shown person={person} pages={pages} close={() => setOpen(false)} />}
+      {open && <Palette person={person} pages={pages} close={() => setOpen(false)} />}
     </>
   );
 }

@@ -24,7 +24,8 @@ interface Needs {
 
 /** A part of the program did not come: the city is away, or serves a newer console than the one that is open. */
 export const partMissing = (error: unknown) =>
-  error instanceof TypeError && /dynamically imported module|Importing a module script failed/.test(error.message);
+  error instanceof Error &&
+  /dynamically imported module|Importing a module script failed|Unable to preload CSS/.test(error.message);
 
 export function told(error: unknown, { t, say }: Words): Told {
   if (partMissing(error)) return { title: t("state.part"), detail: null, remedy: t("state.partRemedy"), code: null };
