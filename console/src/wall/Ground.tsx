@@ -6,7 +6,7 @@ import { useAlerts, useCity, useLayer } from "../api/queries";
 import type { Alert, Layer, LayerFeature } from "../api/types";
 import { useGround } from "../map/ground";
 import { Loading } from "../ui/states";
-import { Given, Nothing, Pane } from "./parts";
+import { type Answer, Given, Nothing, Pane } from "./parts";
 import { useWallWords } from "./words";
 
 const CityMap = lazy(() => import("../map/CityMap"));
@@ -24,7 +24,7 @@ export function Ground({
   layer: Layer | null;
   /** The layer that alerts are placed by, when there is one. */
   sites: Layer | null;
-  known: boolean;
+  known: Answer;
   off: boolean;
 }) {
   const { w, t, say } = useWallWords();
@@ -48,11 +48,9 @@ export function Ground({
   return (
     <Pane name="map" title={layer === null ? t("map.title") : say(layer.title)} of={layer === null ? [] : [features]}>
       {layer === null ? (
-        known || off ? (
-          <Nothing title={off ? w("wall.closed") : w("map.none")} />
-        ) : (
-          <Loading />
-        )
+        <Given of={known} closed={off}>
+          {() => <Nothing title={w("map.none")} />}
+        </Given>
       ) : (
         <Given of={features}>
           {({ features: points }) => (

@@ -51,7 +51,7 @@ export default function Wall() {
         <main className="wall-grid" aria-label={w("wall.label")}>
           <Alerts glance={glance} turn={turn} />
           <div className="wall-middle">
-            <Ground layer={layer} sites={sites} known={layers.data !== undefined} off={!mayLayers} />
+            <Ground layer={layer} sites={sites} known={layers} off={!mayLayers} />
             <Today glance={glance} flow={flow} />
           </div>
           <div className="wall-slot">

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { Problem } from "../api/client";
 import { duration } from "../time/format";
 import { ClockIcon } from "../ui/icons";
+import { told } from "../ui/refusal";
 import { Loading } from "../ui/states";
 import { useBrowserTime } from "./turning";
 import { useWallWords } from "./words";
@@ -75,11 +76,12 @@ export function Given<T>({
   closed?: boolean;
   children: (data: T) => ReactNode;
 }) {
-  const { w } = useWallWords();
+  const words = useWallWords();
+  const { w } = words;
   if (closed) return <Nothing title={w("wall.closed")} />;
   if (of.data !== undefined) return children(of.data);
   if (of.error instanceof Problem && of.error.status === 403) return <Nothing title={w("wall.closed")} />;
-  if (of.error) return <Nothing title={w("wall.broken")}>{of.error instanceof Problem ? of.error.detail : ""}</Nothing>;
+  if (of.error) return <Nothing title={w("wall.broken")}>{told(of.error, words).title}</Nothing>;
   return <Loading />;
 }
 
