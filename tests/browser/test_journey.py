@@ -26,6 +26,12 @@ def test_from_the_alert_to_the_closed_task(served: Served, open_page: OpenPage) 
         expect(officer.get_by_test_id("alert-row").first).to_contain_text(re.compile("已确认|处置"))
         officer.get_by_test_id("dispatch-open").first.click()
         confirm = officer.get_by_test_id("dispatch-confirm")
+        expect(confirm).to_be_focused()
+        officer.reload()  # the open sheet is in the address
+        expect(confirm).to_be_focused()
+        officer.keyboard.press("Escape")
+        expect(officer.get_by_test_id("alert-row").first).to_be_focused()
+        officer.keyboard.press("d")
         confirm.dblclick()
         officer.wait_for_url("**/incidents/**")
         incident = officer.url.rsplit("/", 1)[1].split("?")[0]
@@ -51,7 +57,9 @@ def test_from_the_alert_to_the_closed_task(served: Served, open_page: OpenPage) 
         if any(evidence.kind == "photo" for evidence in step.evidence):
             picture = {"name": "site.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n" + b"0" * 64}
             clerk.get_by_test_id("task-files").set_input_files([picture])
-        clerk.get_by_test_id("task-submit-confirm").click()
+        clerk.reload()  # the form is as it was
+        expect(clerk.get_by_test_id("task-note")).to_have_value("已按名单停产，现场核实。")
+        clerk.get_by_test_id("task-submit-confirm").dblclick()
         expect(clerk.get_by_test_id("task-panel")).to_have_attribute("data-state", "submitted")
         width = clerk.evaluate("document.documentElement.scrollWidth")
         assert width <= 390
@@ -75,6 +83,8 @@ def test_from_the_alert_to_the_closed_task(served: Served, open_page: OpenPage) 
                 verifying.get_by_test_id("task-verify-confirm").click()
             expect(verifying.get_by_test_id("task-panel")).to_have_attribute("data-state", "closed")
     assert served.city.command.task(SYSTEM, task.id).state == "closed"
+    receipts = served.city.command.receipts(SYSTEM, task.id)
+    assert len(receipts) == 1, "a double click is one receipt"
 
     with open_page("officer") as page:
         page.get_by_role("link", name="问效").first.click()

@@ -51,7 +51,8 @@ export function AlertObject({
   const now = useNow();
   const detail = useAlert(alert.id);
   const subject = useSubjectOf(alert.subject, useMay("subject.read")).data;
-  const evidence = detail.data?.evidence.find(({ type }) => type === "series");
+  const evidence = detail.data?.evidence.find(({ type, withheld }) => type === "series" && !withheld?.whole);
+  const withheld = evidence === undefined && detail.data?.evidence.some((one) => one.withheld?.whole);
   return (
     <Panel
       title={
@@ -101,6 +102,11 @@ export function AlertObject({
         )}
         {evidence?.type === "series" && (
           <LittleFigure evidence={evidence} now={floorHour(now)} height={190} table={false} />
+        )}
+        {withheld && (
+          <span className="quiet" data-testid="object-withheld">
+            {c("object.withheld")}
+          </span>
         )}
         <div className="line">
           <Link href={`/alerts/${alert.id}`}>{t("alert.openEvidence")}</Link>

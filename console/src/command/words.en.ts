@@ -55,6 +55,7 @@ export const en: Record<keyof typeof zh, string> = {
   "points.filter": "Find a place",
   "points.more": "Show {n} more",
   "subject.open": "Everything known",
+  "object.withheld": "The data it rests on is not open to you; the evidence says whose it is and how to ask.",
   "object.incident": "Incident",
   "object.task": "Task",
   "object.subject": "Subject",

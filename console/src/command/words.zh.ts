@@ -52,6 +52,7 @@ export const zh = {
   "points.filter": "查找地点",
   "points.more": "再显示 {n} 个",
   "subject.open": "完整档案",
+  "object.withheld": "所依据的数据不对您开放；打开依据可看到归属单位和申请途径。",
   "object.incident": "事件",
   "object.task": "任务",
   "object.subject": "主体",

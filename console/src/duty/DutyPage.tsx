@@ -28,7 +28,8 @@ export default function DutyPage() {
   const may = useMay("duty.manage");
   const [chosen, setChosen] = useState<string | null>(null);
   const [open, setOpen] = useState<Open | null>(null);
-  const unit = chosen ?? session?.actor.department ?? duty.data?.items[0]?.unit ?? departments.data?.[0]?.code ?? null;
+  // Whoever belongs to no department works in the command centre.
+  const unit = session ? (chosen ?? session.actor.department ?? CENTRE) : null;
   return (
     <div className="page">
       <DutyTabs at="duty" />

@@ -8,8 +8,9 @@ import { Problem } from "../api/client";
 import { commandShelf, useKept } from "../api/kept";
 import { useMay, useSession } from "../api/queries";
 import { useCommand } from "../api/useCommand";
+import { cityTime } from "../time/format";
 import { Failure, Panel, Shown } from "../ui/states";
-import { Moment } from "../ui/Time";
+import { Moment, useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { NoteBody } from "./NoteBody";
 import { type Note, type Pin, type Present, usePresent } from "./queries";
@@ -48,7 +49,8 @@ export default function HandoverPage() {
 }
 
 function Head({ present, choose }: { present: Present; choose: (unit: string) => void }) {
-  const { h, say } = useHandoverWords();
+  const { h, t, say } = useHandoverWords();
+  const zone = useZone();
   const { watch, next, units } = present;
   const known = units.some(({ code }) => code === present.unit)
     ? units
@@ -69,13 +71,11 @@ function Head({ present, choose }: { present: Present; choose: (unit: string) =>
             {watch ? (
               <>
                 {say(watch.title)} <Moment at={watch.from} shape="short" /> – <Moment at={watch.to} shape="short" /> ·{" "}
-                {watch.people.map(({ name }) => say(name)).join("、")}{" "}
+                {watch.people.map(({ name }) => say(name)).join(t("listComma"))}{" "}
                 <span className="tag">{h(watch.over ? "over" : "now")}</span>
               </>
             ) : (
-              <>
-                <Moment at={present.since} shape="short" /> –
-              </>
+              <time dateTime={present.since}>{h("since", { at: cityTime(present.since, zone, "short") })}</time>
             )}
           </dd>
           {watch && (
@@ -85,7 +85,7 @@ function Head({ present, choose }: { present: Present; choose: (unit: string) =>
                 {present.next ? (
                   <>
                     {say(present.next.title)} <Moment at={next?.from ?? null} shape="short" /> ·{" "}
-                    {present.next.people.map(({ name }) => say(name)).join("、")}
+                    {present.next.people.map(({ name }) => say(name)).join(t("listComma"))}
                   </>
                 ) : (
                   <span className="late">{h("nobody")}</span>
@@ -106,7 +106,7 @@ function Head({ present, choose }: { present: Present; choose: (unit: string) =>
 
 /** Shifts that are over and were not handed over whole, other than the one that is open. */
 function Waiting({ present }: { present: Present }) {
-  const { h, say } = useHandoverWords();
+  const { h, t, say } = useHandoverWords();
   const others = present.open.filter(
     ({ shift, day, over, state }) =>
       (over || state === "signed") && !(shift === present.watch?.shift && day === present.watch?.day),
@@ -119,7 +119,7 @@ function Waiting({ present }: { present: Present }) {
           <li key={`${one.shift} ${one.day}`}>
             <span>
               {say(one.title)} <Moment at={one.from} shape="short" /> – <Moment at={one.to} shape="short" /> ·{" "}
-              {one.people.map(({ name }) => say(name)).join("、")}{" "}
+              {one.people.map(({ name }) => say(name)).join(t("listComma"))}{" "}
               <span className="tag" data-tone={one.state === "signed" ? "accent" : "late"}>
                 {h(`state.${one.state}`)}
               </span>

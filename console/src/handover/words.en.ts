@@ -35,6 +35,7 @@ export const en: Record<keyof typeof zh, string> = {
   "sources.last": "last delivery",
   more: "and {rest} more",
   moreThan: "and more: only the first {n} are listed",
+  since: "since {at}",
   wholeList: "see all",
   atLeast: "at least {n}",
   happened: "In this shift",

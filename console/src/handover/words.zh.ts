@@ -32,6 +32,7 @@ export const zh = {
   "sources.last": "最近一次送达",
   more: "还有 {rest} 条",
   moreThan: "还有更多，只列前 {n} 条",
+  since: "{at} 起",
   wholeList: "查看全部",
   atLeast: "至少 {n}",
   happened: "本班发生",

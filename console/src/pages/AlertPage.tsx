@@ -65,7 +65,7 @@ function AlertView({ alert }: { alert: AlertDetail }) {
       <div className="head">
         <div>
           <div className="crumbs">
-            <Link href="/command">{t("nav.command")}</Link> / {alert.id}
+            <Link href={`/command?alert=${encodeURIComponent(alert.id)}`}>{t("nav.command")}</Link>
           </div>
           <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
             <SeverityMark level={alert.level} size={26} />
@@ -292,9 +292,9 @@ function PlanCard({ plan, choose }: { plan: AdvisedPlan; choose: () => void }) {
       <div className="line" style={{ justifyContent: "space-between" }}>
         <span>
           <strong>{say(plan.title)}</strong>{" "}
-          <span className="quiet">
-            v{plan.version} · <span className="mono">{plan.digest.slice(0, 12)}</span>
-          </span>
+          <Link className="quiet" href={`/plans/${plan.digest}`} title={plan.digest}>
+            v{plan.version}
+          </Link>
         </span>
         <Button variant="default" size="xs" onClick={choose}>
           {t("plans.choose")}

@@ -236,7 +236,7 @@ export default function Command() {
 
       <Panel
         className="map-area"
-        title={layer ? say(layer.title) : t("map.title")}
+        title={layers.data && layers.data.length > 1 ? t("map.title") : layer ? say(layer.title) : t("map.title")}
         aside={
           layers.data &&
           layers.data.length > 1 && (
@@ -296,7 +296,7 @@ export default function Command() {
         }
       />
 
-      <div className="object-area stack" aria-live="off">
+      <div className="object-area stack" aria-live="off" data-chosen={OBJECTS.some((one) => params.has(one))}>
         {present !== null && (
           <AlertObject
             alert={present}
@@ -451,7 +451,7 @@ function LayerChoice({
       </select>
     );
   return (
-    <Button.Group aria-label={t("map.layer")}>
+    <Button.Group className="layer-buttons" aria-label={t("map.layer")}>
       {layers.map(({ id, title }) => (
         <Button
           key={id}
@@ -639,7 +639,11 @@ function Bands({ layer }: { layer: Layer }) {
             {say(band.label)}
             {!/\d/.test(say(band.label)) && (
               <span className="quiet numeric">
-                {band.to === null ? `>${band.from}` : `${band.from ?? 0}–${band.to}`}
+                {band.to === null
+                  ? `>${band.from}`
+                  : (band.from ?? 0) === band.to
+                    ? band.to
+                    : `${band.from ?? 0}–${band.to}`}
               </span>
             )}
           </li>

@@ -83,7 +83,7 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
       <div className="head">
         <div>
           <div className="crumbs">
-            <Link href="/incidents">{t("nav.incidents")}</Link> / {incident.id}
+            <Link href="/incidents">{t("nav.incidents")}</Link>
           </div>
           <h1 className="line" style={{ fontSize: 20, margin: 0 }}>
             <SeverityMark level={incident.level} size={26} />
@@ -217,8 +217,10 @@ function RunPanel({
       }
       aside={
         <span className="quiet">
-          v{run.plan.version} · <span className="mono">{run.plan.digest.slice(0, 12)}</span> · {t("incident.started")}{" "}
-          <Moment at={run.started_at} />
+          <Link href={`/plans/${run.plan.digest}`} title={run.plan.digest}>
+            v{run.plan.version}
+          </Link>{" "}
+          · {t("incident.started")} <Moment at={run.started_at} />
           {run.closed_at && (
             <>
               {" "}

@@ -60,7 +60,7 @@ export default function Incidents() {
                       <th>{t("incidents.tasks")}</th>
                       <th className="right">{t("incidents.late")}</th>
                       <th>{t("incidents.openedAt")}</th>
-                      <th>{t("incidents.closedAt")}</th>
+                      {state !== "open" && <th>{t("incidents.closedAt")}</th>}
                     </tr>
                   </thead>
                   <tbody>
@@ -86,9 +86,11 @@ export default function Incidents() {
                         <td>
                           <Moment at={incident.opened_at} ago={incident.state === "open"} />
                         </td>
-                        <td>
-                          <Moment at={incident.closed_at} />
-                        </td>
+                        {state !== "open" && (
+                          <td>
+                            <Moment at={incident.closed_at} />
+                          </td>
+                        )}
                       </tr>
                     ))}
                   </tbody>

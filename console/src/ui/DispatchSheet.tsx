@@ -336,7 +336,7 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
         <tbody>
           {steps.map((step) => (
             <tr key={step.id}>
-              <td>{say(step.unit_title)}</td>
+              <td style={{ minWidth: "8em" }}>{say(step.unit_title)}</td>
               <td>
                 {say(step.title)}
                 <Reasons reasons={telling(step.reasons)} />

@@ -90,7 +90,9 @@ export function TaskView({ task, inIncident }: { task: Task; inIncident: boolean
           <>
             <dt>{t("task.incident")}</dt>
             <dd>
-              <Link href={`/incidents/${task.incident_id}?task=${task.id}`}>{t("task.openIncident")}</Link>
+              <Link href={`/incidents/${task.incident_id}?task=${task.id}`}>
+                {say(task.incident_title) || t("task.openIncident")}
+              </Link>
             </dd>
           </>
         )}

@@ -76,9 +76,11 @@ export function Alerts({ glance, turn }: { glance: ReturnType<typeof useGlance>;
                         <span className="quiet">
                           {w("alerts.ago", { length: duration((now - Date.parse(alert.raised_at)) / 1000, language) })}
                         </span>
-                        <span className="wall-new" data-waits={alert.state === "raised"}>
-                          {w(alert.state === "raised" ? "alerts.waits" : "alerts.known")}
-                        </span>
+                        {alert.state === "raised" && (
+                          <span className="wall-new" data-waits="true">
+                            {w("alerts.waits")}
+                          </span>
+                        )}
                       </div>
                     </li>
                   ))}

@@ -31,7 +31,14 @@ export function Hazards({ layer, turn, on }: { layer: Layer; turn: number; on: b
   }));
   const most = sites.reduce((so, { value }) => Math.max(so, value), 100);
   return (
-    <Pane name="hazards" title={w("hazards.title")} of={[features]} page={page} on={on} aside={<Grades />}>
+    <Pane
+      name="hazards"
+      title={layer.unit ? `${w("hazards.title")} (${layer.unit})` : w("hazards.title")}
+      of={[features]}
+      page={page}
+      on={on}
+      aside={<Grades />}
+    >
       <Given of={features}>
         {() =>
           sites.length === 0 ? (
@@ -41,10 +48,7 @@ export function Hazards({ layer, turn, on }: { layer: Layer; turn: number; on: b
               {bands.map(({ band, n }) => (
                 <li key={String(band.from)} data-none={n === 0}>
                   <span className="swatch" style={{ background: band.colour }} />
-                  <span>
-                    {say(band.label)}
-                    {layer.unit}
-                  </span>
+                  <span>{say(band.label)}</span>
                   <strong className="numeric">{number(n, 0)}</strong>
                 </li>
               ))}

@@ -23,7 +23,6 @@ export const en: Record<keyof typeof zh, string> = {
   "alerts.none": "No open alert",
   "alerts.noneWhy": "Detectors are at work; a new alert appears here at once.",
   "alerts.waits": "new",
-  "alerts.known": "acknowledged",
   "alerts.silenced": "{n} more are silenced, with a reason",
   "alerts.ago": "{length} ago",
   "map.none": "No layer to show",

@@ -21,7 +21,6 @@ export const zh = {
   "alerts.none": "没有未结束的预警",
   "alerts.noneWhy": "检测器在运行；有新预警会立刻出现在这里。",
   "alerts.waits": "未确认",
-  "alerts.known": "已确认",
   "alerts.silenced": "另有 {n} 条按规定暂停提示",
   "alerts.ago": "{length}前",
   "map.none": "没有可显示的图层",
