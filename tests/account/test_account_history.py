@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import csv
 import gzip
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from cityheart.account import history, store
 from cityheart.account.service import Account
+from cityheart.account.taking import Taking
 from cityheart.kernel import events, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Forbidden, Invalid, TooLarge
+from cityheart.kernel.errors import BadRequest, Conflict, Forbidden, Invalid, TooLarge
 from cityheart.kernel.ids import Ids
+from cityheart.kernel.text import text
 from tests.command.scene import SYSTEM
 
 PERMITS = Path(__file__).parent / "permits"
@@ -172,3 +180,136 @@ def test_a_mapping_that_is_wrong(tmp_path: Path, old: str, new: str) -> None:
     (tmp_path / "m.toml").write_text(text.replace(old, new, 1), "utf-8")
     with pytest.raises(Invalid, match=r"m\.toml"):
         history.mapping(tmp_path / "m.toml")
+
+
+# ── given in the console ───────────────────────────────────────────────────────────────────────────────────────
+
+STEWARD = Actor("user:steward", text("管家", "Steward"), None, frozenset({"steward"}))
+
+
+def given(file: Path) -> list[bytes]:
+    return [file.read_bytes()]
+
+
+@pytest.fixture
+def account(database: Database) -> Iterator[Account]:
+    account = Account(database)
+    yield account
+    account.taking.close()
+
+
+def ended(account: Account) -> dict[str, Any]:
+    account.taking.wait()
+    return account.taking.status(STEWARD)
+
+
+def test_a_given_file_is_looked_through_before_it_is_taken_in(
+    account: Account, database: Database, tmp_path: Path, nobody: Actor
+) -> None:
+    """What was said before is what happens; lines that are refused are named; nothing is written by looking."""
+    file = some(tmp_path / "some.csv", 30)
+    file.write_text(file.read_text("utf-8").replace("2010-10-", "2010-13-", 1), "utf-8")
+    mapping, taking = MAPPING.read_text("utf-8"), account.taking
+    with pytest.raises(Forbidden):
+        taking.check(nobody, mapping, "some.csv", given(file), 2**20)
+    with pytest.raises(Forbidden):
+        taking.take(nobody, "click-0000")
+    with pytest.raises(Forbidden):
+        taking.stop(nobody)
+    with pytest.raises(Conflict):
+        taking.take(STEWARD, "click-0000")
+
+    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
+    checked = ended(account)
+    look = checked["look"]
+    assert checked["state"] == "checked" and look["cases"] > 20 and look["late"] > 0
+    assert {"code": "permits-general", "title": text("permits-general", "permits-general")} in look["departments"]
+    assert sum(one["cases"] for one in look["left"]) == len(look["lines"]) == 30 - look["cases"] > 0
+    lines = file.read_text("utf-8").splitlines()
+    for one in look["lines"]:
+        assert lines[one["line"] - 1].startswith(one["case"]) and one["reason"] in history.REASONS.values()
+    with database.read() as conn:
+        assert not events.read(conn)
+
+    taking.take(STEWARD, "click-0001")
+    done = ended(account)
+    assert (done["state"], done["taken"]["cases"], done["taken"]["late"]) == ("done", look["cases"], look["late"])
+    assert taking.take(STEWARD, "click-0001")["taken"] == done["taken"], "the same click"
+    with database.read() as conn:
+        told = events.read(conn, types={"history.taken"})
+    assert sum(int(str(event.data["cases"])) for event in told) == look["cases"] and {
+        event.actor for event in told
+    } == {STEWARD.id}
+
+    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
+    again = ended(account)["look"]
+    assert again["cases"] == 0 and again["left"][0] == {
+        "reason": history.REASONS["there already"],
+        "cases": look["cases"],
+    }
+
+
+def test_taking_in_can_be_stopped_and_goes_on_where_it_was(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands at the second batch until somebody stops it; the rest comes with the same file."""
+    monkeypatch.setattr(limits, "HISTORY_CASES", 10)
+    reached = threading.Event()
+    file = some(tmp_path / "some.csv", 30)
+    taking, mapping = account.taking, MAPPING.read_text("utf-8")
+    whole = Taking._pace
+
+    def pace(self: Taking, share: float) -> None:
+        if taking.status(STEWARD)["state"] == "taking" and share > 0.5:
+            reached.set()
+            assert self._halt.wait(60)
+        whole(self, share)
+
+    monkeypatch.setattr(Taking, "_pace", pace)
+    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
+    cases = ended(account)["look"]["cases"]
+    taking.take(STEWARD, "click-0001")
+    assert reached.wait(60)
+    with pytest.raises(Conflict):
+        taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
+    assert taking.stop(STEWARD)["state"] == "stopped"
+    monkeypatch.setattr(Taking, "_pace", whole)
+    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
+    look = ended(account)["look"]
+    there = {"reason": history.REASONS["there already"], "cases": cases - look["cases"]}
+    assert 0 < look["cases"] < cases and there in look["left"]
+    taking.take(STEWARD, "click-0002")
+    assert ended(account)["taken"]["cases"] == look["cases"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given_(
+    content=st.one_of(
+        st.binary(max_size=400),
+        st.lists(st.sampled_from(["case", ",", '"', "\n", "\r", "\x00", "é", "2010-01-01", "started", "ended"])).map(
+            lambda parts: ("case,department,started,planned,ended,activity,group,at\n" + "".join(parts)).encode()
+        ),
+        st.binary(max_size=200).map(lambda tail: gzip.compress(b"case,department\n1,2\n")[:-4] + tail),
+    ),
+    name=st.sampled_from(["a.csv", "a.csv.gz"]),
+    mapping=st.one_of(st.just(MAPPING.read_text("utf-8")), st.text(max_size=60), st.just("{}"), st.just('{"id": 1}')),
+)
+def test_no_file_breaks_the_city(account: Account, content: bytes, name: str, mapping: str) -> None:
+    """Any file ends in a look or in words about what is wrong with it."""
+    try:
+        account.taking.check(STEWARD, mapping, name, [content], 1_000)
+    except Invalid:
+        return
+    over = ended(account)
+    assert over["state"] in ("checked", "failed"), over
+    assert over["state"] == "checked" or over["remedy"], f"nobody thought of this: {over['reason']}"
+
+
+def test_what_is_no_csv_and_what_is_too_long(account: Account) -> None:
+    mapping = MAPPING.read_text("utf-8")
+    for name in ("a.xlsx", "", "../x"):
+        with pytest.raises(BadRequest):
+            account.taking.check(STEWARD, mapping, name, [b""], 10)
+    with pytest.raises(TooLarge):
+        account.taking.check(STEWARD, mapping, "a.csv", [b"x" * 6, b"x" * 6], 10)
+    assert account.taking.status(STEWARD)["state"] == "idle"

@@ -320,8 +320,12 @@ def test_good_rows_are_taken_and_bad_ones_named(knowledge: Knowledge, database: 
         row(13, plan="../../etc"),
     ]
     content = json.dumps(rows)
+    checked = knowledge.check_cases(SYSTEM, "elsewhere", "json", content)
+    assert knowledge.cases(SYSTEM) == ([], 0), "looking writes nothing"
+    (shown,) = checked.pop("items")  # type: ignore[misc]
+    assert "13812345678" not in shown["text"]
     result = knowledge.import_cases(SYSTEM, "import-0001", "elsewhere", "json", content)
-    assert (result["imported"], result["known"], result["refused"]) == (1, 1, 14)
+    assert result == checked and (result["imported"], result["known"], result["refused"]) == (1, 1, 14)
     refusals = {one["row"]: one["reason"] for one in result["refusals"]}  # type: ignore[attr-defined]
     assert sorted(refusals) == list(range(3, 17)) and all(one["remedy"] for one in result["refusals"])  # type: ignore[attr-defined]
     for number, said in (
@@ -558,6 +562,12 @@ def test_the_routes(web: TestClient, desk: Desk, clock: VirtualClock) -> None:
     content = json.dumps([row(n, changes=[{"op": "add", "step": "c", "unit": "health"}]) for n in range(7)])
     order = {"command_id": "import-0001", "origin": "elsewhere", "content": content}
     assert web.post("/api/cases/import", json=order).json()["imported"] == 7
+    file = {"origin": "elsewhere", "content": content}
+    checked = web.post("/api/cases/check", json=file).json()
+    assert (checked["known"], checked["imported"], checked["items"], checked["refusals"]) == (7, 0, [], [])
+    (told,) = web.post("/api/clauses/check", json={**file, "content": clause()}).json()["items"]
+    assert told["state"] == "new" and web.get("/api/clauses").json()["total"] == 0
+    assert web.post("/api/clauses/check", json={**file, "content": "["}).status_code == 422
     answer = web.post("/api/clauses/import", json={**order, "command_id": "import-0002", "content": clause()})
     assert answer.status_code == 201 and answer.json() == {"imported": 1, "known": 0}
     seen: list[str] = []
@@ -576,6 +586,8 @@ def test_the_routes(web: TestClient, desk: Desk, clock: VirtualClock) -> None:
     assert web.get(f"/api/cases/{seen[0]}/revisions").json() == {"items": [], "total": 0, "next": None}
     (shown,) = web.get("/api/clauses", params={"kind": "smog", "on": "2015-11-01"}).json()["items"]
     assert shown["from"] == "2015-01-01" and shown["mandates"][0]["unit"] == "health"
+    (told,) = web.post("/api/clauses/check", json={**file, "content": clause()}).json()["items"]
+    assert told["state"] == "known"
     incident = closed(desk, clock, "smog-b", words="化工厂排放刺鼻气体")
     told = web.get(f"/api/incidents/{incident}/suggestions").json()
     first = told["plans"][0]

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import File as Part
 from pydantic import BaseModel, ConfigDict, Field
 
 from cityheart.account import shapes
@@ -57,13 +58,45 @@ class Decide(_Body):
     effect: Effect = "exclude"
 
 
+class Order(_Body):
+    """A click."""
+
+    command_id: CommandId
+
+
 def router(account: Account) -> APIRouter:
     """The routes below ``/api/scores`` and ``/api/appeals``."""
     routes = APIRouter(prefix="/api", tags=["account"])
     _scores(routes, account)
     _formulas(routes, account)
     _appeals(routes, account)
+    _history(routes, account)
     return routes
+
+
+def _history(routes: APIRouter, account: Account) -> None:
+    taking = account.taking
+
+    @routes.get("/history", summary="The file of closed cases that was given last, and how far it is")
+    def status(request: Request) -> dict[str, object]:
+        return taking.status(request.state.actor)
+
+    @routes.post("/history/files", summary="Look through closed cases of another system; nothing is taken in yet")
+    def check(
+        request: Request,
+        mapping: Annotated[str, Form(max_length=20_000)],
+        file: Annotated[UploadFile, Part()],
+    ) -> dict[str, object]:
+        content = iter(lambda: file.file.read(2**20), b"")
+        return taking.check(request.state.actor, mapping, file.filename or "", content, limits.UPLOAD_BYTES)
+
+    @routes.post("/history/take", summary="Take in the file that was looked through")
+    def take(request: Request, order: Order) -> dict[str, object]:
+        return taking.take(request.state.actor, order.command_id)
+
+    @routes.post("/history/stop", summary="Stop what is under way; what was taken in until then stays")
+    def stop(request: Request, order: Order) -> dict[str, object]:
+        return taking.stop(request.state.actor)
 
 
 def _scores(routes: APIRouter, account: Account) -> None:

@@ -18,25 +18,33 @@ __all__ = ["router"]
 Short = Annotated[str | None, Query(max_length=80)]
 
 
-class CaseImport(BaseModel):
+class _Given(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    origin: Annotated[str, Field(min_length=1, max_length=80)]
+    content: str
+
+
+class CaseFile(_Given):
     """Closed cases of another system: a JSON array or CSV as text."""
 
-    model_config = ConfigDict(extra="forbid")
+    format: Literal["json", "csv"] = "json"
+
+
+class CaseImport(CaseFile):
+    """The same, to be taken over."""
 
     command_id: str
-    origin: Annotated[str, Field(min_length=1, max_length=80)]
-    format: Literal["json", "csv"] = "json"
-    content: str
 
 
-class ClauseImport(BaseModel):
+class ClauseFile(_Given):
     """Clauses as TOML or JSON text."""
 
-    model_config = ConfigDict(extra="forbid")
+
+class ClauseImport(ClauseFile):
+    """The same, to be taken over."""
 
     command_id: str
-    origin: Annotated[str, Field(min_length=1, max_length=80)]
-    content: str
 
 
 def router(knowledge: Knowledge) -> APIRouter:
@@ -68,6 +76,10 @@ def router(knowledge: Knowledge) -> APIRouter:
     def import_cases(request: Request, order: CaseImport) -> dict[str, object]:
         return knowledge.import_cases(_actor(request), order.command_id, order.origin, order.format, order.content)
 
+    @routes.post("/cases/check", summary="What an import of closed cases would take and refuse; nothing is written")
+    def check_cases(request: Request, given: CaseFile) -> dict[str, object]:
+        return knowledge.check_cases(_actor(request), given.origin, given.format, given.content)
+
     @routes.get("/cases/{case_id}", summary="One closed case")
     def case(request: Request, case_id: str) -> dict[str, object]:
         return case_json(knowledge.case(_actor(request), case_id))
@@ -85,6 +97,10 @@ def router(knowledge: Knowledge) -> APIRouter:
     @routes.post("/clauses/import", summary="Take over clauses, all or none", status_code=201)
     def import_clauses(request: Request, order: ClauseImport) -> dict[str, object]:
         return knowledge.import_clauses(_actor(request), order.command_id, order.origin, order.content)
+
+    @routes.post("/clauses/check", summary="What an import of clauses would change; nothing is written")
+    def check_clauses(request: Request, given: ClauseFile) -> dict[str, object]:
+        return knowledge.check_clauses(_actor(request), given.origin, given.content)
 
     return routes
 

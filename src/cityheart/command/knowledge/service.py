@@ -46,6 +46,7 @@ __all__ = ["Describe", "Knowledge"]
 Describe = Callable[[Incident], Described | None]
 _CHANGING = frozenset({"task.cancelled", "task.reassigned", "task.return_upheld", "task.extension_decided"})
 _RUN_EVENTS = 20_000  # of one run read for what was decided in it
+_SHOWN = 20  # cases of an import that are shown before it is taken in
 _SPARE = 8  # neighbours fetched beyond those that vote, for those that are left out
 
 
@@ -169,16 +170,12 @@ class Knowledge:
         ``case.revised`` tells of it. Personal data is taken out of the words. Raises :class:`Invalid`,
         :class:`TooLarge` when the whole cannot be read.
         """
-        require(actor, "case.manage")
-        if not origin or len(origin) > 80 or origin == OWN or not origin.isprintable():
-            raise Invalid(f"{origin!r} is no origin", remedy="name where the cases come from, e.g. hotline-2019")
-        if format not in ("json", "csv"):
-            raise Invalid(f"format {format!r} is unknown", remedy="json or csv")
+        _import_checked(actor, origin, format)
         payload = {"origin": origin, "format": format, "sha256": _digest(content)}
 
         def do(work: Work) -> dict[str, object]:
             store.only_writer(work.conn)
-            counts, refusals, found = self._checked(work, origin, format, content)
+            counts, refusals, found = self._checked(work.now, origin, format, content)
             known = store.known(work.conn, [case.id for case, _ in found])
             store.add_cases(work.conn, [one for one in found if one[0].id not in known])
             corrected = [(case, digest) for case, digest in found if known.get(case.id, digest) != digest]
@@ -193,8 +190,21 @@ class Knowledge:
 
         return self._database.once(actor, command_id, "case.import", payload, do)
 
+    def check_cases(self, actor: Actor, origin: str, format: str, content: str) -> dict[str, object]:
+        """What :meth:`import_cases` would do, with the first cases; nothing is written. Raises as it does."""
+        _import_checked(actor, origin, format)
+        counts, refusals, found = self._checked(self._database.clock.now(), origin, format, content)
+        with self._database.read() as conn:
+            known = store.known(conn, [case.id for case, _ in found])
+        corrected = sum(known.get(case.id, digest) != digest for case, digest in found)
+        counts["imported"] = len(found) - len(known)
+        counts["revised"] = corrected
+        counts["known"] += len(known) - corrected
+        fresh = [case for case, digest in found if known.get(case.id) != digest]
+        return {**counts, "refusals": refusals, "items": [views.case_json(case) for case in fresh[:_SHOWN]]}
+
     def _checked(
-        self, work: Work, origin: str, format: str, content: str
+        self, now: datetime, origin: str, format: str, content: str
     ) -> tuple[dict[str, int], list[dict[str, object]], list[tuple[Case, str]]]:
         """Counts, refusals, and each case that can be taken, with its digest, once."""
         refusals: list[dict[str, object]] = []
@@ -215,7 +225,7 @@ class Knowledge:
             try:
                 if isinstance(row, Problem):
                     raise row
-                case = case_from(row, origin, work.now, self._scrub)
+                case = case_from(row, origin, now, self._scrub)
                 digest = _digest(canonical(views.content_json(replace(case, known_at=case.closed_at))))
                 before = found.get(case.id)
                 if before is not None and before[1] != digest:
@@ -247,12 +257,7 @@ class Knowledge:
 
         A clause that is known with another content gets another revision; the old one stays on record.
         """
-        require(actor, "case.manage")
-        if not origin or len(origin) > 80 or not origin.isprintable():
-            raise Invalid(f"{origin!r} is no origin", remedy="name where the clauses come from")
-        clauses = read_clauses(content, origin)
-        for clause in clauses:
-            self._units_known(clause)
+        clauses = self._clauses_of(actor, origin, content)
         payload = {"origin": origin, "sha256": _digest(content)}
 
         def do(work: Work) -> dict[str, object]:
@@ -260,6 +265,28 @@ class Knowledge:
             return {"imported": imported, "known": len(clauses) - imported}
 
         return self._database.once(actor, command_id, "clause.import", payload, do)
+
+    def check_clauses(self, actor: Actor, origin: str, content: str) -> dict[str, object]:
+        """What :meth:`import_clauses` would do: each clause as ``new``, ``revised`` or ``known``. Raises as it does."""
+        items = []
+        clauses = self._clauses_of(actor, origin, content)
+        with self._database.read() as conn:
+            for clause in clauses:
+                before = store.newest_clause(conn, clause.id)
+                same = before is not None and before[1] == _digest(spelled(clause))
+                state = "new" if before is None else "known" if same else "revised"
+                items.append({**clause_json(clause), "state": state})
+        known = sum(one["state"] == "known" for one in items)
+        return {"imported": len(items) - known, "known": known, "items": items}
+
+    def _clauses_of(self, actor: Actor, origin: str, content: str) -> list[Clause]:
+        require(actor, "case.manage")
+        if not origin or len(origin) > 80 or not origin.isprintable():
+            raise Invalid(f"{origin!r} is no origin", remedy="name where the clauses come from")
+        clauses = read_clauses(content, origin)
+        for clause in clauses:
+            self._units_known(clause)
+        return clauses
 
     def _units_known(self, clause: Clause) -> None:
         for mandate in clause.mandates:
@@ -465,6 +492,14 @@ class Knowledge:
             self._closed.update(one.plan for one in found)
             self._closed.subtract(replaced)
             self._read = found[-1].n
+
+
+def _import_checked(actor: Actor, origin: str, format: str) -> None:
+    require(actor, "case.manage")
+    if not origin or len(origin) > 80 or origin == OWN or not origin.isprintable():
+        raise Invalid(f"{origin!r} is no origin", remedy="name where the cases come from, e.g. hotline-2019")
+    if format not in ("json", "csv"):
+        raise Invalid(f"format {format!r} is unknown", remedy="json or csv")
 
 
 def _digest(words: str) -> str:
