@@ -65,6 +65,7 @@ def test_sources(sign: Sign, steward: Actor, clerk: Callable[[str], Actor]) -> N
         "department_title": {"zh-CN": "生态环境局", "en": "ecology bureau"},
         "title": {"zh-CN": "空气站", "en": "air stations"},
         "connector": "push",
+        "connector_title": {"zh-CN": "推送", "en": "push"},
         "dataset": "air",
         "state": "refused",
         "reason": {"zh-CN": "缺少约定的列：wind", "en": "declared columns are missing: wind"},

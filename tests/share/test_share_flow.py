@@ -267,7 +267,8 @@ def test_the_catalogue_tells_of_every_dataset(sign: Sign, steward: Actor, clerk:
     assert [each["name"] for each in full["fields"]] == ["station", "observed_at", "pm25", "wind"]
     assert (full["key"], full["sources"][0]["quality"]["rows"]) == (["station", "observed_at"], 3)
     other = sign(clerk("police")).get("/api/datasets/air").json()
-    assert (other["sources"], other["rows"], len(other["fields"])) == ([], 0, 4)
+    assert (other["sources"], other["rows"], other["hidden_sources"], len(other["fields"])) == ([], 0, 1, 4)
+    assert full["hidden_sources"] == 0
     assert sign(steward).get("/api/datasets/none").status_code == 404
 
 

@@ -16,7 +16,6 @@ import type {
   Page,
   Panel,
   PanelContent,
-  QuarantineRow,
   SeriesEvidence,
   Session,
   Source,
@@ -159,13 +158,6 @@ export const useSource = (id: string) =>
     queryKey: ["source", id],
     queryFn: () => get<SourceDetail>(`/api/sources/${encodeURIComponent(id)}`),
     placeholderData: undefined,
-  });
-
-export const useQuarantine = (source: string, reason: string | null, state: string, enabled: boolean) =>
-  useQuery({
-    queryKey: ["quarantine", source, reason, state],
-    queryFn: () => list<QuarantineRow>("/api/quarantine", { source, reason, state, limit: 200 }),
-    enabled,
   });
 
 export const useDepartments = () =>

@@ -337,6 +337,9 @@ export interface Source {
   department_title: Text;
   title: Text;
   connector: string;
+  connector_title: Text;
+  /** Which files of it a person may hand over; null where its systems send none. */
+  files: { pattern: string; most_bytes: number } | null;
   dataset: string;
   state: SourceState;
   reason: Text | null;
@@ -388,6 +391,8 @@ export interface QuarantineRow {
   raw: string;
   at: Iso;
   state: "open" | "replayed" | "dismissed";
+  /** What of its values is not shown to you. */
+  withheld?: { all: boolean; columns: string[] } | null;
 }
 
 export interface Replay {
@@ -395,6 +400,8 @@ export interface Replay {
   landed: number;
   still_bad: number;
   superseded?: number;
+  /** After which entry it goes on. */
+  next?: string | null;
 }
 
 export interface Department {

@@ -105,7 +105,10 @@ function ContentView({
                 dataset: say(one.title),
                 department: say(one.department_title),
                 sharing: d(`sharing.${one.sharing === 3 ? 3 : 2}`),
-              })}
+              })}{" "}
+              <Anchor href={`/catalogue/${encodeURIComponent(one.dataset)}`}>
+                {d(one.sharing === 3 ? "closed.look" : "closed.ask")}
+              </Anchor>
             </span>
           ))}
         </div>

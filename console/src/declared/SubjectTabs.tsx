@@ -3,6 +3,7 @@
 import { Link as Anchor } from "wouter";
 import { usePages } from "./queries";
 import { useDeclaredWords } from "./words";
+import "./declared.css";
 
 export function SubjectTabs({ id, kind, at }: { id: string; kind: string; at: string | null }) {
   const { d, say } = useDeclaredWords();

@@ -80,4 +80,6 @@ export const en: Record<DeclaredKey, string> = {
   "level.none": "none",
   "tab.overview": "Overview",
   "tab.label": "Pages of this subject",
+  "closed.ask": "See it and ask",
+  "closed.look": "See the dataset",
 };

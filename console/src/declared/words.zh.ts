@@ -77,4 +77,6 @@ export const zh = {
   "level.none": "无",
   "tab.overview": "全景",
   "tab.label": "这个主体的页面",
+  "closed.ask": "查看并申请",
+  "closed.look": "查看数据集",
 } as const;

@@ -35,7 +35,7 @@ export default function BadRowPage() {
 const at = (id: string) => `/quarantine/${encodeURIComponent(id)}`;
 
 function View({ row }: { row: BadRow }) {
-  const { f, say } = useFlowWords();
+  const { f, say, code } = useFlowWords();
   const place = row.row === 0 ? f("bad.whole") : f("bad.row", { n: row.row });
   const file = row.member ? f("bad.inFile", { file: row.name, member: row.member }) : row.name;
   return (
@@ -51,7 +51,7 @@ function View({ row }: { row: BadRow }) {
             <Why reason={row.reason} />
           </h1>
           <div className="quiet line">
-            <span className="mono">{row.reason.code}</span>
+            <span title={row.reason.code}>{code("reason", row.reason.code)}</span>
             <Moment at={row.at} ago />
             <span className="tag" data-testid="bad-state">
               {f(`quarantine.${row.state}`)}

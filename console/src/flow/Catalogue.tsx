@@ -7,7 +7,7 @@ import { Requests } from "./GrantsPart";
 import { Quality, StateWord } from "./parts";
 import { useCatalogue } from "./queries";
 import { Tabs } from "./Tabs";
-import type { CatalogueEntry } from "./types";
+import { type CatalogueEntry, unseen } from "./types";
 import { useFlowWords } from "./words";
 
 const SHARING = ["1", "2", "3"] as const;
@@ -113,7 +113,7 @@ function List({ items }: { items: CatalogueEntry[] }) {
                 <td>{f(`sharing.${one.sharing}`)}</td>
                 <td>{code("class", one.classification)}</td>
                 <td className="right">{number(one.columns, 0)}</td>
-                <td className="right">{number(one.rows, 0)}</td>
+                <td className="right">{unseen(one) ? "—" : number(one.rows, 0)}</td>
                 <td className="right">
                   <Quality share={one.quality} />
                 </td>
@@ -121,7 +121,7 @@ function List({ items }: { items: CatalogueEntry[] }) {
                 <td className="right">{length(one.freshness_seconds)}</td>
                 <td>
                   {one.state === null ? (
-                    <span className="quiet">{f("catalogue.noSource")}</span>
+                    <span className="quiet">{f(unseen(one) ? "catalogue.unseen" : "catalogue.noSource")}</span>
                   ) : (
                     <StateWord state={one.state} />
                   )}

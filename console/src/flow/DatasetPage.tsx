@@ -11,7 +11,7 @@ import { useDataset } from "./queries";
 import { RowsPart } from "./RowsPart";
 import { Rules } from "./Rules";
 import { Tabs } from "./Tabs";
-import type { CatalogueDataset } from "./types";
+import { type CatalogueDataset, unseen } from "./types";
 import { useFlowWords } from "./words";
 
 export default function DatasetPage() {
@@ -57,7 +57,7 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
           </Figure>
           <Figure name={f("catalogue.sharing")}>{f(`sharing.${dataset.sharing}`)}</Figure>
           <Figure name={f("catalogue.classification")}>{code("class", dataset.classification)}</Figure>
-          <Figure name={f("catalogue.rows")}>{number(dataset.rows, 0)}</Figure>
+          <Figure name={f("catalogue.rows")}>{unseen(dataset) ? "—" : number(dataset.rows, 0)}</Figure>
           <Figure name={f("table.quality")}>
             <Quality share={dataset.quality} />
           </Figure>
@@ -75,7 +75,7 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
       </Panel>
       <Sight dataset={dataset} />
       <Requests dataset={dataset.name} />
-      <GrantList dataset={dataset.name} />
+      <GrantList dataset={dataset} />
       <RowsPart dataset={dataset} />
       <Panel title={f("dataset.fields")} aside={<span className="quiet mono">{dataset.digest.slice(0, 12)}</span>}>
         <section className="flush" tabIndex={0} aria-label={f("dataset.fields")}>
@@ -109,7 +109,9 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
       </Panel>
       {dataset.sources.length === 0 ? (
         <Panel title={f("dataset.sources")}>
-          <div className="body quiet">{f(dataset.state === null ? "dataset.derived" : "dataset.noSources")}</div>
+          <div className="body quiet">
+            {f(unseen(dataset) ? "dataset.hiddenSources" : "dataset.derived", { n: dataset.hidden_sources })}
+          </div>
         </Panel>
       ) : (
         dataset.sources.map((source) => <SourceQuality key={source.id} source={source} />)

@@ -9,6 +9,7 @@ import { More } from "../ui/More";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Figure, Why } from "./parts";
+import { Raw } from "./QuarantinePart";
 import { useBadRows, useDelivery } from "./queries";
 import { DeliveryState } from "./SourceFlow";
 import type { DeliveryDetail } from "./types";
@@ -35,7 +36,7 @@ export default function DeliveryPage() {
 }
 
 function View({ delivery }: { delivery: DeliveryDetail }) {
-  const { f, t, say, number, bytes } = useFlowWords();
+  const { f, t, say, number, bytes, code: word } = useFlowWords();
   const mayRead = useMay("quarantine.read");
   const reasons = Object.entries(delivery.reasons);
   return (
@@ -99,7 +100,7 @@ function View({ delivery }: { delivery: DeliveryDetail }) {
               <tbody>
                 {reasons.map(([code, count]) => (
                   <tr key={code}>
-                    <td className="mono">{code}</td>
+                    <td title={code}>{word("reason", code)}</td>
                     <td className="right">{number(count, 0)}</td>
                     <td className="right">{number(delivery.open_reasons[code] ?? 0, 0)}</td>
                   </tr>
@@ -176,17 +177,17 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
 }
 
 function BadRowLine({ row }: { row: QuarantineRow }) {
-  const { f } = useFlowWords();
+  const { f, code } = useFlowWords();
   return (
     <tr data-testid="bad-row">
       <td className="right">
         <Link href={`/quarantine/${encodeURIComponent(row.id)}`}>{row.row ? row.row : f("bad.whole")}</Link>
       </td>
       <td>
-        <Why reason={row.reason} /> <span className="quiet mono">{row.reason.code}</span>
+        <Why reason={row.reason} /> <span className="quiet">{code("reason", row.reason.code)}</span>
       </td>
       <td>
-        <code className="raw">{row.raw.length > 240 ? `${row.raw.slice(0, 240)}…` : row.raw}</code>
+        <Raw row={row} most={240} />
       </td>
     </tr>
   );

@@ -3,7 +3,7 @@
 import { Button, Checkbox, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { useMay } from "../api/queries";
+import { useCity, useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import type { Key } from "../i18n";
 import { useNow } from "../live/LiveProvider";
@@ -11,6 +11,7 @@ import { Sheet } from "../ui/Sheet";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
+import { Give } from "./GivePart";
 import { type Grant, type Party, type SharingRequest, type Use, useGrants, useRequests } from "./grants";
 import type { CatalogueDataset } from "./types";
 import { type FlowWords, useFlowWords } from "./words";
@@ -364,13 +365,27 @@ function Decide({ of, grant, close }: { of: SharingRequest; grant: boolean; clos
 }
 
 /** Every grant of a dataset, those in force first. */
-export function GrantList({ dataset }: { dataset: string }) {
+export function GrantList({ dataset }: { dataset: CatalogueDataset }) {
   const words = useFlowWords();
   const { f, say } = words;
-  const grants = useGrants(dataset);
+  const grants = useGrants(dataset.name);
+  const apps = new Map(useCity().data?.apps.map(({ id, title }) => [id, say(title)]));
+  const [giving, setGiving] = useState(false);
   const [act, setAct] = useState<{ of: Grant; what: "revoke" | "accept" | "decline" } | null>(null);
   return (
-    <Panel title={f("grants.title")} aside={<span className="quiet">{f("grants.aside")}</span>}>
+    <Panel
+      title={f("grants.title")}
+      aside={
+        <span className="line">
+          <span className="quiet flow-more">{f("grants.aside")}</span>
+          {grants.data?.may.give && (
+            <Button size="xs" variant="default" data-testid="give-open" onClick={() => setGiving(true)}>
+              {f("give.open")}
+            </Button>
+          )}
+        </span>
+      }
+    >
       <Shown of={grants} lines={2}>
         {(page) =>
           page.items.length === 0 ? (
@@ -403,7 +418,11 @@ export function GrantList({ dataset }: { dataset: string }) {
                         </td>
                         <td className="flow-wrap">
                           {say(one.purpose)}
-                          {one.origin && <div className="quiet mono">{one.origin}</div>}
+                          {one.origin && (
+                            <div className="quiet" title={one.origin}>
+                              {f("grants.proposedBy", { app: apps.get(one.origin.split("/")[0] ?? "") ?? one.origin })}
+                            </div>
+                          )}
                         </td>
                         <td>{one.until ? <Moment at={one.until} /> : f("grants.forever")}</td>
                         <td className="flow-wrap">
@@ -451,6 +470,7 @@ export function GrantList({ dataset }: { dataset: string }) {
           )
         }
       </Shown>
+      {giving && <Give dataset={dataset} close={() => setGiving(false)} />}
       {act && (
         <Reason
           title={f(`grants.${act.what}`)}

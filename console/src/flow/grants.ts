@@ -69,10 +69,14 @@ export interface RowsPage {
   limited: boolean;
 }
 
+export interface Grants extends Page<Grant> {
+  may: { give: boolean };
+}
+
 export const useGrants = (dataset: string) =>
   useQuery({
     queryKey: ["flow", "grants", dataset],
-    queryFn: () => get<Page<Grant>>("/api/grants", { dataset, limit: 200 }),
+    queryFn: () => get<Grants>("/api/grants", { dataset, limit: 200 }),
   });
 
 export const useRequests = (dataset: string | null, state: "open" | "all") =>

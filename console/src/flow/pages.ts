@@ -6,3 +6,4 @@ export { default as DatasetPage } from "./DatasetPage";
 export { default as DeliveryPage } from "./DeliveryPage";
 export { default as DepartmentPage } from "./DepartmentPage";
 export { default as FlowPage } from "./FlowPage";
+export { default as QuarantinePage } from "./QuarantinePage";

@@ -65,6 +65,28 @@ export const useBadRows = (delivery: string, state: string, enabled: boolean) =>
     enabled,
   });
 
+export interface Chosen {
+  source: string | null;
+  reason: string | null;
+  field: string | null;
+  state: string;
+}
+
+export interface QuarantinePage extends Page<QuarantineRow> {
+  /** How many there are by value, each among those that the other choices leave. */
+  facets: Record<"source" | "reason" | "field", Record<string, number>>;
+}
+
+export const useQuarantine = (chosen: Chosen, enabled: boolean) =>
+  useInfiniteQuery({
+    queryKey: ["quarantine", "chosen", chosen],
+    queryFn: ({ pageParam }) => get<QuarantinePage>("/api/quarantine", { ...chosen, after: pageParam, limit: 200 }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next as string | null,
+    placeholderData: keepPreviousData,
+    enabled,
+  });
+
 export const useBadRow = (id: string) =>
   useQuery({
     queryKey: ["quarantine", "one", id],

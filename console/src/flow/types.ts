@@ -168,7 +168,12 @@ export interface CatalogueEntry {
   quality: number | null;
   last_delivery_at: Iso | null;
   freshness_seconds: number | null;
+  /** How many of its sources are not yours to see: what is counted is then not all there is. */
+  hidden_sources: number;
 }
+
+/** It has sources, and none of them is yours to see. */
+export const unseen = (one: CatalogueEntry) => one.state === null && one.hidden_sources > 0;
 
 export interface FieldCounts {
   name: string;

@@ -6,6 +6,7 @@ How its sources do is for whoever may see the sources; the rows are given out by
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -41,7 +42,10 @@ class Catalogue:
         by_dataset: dict[str, list[SourceRow]] = {}
         for row in self._standings(actor, None):
             by_dataset.setdefault(row.source.dataset, []).append(row)
-        return [self._shown(each, by_dataset.get(each.name, []), now) for each in self._flow.datasets()]
+        hidden = self._hidden(actor)
+        return [
+            self._shown(each, by_dataset.get(each.name, []), now, hidden[each.name]) for each in self._flow.datasets()
+        ]
 
     def dataset(self, actor: Actor, name: str) -> dict[str, object]:
         """One dataset in full: its fields and rules as the contract has them, and the quality of each source.
@@ -71,7 +75,7 @@ class Catalogue:
             for row in rows
         ]
         return {
-            **self._shown(found, rows, now),
+            **self._shown(found, rows, now, self._hidden(actor)[name]),
             "key": list(contract.key),
             "time": contract.time,
             "zone": contract.zone,
@@ -100,10 +104,14 @@ class Catalogue:
         with self._database.read() as conn:
             return store.standings(conn, sources)
 
+    def _hidden(self, actor: Actor) -> Counter[str]:
+        """How many sources of each dataset the actor may not see."""
+        return Counter(each.dataset for each in self._flow.sources() if not can(actor, "source.read", each.department))
+
     def _title(self, code: str) -> Mapping[str, str]:
         return self._flow.titles().get(code, text(code, code))
 
-    def _shown(self, dataset: Dataset, rows: Sequence[SourceRow], now: datetime) -> dict[str, object]:
+    def _shown(self, dataset: Dataset, rows: Sequence[SourceRow], now: datetime, hidden: int) -> dict[str, object]:
         landed, bad = sum(row.rows for row in rows), sum(row.quarantined for row in rows)
         states = {standing(row, dataset.update_cycle, now).state for row in rows}
         last = max((row.last_delivery_at for row in rows if row.last_delivery_at), default=None)
@@ -120,6 +128,7 @@ class Catalogue:
             "columns": len(dataset.contract.fields),
             "classified": len(dataset.contract.classified),
             "state": next((each for each in WORST_FIRST if each in states), None),
+            "hidden_sources": hidden,
             "rows": landed,
             "quarantined": bad,
             "quality": landed / (landed + bad) if landed + bad else None,

@@ -66,6 +66,13 @@ class Coordinator:
             )
         return self._kinds[name]
 
+    def title(self, name: str) -> Text:
+        """What a kind of connector is called; its name when it is not installed here."""
+        try:
+            return self.kind(name).title
+        except Invalid:
+            return text(name, name)
+
     def make_folder(self, source: Source) -> None:
         """Make the drop folder of a source when it is to lie in the city's; what hinders it shows at the first visit."""
         kind = self.kind(source.connector)

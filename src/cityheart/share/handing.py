@@ -165,6 +165,6 @@ def _on_disk() -> Iterator[None]:
 
 def _too_large() -> TooLarge:
     return TooLarge(
-        f"a file that is handed over has at most {limits.HANDED_FILE_BYTES // 2**20} MB",
+        f"a file that is handed over has at most {limits.HANDED_FILE_BYTES // 10**6} MB",
         remedy="put a larger one into the folder of the source, or hand it over in parts",
     )
