@@ -175,7 +175,7 @@ BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again 
 
 # Sharing: reading what sources deliver
 FILE_BYTES = 16 * 2**30  # one delivered file
-HANDED_FILE_BYTES = 256 * 2**20  # one file that a person hands over in the console
+HANDED_FILE_BYTES = 250 * 10**6  # one file that a person hands over in the console
 FILE_NAME_CHARS = 200  # of its name
 BLOCK_BYTES = 8 * 2**20  # a file is read, checked and landed in blocks of about this size
 LINE_BYTES = 4 * 2**20  # one line of a text file; longer is no line but a broken file
