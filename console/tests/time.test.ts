@@ -36,9 +36,10 @@ describe("lengths of time", () => {
   });
 
   it("tick as a clock", () => {
-    expect(countdown(184_000)).toBe("03:04");
-    expect(countdown(7_384_000)).toBe("02:03:04");
-    expect(countdown(-(86_400_000 + 7_384_000))).toBe("1d 02:03:04");
+    expect(countdown(184_000, "en")).toBe("03:04");
+    expect(countdown(7_384_000, "zh-CN")).toBe("02:03:04");
+    expect(countdown(-(86_400_000 + 7_384_000), "en")).toBe("1 d 02:03:04");
+    expect(countdown(86_400_000 + 7_384_000, "zh-CN")).toBe("1 天 02:03:04");
   });
 
   it("are read from ISO 8601", () => {

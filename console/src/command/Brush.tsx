@@ -80,7 +80,7 @@ export function Brush({
         <span className={present ? "quiet" : "tag"} data-tone="accent" data-testid="brush-moment">
           {words}
         </span>
-        <span className="quiet numeric">{c("brush.total", { n: total })}</span>
+        {alerts !== undefined && <span className="quiet numeric">{c("brush.total", { n: total })}</span>}
         <span className="spacer" />
         {!present && (
           <Button size="compact-xs" data-testid="to-now" onClick={() => change({ at: null })}>
@@ -93,11 +93,14 @@ export function Brush({
           <Lane key={index} level={(index + 1) as Level} counts={lane} />
         ))}
         <div className="brush-axis" aria-hidden="true">
-          {ticks.map((tick) => (
-            <span key={tick} style={{ left: share(tick) }}>
-              {cityTime(tick, zone, every >= 24 * HOUR ? "date" : "short").slice(every >= 24 * HOUR ? 5 : 0)}
-            </span>
-          ))}
+          {ticks
+            // What would be cut off at the right end is left out.
+            .filter((tick) => (to - tick) / (to - from) > (innerWidth < 700 ? 0.2 : 0.13))
+            .map((tick) => (
+              <span key={tick} style={{ left: share(tick) }}>
+                {cityTime(tick, zone, every >= 24 * HOUR ? "date" : "short").slice(every >= 24 * HOUR ? 5 : 0)}
+              </span>
+            ))}
         </div>
         <span
           className="brush-at"

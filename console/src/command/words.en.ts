@@ -55,6 +55,8 @@ export const en: Record<keyof typeof zh, string> = {
   "points.filter": "Find a place",
   "points.more": "Show {n} more",
   "subject.open": "Everything known",
+  "object.none": "Nothing is chosen",
+  "object.noneWhy": "Choose an alert of the queue or a place on the map: it is shown here.",
   "object.withheld": "The data it rests on is not open to you; the evidence says whose it is and how to ask.",
   "object.incident": "Incident",
   "object.task": "Task",

@@ -52,6 +52,8 @@ export const zh = {
   "points.filter": "查找地点",
   "points.more": "再显示 {n} 个",
   "subject.open": "完整档案",
+  "object.none": "还没有选中任何对象",
+  "object.noneWhy": "在预警队列里选一条，或在地图上点一处，详情会显示在这里。",
   "object.withheld": "所依据的数据不对您开放；打开依据可看到归属单位和申请途径。",
   "object.incident": "事件",
   "object.task": "任务",

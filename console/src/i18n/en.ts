@@ -172,7 +172,6 @@ export const en: Dictionary = {
   "severity.blue": "Blue",
   "severity.none": "Over",
   "queue.title": "Alert queue",
-  "queue.count": "{n}",
   "queue.open": "Open",
   "queue.ended": "Over",
   "queue.suppressed": "Silenced",

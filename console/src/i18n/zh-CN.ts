@@ -167,7 +167,6 @@ export const zhCN = {
   "severity.blue": "蓝色",
   "severity.none": "已解除",
   "queue.title": "预警队列",
-  "queue.count": "{n} 条",
   "queue.open": "进行中",
   "queue.ended": "已解除",
   "queue.suppressed": "已抑制",

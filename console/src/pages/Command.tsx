@@ -178,9 +178,11 @@ export default function Command() {
         title={at === null ? t("queue.title") : c("past.queue")}
         aside={
           <span className="line">
-            <span className="quiet numeric" data-testid="queue-count">
-              {at !== null ? queue.length : alerts.data ? t("queue.count", { n: alerts.data.total }) : ""}
-            </span>
+            {at !== null && (
+              <span className="quiet numeric" data-testid="queue-count">
+                {queue.length}
+              </span>
+            )}
             {at === null && (
               <Button.Group>
                 {(["open", "suppressed", "ended"] as const).map((one) => (
@@ -195,6 +197,9 @@ export default function Command() {
                     {t(`queue.${one}`)}
                     {one !== "ended" && alerts.data?.counts && (
                       <span className="numeric">&nbsp;{alerts.data.counts[one]}</span>
+                    )}
+                    {one === "ended" && state === "ended" && alerts.data && (
+                      <span className="numeric">&nbsp;{alerts.data.total}</span>
                     )}
                   </Button>
                 ))}
@@ -321,6 +326,11 @@ export default function Command() {
         )}
         {vehicles.followed && (
           <VehicleList followed={vehicles.followed} selected={vehicle} select={(name) => choose("vehicle", name)} />
+        )}
+        {layer === null && !vehicles.followed && !OBJECTS.some((one) => params.has(one)) && (
+          <Panel>
+            <Empty title={c("object.none")}>{c("object.noneWhy")}</Empty>
+          </Panel>
         )}
         {layer !== null && (
           <PointList

@@ -78,13 +78,13 @@ export function duration(seconds: number, language: Language): string {
 }
 
 /** A running clock: 1d 02:03:04, 02:03:04, 03:04. */
-export function countdown(ms: number): string {
+export function countdown(ms: number, language: Language): string {
   const left = Math.floor(Math.abs(ms) / 1000);
   const two = (value: number) => String(value).padStart(2, "0");
   const days = Math.floor(left / 86_400);
   const hours = Math.floor(left / 3_600) % 24;
   const tail = `${two(Math.floor(left / 60) % 60)}:${two(left % 60)}`;
-  if (days > 0) return `${days}d ${two(hours)}:${tail}`;
+  if (days > 0) return `${days} ${language === "en" ? "d" : "天"} ${two(hours)}:${tail}`;
   return hours > 0 ? `${two(hours)}:${tail}` : tail;
 }
 

@@ -174,9 +174,10 @@ export function TaskClock({ task, now }: { task: Task; now: number }) {
   const late = lateness(task, now);
   if (clock !== null) {
     const word = clock.kind === "accept" ? "clock.accept" : "clock.due";
+    const left = countdown(clock.left, language);
     return (
       <span className="due numeric" data-tone={clock.left < 0 ? "late" : undefined}>
-        <span>{clock.left < 0 ? t("clock.over", { length: countdown(clock.left) }) : countdown(clock.left)}</span>
+        <span>{clock.left < 0 ? t("clock.over", { length: left }) : left}</span>
         <span className="quiet">
           {t(word)} <Moment at={new Date(clock.at).toISOString()} shape="short" />
         </span>

@@ -21,7 +21,7 @@ export const en: Record<keyof typeof zh, string> = {
   "alerts.new": "{n} new",
   "alerts.newest": "Newest alerts",
   "alerts.none": "No open alert",
-  "alerts.noneWhy": "Detectors are at work; a new alert appears here at once.",
+  "alerts.noneWhy": "A new alert appears here at once.",
   "alerts.waits": "new",
   "alerts.silenced": "{n} more are silenced, with a reason",
   "alerts.ago": "{length} ago",

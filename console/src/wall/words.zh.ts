@@ -19,7 +19,7 @@ export const zh = {
   "alerts.new": "未确认 {n}",
   "alerts.newest": "最新预警",
   "alerts.none": "没有未结束的预警",
-  "alerts.noneWhy": "检测器在运行；有新预警会立刻出现在这里。",
+  "alerts.noneWhy": "有新预警会立刻出现在这里。",
   "alerts.waits": "未确认",
   "alerts.silenced": "另有 {n} 条按规定暂停提示",
   "alerts.ago": "{length}前",
