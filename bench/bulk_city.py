@@ -2,7 +2,8 @@
 
 The city is played twice by ``cityheart play``, each time in a process of its own: once with everything an application declares,
 once with nobody looking at what lands. Figures of a play are its own; peak memory is that of the whole process.
-``python -m bench.bulk_city [--firms N] [--vehicles N] [--days N] [--seed N] [--city DIR] [--until WHEN]``
+With ``--samples FILE`` a line every five seconds says who holds memory while the city with everything plays.
+``python -m bench.bulk_city [--firms N] [--vehicles N] [--days N] [--seed N] [--city DIR] [--until WHEN] [--samples FILE]``
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ from rich.console import Console
 
 from bench._harness import Measure, report
 from bench._measured import run
+from bench._sampling import most
 
 MEMORY_MB = 6_000
 
 
-def played(city: Path, into: Path, until: str | None, *, detectors: bool) -> tuple[dict[str, Any], float]:
+def played(
+    city: Path, into: Path, until: str | None, *, detectors: bool, samples: Path | None = None
+) -> tuple[dict[str, Any], float]:
     """What the play says of itself, and its most memory in MB."""
     told = into.with_suffix(".json")
-    words = ["play", city, "--bulk", "--into", into, "--report", told, *(["--until", until] if until else [])]
-    _, memory = run(*words, module="cityheart.cli" if detectors else __spec__.name)
+    words: list[object] = ["play", city, "--bulk", "--into", into, "--report", told]
+    words += ["--until", until] if until else []
+    if samples is not None:
+        _, memory = run(samples, *words, module="bench._sampling")
+    else:
+        _, memory = run(*words, module="cityheart.cli" if detectors else __spec__.name)
     figures: dict[str, Any] = json.loads(told.read_text("utf-8"))["figures"]
     return figures, memory
 
@@ -49,6 +57,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=101)
     parser.add_argument("--city", type=Path, help="a test city instead of a simulated one")
     parser.add_argument("--until", help="city time at which the play ends")
+    parser.add_argument("--samples", type=Path, help="a CSV file for what holds memory while the city plays")
     asked = parser.parse_args()
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="cityheart-bench-") as folder:
@@ -60,7 +69,9 @@ def main() -> None:
         measures = []
         for label, detectors in (("with detectors", True), ("landing alone", False)):
             console.print(f"Playing, {label} …")
-            figures, memory = played(city, Path(folder) / f"city-{detectors:d}", asked.until, detectors=detectors)
+            samples = asked.samples if detectors else None
+            into = Path(folder) / f"city-{detectors:d}"
+            figures, memory = played(city, into, asked.until, detectors=detectors, samples=samples)
             rate, day = figures["rows_per_second"], figures["seconds_per_city_day"]
             measures += [
                 Measure(f"rows of the city, {label}", "rows/s", rate, smaller_is_better=False),
@@ -68,7 +79,11 @@ def main() -> None:
                 Measure(f"peak memory, {label}", "MB", memory, target=MEMORY_MB, aim="at most"),
             ]
     title = f"A city in bulk: {figures['rows']:,} rows in {figures['city_days']:g} days"
-    report(title, measures, notes=["Synthetic. The first play of an installation also compiles."])
+    notes = ["Synthetic. The first play of an installation also compiles."]
+    if asked.samples is not None:
+        held = ", ".join(f"{name} {value}" for name, value in most(asked.samples).items() if value)
+        notes.append(f"At the sample with the most memory (MB): {held}")
+    report(title, measures, notes=notes)
 
 
 if __name__ == "__main__":

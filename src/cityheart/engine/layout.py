@@ -42,6 +42,7 @@ __all__ = [
     "epoch_us",
     "lake_type",
     "read_file",
+    "read_pieces",
     "spread",
     "sync_directory",
     "together",
@@ -302,20 +303,15 @@ def together(directory: Path, files: Sequence[DataFile], schema: pa.Schema, spec
 
 def _column(directory: Path, files: Sequence[DataFile], field: pa.Field) -> pa.ChunkedArray:
     """One column of files; null in those that were written before the table had it."""
-    encoded = pa.types.is_string(field.type) or pa.types.is_binary(field.type)
-    kind = pa.dictionary(pa.int32(), field.type) if encoded else field.type
     chunks: list[pa.Array] = []
     for each in files:
-        with pq.ParquetFile(
-            directory / each.path, memory_map=True, read_dictionary=[field.name] if encoded else None
-        ) as file:
-            if field.name not in file.schema_arrow.names:
-                chunks.append(pa.nulls(each.rows, kind))
-                continue
-            column = file.read([field.name]).column(0)
-            chunks += (column if column.type == kind else column.cast(kind)).chunks
-    whole = pa.chunked_array(chunks, kind)
-    return whole.unify_dictionaries() if encoded else whole
+        with pq.ParquetFile(directory / each.path, memory_map=True) as file:
+            if field.name in file.schema_arrow.names:
+                chunks += file.read([field.name]).column(0).cast(field.type).chunks
+            else:
+                chunks.append(pa.nulls(each.rows, field.type))
+    whole = pa.chunked_array(chunks, field.type)
+    return whole.dictionary_encode() if pa.types.is_string(field.type) or pa.types.is_binary(field.type) else whole
 
 
 def _range(column: pa.ChunkedArray) -> tuple[int, int]:
@@ -341,11 +337,17 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def read_file(directory: Path, path: str, schema: pa.Schema, only: Sequence[str] | None = None) -> pa.Table:
-    """One data file with the columns of ``schema``, those added to the table after it was written null.
-
-    ``only`` names the columns that are read, where ``schema`` is a part of the table's.
-    """
+def read_file(directory: Path, path: str, schema: pa.Schema) -> pa.Table:
+    """One data file with the columns of ``schema``, those added to the table after it was written null."""
     with pq.ParquetFile(directory / path, memory_map=True) as file:
-        rows = file.read(None if only is None else [name for name in only if name in file.schema_arrow.names])
-    return conform(rows, schema)
+        return conform(file.read(), schema)
+
+
+def read_pieces(directory: Path, path: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The columns of ``schema`` of one data file, some row groups at a time: a whole day of text is many times its file."""
+    with pq.ParquetFile(directory / path, memory_map=True) as file:
+        names = [name for name in schema.names if name in file.schema_arrow.names]
+        step = limits.LAKE_PIECE_ROWS // limits.LAKE_ROW_GROUP
+        for first in range(0, file.num_row_groups, step):
+            groups = list(range(first, min(first + step, file.num_row_groups)))
+            yield conform(file.read_row_groups(groups, names), schema)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from cityheart.engine.compiled import compiled, inner
-from cityheart.engine.layout import epoch_us
+from cityheart.engine.layout import SEQ, epoch_us
 from cityheart.engine.marks import Marks, marked
 from cityheart.kernel import limits
 
@@ -28,7 +28,7 @@ _FULL = 0.7  # of the places of a table of marks are taken at most
 STRETCH = 600_000_000  # microseconds of event time that are remembered and forgotten together
 
 Mask = npt.NDArray[np.bool_]
-Read = Callable[[Sequence[int]], pa.Table | None]
+Read = Callable[[Sequence[int]], Iterable[pa.Table] | None]
 
 
 class Sayings:
@@ -49,7 +49,7 @@ class Sayings:
         """Which rows say in ``columns`` what the newest version of their key says.
 
         ``version`` is the table's; with a ``gap`` rows landed unseen since the last look and everything is read anew.
-        ``read`` gives the table's rows of the days in which some stretches lie, oldest version first, no row when none of
+        ``read`` gives the table's rows of the days in which some stretches lie, piece by piece, no piece when none of
         these stretches has one, None when they are too many to read: then every row passes for new.
         """
         keys, said = marked(rows, self._key), marked(rows, columns)
@@ -80,7 +80,7 @@ class Sayings:
         with self._lock:
             if self.version < version and self._columns:
                 for rows in landed:
-                    self._put(rows, None)
+                    self._put(rows)
                 self.version = version
 
     def learn(self, rows: pa.Table, version: int) -> None:
@@ -89,30 +89,38 @@ class Sayings:
             if self.version != version - 1 or not self._columns:
                 return
             self.version = version
-            self._put(rows, None)
+            self._put(rows)
 
     def _load(self, absent: Sequence[int], read: Read) -> None:
         if not absent:
             return
-        rows = read(absent)
-        if rows is None:
+        pieces = read(absent)
+        if pieces is None:
             return
+        found = [(*self._marked(piece), piece[SEQ].to_numpy()) for piece in pieces]
         for each in absent:
             self._marks[each] = Remembered()
-        if rows.num_rows == 0:
+        if not found:
             return
-        whole = rows.num_rows <= limits.LAKE_SAYINGS // 2  # what was read and fits need not be read again
+        order = np.argsort(np.concatenate([seq for *_, seq in found]))  # oldest version first
+        keys, said, stretch = (np.concatenate([piece[place] for piece in found])[order] for place in range(3))
+        whole = len(keys) <= limits.LAKE_SAYINGS // 2  # what was read and fits need not be read again
         if whole:
-            stretch = epoch_us(rows[self._time]) // STRETCH
             for each in range(int(stretch.min()), int(stretch.max()) + 1):
                 if each * STRETCH // _DAY_US in {missing * STRETCH // _DAY_US for missing in absent}:
                     self._marks[each] = Remembered()
-        self._put(rows, None if whole else frozenset(absent))
+        self._keep(keys, said, stretch, None if whole else frozenset(absent))
 
-    def _put(self, rows: pa.Table, only: frozenset[int] | None) -> None:
-        """Takes in rows of the stretches that are remembered, or of some of these."""
-        keys, said = marked(rows, self._key), marked(rows, self._columns)
-        stretch = epoch_us(rows[self._time]) // STRETCH
+    def _marked(self, rows: pa.Table) -> tuple[Marks, Marks, npt.NDArray[np.int64]]:
+        """Of each row its key, what it says, and its stretch."""
+        return marked(rows, self._key), marked(rows, self._columns), epoch_us(rows[self._time]) // STRETCH
+
+    def _put(self, rows: pa.Table) -> None:
+        """Takes in rows of the stretches that are remembered."""
+        self._keep(*self._marked(rows), None)
+
+    def _keep(self, keys: Marks, said: Marks, stretch: npt.NDArray[np.int64], only: frozenset[int] | None) -> None:
+        """Takes in marks of the stretches that are remembered, or of some of these."""
         for each in np.unique(stretch).tolist():
             if each in self._marks and (only is None or each in only):
                 here = stretch == each

@@ -130,6 +130,7 @@ CASES_LOADED = 20_000  # cases read at once when the index is made
 
 # Lake
 LAKE_ROW_GROUP = 10_000  # rows of one row group: small enough that a box in space and time reads few rows
+LAKE_PIECE_ROWS = 500_000  # rows of a file read at a time where marks of them are enough
 LAKE_COMMIT_TRIES = 50  # other writers that may be first before a commit gives up
 LAKE_CACHE_BYTES = 256 * 2**20  # decoded files and deduplicated days kept in memory
 LAKE_RECENT_BYTES = 32 * 2**20  # recently landed rows of one table kept for `changes`
