@@ -41,7 +41,6 @@ from cityheart.engine.layout import (
     conform,
     lake_type,
     read_file,
-    read_pieces,
     together,
     write_files,
 )
@@ -367,15 +366,16 @@ class Lake:
         if missed and not gap:
             sayings.catch_up(missed, version)
 
-        def read(stretches: Sequence[int]) -> Iterable[pa.Table] | None:
+        def read(stretches: Sequence[int]) -> pa.Table | None:
             windows = [_Window(*sayings.span(each)) for each in stretches]
             days = {file.day for file in files for window in windows if window.meets(file)}
             near = [file for file in files if file.day in days]
             if sum(file.rows for file in near) > limits.LAKE_SAYINGS_READ:
                 return None
-            names = dict.fromkeys([SEQ, *spec.key, spec.time, *columns])
+            names = list(dict.fromkeys([SEQ, *spec.key, spec.time, *columns]))
             wanted = pa.schema([schema.field(each) for each in names])
-            return (piece for file in near for piece in read_pieces(table.directory, file.path, wanted))
+            parts = [read_file(table.directory, file.path, wanted, names) for file in near]
+            return _concat(parts, wanted).sort_by(SEQ)
 
         return sayings.unchanged(rows, columns, version, gap, read)
 
@@ -460,14 +460,17 @@ class Lake:
             with table.lock:
                 table.refresh()
                 files, schema, spec = list(table.log.files.values()), table.log.schema, table.spec
-            self._view(views, table, reference, files, schema, spec, moment, window)
-            view, veil = views[reference], None if veils is None else veils.get(name)
-            if isinstance(view, pa.Table):
-                wanted = {*columns_named(sql, view.column_names), *(veil.reads if veil is not None else ())}
-                view = views[reference] = view.select([each for each in view.column_names if each in wanted])
+            veil = None if veils is None else veils.get(name)
+            any_one = next((each for each in schema.names if veil is None or veil.bare([each])), schema.names[0])
+            named = columns_named(sql, schema.names, every=False) or [any_one]
+            if veil is not None and veil.bare(named):
+                veil = None
+            wanted = {*named, *(veil.reads if veil is not None else ())}
+            columns = [each for each in schema.names if each in wanted]
+            self._view(views, table, reference, files, schema, spec, moment, window, columns)
             if veil is not None:
-                named = set(columns_named(sql, schema.names))
-                views[reference] = _veiled(view, veil, pa.schema([each for each in schema if each.name in named]))
+                kinds = pa.schema([each for each in schema if each.name in set(named)])
+                views[reference] = _veiled(views[reference], veil, kinds)
         return self._sql.run(sql, views, params or {})
 
     def counts(
@@ -690,6 +693,7 @@ class Lake:
         spec: TableSpec,
         at: int | None,
         window: _Window | None,
+        columns: list[str],
     ) -> None:
         every = reference.endswith(_VERSIONS)
         chosen = [file for file in files if at is None or file.known[0] <= at]
@@ -700,9 +704,9 @@ class Lake:
                 rows = _concat([self._versions(table, file, schema, spec, at, window) for file in chosen], schema)
             else:
                 rows = self._current(table, chosen, schema, spec, at, window)
-            views[reference] = rows
+            views[reference] = rows.select(columns)
             return
-        self._large_view(views, table, reference, chosen, schema, spec, at, window)
+        self._large_view(views, table, reference, chosen, schema, spec, at, window, columns)
 
     def _large_view(
         self,
@@ -714,6 +718,7 @@ class Lake:
         spec: TableSpec,
         at: int | None,
         window: _Window | None,
+        columns: list[str],
     ) -> None:
         """The view as SELECTs over the files, so that the SQL engine reads only the row groups that it needs.
 
@@ -735,8 +740,8 @@ class Lake:
         plain = [file for file in files if every or (spec.timed and file.unique and per_day[file.day] == 1)]
         paths = {file.path for file in plain}
         mixed = [file for file in files if file.path not in paths]
-        names = schema.names
-        listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+        names = [*columns, *([spec.time] if outer and spec.time not in columns else [])]
+        ranked = list(dict.fromkeys([*names, *spec.key, KNOWN_AT, SEQ]))  # what the newest version is told by as well
         where = f" WHERE {' AND '.join(inner)}" if inner else ""
         selects = []
         for suffix, part in (("plain", plain), ("mixed", mixed)):
@@ -749,17 +754,21 @@ class Lake:
                 same = [table.directory / file.path for file in sorted(part, key=_place) if file.columns == width]
                 views[f"{source}_{width}"] = Files(same, schema, width)
             views[source] = " UNION ALL ".join(
-                f"SELECT {listed} FROM {source}_{width}{where}"  # noqa: S608
+                f"SELECT {_listed(ranked if suffix == 'mixed' else names)} FROM {source}_{width}{where}"  # noqa: S608
                 for width in widths
             )
             if suffix == "mixed":
                 selects.append(newest_sql(source, names, spec.key))
             else:
-                selects.append(f"SELECT {listed} FROM {source}")  # noqa: S608
+                selects.append(f"SELECT {_listed(names)} FROM {source}")  # noqa: S608
         view = " UNION ALL ".join(selects)
         if outer:
-            view = f"SELECT {listed} FROM ({view}) WHERE {' AND '.join(outer)}"  # noqa: S608
+            view = f"SELECT {_listed(columns)} FROM ({view}) WHERE {' AND '.join(outer)}"  # noqa: S608
         views[reference] = view
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def _first_landing(table: _Table) -> float:

@@ -40,17 +40,18 @@ _ALL = "*"
 def _words(sql: str) -> frozenset[str]:
     """Every word and quoted name in lower case, and ``*`` when the statement may mean columns without naming them."""
     words: set[str] = set()
-    before = ""
+    earlier = before = ""
     for match in _TOKEN.finditer(sql):
         word = match.group().lower()
         if match.lastgroup == "space":
             continue
-        wild = word == "*" and before in ("select", "distinct", "all", ",", ".", "(", "")
+        counts = (earlier, before) == ("count", "(")  # of rows, whatever their columns
+        wild = word == "*" and before in ("select", "distinct", "all", ",", ".", "(", "") and not counts
         if wild or word == "natural" or (match.lastgroup == "quoted" and '""' in word):
             words.add(_ALL)
         elif word != "*":
             words.add(word.strip('"'))
-        before = word
+        earlier, before = before, word
     return frozenset(words)
 
 

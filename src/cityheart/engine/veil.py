@@ -6,7 +6,7 @@ join) reaches what is behind. What is not named is not shown: such a column is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -30,6 +30,10 @@ class Veil:
     def plain(self) -> bool:
         """Whether it hides whole columns only."""
         return self.rows is None and not any(self.shown.values())
+
+    def bare(self, columns: Iterable[str]) -> bool:
+        """Whether it hides nothing of these columns: a statement that can read no others needs it not."""
+        return self.rows is None and all(name in self.shown and self.shown[name] is None for name in columns)
 
     def emptied(self, table: pa.Table) -> pa.Table:
         """The table without the values of hidden columns; for a plain veil."""
