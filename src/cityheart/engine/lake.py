@@ -41,6 +41,7 @@ from cityheart.engine.layout import (
     conform,
     lake_type,
     read_file,
+    read_pieces,
     together,
     write_files,
 )
@@ -366,16 +367,15 @@ class Lake:
         if missed and not gap:
             sayings.catch_up(missed, version)
 
-        def read(stretches: Sequence[int]) -> pa.Table | None:
+        def read(stretches: Sequence[int]) -> Iterable[pa.Table] | None:
             windows = [_Window(*sayings.span(each)) for each in stretches]
             days = {file.day for file in files for window in windows if window.meets(file)}
             near = [file for file in files if file.day in days]
             if sum(file.rows for file in near) > limits.LAKE_SAYINGS_READ:
                 return None
-            names = list(dict.fromkeys([SEQ, *spec.key, spec.time, *columns]))
+            names = dict.fromkeys([SEQ, *spec.key, spec.time, *columns])
             wanted = pa.schema([schema.field(each) for each in names])
-            parts = [read_file(table.directory, file.path, wanted, names) for file in near]
-            return _concat(parts, wanted).sort_by(SEQ)
+            return (piece for file in near for piece in read_pieces(table.directory, file.path, wanted))
 
         return sayings.unchanged(rows, columns, version, gap, read)
 
