@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from cityheart.kernel.actors import Actor
+from cityheart.kernel.text import text
 from cityheart.simulation.play import at_pace
 from cityheart.web import server
 
@@ -104,3 +106,67 @@ def test_a_steward_goes_down_to_a_bad_row_and_replays(served: Served, open_page:
         page.get_by_test_id("dismiss").click()
         expect(page.get_by_test_id("bad-state")).to_have_text("Dismissed")
         expect(page.get_by_test_id("dismiss")).to_have_count(0)
+
+
+def test_a_clerk_asks_the_owner_decides_and_revokes_and_a_file_is_handed_over(
+    served: Served, open_page: OpenPage
+) -> None:
+    path = "/catalogue/reading_pt10m"  # shared on conditions, and not of the clerk's department
+    share = served.city.share
+    clerk = Actor("user:x", text("x", "x"), "water", frozenset({"clerk"}))
+    other = Actor("user:y", text("y", "y"), "police", frozenset({"clerk"}))
+    with open_page("water", path, language="en-US") as page:
+        expect(page.get_by_test_id("sight")).to_contain_text("not shared with you")
+        expect(page.get_by_test_id("give-open")).to_have_count(0)
+        page.get_by_test_id("ask-grant").click()
+        page.get_by_test_id("ask-purpose").fill("Flood levels beside the readings")
+        page.get_by_test_id("ask-send").click()
+        expect(page.get_by_test_id("request-row")).to_contain_text("Flood levels beside the readings")
+        assert not share.open_to(clerk, "reading_pt10m")
+        with open_page("steward", path, language="en-US") as steward:
+            steward.get_by_test_id("request-grant").click()
+            steward.get_by_test_id("grant-reason").fill("It serves the river duty")
+            steward.get_by_test_id("grant-send").click()
+            given = steward.locator("[data-testid=grant-row][data-state=given]")
+            expect(given).to_contain_text("Flood levels beside the readings")
+            assert share.sight(clerk, "reading_pt10m").shows("id", "at", "value")
+            assert not share.open_to(other, "reading_pt10m")
+            page.reload()
+            expect(page.get_by_test_id("sight")).to_contain_text("All of its columns")
+            page.get_by_test_id("rows-open").click()
+            expect(page.get_by_test_id("rows-table").locator("tbody tr")).not_to_have_count(0)
+            # without a request: to a role, some columns of some rows, once it was seen what that is
+            steward.get_by_test_id("give-open").click()
+            steward.get_by_test_id("give-role").select_option("analyst")
+            steward.get_by_label("value", exact=False).first.check()
+            steward.get_by_test_id("give-rows").fill("value > 100")
+            steward.get_by_test_id("give-seen").click()
+            expect(steward.get_by_test_id("give-table").locator("th")).to_have_text(["value"])
+            steward.get_by_test_id("give-purpose").fill("To compare the stations")
+            steward.get_by_test_id("give-send").click()
+            mine = given.filter(has_text="To compare the stations")
+            expect(mine).to_contain_text("value > 100")
+            mine.get_by_test_id("grant-revoke").click()
+            steward.get_by_test_id("grant-reason").fill("Given by mistake")
+            steward.get_by_test_id("grant-send").click()
+            expect(given).to_have_count(1)
+            given.get_by_test_id("grant-revoke").click()
+            steward.get_by_test_id("grant-reason").fill("The flood is over")
+            steward.get_by_test_id("grant-send").click()
+            expect(given).to_have_count(0)
+            assert not share.open_to(clerk, "reading_pt10m")
+            source = next(each for each in share.declared() if each.dataset == "reading_pt10m")
+            file = delivery(source.id, NOW + timedelta(minutes=3), 12, 2)
+            assert isinstance(file.payload, bytes)
+            steward.goto(f"{served.address}/sources/{source.id}")
+            steward.get_by_test_id("hand-open").click()
+            steward.get_by_test_id("hand-input").set_input_files(
+                {"name": "by hand.csv", "mimeType": "text/csv", "buffer": file.payload}
+            )
+            steward.get_by_test_id("hand-send").click()
+            expect(steward.get_by_test_id("handed-outcome")).to_contain_text("Rows that landed: 10; in quarantine: 2.")
+            steward.get_by_test_id("handed-delivery").click()
+            expect(steward.get_by_role("heading", level=1)).to_contain_text("by hand.csv")
+            expect(steward.get_by_test_id("bad-row")).to_have_count(2)
+        page.reload()
+        expect(page.get_by_test_id("sight")).to_contain_text("not shared with you")
