@@ -83,8 +83,7 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
   return (
     <Sheet title={f("give.title", { dataset: say(dataset.title) })} close={close}>
       <form className="body stack" onSubmit={submit} data-testid="give-form">
-        <fieldset className="flow-fields">
-          <legend className="visually-hidden">{f("grants.to")}</legend>
+        <fieldset className="flow-fields" aria-label={f("grants.to")}>
           <div className="line">
             <NativeSelect
               size="xs"
