@@ -83,8 +83,7 @@ def test_from_the_alert_to_the_closed_task(served: Served, open_page: OpenPage) 
                 verifying.get_by_test_id("task-verify-confirm").click()
             expect(verifying.get_by_test_id("task-panel")).to_have_attribute("data-state", "closed")
     assert served.city.command.task(SYSTEM, task.id).state == "closed"
-    receipts = served.city.command.receipts(SYSTEM, task.id)
-    assert len(receipts) == 1, "a double click is one receipt"
+    assert len(served.city.command.receipts([task.id])[task.id]) == 1, "a double click is one receipt"
 
     with open_page("officer") as page:
         page.get_by_role("link", name="问效").first.click()
