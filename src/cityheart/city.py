@@ -350,6 +350,7 @@ class City:
     def close(self) -> None:
         """Close the store."""
         self.trials.close()
+        self.entities.close()
         self.account.taking.close()
         self.database.close()
 

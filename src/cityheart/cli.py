@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -603,13 +603,24 @@ def draw_plan(
 # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@contextmanager
+def _share_shown(what: str) -> Iterator[Callable[[float], None]]:
+    """A bar for long work that says how far it is, and which Ctrl-C stops: nothing is written before it is at its end."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as shown:
+        task = shown.add_task(what, total=1.0)
+        yield lambda share: shown.update(task, completed=share)
+
+
 @subjects.command("preview")
 def preview_subjects(home: Home) -> None:
     """What making all subjects of the city in DIR anew under its present rules would change. Nothing is written."""
     from cityheart.entities import commands
 
-    with _opened(home) as city, screen.status("comparing…"):
-        table, lines = commands.preview(city.entities)
+    with _opened(home) as city, _share_shown("comparing") as pace:
+        table, lines = commands.preview(city.entities, pace)
     screen.print(table)
     for line in lines:
         screen.print(line, markup=False, highlight=False)
@@ -622,8 +633,8 @@ def rebuild_subjects(
     """Make all subjects of the city in DIR anew under its present rules. What people decided stands."""
     from cityheart.entities import commands
 
-    with _opened(home) as city, screen.status("rebuilding…"):
-        commands.rebuild(city.entities, secrets.token_hex(8), reason)
+    with _opened(home) as city, _share_shown("comparing") as pace:
+        commands.rebuild(city.entities, secrets.token_hex(8), reason, pace)
     screen.print("done; `cityheart subjects preview` shows what is left to do")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -229,3 +230,59 @@ def test_rebuilding_under_the_same_rules_changes_nothing(
         assert all(set(one) <= {"records", "subjects", "after", "questions"} for one in found.values())
         assert told(scene, "subject.split") == told(scene, "subject.merged") == []
         database.close()
+
+
+def test_a_preview_runs_beside_the_city_and_says_how_far_it_is(quick: Scene) -> None:
+    """It can be stopped, nothing is written, and it says when the city has changed since."""
+    quick.land("register", REGISTERED)
+    quick.land("market", {"entry": CODE_A, "uscc": CODE_A, "name": NAME, "address": HERE})
+    quick.land("fire", INSPECTED)
+    strict = under(quick, other(name_exact=1.0, name_core=1.0))
+    assert cast("Any", strict.preview_state(STEWARD))["state"] == "none"
+    shares: list[float] = []
+    direct = strict.preview(STEWARD, shares.append)
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0 and len(shares) > 4
+    for ask in (strict.start_preview, strict.preview_state, strict.stop_preview):
+        with pytest.raises(Forbidden):
+            ask(FIRE)
+    assert cast("Any", strict.start_preview(STEWARD))["state"] in ("running", "done")
+    strict.previews.wait()
+    found = cast("Any", strict.preview_state(STEWARD))
+    assert (found["state"], found["share"], found["by"], found["outdated"]) == ("done", 1.0, STEWARD.id, False)
+    assert found["result"] == direct and found["seconds"] >= 0
+    quick.land("fire", ELSEWHERE)
+    assert cast("Any", strict.preview_state(STEWARD))["outdated"]
+    assert len({model for _, model in where(quick).values()}) == 1
+
+
+def test_a_preview_stops_where_it_is_told_to(quick: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of its steps; starting twice is one; what breaks is said, and the next one begins anew."""
+    quick.land("register", REGISTERED)
+    begun, goes_on = threading.Event(), threading.Event()
+    marked = rebuilding.marked
+
+    def held_up(*given: Any) -> Any:
+        begun.set()
+        assert goes_on.wait(30)
+        return marked(*given)
+
+    monkeypatch.setattr(rebuilding, "marked", held_up)
+    city = quick.entities
+    city.start_preview(STEWARD)
+    assert begun.wait(30)
+    thread = city.previews._thread
+    told = cast("Any", city.start_preview(STEWARD))
+    assert told["state"] == "running" and 0 < told["share"] < 1 and told["result"] is None
+    assert city.previews._thread is thread, "one at a time"
+    city.previews.stop(0)
+    goes_on.set()
+    stopped = cast("Any", city.stop_preview(STEWARD))
+    assert stopped["state"] == "stopped" and stopped["result"] is None and stopped["share"] < 1
+    monkeypatch.setattr(rebuilding, "marked", lambda *given: 1 / 0)
+    city.start_preview(STEWARD)
+    city.previews.wait()
+    assert cast("Any", city.preview_state(STEWARD))["failure"] == "ZeroDivisionError"
+    monkeypatch.setattr(rebuilding, "marked", marked)
+    city.start_preview(STEWARD)
+    city.close()
+    assert cast("Any", city.preview_state(STEWARD))["state"] in ("done", "stopped")

@@ -84,10 +84,20 @@ def _subjects(routes: APIRouter, entities: Entities) -> None:
         return entities.figures(_actor(request))
 
     @routes.get(
-        "/subjects/rebuild/preview", summary="What making all subjects anew under the present rules would change"
+        "/subjects/rebuild/preview", summary="How far the newest preview of a rebuild is, and what would change"
     )
     def preview(request: Request) -> dict[str, object]:
-        return entities.preview(_actor(request))
+        return entities.preview_state(_actor(request))
+
+    @routes.post(
+        "/subjects/rebuild/preview", status_code=201, summary="Find what making all subjects anew would change"
+    )
+    def start_preview(request: Request) -> dict[str, object]:
+        return entities.start_preview(_actor(request))
+
+    @routes.post("/subjects/rebuild/preview/stop", summary="Stop finding what making all subjects anew would change")
+    def stop_preview(request: Request) -> dict[str, object]:
+        return entities.stop_preview(_actor(request))
 
     @routes.get("/subjects/rebuild", summary="Rebuilds that were asked for, the newest first")
     def rebuilds(request: Request) -> dict[str, object]:

@@ -25,10 +25,14 @@ from cityheart.kernel import limits
 from cityheart.kernel.database import Work
 from cityheart.kernel.ids import derive
 
-__all__ = ["Change", "Plan", "carry_out", "marked", "plan"]
+__all__ = ["Change", "Pace", "Plan", "carry_out", "marked", "plan", "unhurried"]
 
 Index = npt.NDArray[np.int64]
 Described = Callable[[Subject, Sequence[Record]], Subject]
+Pace = Callable[[float], None]
+"""Hears how far the work is, from 0 to 1, and may raise to stop it."""
+
+_READ, _MARKED, _RESOLVED = 0.15, 0.55, 0.9  # how much of a kind's work is done by then
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,31 @@ class Plan:
         }
 
 
-def plan(conn: store.Connection, rules: Resolving) -> list[Plan]:
-    """What would change, kind by kind: firms come before their sites."""
+def unhurried(share: float) -> None:
+    """A pace that nobody hears."""
+
+
+def plan(conn: store.Connection, rules: Resolving, pace: Pace = unhurried) -> list[Plan]:
+    """What would change, kind by kind: firms come before their sites. ``pace`` is asked between the steps of each kind."""
     change = store.latest_change(conn) + 1
+    counts = store.count_records(conn)
+    whole = max(sum(counts.values()), 1)
+    before = 0
     owners: dict[int, str] = {}
     plans = []
     for kind in KINDS:
-        rows = store.stored(conn, kind)
-        if not rows:
+        if not (count := counts.get(kind, 0)):
             continue
-        plans.append(one := _planned(conn, rules, kind, rows, owners, change))
+
+        def step(share: float, before: int = before, count: int = count) -> None:
+            pace((before + share * count) / whole)
+
+        step(0.0)
+        rows = store.stored(conn, kind)
+        plans.append(one := _planned(conn, rules, kind, rows, owners, change, step))
         owners |= dict(zip(one.ids.tolist(), one.after, strict=True))
+        before += count
+    pace(1.0)
     return plans
 
 
@@ -102,12 +120,16 @@ def _planned(
     rows: Sequence[store.Stored],
     owners: Mapping[int, str],
     change: int,
+    pace: Pace,
 ) -> Plan:
+    pace(_READ)
     ids = np.array([row.id for row in rows], dtype=np.int64)
     before = [row.subject for row in rows]
     marks = marked(rules, kind, rows, owners)
+    pace(_MARKED)
     known, held = _held(conn, kind, ids, before, len(rules.rules.kinds[kind].unique))
     outcome = resolve(marks, kind, rules.rules, known)
+    pace(_RESOLVED)
     subjects = store.all_subjects(conn, kind)
     after, changes, made = _named(kind, ids, before, outcome.group, subjects, change)
     return Plan(kind, ids, before, after, rows, marks, outcome, changes, made, held)

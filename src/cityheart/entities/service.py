@@ -30,6 +30,7 @@ from cityheart.entities.marks import Marks, blocking, mark
 from cityheart.entities.models import IDENTIFIERS, KIND_TITLES, Link, Record, Review, Subject
 from cityheart.entities.names import Index
 from cityheart.entities.normalise import Gazetteer
+from cityheart.entities.previewing import Previews, compare
 from cityheart.entities.resolving import Counts, Resolving, unpacked
 from cityheart.entities.rules import KINDS, Rules, read_rules, rules
 from cityheart.kernel import limits
@@ -83,6 +84,7 @@ class Entities:
         self._lock = threading.Lock()
         self._index = Index()
         self._catching = threading.Lock()
+        self.previews = Previews(database, lambda: self._resolving)
         self._followed: dict[str, int] = {}  # versions known to be followed, so that an idle look costs no question
 
     def register(self, declared: Declaration) -> None:
@@ -660,8 +662,8 @@ class Entities:
 
     # ── all anew under other rules ─────────────────────────────────────────────────────────────────────────────
 
-    def preview(self, actor: Actor) -> dict[str, object]:
-        """What a rebuild under the present rules would change; nothing is written.
+    def preview(self, actor: Actor, pace: rebuilding.Pace = rebuilding.unhurried) -> dict[str, object]:
+        """What a rebuild under the present rules would change; nothing is written. ``pace`` hears how far it is.
 
         ``{model, due, models, kinds, examples}``: ``due`` says that records stand where they are by other rules, ``models``
         by which ones. Each kind has ``records``, ``subjects`` now and ``after``, records ``moved``, subjects ``merged`` and
@@ -669,32 +671,28 @@ class Entities:
         not see are left out. Raises :class:`Forbidden` to whoever does not decide for the whole city.
         """
         self._whole_city(actor)
-        readable = self.readable(actor)
-        with self._database.read() as conn:
-            plans = rebuilding.plan(conn, self._resolving)
-            models = store.models(conn)
-            chosen = [(one, change) for one in plans for change in one.examples()]
-            ids = {record for _, change in chosen for record in change.records[:3]}
-            records = store.records_by_ids(conn, ids)
-        model = self._rules.model
-        return {
-            "model": model,
-            "due": any(name != model for name, _ in models),
-            "models": [{"model": name, "records": count} for name, count in models],
-            "kinds": [{"kind": one.kind, "title": KIND_TITLES[one.kind], **one.counts()} for one in plans],
-            "examples": [
-                {
-                    "kind": one.kind, "kind_title": KIND_TITLES[one.kind],
-                    "type": "merged" if change.merged else "split", "subject": change.subject,
-                    "into": None if change.into in one.made else change.into, "records": len(change.records),
-                    "names": sorted({
-                        name for record in change.records[:3]
-                        if records[record].dataset in readable and (name := records[record].name)
-                    }),
-                }
-                for one, change in chosen
-            ],
-        }  # fmt: skip
+        return compare(self._database, self._resolving, pace).shown(self.readable(actor))
+
+    def start_preview(self, actor: Actor) -> dict[str, object]:
+        """Find beside the live city what a rebuild would change; one at a time. As :meth:`preview_state`."""
+        self._whole_city(actor)
+        self.previews.start(actor)
+        return self.preview_state(actor)
+
+    def preview_state(self, actor: Actor) -> dict[str, object]:
+        """How far the newest preview of this program is, and what it found (:meth:`Previews.told`). Raises Forbidden."""
+        self._whole_city(actor)
+        return self.previews.told(self.readable(actor))
+
+    def stop_preview(self, actor: Actor) -> dict[str, object]:
+        """Stop the preview that is under way; one that is over stays what it is. Raises Forbidden."""
+        self._whole_city(actor)
+        self.previews.stop(limits.STOP_PATIENCE.total_seconds())
+        return self.preview_state(actor)
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        self.previews.stop(limits.STOP_PATIENCE.total_seconds())
 
     def rebuild(self, actor: Actor, command_id: str, reason: str) -> dict[str, object]:
         """Ask that all subjects are made anew under the present rules; it is done at the city's next turn. ``{id, state}``.
@@ -724,8 +722,8 @@ class Entities:
             items = store.rebuilds(conn, limits.PAGE_ROWS)
         return {"items": items, "total": len(items), "next": None}
 
-    def carry_out(self) -> bool:
-        """Do the rebuild that was asked for, if there is one; whether there was.
+    def carry_out(self, pace: rebuilding.Pace = rebuilding.unhurried) -> bool:
+        """Do the rebuild that was asked for, if there is one; whether there was. ``pace`` hears how far comparing is.
 
         What is to change is found without holding anybody up; when the city has changed meanwhile it is found again, the
         last time with the store held. All is written in one transaction: a kill at any moment leaves the old or the new.
@@ -739,7 +737,7 @@ class Entities:
             if not alone:
                 with self._database.read() as conn:
                     stamp = store.stamp(conn)
-                    plans = rebuilding.plan(conn, self._resolving)
+                    plans = rebuilding.plan(conn, self._resolving, pace)
             with self._lock, self._database.work(SYSTEM, alone="entities.follow") as work:
                 asked = store.asked_rebuild(work.conn)
                 if asked is None:  # another worker was quicker

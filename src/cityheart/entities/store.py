@@ -32,6 +32,7 @@ __all__ = [
     "change_marks",
     "change_reasons",
     "change_record",
+    "count_records",
     "count_subjects",
     "dropped",
     "end_links",
@@ -692,6 +693,12 @@ def stored(conn: sa.Connection, kind: str) -> list[Stored]:
     """All records of a kind, by id."""
     columns = [_R[name] for name in Stored._fields]
     return [Stored(*row) for row in conn.execute(sa.select(*columns).where(_R.kind == kind).order_by(_R.id))]
+
+
+def count_records(conn: sa.Connection) -> dict[str, int]:
+    """How many records there are of each kind."""
+    rows = conn.execute(sa.select(_R.kind, sa.func.count()).group_by(_R.kind).order_by(_R.kind))
+    return {row[0]: row[1] for row in rows}
 
 
 def called_same(conn: sa.Connection, kind: str) -> list[tuple[int, int]]:
