@@ -16,6 +16,7 @@ const Matters = lazy(() => import("./matters/Matters"));
 const MatterPage = lazy(() => import("./matters/MatterPage"));
 const TakeReport = lazy(() => import("./matters/TakeReport"));
 const Cases = lazy(() => import("./knowledge/Cases"));
+const ImportPage = lazy(() => import("./knowledge/ImportPage"));
 const CasePage = lazy(() => import("./knowledge/CasePage"));
 const Clauses = lazy(() => import("./knowledge/Clauses"));
 const Incidents = lazy(() => import("./pages/Incidents"));
@@ -163,6 +164,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/matters/new" component={TakeReport} />
               <Route path="/matters/:id" component={MatterPage} />
               <Route path="/cases" component={Cases} />
+              <Route path="/cases/import" component={ImportPage} />
               <Route path="/cases/:id" component={CasePage} />
               <Route path="/clauses" component={Clauses} />
               <Route path="/incidents" component={Incidents} />

@@ -138,3 +138,7 @@ def test_detectors(city: Callable[..., TestClient]) -> None:
     ]
     assert web.get("/api/detectors/noise.loud").json()["last_30_days"]["alerts"] == 1
     assert web.get("/api/detectors/nothing").status_code == 404
+    steward = Actor("user:steward", text("管家", "Steward"), None, frozenset({"steward"}))
+    kinds: Any = city(steward).get("/api/alert-kinds").json()["items"]
+    assert {one["code"] for one in kinds} == {one["kind"] for one in items} and all(one["title"]["en"] for one in kinds)
+    assert city(None).get("/api/alert-kinds").status_code == 401

@@ -73,7 +73,7 @@ export function Formulas({ today }: { today: string }) {
               )}
               <Panel title={a("formula.all")}>
                 <Wide label={a("formula.all")}>
-                  <table className="table" data-testid="formulas-table">
+                  <table className="table stacks" data-testid="formulas-table">
                     <thead>
                       <tr>
                         <th>{a("formula.title")}</th>
@@ -96,16 +96,16 @@ export function Formulas({ today }: { today: string }) {
                               {say(one.title)}
                             </button>
                           </td>
-                          <td>
+                          <td data-label={a("formula.version")}>
                             {one.id} {one.version}
                           </td>
-                          <td>{a(`formula.of.${one.of}`)}</td>
+                          <td data-label={a("formula.of")}>{a(`formula.of.${one.of}`)}</td>
                           <td>
                             <span className="tag" data-tone={state.get(one) === "inForce" ? "accent" : undefined}>
                               {a(`formula.${state.get(one) ?? "offered"}`)}
                             </span>
                           </td>
-                          <td>{one.valid_from}</td>
+                          <td data-label={a("formula.validFrom")}>{one.valid_from}</td>
                           <td className="quiet">
                             {one.published_at ? (
                               <>

@@ -178,6 +178,7 @@ function Log({ filter, about }: { filter: Filter; about: (stream: string) => voi
             )
           ) : (
             <LongTable
+              stacks
               label={p("title")}
               test="audit-log"
               columns={4}
@@ -201,11 +202,11 @@ function Log({ filter, about }: { filter: Filter; about: (stream: string) => voi
                     <td>
                       <What of={one} />
                     </td>
-                    <td>
+                    <td data-label={p("actor")}>
                       {one.actor_name ? say(one.actor_name) : <span className="mono">{one.actor}</span>}
                       {one.actor_department !== null && <div className="quiet">{one.actor_department}</div>}
                     </td>
-                    <td>
+                    <td data-label={p("subject")}>
                       <button type="button" className="link mono" onClick={() => about(one.stream)}>
                         {one.stream}
                       </button>

@@ -10,6 +10,8 @@ import { type Detector, useDetectors } from "./queries";
 import { useDetectorWords } from "./words";
 import "../ui/long.css";
 
+const SHOWN = 3; // inputs of a detector in the list
+
 export default function Detectors() {
   const { p, t } = useDetectorWords();
   const [params, setParams] = useSearchParams();
@@ -29,7 +31,7 @@ export default function Detectors() {
           size="xs"
           w={250}
           aria-label={t("find.open")}
-          placeholder={p("rule")}
+          placeholder={t("find.open")}
           data-testid="detectors-find"
           value={find}
           onChange={({ currentTarget: { value } }) => setParams(value === "" ? {} : { q: value }, { replace: true })}
@@ -55,7 +57,7 @@ function List({ items }: { items: Detector[] }) {
   const apps = [...new Map(items.map(({ app }) => [app?.id ?? "", app])).values()];
   return (
     <section className="long-scroll" tabIndex={0} aria-label={p("title")}>
-      <table className="table" data-testid="detectors">
+      <table className="table stacks" data-testid="detectors">
         <thead>
           <tr>
             <th>{p("rule")}</th>
@@ -86,17 +88,19 @@ function List({ items }: { items: Detector[] }) {
                       </div>
                       {one.failure !== null && <div className="late">{p("failure", { reason: one.failure })}</div>}
                     </td>
-                    <td>
-                      <Inputs of={one} />
+                    <td data-label={p("inputs")}>
+                      <Inputs of={one} few />
                     </td>
-                    <td>
+                    <td data-label={p("last")}>
                       <Moment at={one.last_look_at} shape="short" />
                       <div className="quiet">
                         <Every of={one} />
                       </div>
                     </td>
-                    <td className="right numeric">{number(one.last_30_days.findings, 0)}</td>
-                    <td className="right numeric">
+                    <td className="right numeric" data-label={p("findings")}>
+                      {number(one.last_30_days.findings, 0)}
+                    </td>
+                    <td className="right numeric" data-label={p("alerts")}>
                       {number(one.last_30_days.alerts, 0)}
                       {one.last_30_days.alerts > 0 && (
                         <div className="quiet">
@@ -124,11 +128,29 @@ export function Every({ of }: { of: Pick<Detector, "every_seconds"> }) {
   return of.every_seconds === null ? p("onLanding") : p("every", { length: duration(of.every_seconds, language) });
 }
 
-export function Inputs({ of }: { of: Pick<Detector, "inputs"> }) {
+/** What it reads, with how old that is; with `few` the rest of a long list is folded away. */
+export function Inputs({ of, few = false }: { of: Pick<Detector, "inputs">; few?: boolean }) {
+  const { p } = useDetectorWords();
+  const many = few && of.inputs.length > SHOWN + 1;
+  const rest = many ? of.inputs.slice(SHOWN) : [];
+  return (
+    <>
+      <InputList items={many ? of.inputs.slice(0, SHOWN) : of.inputs} />
+      {many && (
+        <details>
+          <summary className="quiet">{p("moreInputs", { n: rest.length })}</summary>
+          <InputList items={rest} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function InputList({ items }: { items: Detector["inputs"] }) {
   const { p, say, language } = useDetectorWords();
   return (
     <ul style={{ margin: 0, padding: 0, listStyle: "none" }}>
-      {of.inputs.map(({ dataset, title, freshness_seconds: age }) => (
+      {items.map(({ dataset, title, freshness_seconds: age }) => (
         <li key={dataset}>
           {title ? (
             <Link href={`/catalogue/${encodeURIComponent(dataset)}`}>{say(title)}</Link>

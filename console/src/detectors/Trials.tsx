@@ -64,7 +64,7 @@ export function Trials({
   const count = (value: number | undefined) => (value === undefined ? "—" : number(value, 0));
   return (
     <section className="long-scroll" tabIndex={0} aria-label={p("trials")}>
-      <table className="table" data-testid="trials">
+      <table className="table stacks" data-testid="trials">
         <thead>
           <tr>
             <th>{p("called")}</th>
@@ -98,13 +98,25 @@ export function Trials({
               <td>
                 <Changed of={one} />
               </td>
-              <td className="right numeric">{count(one.result?.trial.raised)}</td>
-              <td className="right numeric">{count(one.result?.present?.raised)}</td>
-              <td className="right numeric">{count(one.result?.real)}</td>
-              <td className="right numeric">{count(one.result?.gained_total)}</td>
-              <td className="right numeric">{count(one.result?.lost_total)}</td>
-              <td className="right">{one.seconds === null ? "—" : duration(one.seconds, language)}</td>
-              <td>{say(one.by.name)}</td>
+              <td className="right numeric" data-label={p("raised")}>
+                {count(one.result?.trial.raised)}
+              </td>
+              <td className="right numeric" data-label={p("present")}>
+                {count(one.result?.present?.raised)}
+              </td>
+              <td className="right numeric" data-label={p("real")}>
+                {count(one.result?.real)}
+              </td>
+              <td className="right numeric" data-label={p("gained")}>
+                {count(one.result?.gained_total)}
+              </td>
+              <td className="right numeric" data-label={p("lost")}>
+                {count(one.result?.lost_total)}
+              </td>
+              <td className="right" data-label={p("seconds")}>
+                {one.seconds === null ? "—" : duration(one.seconds, language)}
+              </td>
+              <td data-label={p("by")}>{say(one.by.name)}</td>
               {may && <td className="right">{one.state === "running" && <StopTrial of={one} />}</td>}
             </tr>
           ))}

@@ -8,6 +8,7 @@ export const en: Record<keyof typeof zh, string> = {
   rule: "Detector",
   kind: "Kind of alert",
   app: "Application",
+  moreInputs: "and {n} more",
   inputs: "Reads",
   fresh: "{length} ago",
   noFresh: "not known",

@@ -117,7 +117,7 @@ export default function InboxPage() {
             data-testid="inbox-read-all"
             onClick={() => mark(sought)}
           >
-            {narrowed ? p("readShown", { n: number(total, 0) }) : p("readAll")}
+            {narrowed && total > 0 ? p("readShown", { n: number(total, 0) }) : p("readAll")}
           </Button>
         </div>
       </div>

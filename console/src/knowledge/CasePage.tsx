@@ -55,7 +55,7 @@ function View({ of: one }: { of: Case }) {
               <Empty title={p("case.noSteps")}>{p("case.noStepsWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("case.steps")}>
-                <table className="table">
+                <table className="table stacks">
                   <thead>
                     <tr>
                       <th>{p("case.step")}</th>
@@ -70,7 +70,9 @@ function View({ of: one }: { of: Case }) {
                       <tr key={at} data-testid="case-step">
                         <td>{say(step.title) || step.step}</td>
                         <td>{unit(step.unit)}</td>
-                        <td className="right">{length(step.due)}</td>
+                        <td className="right" data-label={p("case.due")}>
+                          {length(step.due)}
+                        </td>
                         <td className={`right ${step.late ? "late" : ""}`}>{length(step.took)}</td>
                         <td>
                           <span className="line" style={{ gap: "0 8px" }}>

@@ -1,8 +1,9 @@
 /** Closed cases: what was done, how it went, how long it took. */
 
-import { NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
+import { useMay } from "../api/queries";
 import { useWords } from "../i18n";
 import { More } from "../ui/More";
 import { Severity } from "../ui/Severity";
@@ -18,6 +19,7 @@ const LEVELS = ["red", "orange", "yellow", "blue"] as const;
 const TYPING_MS = 300;
 
 export default function Cases() {
+  const may = useMay("case.manage");
   const { k, p, length, number } = usePageWords();
   const { t } = useWords();
   const [, go] = useLocation();
@@ -57,7 +59,20 @@ export default function Cases() {
           <h1 style={{ fontSize: 20, margin: 0 }}>{p("cases.title")}</h1>
           <span className="quiet">{p("cases.subtitle")}</span>
         </div>
-        <Tabs at="cases" />
+        <span className="line">
+          <Tabs at="cases" />
+          {may && (
+            <Button
+              component={Link}
+              href="/cases/import?what=cases"
+              size="xs"
+              variant="default"
+              data-testid="import-open"
+            >
+              {p("import")}
+            </Button>
+          )}
+        </span>
       </div>
       <div className="line">
         <TextInput
@@ -95,10 +110,10 @@ export default function Cases() {
         <Shown of={pages} lines={8}>
           {() =>
             found.length === 0 ? (
-              <Empty title={p("cases.empty")}>{p("cases.emptyWhy")}</Empty>
+              <Empty title={p(kind || level || text ? "cases.empty" : "cases.none")}>{p("cases.emptyWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("cases.title")}>
-                <table className="table cases">
+                <table className="table cases stacks">
                   <thead>
                     <tr>
                       <th>{t("incidents.level")}</th>
@@ -129,7 +144,7 @@ export default function Cases() {
                           </Link>
                           <div className="quiet clip">{one.text}</div>
                         </td>
-                        <td>
+                        <td data-label={k("case.plan")}>
                           {one.plan.id}
                           <div className="quiet">
                             {one.changes.length > 0
@@ -140,8 +155,10 @@ export default function Cases() {
                         <td>
                           <Went of={one} />
                         </td>
-                        <td className="right">{length(one.seconds)}</td>
-                        <td>
+                        <td className="right" data-label={k("case.took")}>
+                          {length(one.seconds)}
+                        </td>
+                        <td data-label={p("case.opened")}>
                           <Moment at={one.opened_at} />
                         </td>
                       </tr>

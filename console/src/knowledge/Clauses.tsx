@@ -2,13 +2,15 @@
 
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useMemo } from "react";
-import { useSearchParams } from "wouter";
+import { Link, useSearchParams } from "wouter";
+import { useMay } from "../api/queries";
 import { useNow } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
 import { Empty, Panel, Shown } from "../ui/states";
 import { useZone } from "../ui/Time";
 import { Levels } from "./Advice";
 import "./knowledge.css";
+import { article } from "./article";
 import { useKindTitle } from "./kinds";
 import { usePageWords } from "./pages";
 import { useClauses } from "./queries";
@@ -16,6 +18,7 @@ import { Tabs } from "./Tabs";
 import type { Clause } from "./types";
 
 export default function Clauses() {
+  const may = useMay("case.manage");
   const { p } = usePageWords();
   const [params, setParams] = useSearchParams();
   const today = cityTime(useNow(), useZone(), "date");
@@ -48,7 +51,20 @@ export default function Clauses() {
           <h1 style={{ fontSize: 20, margin: 0 }}>{p("clauses.title")}</h1>
           <span className="quiet">{p("clauses.subtitle")}</span>
         </div>
-        <Tabs at="clauses" />
+        <span className="line">
+          <Tabs at="clauses" />
+          {may && (
+            <Button
+              component={Link}
+              href="/cases/import?what=clauses"
+              size="xs"
+              variant="default"
+              data-testid="import-open"
+            >
+              {p("import")}
+            </Button>
+          )}
+        </span>
       </div>
       <div className="line" style={{ alignItems: "flex-end" }}>
         <TextInput
@@ -103,7 +119,7 @@ export function holds({ from, until }: Pick<Clause, "from" | "until">, day: stri
 }
 
 function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeof holds> }) {
-  const { k, p, say, unit, length } = usePageWords();
+  const { k, p, say, unit, length, language } = usePageWords();
   const title = useKindTitle();
   return (
     <Panel
@@ -124,12 +140,12 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
     >
       <div className="body stack" data-testid="clause">
         <div className="quiet">
-          {say(clause.law)} {clause.article}
+          {say(clause.law)} {article(clause.article, language)}
         </div>
         <div>{say(clause.text)}</div>
         {clause.mandates.length > 0 && (
           <section className="flush" tabIndex={0} aria-label={p("clauses.mandates")}>
-            <table className="table">
+            <table className="table stacks">
               <thead>
                 <tr>
                   <th>{p("clauses.mandates")}</th>
@@ -150,8 +166,10 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
                     <td>
                       <Levels levels={one.levels} />
                     </td>
-                    <td>{title(one.kind)}</td>
-                    <td className="right">{length(one.due)}</td>
+                    <td data-label={p("cases.kind")}>{title(one.kind)}</td>
+                    <td className="right" data-label={p("case.due")}>
+                      {length(one.due)}
+                    </td>
                   </tr>
                 ))}
               </tbody>

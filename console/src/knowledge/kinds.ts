@@ -3,27 +3,27 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { get } from "../api/client";
-import { useAlerts } from "../api/queries";
 import type { Text } from "../api/types";
-import { useKnowledgeWords } from "./words";
+import { useWords } from "../i18n";
 
-interface Service {
+interface Named {
   code: string;
   title: Text;
 }
 
-export function useKindTitle(): (code: string) => string {
-  const { say } = useKnowledgeWords();
-  const services = useQuery({
-    queryKey: ["declared", "services"],
-    queryFn: async () => (await get<{ items: Service[] }>("/api/services")).items,
+const useNamed = (what: "services" | "alert-kinds") =>
+  useQuery({
+    queryKey: ["declared", what],
+    queryFn: async () => (await get<{ items: Named[] }>(`/api/${what}`)).items,
     staleTime: 600_000,
   }).data;
-  const alerts = useAlerts("all").data?.items;
+
+export function useKindTitle(): (code: string) => string {
+  const { say } = useWords();
+  const services = useNamed("services");
+  const alerts = useNamed("alert-kinds");
   return useMemo(() => {
-    const titles = new Map<string, Text>();
-    for (const { code, title } of services ?? []) titles.set(code, title);
-    for (const { kind, kind_title } of alerts ?? []) titles.set(kind, kind_title);
+    const titles = new Map([...(services ?? []), ...(alerts ?? [])].map(({ code, title }) => [code, title]));
     return (code) => say(titles.get(code)) || code;
   }, [services, alerts, say]);
 }

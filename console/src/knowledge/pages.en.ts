@@ -4,6 +4,7 @@ export const en: Record<keyof typeof zh, string> = {
   "tabs.label": "Knowledge",
   "tabs.cases": "Cases",
   "tabs.clauses": "Clauses",
+  import: "Import…",
   "cases.title": "Closed cases",
   "cases.subtitle":
     "Every plan that was carried out for a closed incident is a case. Personal data that patterns recognise is taken out of the words.",
@@ -12,8 +13,9 @@ export const en: Record<keyof typeof zh, string> = {
   "cases.anyKind": "Every kind",
   "cases.level": "Level",
   "cases.anyLevel": "Every level",
-  "cases.count": "{n} case(s)",
+  "cases.count": "Cases: {n}",
   "cases.empty": "No such cases",
+  "cases.none": "No cases yet",
   "cases.emptyWhy": "An incident becomes a case when it closes. A data steward can take over cases of other systems.",
   "cases.more": "Load more",
   "case.noChanges": "plan not changed",
@@ -56,5 +58,5 @@ export const en: Record<keyof typeof zh, string> = {
   "clauses.source": "Source: {source}",
   "clauses.text": "Text",
   "clauses.stage": "stage: {stage}",
-  "clauses.count": "{n} clause(s)",
+  "clauses.count": "Clauses: {n}",
 };

@@ -38,7 +38,7 @@ function Tables() {
               <Empty title={p("tables.none")}>{p("tables.noneWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("tables.title")}>
-                <table className="table">
+                <table className="table stacks">
                   <thead>
                     <tr>
                       <th>{p("tables.table")}</th>
@@ -54,13 +54,13 @@ function Tables() {
                           <Link href={`/plans/decisions/${table.digest}`}>{say(table.title)}</Link>
                           <div className="quiet mono">{table.name}</div>
                         </td>
-                        <td>
+                        <td data-label={p("library.version")}>
                           {table.version} {table.in_force && <span className="tag">{p("library.inForce")}</span>}
                         </td>
-                        <td>
+                        <td data-label={p("library.valid")}>
                           <Validity from={table.valid_from} until={table.valid_until} />
                         </td>
-                        <td>
+                        <td data-label={p("library.publishedAt")}>
                           <Moment at={table.published_at} />
                         </td>
                       </tr>

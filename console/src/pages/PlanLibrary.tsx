@@ -83,7 +83,7 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
   const [unfolded, setUnfolded] = useState<string | null>(null);
   return (
     <section className="flush" tabIndex={0} aria-label={p("library.published")}>
-      <table className="table" data-testid="plan-table">
+      <table className="table stacks" data-testid="plan-table">
         <thead>
           <tr>
             <th>{p("library.plan")}</th>
@@ -109,15 +109,17 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
                 <td>
                   <AppliesTo kind={now.kind} levels={now.levels as Level[]} />
                 </td>
-                <td>
+                <td data-label={p("library.version")}>
                   {now.version}
                   {!now.in_force && <div className="quiet">{p("library.notInForce")}</div>}
                 </td>
-                <td>
+                <td data-label={p("library.valid")}>
                   <Validity from={now.valid_from} until={now.valid_until} />
                 </td>
-                <td className="right">{number(now.steps, 0)}</td>
-                <td>
+                <td className="right" data-label={p("library.steps")}>
+                  {number(now.steps, 0)}
+                </td>
+                <td data-label={p("library.publishedAt")}>
                   <Published version={now} />
                 </td>
                 <td>
@@ -151,11 +153,13 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
                     <td>
                       {version.version} {version.in_force && <span className="tag">{p("library.inForce")}</span>}
                     </td>
-                    <td>
+                    <td data-label={p("library.valid")}>
                       <Validity from={version.valid_from} until={version.valid_until} />
                     </td>
-                    <td className="right">{number(version.steps, 0)}</td>
-                    <td>
+                    <td className="right" data-label={p("library.steps")}>
+                      {number(version.steps, 0)}
+                    </td>
+                    <td data-label={p("library.publishedAt")}>
                       <Published version={version} />
                     </td>
                     <td>
@@ -179,7 +183,7 @@ function Drafts({ drafts }: { drafts: readonly Draft[] }) {
   const who = usePersonWords();
   return (
     <section className="flush" tabIndex={0} aria-label={p("library.drafts")}>
-      <table className="table">
+      <table className="table stacks">
         <thead>
           <tr>
             <th>{p("draft.what")}</th>
@@ -204,8 +208,8 @@ function Drafts({ drafts }: { drafts: readonly Draft[] }) {
               <td>
                 <DraftStateWord draft={draft} me={me} />
               </td>
-              <td>{draft.authors.map((one) => who(one)).join(t("listComma"))}</td>
-              <td>
+              <td data-label={p("draft.authors")}>{draft.authors.map((one) => who(one)).join(t("listComma"))}</td>
+              <td data-label={p("draft.updated")}>
                 <Moment at={draft.updated_at} ago />
               </td>
             </tr>

@@ -3,10 +3,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { post } from "../api/client";
 import { Panel, Shown } from "../ui/states";
-import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { PasswordForm } from "./PasswordForm";
-import { Matrix, Sessions } from "./parts";
+import { Matrix, RealMoment, Sessions } from "./parts";
 import { useMe, useRoles } from "./queries";
 import { usePeopleWords } from "./words";
 
@@ -38,7 +37,7 @@ export default function MePage() {
                 <dd>{one.department_title ? say(one.department_title) : (one.department ?? p("city"))}</dd>
                 <dt>{p("lastSignIn")}</dt>
                 <dd>
-                  <Moment at={one.last_sign_in_at} />
+                  <RealMoment at={one.last_sign_in_at} />
                 </dd>
               </dl>
             </Panel>

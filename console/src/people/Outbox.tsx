@@ -70,6 +70,7 @@ export default function Outbox() {
               <Empty title={p("outbox.none")}>{p("outbox.noneWhy")}</Empty>
             ) : (
               <LongTable
+                stacks
                 label={p("outbox")}
                 test="outbox"
                 columns={7}
@@ -95,13 +96,25 @@ export default function Outbox() {
                           {p(`outbox.${one.state}`)}
                         </span>
                       </td>
-                      <td className="mono">{one.topic}</td>
-                      <td>{one.channel}</td>
-                      <td style={{ overflowWrap: "anywhere" }}>{one.recipient}</td>
-                      <td>
+                      <td data-label={p("outbox.topic")}>
+                        {one.topic === "orders" || one.topic === "escalations" ? (
+                          p(`outbox.topic.${one.topic}`)
+                        ) : (
+                          <span className="mono">{one.topic}</span>
+                        )}
+                      </td>
+                      <td data-label={p("outbox.channel")}>
+                        {one.channel === "inbox" || one.channel === "file"
+                          ? p(`outbox.via.${one.channel}`)
+                          : one.channel}
+                      </td>
+                      <td style={{ overflowWrap: "anywhere" }} data-label={p("outbox.recipient")}>
+                        {one.recipient || <span className="quiet">{p("outbox.everybody")}</span>}
+                      </td>
+                      <td data-label={p("outbox.posted")}>
                         <Moment at={one.posted_at} />
                       </td>
-                      <td>
+                      <td data-label={p("outbox.last")}>
                         <Moment at={one.sent_at ?? one.next_at} />
                         <div className="quiet">{p("outbox.tries", { n: one.attempts })}</div>
                         {one.error !== null && <div className="late">{one.error}</div>}

@@ -6,10 +6,9 @@ import { Link, useSearchParams } from "wouter";
 import { useDepartments } from "../api/queries";
 import { LongTable } from "../ui/LongTable";
 import { Empty, Panel, Shown } from "../ui/states";
-import { Moment } from "../ui/Time";
 import { NewPerson, PersonSheet } from "./PersonSheet";
 import { Programs } from "./Programs";
-import { Matrix, StateOf } from "./parts";
+import { Matrix, RealMoment, StateOf } from "./parts";
 import { useAccounts, useRoles } from "./queries";
 import { usePeopleWords } from "./words";
 
@@ -180,6 +179,7 @@ function Users({ set }: { set: (name: string, value: string) => void }) {
             <Empty title={p("none")}>{p("noneWhy")}</Empty>
           ) : (
             <LongTable
+              stacks
               label={p("users")}
               test="people"
               columns={5}
@@ -205,16 +205,20 @@ function Users({ set }: { set: (name: string, value: string) => void }) {
                       </button>{" "}
                       <span className="quiet mono">{one.username}</span>
                     </td>
-                    <td>{one.department_title ? say(one.department_title) : (one.department ?? p("city"))}</td>
-                    <td>{one.roles.map((role) => say(titles.get(role)) || role).join(" · ") || "—"}</td>
+                    <td data-label={p("department")}>
+                      {one.department_title ? say(one.department_title) : (one.department ?? p("city"))}
+                    </td>
+                    <td data-label={p("rolesOf")}>
+                      {one.roles.map((role) => say(titles.get(role)) || role).join(" · ") || "—"}
+                    </td>
                     <td>
                       <StateOf account={one} />
                     </td>
-                    <td>
+                    <td data-label={p("lastSignIn")}>
                       {one.last_sign_in_at === null ? (
                         <span className="quiet">{p("never")}</span>
                       ) : (
-                        <Moment at={one.last_sign_in_at} />
+                        <RealMoment at={one.last_sign_in_at} />
                       )}
                     </td>
                   </tr>

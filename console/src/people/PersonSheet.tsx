@@ -7,9 +7,9 @@ import { useCommand } from "../api/useCommand";
 import { cityTime } from "../time/format";
 import { Sheet } from "../ui/Sheet";
 import { Shown } from "../ui/states";
-import { Moment, useZone } from "../ui/Time";
+import { useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
-import { Sessions, StateOf } from "./parts";
+import { RealMoment, Sessions, StateOf } from "./parts";
 import { type Account, type SessionOpen, useAccount, useRoles } from "./queries";
 import { usePeopleWords } from "./words";
 
@@ -217,14 +217,14 @@ function Person({ account }: { account: Account & { sessions: SessionOpen[] } })
         <dd className="mono">{account.username}</dd>
         <dt>{p("state")}</dt>
         <dd>
-          <StateOf account={account} /> {account.blocked_at !== null && <Moment at={account.blocked_at} />}
+          <StateOf account={account} /> {account.blocked_at !== null && <RealMoment at={account.blocked_at} />}
         </dd>
         <dt>{p("createdAt")}</dt>
         <dd>
-          <Moment at={account.created_at} />
+          <RealMoment at={account.created_at} />
         </dd>
         <dt>{p("lastSignIn")}</dt>
-        <dd>{account.last_sign_in_at === null ? p("never") : <Moment at={account.last_sign_in_at} />}</dd>
+        <dd>{account.last_sign_in_at === null ? p("never") : <RealMoment at={account.last_sign_in_at} />}</dd>
       </dl>
       {account.self && <p className="quiet">{p("self")}</p>}
       {!account.manageable && <p className="quiet">{p("notYours")}</p>}

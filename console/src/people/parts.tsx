@@ -1,8 +1,38 @@
 import { Button } from "@mantine/core";
+import { useCity } from "../api/queries";
+import type { Iso } from "../api/types";
 import { Empty } from "../ui/states";
 import { Moment } from "../ui/Time";
 import type { Account, Roles, SessionOpen } from "./queries";
 import { usePeopleWords } from "./words";
+
+/**
+ * A moment of the real world: people sign in, and codes run out, by the clock on the wall, also where the city itself
+ * lives in another time; there it is said.
+ */
+export function RealMoment({ at }: { at: Iso | null }) {
+  const { p } = usePeopleWords();
+  const virtual = useCity().data?.clock.kind === "virtual";
+  return (
+    <>
+      <Moment at={at} />
+      {virtual && at !== null && <span className="quiet"> {p("real")}</span>}
+    </>
+  );
+}
+
+/** What a browser says it is, in few words; the whole of it stays in the title. */
+export function browserOf(agent: string): string {
+  const named =
+    /(Edg|OPR|Firefox|QQBrowser|MicroMessenger)\/(\d+)/.exec(agent) ??
+    /(?:Headless)?(Chrome)\/(\d+)/.exec(agent) ??
+    (/Safari\//.test(agent) ? /(?:Version)\/(\d+)/.exec(agent) : null);
+  const names: Record<string, string> = { Edg: "Edge", OPR: "Opera", MicroMessenger: "WeChat", QQBrowser: "QQ" };
+  const system = /(Android|iPhone|iPad|Windows|Macintosh|HarmonyOS|Linux)/.exec(agent)?.[1];
+  if (named === null) return agent;
+  const browser = named[2] === undefined ? `Safari ${named[1]}` : `${names[named[1] ?? ""] ?? named[1]} ${named[2]}`;
+  return [browser, system === "Macintosh" ? "macOS" : system].filter(Boolean).join(" · ");
+}
 
 export function StateOf({ account }: { account: Account }) {
   const { p } = usePeopleWords();
@@ -27,7 +57,7 @@ export function Sessions({
   if (of.length === 0) return <Empty title={p("noSessions")} />;
   return (
     <section className="flush" style={{ overflow: "auto" }} tabIndex={0} aria-label={p("sessions")}>
-      <table className="table" data-testid="sessions">
+      <table className="table stacks" data-testid="sessions">
         <thead>
           <tr>
             <th>{p("agent")}</th>
@@ -41,16 +71,17 @@ export function Sessions({
           {of.map((one) => (
             <tr key={one.id}>
               <td style={{ maxWidth: 260, overflowWrap: "anywhere" }}>
-                {one.agent ?? "—"} {one.current && <span className="tag">{p("here")}</span>}
+                <span title={one.agent ?? undefined}>{one.agent === null ? "—" : browserOf(one.agent)}</span>{" "}
+                {one.current && <span className="tag">{p("here")}</span>}
               </td>
-              <td>
-                <Moment at={one.opened_at} />
+              <td data-label={p("opened")}>
+                <RealMoment at={one.opened_at} />
               </td>
-              <td>
-                <Moment at={one.seen_at} />
+              <td data-label={p("seen")}>
+                <RealMoment at={one.seen_at} />
               </td>
-              <td>
-                <Moment at={one.expires_at} />
+              <td data-label={p("expires")}>
+                <RealMoment at={one.expires_at} />
               </td>
               {end && (
                 <td className="right">

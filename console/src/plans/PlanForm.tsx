@@ -2,6 +2,7 @@
 
 import { ActionIcon, Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import type { Level, Text } from "../api/types";
+import { useKindTitle } from "../knowledge/kinds";
 import { CloseIcon } from "../ui/icons";
 import { SeverityMark } from "../ui/Severity";
 import { BothLanguages, Group } from "./parts";
@@ -26,6 +27,7 @@ export function PlanForm({
   disabled?: boolean;
 }) {
   const { t, p } = usePlanWords();
+  const title = useKindTitle();
   const applies = plan.for ?? null;
   return (
     <div className="stack">
@@ -75,7 +77,7 @@ export function PlanForm({
         />
         <datalist id="plan-kinds">
           {kinds.map((kind) => (
-            <option key={kind} value={kind} />
+            <option key={kind} value={kind} label={title(kind)} />
           ))}
         </datalist>
         {applies !== null && (

@@ -3,6 +3,7 @@
 import { Link } from "wouter";
 import { useSession } from "../api/queries";
 import type { Level, Person } from "../api/types";
+import { useKindTitle } from "../knowledge/kinds";
 import { Severity } from "../ui/Severity";
 import { Moment } from "../ui/Time";
 import type { Draft, PlanVersion } from "./types";
@@ -37,13 +38,14 @@ export function usePersonWords(): (person: Person | string | null) => string {
 
 export function AppliesTo({ kind, levels }: { kind: string | null; levels: readonly Level[] }) {
   const { p } = usePlanWords();
+  const title = useKindTitle();
   if (kind === null) return <span className="quiet">{p("library.byHand")}</span>;
   return (
     <span className="line">
       {levels.map((level) => (
         <Severity key={level} level={level} />
       ))}
-      <span className="quiet">{kind}</span>
+      <span title={kind}>{title(kind)}</span>
     </span>
   );
 }

@@ -92,6 +92,11 @@ def router(watch: Watch, command: Commanding, knowledge: Advising | None = None)
     alarms = alarms_api.router(watch.suppressing, watch.rates)
     routes.routes += alarms.routes  # first: /alerts/rate is no alert
 
+    @routes.get("/alert-kinds", summary="What kinds of alert are called")
+    def kinds(request: Request) -> dict[str, object]:
+        _actor(request)  # names are no data: whoever is signed in reads them
+        return {"items": [{"code": kind.kind, "title": kind.title} for kind in watch.kinds()]}
+
     @routes.get("/alerts")
     def alerts(
         request: Request,

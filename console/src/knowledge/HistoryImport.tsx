@@ -1,0 +1,320 @@
+/** Closed cases of another system, for scores: choose what the columns mean, see what would be taken, take it in. */
+
+import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { Link } from "wouter";
+import { get, request } from "../api/client";
+import type { Iso, Text } from "../api/types";
+import { useCommand } from "../api/useCommand";
+import { cityTime } from "../time/format";
+import { Failure, Panel, Shown } from "../ui/states";
+import { useZone } from "../ui/Time";
+import { useTell } from "../ui/Toast";
+import { header, packed, textOf, unpacked } from "./given";
+import { FilePick, Rows, useImportWords } from "./ImportPage";
+
+const COLUMNS = ["case", "department", "started", "planned", "ended", "activity", "group", "at"] as const;
+const NEEDED = new Set<string>(["case", "department", "started", "planned", "ended"]);
+const PATIENCE_MS = 300_000;
+const ASKED_MS = 700;
+
+interface Status {
+  state: "idle" | "checking" | "checked" | "taking" | "done" | "stopped" | "failed";
+  share?: number;
+  name?: string;
+  by?: Text;
+  reason?: string | null;
+  remedy?: string | null;
+  look?: {
+    cases: number;
+    activities: number;
+    late: number;
+    first: Iso | null;
+    last: Iso | null;
+    departments: { code: string; title: Text }[];
+    left: { reason: Text; cases: number }[];
+    lines: { line: number; case: string; reason: Text }[];
+  } | null;
+  taken?: { cases: number; tasks: number; late: number } | null;
+}
+
+const running = ({ state }: Status) => state === "checking" || state === "taking";
+
+export function HistoryImport() {
+  const status = useQuery({
+    queryKey: ["history"],
+    queryFn: () => get<Status>("/api/history"),
+    refetchInterval: ({ state }) => (state.data && running(state.data) ? ASKED_MS : false),
+  });
+  return (
+    <Shown of={status} lines={6}>
+      {(one) => (
+        <>
+          {!running(one) && one.state !== "checked" && <GiveFile />}
+          {one.state !== "idle" && <Progress of={one} />}
+        </>
+      )}
+    </Shown>
+  );
+}
+
+function GiveFile() {
+  const { p } = useImportWords();
+  const zone = useZone();
+  const tell = useTell();
+  const client = useQueryClient();
+  const [file, setFile] = useState<{ name: string; text: string; columns: string[] } | null>(null);
+  const [written, setWritten] = useState<{ name: string; text: string } | null>(null);
+  const [columns, setColumns] = useState<Record<string, string>>({});
+  const [words, setWords] = useState({ id: "", prefix: "", zh: "", en: "", unnamed: "" });
+  const give = useMutation({
+    mutationFn: async ({ name, text }: { name: string; text: string }) => {
+      const form = new FormData();
+      form.set("mapping", written?.text ?? mapping());
+      const sent = await packed(name, text);
+      form.set("file", sent.blob, sent.name);
+      return request<Status>("POST", "/api/history/files", form, PATIENCE_MS);
+    },
+    onSuccess: (answer) => client.setQueryData(["history"], answer),
+  });
+  const mapping = () => {
+    const title = { "zh-CN": words.zh.trim(), en: words.en.trim() || words.zh.trim() };
+    const named = Object.fromEntries(Object.entries(columns).filter(([, column]) => column !== ""));
+    const unnamed = ["", ...words.unnamed.split(/[,，]/).map((one) => one.trim())];
+    return JSON.stringify({
+      id: words.id.trim(),
+      prefix: words.prefix.trim(),
+      zone,
+      title,
+      source: title,
+      unnamed,
+      columns: named,
+    });
+  };
+  const choose = (given: File) => {
+    give.reset();
+    const read = given.name.endsWith(".gz") ? unpacked(given) : textOf(given);
+    read.then((text) => {
+      const there = header(text);
+      setFile({ name: given.name.replace(/\.gz$/, ""), text, columns: there });
+      // columns that are called what they are need no choosing
+      setColumns(Object.fromEntries(COLUMNS.filter((one) => there.includes(one)).map((one) => [one, one])));
+      if (words.id === "")
+        setWords({
+          ...words,
+          id: given.name
+            .replace(/\..*$/, "")
+            .toLowerCase()
+            .replace(/[^a-z0-9.-]+/g, "-")
+            .slice(0, 40),
+        });
+    }, tell.failed);
+  };
+  const three = ["activity", "group", "at"].filter((one) => columns[one]).length;
+  const whole = written !== null || (three % 3 === 0 && [...NEEDED].every((one) => columns[one]));
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (file) give.mutate(file);
+  };
+  return (
+    <Panel title={p("history")}>
+      <form className="body stack" onSubmit={submit}>
+        <span className="quiet">{p("historyAbout")}</span>
+        <div className="filters">
+          <FilePick accept=".csv,.gz" label={p("file")} chosen={choose} test="history-file" />
+          <FilePick
+            accept=".toml,.json"
+            label={written ? p("mappingChosen", { name: written.name }) : p("mappingFile")}
+            chosen={(given) => void textOf(given).then((text) => setWritten({ name: given.name, text }), tell.failed)}
+            test="history-mapping"
+          />
+        </div>
+        {file && written === null && (
+          <fieldset className="trial-form" style={{ border: 0, margin: 0, padding: 0 }}>
+            <legend>
+              <strong>{p("mapping")}</strong>
+            </legend>
+            {(
+              [
+                ["id", "system", true, "[a-z0-9][a-z0-9.\\-]{0,39}"],
+                ["prefix", "prefix", false, "[a-z0-9][a-z0-9.\\-]{0,39}"],
+                ["zh", "nameZh", true, undefined],
+                ["en", "nameEn", false, undefined],
+                ["unnamed", "unnamed", false, undefined],
+              ] as const
+            ).map(([name, label, required, pattern]) => (
+              <TextInput
+                key={name}
+                size="xs"
+                label={p(label)}
+                required={required}
+                pattern={pattern}
+                maxLength={100}
+                data-testid={`history-${name}`}
+                value={words[name]}
+                onChange={({ currentTarget: { value } }) => setWords({ ...words, [name]: value })}
+              />
+            ))}
+            {COLUMNS.map((one) => (
+              <NativeSelect
+                key={one}
+                size="xs"
+                required={NEEDED.has(one)}
+                label={p("column", { what: p(`col_${one}`) })}
+                data-testid={`history-column-${one}`}
+                data={[{ value: "", label: p("none") }, ...file.columns.map((name) => ({ value: name, label: name }))]}
+                value={columns[one] ?? ""}
+                onChange={({ currentTarget: { value } }) => setColumns({ ...columns, [one]: value })}
+              />
+            ))}
+          </fieldset>
+        )}
+        {three % 3 !== 0 && <span className="late">{p("threeOrNone")}</span>}
+        {give.error && <Failure error={give.error} />}
+        <div>
+          <Button
+            type="submit"
+            size="xs"
+            disabled={file === null || !whole}
+            loading={give.isPending}
+            data-testid="history-check"
+          >
+            {p("check")}
+          </Button>
+        </div>
+      </form>
+    </Panel>
+  );
+}
+
+function Progress({ of }: { of: Status }) {
+  const { p, say, number } = useImportWords();
+  const zone = useZone();
+  const tell = useTell();
+  const client = useQueryClient();
+  const done = (answer: Status) => client.setQueryData(["history"], answer);
+  const take = useCommand<Status>({ done, failed: tell.failed });
+  const stop = useCommand<Status>({ done, failed: tell.failed });
+  const [away, setAway] = useState(false);
+  const { look, taken } = of;
+  const name = of.name ?? "";
+  if (of.state === "checked" && away) return <GiveFile />;
+  return (
+    <Panel
+      title={name}
+      aside={
+        running(of) ? (
+          <Button
+            size="xs"
+            variant="default"
+            loading={stop.isPending}
+            data-testid="history-stop"
+            onClick={() => stop.mutate({ path: "/api/history/stop" })}
+          >
+            {p("stop")}
+          </Button>
+        ) : of.state === "checked" ? (
+          <span className="line">
+            <Button size="xs" variant="default" onClick={() => setAway(true)}>
+              {p("another")}
+            </Button>
+            <Button
+              size="xs"
+              disabled={!look?.cases}
+              loading={take.isPending}
+              data-testid="history-take"
+              onClick={() => take.mutate({ path: "/api/history/take" })}
+            >
+              {look?.cases ? p("takeHistory", { n: number(look.cases, 0) }) : p("nothing")}
+            </Button>
+          </span>
+        ) : undefined
+      }
+    >
+      <div className="body stack" data-testid="history" data-state={of.state} role="status">
+        {running(of) && (
+          <>
+            <span>
+              {p(of.state === "taking" ? "taking" : "checking", { name })} · {number((of.share ?? 0) * 100, 0)}%
+              {of.by && <span className="quiet"> · {say(of.by)}</span>}
+            </span>
+            <progress className="progress" value={of.share ?? 0} max={1} aria-label={p("history")} />
+          </>
+        )}
+        {of.state === "stopped" && <span>{p("stopped")}</span>}
+        {of.state === "failed" && (
+          <span className="late" role="alert">
+            {p("failed", { reason: [of.reason, of.remedy].filter(Boolean).join(" → ") })}
+          </span>
+        )}
+        {of.state === "done" && taken && (
+          <span data-testid="history-done">
+            {p("doneHistory", {
+              cases: number(taken.cases, 0),
+              tasks: number(taken.tasks, 0),
+              late: number(taken.late, 0),
+            })}{" "}
+            · <Link href="/scores">{p("scores")}</Link>
+          </span>
+        )}
+        {of.state === "checked" && look && (
+          <>
+            <strong>
+              {p("wouldTake", {
+                cases: number(look.cases, 0),
+                activities: number(look.activities, 0),
+                late: number(look.late, 0),
+              })}
+            </strong>
+            <dl className="pairs">
+              {look.first !== null && look.last !== null && (
+                <>
+                  <dt>{p("span")}</dt>
+                  <dd>
+                    {cityTime(look.first, zone, "date")} – {cityTime(look.last, zone, "date")}
+                  </dd>
+                </>
+              )}
+              <dt>{p("departments")}</dt>
+              <dd>
+                {look.departments.map(({ code, title }) => (
+                  <div key={code}>
+                    {say(title)} {say(title) === code && <span className="quiet">{p("codes")}</span>}
+                  </div>
+                ))}
+              </dd>
+              <dt>{p("left")}</dt>
+              <dd>
+                {look.left.length === 0
+                  ? p("noLines")
+                  : look.left.map(({ reason, cases }) => (
+                      <div key={say(reason)}>{p("leftLine", { reason: say(reason), n: number(cases, 0) })}</div>
+                    ))}
+              </dd>
+            </dl>
+          </>
+        )}
+      </div>
+      {of.state === "checked" && look && look.lines.length > 0 && (
+        <Rows
+          label={p("refusalsFirst", { n: look.lines.length })}
+          head={[p("line"), p("number"), p("why")]}
+          test="history-lines"
+        >
+          {look.lines.map(({ line, case: id, reason }) => (
+            <tr key={`${line} ${id}`}>
+              <td data-label={p("line")} className="numeric">
+                {line}
+              </td>
+              <td data-label={p("number")} className="mono">
+                {id}
+              </td>
+              <td data-label={p("why")}>{say(reason)}</td>
+            </tr>
+          ))}
+        </Rows>
+      )}
+    </Panel>
+  );
+}
