@@ -82,6 +82,8 @@ def test_words_stay_while_the_city_is_away_and_through_a_new_log_in(everyone: No
         page.keyboard.press("Escape")
         page.context.set_offline(False)
         expect(page.get_by_test_id("link-lost")).to_have_count(0)
+        page.reload()
+        expect(words).to_have_value("解放路的路灯坏了")
         page.context.clear_cookies()  # the session has run out
         page.get_by_test_id("take-confirm").click()
         expect(page.get_by_test_id("session-ended")).to_be_visible()

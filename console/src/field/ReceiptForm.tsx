@@ -95,10 +95,14 @@ export function ReceiptForm({ task, busy, send, close }: Props) {
   const lacks = lacking(task.evidence, { ...draft, photos: draft.photos.length });
   const schema = formAsked(task.evidence);
   const photosAsked = atLeast(task.evidence, "photo");
-  const submit = async (event: FormEvent) => {
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     setTried(true);
-    if (lacks.count > 0) return;
+    if (lacks.count > 0) {
+      const form = event.currentTarget;
+      requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+      return;
+    }
     clearTimeout(timer.current);
     timer.current = undefined;
     try {

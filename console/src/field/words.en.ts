@@ -107,7 +107,7 @@ export const en: Record<keyof typeof zh, string> = {
   "submit.placeVague": "Too vague (off by more than 100 km). Try again under the open sky.",
   "submit.placeForget": "Leave the place out",
   "submit.send": "Submit",
-  "submit.fix": "{n} things are missing or wrong; they are marked below",
+  "submit.fix": "{n} things are missing or wrong; they are marked above",
   "submit.files": "Files",
   "submit.otherFiles": "Photos or files",
   "place.shown": "{lat} N, {lon} E, within about {accuracy} m",

@@ -104,7 +104,7 @@ export const zh = {
   "submit.placeVague": "精度太差（误差超过 100 公里），请到开阔处再试。",
   "submit.placeForget": "不附位置",
   "submit.send": "提交",
-  "submit.fix": "还差 {n} 处，见下面标出的地方",
+  "submit.fix": "还差 {n} 处，上面已标出",
   "submit.files": "文件",
   "submit.otherFiles": "照片或文件",
   "place.shown": "北纬 {lat} 东经 {lon}，误差约 {accuracy} 米",

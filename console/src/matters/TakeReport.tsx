@@ -3,6 +3,7 @@
 import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
+import { commandShelf, useKept } from "../api/kept";
 import { useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import { Empty, Failure, Panel, Shown } from "../ui/states";
@@ -12,25 +13,35 @@ import type { Point, Service } from "./types";
 import { type Spot, Where } from "./Where";
 import { isKey, type MatterWords, useMatterWords } from "./words";
 
-const BLANK = { text: "", category: "", address: "", lon: "", lat: "", name: "", phone: "" };
+const BLANK = { text: "", category: "", address: "", lon: "", lat: "" };
+/** Who calls is kept nowhere, also not in the browser. */
+const NOBODY = { name: "", phone: "" };
 const HERE = "here";
+const SHELF = commandShelf("matters.take");
 
 export default function TakeReport() {
   const { m, t, say } = useMatterWords();
   const may = useMay("report.file");
   const services = useServices();
-  const [form, setForm] = useState(BLANK);
+  const kept = useKept("matters.take", BLANK);
+  const [caller, setCaller] = useState(NOBODY);
+  const form = { ...kept.value, ...caller };
   const [taken, setTaken] = useState<string | null>(null);
   const words = useRef<HTMLTextAreaElement>(null);
   useEffect(() => words.current?.focus(), []);
   const take = useCommand<{ report_id: string; matter_id: string }>({
+    shelf: SHELF,
     done: ({ matter_id }) => {
       setTaken(matter_id);
-      setForm(BLANK);
+      kept.forget();
+      setCaller(NOBODY);
       words.current?.focus();
     },
   });
-  const set = (field: keyof typeof BLANK) => (value: string) => setForm((before) => ({ ...before, [field]: value }));
+  const set = (field: keyof typeof form) => (value: string) =>
+    field in NOBODY
+      ? setCaller((before) => ({ ...before, [field]: value }))
+      : kept.set((before) => ({ ...before, [field]: value }));
   const place = pointOf(form.lon, form.lat);
   const spots = useOpenSpots(place);
   if (!may)
@@ -124,7 +135,11 @@ export default function TakeReport() {
                 ))}
               </div>
               {place && (
-                <button type="button" className="link" onClick={() => setForm((now) => ({ ...now, lon: "", lat: "" }))}>
+                <button
+                  type="button"
+                  className="link"
+                  onClick={() => kept.set((now) => ({ ...now, lon: "", lat: "" }))}
+                >
                   {m("take.clear")}
                 </button>
               )}
@@ -165,7 +180,7 @@ export default function TakeReport() {
             spots={spots}
             selected={place ? HERE : null}
             select={() => undefined}
-            place={(lon, lat) => setForm((now) => ({ ...now, lon: lon.toFixed(6), lat: lat.toFixed(6) }))}
+            place={(lon, lat) => kept.set((now) => ({ ...now, lon: lon.toFixed(6), lat: lat.toFixed(6) }))}
           />
           <div className="map-legend quiet">{m("take.mapNote")}</div>
         </Panel>
