@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -18,6 +19,8 @@ from cityheart.kernel.ids import Ids
 from cityheart.kernel.text import text
 
 from . import postgres
+
+hypothesis.settings.load_profile("ci")  # the same examples everywhere, and no clock that a busy machine could miss
 
 LONG = ("browser", "crash", "simulation", "air", "api")  # folders whose files take longest
 
@@ -72,6 +75,16 @@ def postgres_database(postgres_url: str, request: pytest.FixtureRequest) -> Iter
     with admin.connect() as conn:
         conn.execute(sa.text(f"drop database {name} with (force)"))
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of Beijing, 26 to 28 November 2015, nobody simulated; tests take copies of it: ``played.again``."""
+    from .played import played
+
+    home = tmp_path_factory.mktemp("two-days") / "city"
+    played(home, "2015-11-26", "2015-11-28", staff=False).close()
+    return home
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,6 +59,12 @@ def played(
             )
     go_on(city, since, until, batch)
     return city
+
+
+def again(made: Path, home: Path, until: str) -> City:
+    """A copy of a city that was played until then (a local midnight): it takes a tenth of playing it."""
+    shutil.copytree(made, home)
+    return City.open(home, VirtualClock(day(until)))
 
 
 def go_on(city: City, since: str, until: str, batch: timedelta = timedelta(days=7)) -> None:

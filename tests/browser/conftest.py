@@ -17,7 +17,7 @@ from cityheart.city import City
 from cityheart.simulation.play import at_pace
 from cityheart.web import server
 
-from ..played import PASSWORD, played
+from ..played import PASSWORD, again
 
 INSTALL = "Chromium is not installed: apt-get install chromium fonts-noto-cjk"
 PATIENCE_MS = 20_000  # a busy machine is slow, not wrong: for what is done and for what is expected alike
@@ -64,10 +64,9 @@ class Served:
     address: str
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Beijing, 26 to 28 November 2015, nobody simulated: an open alert waits for people. The clock goes on."""
-    city = played(tmp_path_factory.mktemp("browser") / "city", "2015-11-26", "2015-11-28", staff=False)
+@contextmanager
+def serving(city: City) -> Iterator[Served]:
+    """The city served on loopback while its clock goes on; closed at the end."""
     ready, address = threading.Event(), []
 
     def listening(at: str) -> None:
@@ -77,11 +76,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     running = server.Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    assert ready.wait(30)
-    yield Served(city, address[0])
-    running.stop()
-    thread.join(15)
-    city.close()
+    try:
+        assert ready.wait(60)
+        yield Served(city, address[0])
+    finally:
+        running.stop()
+        thread.join(60)
+        city.close()
+
+
+@pytest.fixture(scope="module")
+def served(two_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Beijing, 26 to 28 November 2015, nobody simulated: an open alert waits for people. The clock goes on."""
+    with serving(again(two_days, tmp_path_factory.mktemp("browser") / "city", "2015-11-28")) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +106,11 @@ def chromium() -> Iterator[Browser]:
             browser.on("context", lambda context: context.on("page", _slowed))
         yield browser
         browser.close()
+
+
+def fits(page: Page, width: int = 390) -> None:
+    """Nothing is wider than so many pixels; charts and lists may take a moment after the window has changed."""
+    page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
 
 
 def _slowed(page: Page) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from cityheart.kernel.actors import Actor
 
-from .conftest import OpenPage, Served
+from .conftest import OpenPage, Served, fits
 
 SYSTEM = Actor.system("test")
 
@@ -113,7 +113,7 @@ def test_a_day_begins_on_the_own_page_and_tasks_are_accepted_together(served: Se
         expect(page.get_by_test_id("home-figures")).to_contain_text("待签收1")
         expect(page.get_by_test_id("accept-all")).to_have_count(0)  # one alone is opened and read
         page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        fits(page)
     states = [served.city.command.task(SYSTEM, task).state for task in tasks]
     assert sorted(states) == ["accepted"] * (len(tasks) - 1) + ["dispatched"]
 

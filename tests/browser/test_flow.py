@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import text
-from cityheart.simulation.play import at_pace
-from cityheart.web import server
 
-from .conftest import OpenPage, Served
+from .conftest import OpenPage, Served, fits, serving
 from .flowing import NOW, SYSTEM, delivery, flowing
 
 
@@ -22,24 +19,8 @@ from .flowing import NOW, SYSTEM, delivery, flowing
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A synthetic prefecture at noon: streams, hourly files, late, refused, failing and silent sources."""
     city = flowing(tmp_path_factory.mktemp("flow") / "city", bad=250)
-    ready, address = threading.Event(), []
-
-    def listening(at: str) -> None:
-        address.append(at)
-        ready.set()
-
-    running = server.Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    assert ready.wait(30)
-    yield Served(city, address[0])
-    running.stop()
-    thread.join(15)
-    city.close()
-
-
-def _wide(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth"))
+    with serving(city) as served:
+        yield served
 
 
 def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
@@ -48,7 +29,7 @@ def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
     with open_page("officer", "/flow", width=1280) as page:
         attention = page.get_by_test_id("flow-attention").locator("li")
         expect(attention.first).to_have_attribute("data-state", "failing")
-        states = [each.get_attribute("data-state") for each in attention.all()]
+        states = attention.evaluate_all("all => all.map(each => each.dataset.state)")
         assert states == sorted(states, key=["failing", "refused", "late"].index)
         expect(page.get_by_test_id("flow-department")).to_have_count(62)
         page.get_by_test_id("flow-view").get_by_role("button", name="表").click()
@@ -60,7 +41,7 @@ def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
         late.press("Enter")
         expect(late).to_have_attribute("aria-pressed", "true")
         expect(page.get_by_test_id("flow-table").locator("tbody tr:not([data-state=late])")).to_have_count(0)
-        assert rows.count() > 0
+        expect(rows).not_to_have_count(0)
         page.reload()  # what is chosen stands in the address
         expect(page.get_by_test_id("flow-states").locator("button[data-value=late]")).to_have_attribute(
             "aria-pressed", "true"
@@ -76,7 +57,7 @@ def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
         page.set_viewport_size({"width": 390, "height": 900})
         page.goto(f"{served.address}/flow")
         expect(page.get_by_test_id("flow-picture")).to_be_visible()
-        assert _wide(page) <= 390
+        fits(page)
         page.emulate_media(reduced_motion="reduce")
         expect(page.locator(".flow-marks")).to_have_attribute("data-still", "true")
 

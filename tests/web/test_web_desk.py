@@ -14,7 +14,7 @@ from cityheart.city import City
 from cityheart.kernel.text import text
 from cityheart.web.app import create_app
 
-from ..played import played
+from ..played import again
 from .scene import PASSWORD, SYSTEM, road_city
 
 SignIn = Callable[[str], TestClient]
@@ -32,9 +32,9 @@ def clients(city: City) -> SignIn:
 
 
 @pytest.fixture(scope="module")
-def air(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+def air(two_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     """Beijing for two days, in which an alert was raised; a plan was started for it."""
-    city = played(tmp_path_factory.mktemp("air") / "city", "2015-11-26", "2015-11-28", staff=False)
+    city = again(two_days, tmp_path_factory.mktemp("air") / "city", "2015-11-28")
     alert: Any = city.watch.alerts(SYSTEM)["items"][0]  # type: ignore[index]
     plan = city.command.suggest(alert["kind"], alert["level"], city.clock.now())[0].plan
     spec = {"alert_id": alert["id"], "title": alert["kind_title"], "kind": alert["kind"], "level": alert["level"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,14 +16,14 @@ from cityheart.kernel.text import text
 from cityheart.web import store
 from cityheart.web.app import create_app
 
-from ..played import PASSWORD, played
+from ..played import PASSWORD, again
 from .scene import SYSTEM
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+def city(two_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     """Beijing for two days: an alert, a plan started for it, tasks waiting at departments."""
-    city = played(tmp_path_factory.mktemp("wall") / "city", "2015-11-26", "2015-11-28", staff=False)
+    city = again(two_days, tmp_path_factory.mktemp("wall") / "city", "2015-11-28")
     alert: Any = city.watch.alerts(SYSTEM)["items"][0]  # type: ignore[index]
     plan = city.command.suggest(alert["kind"], alert["level"], city.clock.now())[0].plan
     spec = {"alert_id": alert["id"], "title": alert["kind_title"], "kind": alert["kind"], "level": alert["level"]}
