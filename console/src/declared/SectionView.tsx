@@ -42,10 +42,12 @@ function WithheldColumns({ of }: { of: NonNullable<SectionAnswer["withheld"]> })
   if (of.length === 0) return null;
   return (
     <p className="quiet" style={{ margin: 0, padding: "6px 12px" }} data-testid="withheld-columns">
-      {of.map(({ dataset, title, columns }) => (
+      {d("withheld")}{" "}
+      {of.map(({ dataset, title, columns }, at) => (
         <span key={dataset}>
-          {d("withheld")} {list(columns.map((one) => say(one.title)))} (
-          <Anchor href={`/catalogue/${encodeURIComponent(dataset)}`}>{say(title)}</Anchor>){" "}
+          {at > 0 && d("withheld.next")}
+          {list(columns.map((one) => say(one.title)))} (
+          <Anchor href={`/catalogue/${encodeURIComponent(dataset)}`}>{say(title)}</Anchor>)
         </span>
       ))}
     </p>

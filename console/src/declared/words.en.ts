@@ -82,4 +82,5 @@ export const en: Record<DeclaredKey, string> = {
   "tab.label": "Pages of this subject",
   "closed.ask": "See it and ask",
   "closed.look": "See the dataset",
+  "withheld.next": "; ",
 };

@@ -79,4 +79,5 @@ export const zh = {
   "tab.label": "这个主体的页面",
   "closed.ask": "查看并申请",
   "closed.look": "查看数据集",
+  "withheld.next": "；",
 } as const;

@@ -5,11 +5,11 @@ import { useMemo, useState } from "react";
 import { Link, useParams } from "wouter";
 import type { Replay } from "../api/types";
 import { useCommand } from "../api/useCommand";
-import { Failure, Loading, Panel } from "../ui/states";
+import { Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { bytesOf, ENCODINGS, hex, looksLikeText, readable, recordOf } from "./hex";
-import { Choice, Why } from "./parts";
+import { Choice, Unanswered, Why } from "./parts";
 import { useBadRow } from "./queries";
 import { ReplayResult } from "./Replaying";
 import { Rules } from "./Rules";
@@ -21,13 +21,7 @@ export default function BadRowPage() {
   const row = useBadRow(decodeURIComponent(id));
   return (
     <div className="page">
-      {row.data === undefined ? (
-        <Panel>
-          {row.error ? <Failure error={row.error} retry={() => void row.refetch()} /> : <Loading lines={8} />}
-        </Panel>
-      ) : (
-        <View key={row.data.id} row={row.data} />
-      )}
+      {row.data === undefined ? <Unanswered of={row} back="quarantine" /> : <View key={row.data.id} row={row.data} />}
     </div>
   );
 }

@@ -2,11 +2,11 @@
 
 import { Link, useParams } from "wouter";
 import { CellView } from "../ui/Cell";
-import { Failure, Loading, Panel } from "../ui/states";
+import { Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Cleaned } from "./Cleaned";
 import { GrantList, Requests, Sight } from "./GrantsPart";
-import { Figure, Quality, StateWord } from "./parts";
+import { Figure, Quality, StateWord, Unanswered } from "./parts";
 import { useDataset } from "./queries";
 import { RowsPart } from "./RowsPart";
 import { Rules } from "./Rules";
@@ -19,17 +19,7 @@ export default function DatasetPage() {
   const dataset = useDataset(decodeURIComponent(name));
   return (
     <div className="page">
-      {dataset.data === undefined ? (
-        <Panel>
-          {dataset.error ? (
-            <Failure error={dataset.error} retry={() => void dataset.refetch()} />
-          ) : (
-            <Loading lines={8} />
-          )}
-        </Panel>
-      ) : (
-        <View dataset={dataset.data} />
-      )}
+      {dataset.data === undefined ? <Unanswered of={dataset} back="catalogue" /> : <View dataset={dataset.data} />}
     </div>
   );
 }

@@ -6,9 +6,9 @@ import { Link, useParams } from "wouter";
 import { useMay } from "../api/queries";
 import type { QuarantineRow } from "../api/types";
 import { More } from "../ui/More";
-import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
-import { Figure, Why } from "./parts";
+import { Figure, Unanswered, Why } from "./parts";
 import { Raw } from "./QuarantinePart";
 import { useBadRows, useDelivery } from "./queries";
 import { DeliveryState } from "./SourceFlow";
@@ -20,17 +20,7 @@ export default function DeliveryPage() {
   const delivery = useDelivery(decodeURIComponent(id));
   return (
     <div className="page">
-      {delivery.data === undefined ? (
-        <Panel>
-          {delivery.error ? (
-            <Failure error={delivery.error} retry={() => void delivery.refetch()} />
-          ) : (
-            <Loading lines={8} />
-          )}
-        </Panel>
-      ) : (
-        <View delivery={delivery.data} />
-      )}
+      {delivery.data === undefined ? <Unanswered of={delivery} back="flow" /> : <View delivery={delivery.data} />}
     </div>
   );
 }

@@ -1,10 +1,10 @@
 /** One department: what it delivers, how much, and which of its sources need somebody. */
 
 import { Link, useLocation, useParams } from "wouter";
-import { Empty, Failure, Loading, Panel } from "../ui/states";
+import { Empty, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { Bars } from "./Bars";
-import { Figure, Quality, Spark, StateWord, troubled } from "./parts";
+import { Figure, Quality, Spark, StateWord, troubled, Unanswered } from "./parts";
 import { useDepartmentFlow } from "./queries";
 import { Tabs } from "./Tabs";
 import type { DepartmentFlow, FlowSource } from "./types";
@@ -15,13 +15,7 @@ export default function DepartmentPage() {
   const flow = useDepartmentFlow(decodeURIComponent(code));
   return (
     <div className="page">
-      {flow.data === undefined ? (
-        <Panel>
-          {flow.error ? <Failure error={flow.error} retry={() => void flow.refetch()} /> : <Loading lines={8} />}
-        </Panel>
-      ) : (
-        <View flow={flow.data} />
-      )}
+      {flow.data === undefined ? <Unanswered of={flow} back="flow" /> : <View flow={flow.data} />}
     </div>
   );
 }

@@ -1,8 +1,11 @@
 /** Small parts that the pages of the flow share. */
 
 import type { ReactNode } from "react";
+import { Link } from "wouter";
+import { Problem } from "../api/client";
 import type { Text } from "../api/types";
 import { CheckIcon, ClockIcon, CrossIcon, WaitingIcon, WarningIcon } from "../ui/icons";
+import { Empty, Failure, Loading, Panel } from "../ui/states";
 import type { FlowState, ListenerFigures } from "./types";
 import { useFlowWords } from "./words";
 import "./flow.css";
@@ -154,5 +157,29 @@ export function Why({ reason }: { reason: { field: string | null; message: Text 
       {reason.field && !words.includes(reason.field) && <span className="mono">{reason.field} </span>}
       {words}
     </>
+  );
+}
+
+/** In place of a page that has no answer yet, or none: what is not there and what is not yours to see look the same. */
+export function Unanswered({
+  of: { error, refetch },
+  back,
+}: {
+  of: { error: unknown; refetch: () => unknown };
+  back: "flow" | "sources" | "quarantine" | "catalogue";
+}) {
+  const { f } = useFlowWords();
+  return (
+    <Panel>
+      {error instanceof Problem && error.status === 404 ? (
+        <Empty title={f("gone.title")}>
+          <span>{f("gone.why")}</span> <Link href={`/${back}`}>{f(`tabs.${back}`)}</Link>
+        </Empty>
+      ) : error ? (
+        <Failure error={error} retry={() => void refetch()} />
+      ) : (
+        <Loading lines={8} />
+      )}
+    </Panel>
   );
 }

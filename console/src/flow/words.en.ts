@@ -442,4 +442,7 @@ export const en: Record<FlowKey, string> = {
   "reason.archive_nested": "archive within an archive",
   "reason.too_many_bad_rows": "too many bad rows",
   "reason.position": "impossible place",
+  "gone.title": "Not found",
+  "gone.why":
+    "It is not there, or not for you: what flows from a department is shown to that department, to data stewards and to roles for the whole city.",
 };

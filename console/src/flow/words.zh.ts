@@ -433,4 +433,6 @@ export const zh = {
   "reason.archive_nested": "压缩包套压缩包",
   "reason.too_many_bad_rows": "不合格行过多",
   "reason.position": "坐标不合理",
+  "gone.title": "没有找到",
+  "gone.why": "它不存在，或者不向您显示：各部门的数据流入和隔离区只对本部门、数据管家和有全市查看权限的角色开放。",
 };

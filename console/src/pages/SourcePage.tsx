@@ -9,13 +9,14 @@ import { useMay, useSource } from "../api/queries";
 import type { SourceDetail } from "../api/types";
 import { Cleaned } from "../flow/Cleaned";
 import { HandOver } from "../flow/HandOver";
+import { Unanswered } from "../flow/parts";
 import { Quarantine } from "../flow/QuarantinePart";
 import { Deliveries, SourceFlowPanel } from "../flow/SourceFlow";
 import { useFlowWords } from "../flow/words";
 import { duration } from "../time/format";
 import { CellView } from "../ui/Cell";
 import { SourceStateWord } from "../ui/SourceState";
-import { Empty, Failure, Loading, Panel } from "../ui/states";
+import { Empty, Panel } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 
@@ -26,9 +27,7 @@ export default function SourcePage() {
   if (source.data === undefined)
     return (
       <div className="page">
-        <Panel>
-          {source.error ? <Failure error={source.error} retry={() => void source.refetch()} /> : <Loading lines={8} />}
-        </Panel>
+        <Unanswered of={source} back="sources" />
       </div>
     );
   return <SourceView source={source.data} />;

@@ -9,7 +9,7 @@ import { Failure, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { path } from "./parts";
 import { usePreview, useRebuilds } from "./queries";
-import type { Preview } from "./types";
+import type { Preview, PreviewRun } from "./types";
 import { useSubjectWords } from "./words";
 
 const FIGURES = ["records", "subjects", "after", "moved", "merged", "split", "questions", "held"] as const;
@@ -24,8 +24,9 @@ export function Rebuild() {
 function Rebuilding() {
   const { s } = useSubjectWords();
   const rebuilds = useRebuilds();
-  const [looked, setLooked] = useState(false);
-  const preview = usePreview(looked);
+  const preview = usePreview();
+  const compare = useCommand();
+  const running = preview.data?.state === "running";
   const [reason, setReason] = useState("");
   const command = useCommand({ done: () => setReason("") });
   const items = rebuilds.data?.items ?? [];
@@ -34,18 +35,31 @@ function Rebuilding() {
     <Panel title={s("rebuild.title")}>
       <div className="body stack" data-testid="rebuild">
         <span className="quiet">{s("rebuild.means")}</span>
-        {!looked ? (
-          <div className="line">
-            <Button variant="default" data-testid="rebuild-preview" onClick={() => setLooked(true)}>
-              {s("rebuild.preview")}
+        <Shown of={preview} lines={2}>
+          {(run) => <Run of={run} />}
+        </Shown>
+        {compare.error !== null && <Failure error={compare.error} />}
+        <div className="line">
+          {running ? (
+            <Button
+              variant="default"
+              data-testid="rebuild-stop"
+              onClick={() => compare.mutate({ path: "/api/subjects/rebuild/preview/stop" })}
+            >
+              {s("rebuild.stop")}
             </Button>
-          </div>
-        ) : (
-          <Shown of={preview} lines={4}>
-            {(found) => <Changes of={found} />}
-          </Shown>
-        )}
-        {looked && preview.data !== undefined && !asked && (
+          ) : (
+            <Button
+              variant="default"
+              loading={compare.isPending}
+              data-testid="rebuild-preview"
+              onClick={() => compare.mutate({ path: "/api/subjects/rebuild/preview" })}
+            >
+              {s(preview.data?.result ? "rebuild.again" : "rebuild.preview")}
+            </Button>
+          )}
+        </div>
+        {preview.data?.result && !running && !asked && (
           <>
             <Textarea
               label={s("reason")}
@@ -83,6 +97,29 @@ function Rebuilding() {
         )}
       </div>
     </Panel>
+  );
+}
+
+/** How far it is, or what came of it. */
+function Run({ of: run }: { of: PreviewRun }) {
+  const { s, number } = useSubjectWords();
+  if (run.state === "running") {
+    const told = s("rebuild.comparing", { share: `${number(run.share * 100, 0)}%` });
+    return (
+      <div className="stack" role="status" data-testid="rebuild-running">
+        <span>{told}</span>
+        <progress className="progress" value={run.share} max={1} aria-label={told} />
+      </div>
+    );
+  }
+  if (run.state === "failed") return <p role="alert">{s("rebuild.failed", { why: run.failure ?? "" })}</p>;
+  if (run.state === "stopped") return <p className="quiet">{s("rebuild.stopped")}</p>;
+  if (run.result === null) return null;
+  return (
+    <>
+      {run.outdated && <p className="quiet">{s("rebuild.outdated")}</p>}
+      <Changes of={run.result} />
+    </>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
-import type { Figures, Preview, RebuildAsked, Review, Rows, ShortSubject, Subject, Ties } from "./types";
+import type { Figures, PreviewRun, RebuildAsked, Review, Rows, ShortSubject, Subject, Ties } from "./types";
 
 interface Page<T> {
   items: T[];
@@ -54,12 +54,12 @@ export const useReviews = (state: string, kind: string | null) =>
     getNextPageParam: (last) => last.next,
   });
 
-export const usePreview = (enabled: boolean) =>
+/** Looked at again while it is under way. */
+export const usePreview = () =>
   useQuery({
     queryKey: ["subjects", "rebuild", "preview"],
-    queryFn: () => get<Preview>("/api/subjects/rebuild/preview"),
-    enabled,
-    staleTime: 60_000,
+    queryFn: () => get<PreviewRun>("/api/subjects/rebuild/preview"),
+    refetchInterval: ({ state }) => (state.data?.state === "running" ? 1_000 : false),
   });
 
 /** While one is asked for it is looked at again, so that it is seen when it is done. */

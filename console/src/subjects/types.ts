@@ -189,6 +189,18 @@ export interface Preview {
   }[];
 }
 
+/** The newest preview of this city's program; comparing a large city takes a while. */
+export interface PreviewRun {
+  state: "none" | "running" | "done" | "stopped" | "failed";
+  /** How far it is, 0 to 1. */
+  share: number;
+  seconds: number | null;
+  failure: string | null;
+  /** Whether the city has changed since. */
+  outdated: boolean;
+  result: Preview | null;
+}
+
 export interface RebuildAsked {
   id: string;
   state: "asked" | "done";

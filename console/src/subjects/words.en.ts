@@ -111,6 +111,12 @@ export const en: Record<keyof typeof zh, string> = {
   "rebuild.means":
     "When rules or weights change, all subjects can be made anew under them. What people decided stands, and the bigger part of a subject keeps its id.",
   "rebuild.preview": "Show what would change",
+  "rebuild.again": "Compare again",
+  "rebuild.stop": "Stop",
+  "rebuild.comparing": "Comparing all records, {share}",
+  "rebuild.stopped": "The comparison was stopped.",
+  "rebuild.failed": "The comparison failed: {why}",
+  "rebuild.outdated": "Records have changed since this was compared.",
   "rebuild.due": "Some records stand where they are by other rules than the present ones.",
   "rebuild.current": "All records stand where they are by the present rules.",
   "rebuild.changes": "What would change",
