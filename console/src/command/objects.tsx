@@ -259,7 +259,7 @@ export function PointList({
           <table className="table">
             <thead>
               <tr>
-                <th className="tight">{t("points.name")}</th>
+                <th>{t("points.name")}</th>
                 <th className="tight right">{layer.unit || say(layer.title)}</th>
                 <th className="tight">{t("points.band")}</th>
                 <th className="tight right">{t("asOf")}</th>
@@ -275,7 +275,7 @@ export function PointList({
                     aria-selected={properties.key === selected}
                     onClick={() => select(properties.key)}
                   >
-                    <td className="tight">
+                    <td>
                       <button type="button" className="link" data-testid="point-row">
                         {say(properties.name)}
                       </button>

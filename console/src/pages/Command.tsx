@@ -236,7 +236,7 @@ export default function Command() {
         {at === null && alerts.data && alerts.data.total > queue.length && (
           <span className="quiet queue-more">{c("queue.more", { total: alerts.data.total, n: queue.length })}</span>
         )}
-        <Keys help={() => setHelping(true)} />
+        <Keys help={() => setHelping(true)} acknowledge={mayAcknowledge} dispatch={mayDispatch} />
       </Panel>
 
       <Panel
@@ -411,19 +411,24 @@ function useKeys(heard: boolean, keys: Record<string, () => void>) {
   });
 }
 
-function Keys({ help }: { help: () => void }) {
+/** The keys that this person has a use for. */
+function Keys({ help, acknowledge, dispatch }: { help: () => void; acknowledge: boolean; dispatch: boolean }) {
   const { t, c } = useCommandWords();
   return (
     <div className="keys line quiet queue-keys">
       <span>
         <kbd>J</kbd> <kbd>K</kbd> {t("keys.move")}
       </span>
-      <span>
-        <kbd>A</kbd> {t("keys.acknowledge")}
-      </span>
-      <span>
-        <kbd>D</kbd> {t("keys.dispatch")}
-      </span>
+      {acknowledge && (
+        <span>
+          <kbd>A</kbd> {t("keys.acknowledge")}
+        </span>
+      )}
+      {dispatch && (
+        <span>
+          <kbd>D</kbd> {t("keys.dispatch")}
+        </span>
+      )}
       <span>
         <kbd>↵</kbd> {t("keys.open")}
       </span>

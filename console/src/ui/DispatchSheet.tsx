@@ -322,7 +322,7 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
     return cityTime(now + end * 1000, zone, "short");
   };
   return (
-    <section style={{ maxHeight: "46vh", overflow: "auto" }} tabIndex={0} aria-label={t("step.what")}>
+    <section className="dispatch-steps" tabIndex={0} aria-label={t("step.what")}>
       <table className="table">
         <thead>
           <tr>
@@ -336,14 +336,14 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
         <tbody>
           {steps.map((step) => (
             <tr key={step.id}>
-              <td style={{ minWidth: "8em" }}>{say(step.unit_title)}</td>
+              <td>{say(step.unit_title)}</td>
               <td>
                 {say(step.title)}
                 <Reasons reasons={telling(step.reasons)} />
               </td>
-              <td>{starts(step)}</td>
-              <td>{length(step.accept_within)}</td>
-              <td>
+              <td data-label={t("step.starts")}>{starts(step)}</td>
+              <td data-label={t("step.acceptWithin")}>{length(step.accept_within)}</td>
+              <td data-label={t("step.due")}>
                 {length(step.due)}
                 {deadline(step) && (
                   <div className="quiet">

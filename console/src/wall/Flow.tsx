@@ -44,7 +44,8 @@ export function Flow({ turn, on, flow }: { turn: number; on: boolean; flow: Retu
             <li key={one.id} className="wall-source" data-testid="wall-source">
               <StateWord state={one.state} />
               <span className="wall-name">
-                {say(one.title)} <span className="quiet">{say(one.department_title)}</span>
+                <span>{say(one.title)}</span>
+                <span className="quiet">{say(one.department_title)}</span>
               </span>
               <span className="numeric">
                 {one.freshness_seconds === null ? w("flow.never") : length(one.freshness_seconds)}
