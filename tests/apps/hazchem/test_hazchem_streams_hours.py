@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from cityheart.apps.hazchem.detectors.emission_hours import EmissionHours
 from cityheart.apps.hazchem.detectors.tank_hours import TankHours
+from cityheart.apps.hazchem.signals.tanks import METRICS
 from cityheart.sdk import State, run_keyed
 
 from ..landing import application
-from . import streams
+from . import plain_hours, streams
 from .streams import HOUR, START, emission_hours, emitted, newest, of_tank, quiet, readings, tank_hours
 
 
@@ -210,3 +211,51 @@ def test_rows_are_as_their_contracts_say() -> None:
         assert set(fields) == set(table.column_names) - {"_known_at"}
         assert all(table.schema.field(field).type == kind for field, kind in fields.items())
         assert newest(table, list(contracts[name].key)).num_rows == table.num_rows
+
+
+def strange(seed: int) -> pa.Table:
+    """Readings of two sites with gaps, jumps, spikes, frozen values, doubles, late rows and bad ones, as they are known."""
+    rng = np.random.default_rng(seed)
+    size, hours = 500, float(rng.choice([1.0, 4.0, 60.0]))
+    minute = np.sort(rng.uniform(0, 60 * hours, size))
+    minute = np.round(minute) if seed % 2 else minute
+    metric = rng.choice(4, size, p=[0.5, 0.2, 0.2, 0.1])
+    value = np.array([5.0, 20.0, 30.0, 1.0])[metric] + rng.normal(0, 0.02 + seed % 3 * 0.1, size)
+    value = np.round(
+        value + (rng.random(size) < 0.03) * rng.normal(0, 5, size) + (minute // 90 % 2) * rng.choice([0, 2.0]), 2
+    )
+    value = np.where((metric == 0) & (minute // 30 % 4 == 3), 4.2, value)
+    late = np.where(
+        rng.random(size) < 0.1, rng.exponential(rng.choice([30.0, 3_000.0]), size), rng.exponential(0.02, size)
+    )
+    there = np.flatnonzero((minute // 15 % 7 != 3) | (seed % 4 != 0))
+    chosen = np.concatenate([there, rng.choice(there, 80)])
+    known = (minute + late)[chosen] + np.r_[np.zeros(len(there)), rng.uniform(0, 100, 80)]
+    chosen = chosen[np.argsort(known, kind="stable")]
+    tank = rng.integers(0, 5, size)[chosen]
+    return pa.table({
+        "site_id": pa.array([f"S{n // 3}" for n in tank]), "tank_id": pa.array([f"T{n % 4}" for n in tank]),
+        "metric": pa.array([METRICS[n] for n in metric[chosen]]), "time": streams.moments(minute[chosen]),
+        "value": value[chosen] + 0.0, "quality": rng.choice(3, size, p=[0.9, 0.05, 0.05])[chosen],
+        "_known_at": streams.moments(np.sort(known)),
+    })  # fmt: skip
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000))
+def test_compiled_loops_give_what_plain_ones_give(seed: int) -> None:
+    """To the last bit, whatever comes."""
+    rows = strange(seed)
+    known = rows["_known_at"].cast(pa.int64()).to_numpy()
+    moment = rows["time"].cast(pa.int64()).to_numpy()
+    rows = rows.take(pa.array(np.lexsort((moment, known))))
+    detector = TankHours(parameters={"every_s": 1800, "phase_s": 180})
+    (made,) = run_keyed(detector, {}, rows, time="time").outputs.values()
+    told = [{name: repr(value) for name, value in row.items()} for row in made.to_pylist()]
+    plain = [{name: repr(value) for name, value in row.items()} for row in plain_hours.by_rows(rows, every=1800)]
+
+    def place(row: dict[str, str]) -> list[str]:
+        return [row["_known_at"], row["site_id"], row["tank_id"], row["hour"]]
+
+    assert sorted(told, key=place) == sorted(plain, key=place)
+    assert told
