@@ -13,7 +13,7 @@ import "../ui/long.css";
 const SHOWN = 3; // inputs of a detector in the list
 
 export default function Detectors() {
-  const { p, t } = useDetectorWords();
+  const { p } = useDetectorWords();
   const [params, setParams] = useSearchParams();
   const detectors = useDetectors();
   const find = params.get("q") ?? "";
@@ -30,8 +30,8 @@ export default function Detectors() {
         <TextInput
           size="xs"
           w={250}
-          aria-label={t("find.open")}
-          placeholder={t("find.open")}
+          aria-label={p("find")}
+          placeholder={p("find")}
           data-testid="detectors-find"
           value={find}
           onChange={({ currentTarget: { value } }) => setParams(value === "" ? {} : { q: value }, { replace: true })}

@@ -8,6 +8,7 @@ export const en: Record<keyof typeof zh, string> = {
   rule: "Detector",
   kind: "Kind of alert",
   app: "Application",
+  find: "Find a detector or dataset",
   moreInputs: "and {n} more",
   inputs: "Reads",
   fresh: "{length} ago",

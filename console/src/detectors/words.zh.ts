@@ -6,6 +6,7 @@ export const zh = {
   rule: "规则",
   kind: "预警类型",
   app: "应用",
+  find: "查找规则或数据",
   moreInputs: "另有 {n} 项",
   inputs: "读取的数据",
   fresh: "{length}前",

@@ -47,19 +47,20 @@ export function HistoryImport() {
     queryFn: () => get<Status>("/api/history"),
     refetchInterval: ({ state }) => (state.data && running(state.data) ? ASKED_MS : false),
   });
+  const [giving, setGiving] = useState(false); // another file instead of the one that was looked through
   return (
     <Shown of={status} lines={6}>
       {(one) => (
         <>
-          {!running(one) && one.state !== "checked" && <GiveFile />}
-          {one.state !== "idle" && <Progress of={one} />}
+          {!running(one) && (one.state !== "checked" || giving) && <GiveFile given={() => setGiving(false)} />}
+          {one.state !== "idle" && !giving && <Progress of={one} another={() => setGiving(true)} />}
         </>
       )}
     </Shown>
   );
 }
 
-function GiveFile() {
+function GiveFile({ given }: { given: () => void }) {
   const { p } = useImportWords();
   const zone = useZone();
   const tell = useTell();
@@ -76,7 +77,10 @@ function GiveFile() {
       form.set("file", sent.blob, sent.name);
       return request<Status>("POST", "/api/history/files", form, PATIENCE_MS);
     },
-    onSuccess: (answer) => client.setQueryData(["history"], answer),
+    onSuccess: (answer) => {
+      client.setQueryData(["history"], answer);
+      given();
+    },
   });
   const mapping = () => {
     const title = { "zh-CN": words.zh.trim(), en: words.en.trim() || words.zh.trim() };
@@ -92,18 +96,18 @@ function GiveFile() {
       columns: named,
     });
   };
-  const choose = (given: File) => {
+  const choose = (chosen: File) => {
     give.reset();
-    const read = given.name.endsWith(".gz") ? unpacked(given) : textOf(given);
+    const read = chosen.name.endsWith(".gz") ? unpacked(chosen) : textOf(chosen);
     read.then((text) => {
       const there = header(text);
-      setFile({ name: given.name.replace(/\.gz$/, ""), text, columns: there });
+      setFile({ name: chosen.name.replace(/\.gz$/, ""), text, columns: there });
       // columns that are called what they are need no choosing
       setColumns(Object.fromEntries(COLUMNS.filter((one) => there.includes(one)).map((one) => [one, one])));
       if (words.id === "")
         setWords({
           ...words,
-          id: given.name
+          id: chosen.name
             .replace(/\..*$/, "")
             .toLowerCase()
             .replace(/[^a-z0-9.-]+/g, "-")
@@ -126,7 +130,7 @@ function GiveFile() {
           <FilePick
             accept=".toml,.json"
             label={written ? p("mappingChosen", { name: written.name }) : p("mappingFile")}
-            chosen={(given) => void textOf(given).then((text) => setWritten({ name: given.name, text }), tell.failed)}
+            chosen={(file) => void textOf(file).then((text) => setWritten({ name: file.name, text }), tell.failed)}
             test="history-mapping"
           />
         </div>
@@ -188,7 +192,7 @@ function GiveFile() {
   );
 }
 
-function Progress({ of }: { of: Status }) {
+function Progress({ of, another }: { of: Status; another: () => void }) {
   const { p, say, number } = useImportWords();
   const zone = useZone();
   const tell = useTell();
@@ -196,10 +200,8 @@ function Progress({ of }: { of: Status }) {
   const done = (answer: Status) => client.setQueryData(["history"], answer);
   const take = useCommand<Status>({ done, failed: tell.failed });
   const stop = useCommand<Status>({ done, failed: tell.failed });
-  const [away, setAway] = useState(false);
   const { look, taken } = of;
   const name = of.name ?? "";
-  if (of.state === "checked" && away) return <GiveFile />;
   return (
     <Panel
       title={name}
@@ -216,7 +218,7 @@ function Progress({ of }: { of: Status }) {
           </Button>
         ) : of.state === "checked" ? (
           <span className="line">
-            <Button size="xs" variant="default" onClick={() => setAway(true)}>
+            <Button size="xs" variant="default" onClick={another}>
               {p("another")}
             </Button>
             <Button

@@ -240,9 +240,7 @@ export function Rows({
 }) {
   return (
     <section className="long-scroll" style={{ maxHeight: 420 }} tabIndex={0} aria-label={label}>
-      <h3 className="body" style={{ margin: 0 }}>
-        {label}
-      </h3>
+      <h3 style={{ margin: 0, padding: "8px 12px 4px" }}>{label}</h3>
       <table className="table stacks" data-testid={test}>
         <thead>
           <tr>
@@ -284,7 +282,7 @@ function ShownCases({ of: { items } }: { of: Checked }) {
   return (
     <Rows
       label={p("preview", { n: cases.length })}
-      head={[t("incidents.level"), p("cases"), p("from")]}
+      head={[t("incidents.level"), p("cases"), p("span")]}
       test="import-items"
     >
       {cases.map((one) => (
