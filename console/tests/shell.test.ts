@@ -30,13 +30,13 @@ describe("what a person is told", () => {
     const needs = {
       permission: "event.read",
       title: { "zh-CN": "查看审计日志", en: "read the event log" },
-      everywhere: false,
+      scope: "anywhere",
       roles: [{ "zh-CN": "值班员" }, { "zh-CN": "协调员" }],
     };
     const { detail, remedy, code } = told(new Problem(403, "forbidden", "user-1 may not", "ask", { needs }), words);
     expect(detail).toBe("缺少权限：查看审计日志。");
     expect(remedy).toContain("值班员、协调员");
-    expect(code).toBe("event.read");
+    expect(code).toBe("403 · event.read");
   });
   it("does not say a fault of the server in the server's words", () => {
     const { title, detail, code } = told(new Problem(500, "http-500", "Internal Server Error"), words);

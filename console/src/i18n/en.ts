@@ -161,6 +161,7 @@ export const en: Dictionary = {
   "state.forbiddenRemedy": "If your work needs it, ask the administrator to grant it to your role.",
   "state.needs": "The permission that is missing: {permission}.",
   "state.needsEverywhere": "The permission that is missing, for the whole city: {permission}.",
+  "state.needsDepartment": "The permission that is missing, for that department: {permission}.",
   "state.givenBy": "If your work needs it, ask an administrator for a role that holds it: {roles}.",
   "state.missing": "Not found",
   "state.missingRemedy": "It may be gone, or the address may be wrong.",

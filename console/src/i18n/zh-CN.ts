@@ -156,6 +156,7 @@ export const zhCN = {
   "state.forbiddenRemedy": "如果工作需要，请管理员为您的角色开通。",
   "state.needs": "缺少权限：{permission}。",
   "state.needsEverywhere": "缺少全市范围的权限：{permission}。",
+  "state.needsDepartment": "缺少对这个部门的权限：{permission}。",
   "state.givenBy": "工作需要的话，请管理员给您一个含此权限的角色：{roles}。",
   "state.missing": "没有找到",
   "state.missingRemedy": "可能已不存在，或地址有误。",

@@ -18,9 +18,16 @@ export interface Told {
 interface Needs {
   permission: string;
   title: Text;
-  everywhere: boolean;
+  /** Of the whole city, or of one department that may be another than one's own. */
+  scope: "anywhere" | "everywhere" | "department";
   roles: Text[];
 }
+
+const NEEDS = {
+  anywhere: "state.needs",
+  everywhere: "state.needsEverywhere",
+  department: "state.needsDepartment",
+} as const;
 
 /** A part of the program did not come: the city is away, or serves a newer console than the one that is open. */
 export const partMissing = (error: unknown) =>
@@ -47,9 +54,14 @@ export function told(error: unknown, { t, say }: Words): Told {
     const needs = error.more.needs as Needs | undefined;
     if (needs === undefined)
       return { title: t("state.forbidden"), detail, remedy: remedy ?? t("state.forbiddenRemedy"), code };
-    const what = t(needs.everywhere ? "state.needsEverywhere" : "state.needs", { permission: say(needs.title) });
+    const what = t(NEEDS[needs.scope], { permission: say(needs.title) });
     const roles = needs.roles.map((role) => say(role)).join(t("listComma"));
-    return { title: t("state.forbidden"), detail: what, remedy: t("state.givenBy", { roles }), code: needs.permission };
+    return {
+      title: t("state.forbidden"),
+      detail: what,
+      remedy: t("state.givenBy", { roles }),
+      code: `${status} · ${needs.permission}`,
+    };
   }
   if (status === 404) return { title: t("state.missing"), detail, remedy: remedy ?? t("state.missingRemedy"), code };
   return { title: t("state.refused"), detail, remedy, code };

@@ -196,6 +196,7 @@ def require(actor: Actor, permission: str, department: str | None = None) -> Non
             f"{actor.id} may not {PERMISSIONS[permission]}{whose}",
             remedy=f"ask an administrator for a role with {permission}",
             permission=permission,
+            scope="anywhere" if department is None else "department",
         )
 
 
@@ -206,7 +207,7 @@ def require_everywhere(actor: Actor, permission: str) -> None:
             f"{actor.id} may not {PERMISSIONS[permission]} for the whole city",
             remedy=f"ask an administrator for a role with {permission} for the whole city",
             permission=permission,
-            everywhere=True,
+            scope="everywhere",
         )
 
 

@@ -44,10 +44,11 @@ def roles() -> dict[str, object]:
     }
 
 
-def needs(permission: str, *, everywhere: bool = False) -> dict[str, object]:
+def needs(permission: str, scope: str = "anywhere") -> dict[str, object]:
     """What somebody lacks who was refused: the permission in words, and the titles of the roles that hold it.
 
-    With ``everywhere`` only roles that hold it for the whole city are named.
+    ``scope``: ``anywhere``; ``everywhere``, the whole city; ``department``, one that may be another than the own. For the
+    latter two only roles that hold it for the whole city are named.
     """
     named = cast("Mapping[str, Mapping[str, Text]]", words()["roles"])
     chinese = cast("Mapping[str, str]", words()["permissions"])
@@ -55,10 +56,10 @@ def needs(permission: str, *, everywhere: bool = False) -> dict[str, object]:
     return {
         "permission": permission,
         "title": text(chinese.get(permission, meaning), meaning),
-        "everywhere": everywhere,
+        "scope": scope,
         "roles": [
             named.get(role, {}).get("title", text(role, role))
             for role, granted in ROLES.items()
-            if role != "system" and (granted.get(permission) or (permission in granted and not everywhere))
+            if role != "system" and (granted.get(permission) or (permission in granted and scope == "anywhere"))
         ],
     }

@@ -156,7 +156,7 @@ def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     permission = error.extra.get("permission")
     if isinstance(permission, str):
-        error.extra["needs"] = needs(permission, everywhere=bool(error.extra.get("everywhere")))
+        error.extra["needs"] = needs(permission, str(error.extra.get("scope", "anywhere")))
     return problem_response(error)
 
 
