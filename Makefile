@@ -10,9 +10,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Bytecode once, here, also where Python is told to write none: every start is two seconds sooner. Some packages carry
 # sources of other Pythons, which do not compile and need not.
 COMPILE_ALL = $(BIN)/python -m compileall -qq -j 0 .venv/lib src || true
+# Two at once; what each of them says stands together, where make can do that.
+BESIDE = $(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench format reference lock clean
+.PHONY: help setup demo test lint check-python check-console test-console bench format reference lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r left right; do printf '%-18s%s\n' "$$left" "$$right"; done
@@ -22,14 +24,19 @@ setup: .venv/installed ## makes .venv with everything locked, the console built,
 demo: .venv/installed ## plays the demo city; ARGS="air --headless --from 2015-11-25 --to 2016-01-05 --report r.json"
 	@$(BIN)/cityheart demo $(ARGS)
 
-test: .venv/installed-dev lint ## every check and test, Python and console; ARGS="tests/tidy -k imports" picks of the Python ones
-	@if [ -f console/package.json ]; then $(BIN)/python hatch_build.py run test; fi
+test: .venv/installed-dev ## every check and test, Python and console; ARGS="tests/tidy -k imports" picks of the Python ones
+	@$(BESIDE) check-python check-console test-console
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed-dev ## ruff, mypy --strict, and the console's types and style
+	@$(BESIDE) check-python check-console
+
+check-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@if [ -f console/package.json ]; then $(BIN)/python hatch_build.py run check; fi
+
+check-console test-console: %-console:
+	@if [ -f console/package.json ]; then $(BIN)/python hatch_build.py run $*; fi
 
 bench: .venv/installed-dev ## the benchmark ARGS=NAME beside its peer; without ARGS every one in bench/
 	@set -e; for run in $(if $(ARGS),'$(ARGS)',$(patsubst bench/%.py,%,$(filter-out bench/_%,$(wildcard bench/*.py)))); do \

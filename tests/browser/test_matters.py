@@ -13,7 +13,7 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import text
 
 from ..played import PASSWORD
-from .conftest import OpenPage, Served
+from .conftest import OpenPage, Served, fits
 
 SYSTEM = Actor.system("test")
 RULES = """
@@ -180,5 +180,5 @@ def test_the_pages_are_accessible_and_fit_a_phone(desk: Served, open_page: OpenP
             for path in paths:
                 _go(page, desk, path)
                 page.locator("[data-testid=map][data-ready=true]").wait_for()
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+                fits(page, width)
                 assert page.evaluate(f"async () => {{ {axe}; {RULES} }}") == [], (path, language)

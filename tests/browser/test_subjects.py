@@ -12,7 +12,7 @@ from cityheart.kernel.text import text
 
 from ..entities.scene import settled
 from ..played import PASSWORD
-from .conftest import OpenPage, Served
+from .conftest import OpenPage, Served, fits
 
 SYSTEM = Actor.system("test")
 
@@ -61,4 +61,4 @@ def test_what_is_not_shared_is_said_to_be_there(known: str, open_page: OpenPage)
     with open_page("fireman", f"/subjects/{known}", width=390, height=844) as page:
         expect(page.get_by_test_id("restricted")).to_contain_text("数据集register")
         expect(page.get_by_test_id("records")).not_to_contain_text("F2")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        fits(page)
