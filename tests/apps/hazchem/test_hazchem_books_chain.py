@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cityheart.apps.hazchem import chain, grading
+from cityheart.apps.hazchem.names import title
 from cityheart.kernel.errors import Forbidden
 from cityheart.sdk import Invalid, Reader
 
@@ -192,13 +193,13 @@ def test_what_pages_are_given() -> None:
     tables = scene(ROAD, approval_monthly_return=RETURN, police_flow=table("police_flow", []))
     picture = checked(chain.flow(reader(tables, "police_flow"), NOW, {"cas": CAS, "days": 60}))
     assert {each["from"] for each in picture["links"]} == {"outside:外地码头", "S1"}
-    assert "police_flow" in picture["note"]["en"]
+    assert title("police_flow")["en"] in picture["note"]["en"]
     shown = checked(chain.month(reader(tables, "police_flow"), NOW, {"site": "S4", "cas": CAS}))
     assert len(shown["rows"]) == 11
     assert "2026-03" in shown["note"]["en"]
     assert checked(chain.month(reader(tables), NOW, {"site": "?", "cas": "?"}))["rows"] == []
     blind = checked(chain.month(reader(tables, "hazchem_tank_hour"), NOW, {"site": "S4", "cas": CAS}))
-    assert "hazchem_tank_hour" in blind["note"]["en"]
+    assert title("hazchem_tank_hour")["en"] in blind["note"]["en"]
     with pytest.raises(Invalid):
         chain.flow(reader(tables), NOW, {})
     with pytest.raises(Invalid):

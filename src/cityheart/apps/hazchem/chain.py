@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.grading import TANK_HOURS
+from cityheart.apps.hazchem.names import listed
 from cityheart.apps.hazchem.signals import books, flows, returns
 from cityheart.sdk import Invalid, Reader, Text, text
 
@@ -455,8 +456,9 @@ def _note(closed: list[str], rest: list[Link]) -> Text:
         zh.append(f"另有 {len(rest)} 条较小的流向共 {total:.1f} 吨未画出")
         en.append(f"{len(rest)} smaller links, {total:.1f} t together, are not drawn")
     if closed:
-        zh.append(f"无权查看或尚无数据而未计入：{'、'.join(closed)}")
-        en.append(f"left out, not there or not for you: {', '.join(closed)}")
+        closed_zh, closed_en = listed(closed)
+        zh.append(f"无权查看或尚无数据而未计入：{closed_zh}")
+        en.append(f"left out, not there or not for you: {closed_en}")
     return text("；".join(zh) + "。", "; ".join(en) + ".")
 
 
@@ -497,8 +499,9 @@ def month(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Ma
         + ("" if lines else " Nothing was returned for it."),
     )
     if closed:
+        closed_zh, closed_en = listed(closed)
         note = text(
-            f"{note['zh-CN']}无权查看或尚无数据：{'、'.join(closed)}。",
-            f"{note['en']} Not there or not for you: {', '.join(closed)}.",
+            f"{note['zh-CN']}无权查看或尚无数据：{closed_zh}。",
+            f"{note['en']} Not there or not for you: {closed_en}.",
         )
     return {"type": "table", "columns": columns_shown, "rows": rows, "note": note}

@@ -30,6 +30,7 @@ from zoneinfo import ZoneInfo
 
 import shapely
 
+from cityheart.apps.hazchem.names import listed as named
 from cityheart.apps.hazchem.risk import Books, Risk, assess, fixed, known_to
 from cityheart.sdk import Reader, Text, dice, text
 
@@ -301,12 +302,12 @@ def inspection(reader: Reader, now: datetime, parameters: Mapping[str, object]) 
         {"name": "reasons", "title": text("原因", "Reasons")},
     ]
     share = float(table["random"])
-    left = "、".join(known.missing)
+    zh, en = named(known.missing)
     note = text(
         f"{day} 共 {len(wanted)} 处，每区域每日 {table['capacity']} 处，其中 {share:.0%} 随机抽取（以日期和区域为种子）。"
-        + (f"未计入的数据：{left}。" if left else ""),
+        + (f"未计入的数据：{zh}。" if zh else ""),
         f"{day}: {len(wanted)} sites, {table['capacity']} a day and area, {share:.0%} of them by lot (seeded by day and area). "
-        + (f"Left out: {', '.join(known.missing)}." if left else ""),
+        + (f"Left out: {en}." if en else ""),
     )
     return {"type": "table", "columns": columns, "rows": rows, "note": note}
 

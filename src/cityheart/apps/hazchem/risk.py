@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cityheart.apps.hazchem.grading import grade_sites
+from cityheart.apps.hazchem.names import listed, title
 from cityheart.apps.hazchem.signals import licences
 from cityheart.apps.hazchem.signals import orders as standstills
 from cityheart.sdk import ALL_TIME, Problem, Reader, Text, text
@@ -460,21 +461,30 @@ def risk(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Map
     for one in assess(known, now):
         if one.site in wanted:
             name = known.sites[one.site].get("name")
-            rows += [[name, part.reason, part.points, part.dataset] for part in one.parts]
+            rows += [
+                [
+                    name,
+                    part.reason,
+                    part.points,
+                    title(part.dataset),
+                    None if part.dataset == "alerts" else part.dataset,
+                ]
+                for part in one.parts
+            ]
             place = "" if one.peers is None else f"，高于同类 {one.peers:.0%}"
             beside = "" if one.peers is None else f", above {one.peers:.0%} of its kind"
             said.append(f"{name} {one.score:.0f} 分{place}\x1f{name}: {one.score:.0f} points{beside}")
-    left = "、".join(known.missing)
+    zh, en = listed(known.missing)
     note = text(
-        "；".join(each.split("\x1f")[0] for each in said) + (f"。未计入：{left}" if left else "") or "没有评分",
-        "; ".join(each.split("\x1f")[1] for each in said) + (f". Left out: {', '.join(known.missing)}" if left else "")
-        or "No score",
+        "；".join(each.split("\x1f")[0] for each in said) + (f"。未计入：{zh}" if zh else "") or "没有评分",
+        "; ".join(each.split("\x1f")[1] for each in said) + (f". Left out: {en}" if en else "") or "No score",
     )
     columns: list[dict[str, object]] = [
         {"name": "site", "title": text("厂址", "Site")},
         {"name": "reason", "title": text("原因", "Reason")},
         {"name": "points", "title": text("分", "Points"), "kind": "number", "digits": 0},
-        {"name": "dataset", "title": text("数据", "Data")},
+        {"name": "dataset", "title": text("数据", "Data"), "link": {"to": "dataset", "column": "dataset_id"}},
+        {"name": "dataset_id", "title": text("数据集编号", "Name of the dataset"), "hidden": True},
     ]
     return {"type": "table", "columns": columns, "rows": rows, "note": note}
 
