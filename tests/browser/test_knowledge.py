@@ -142,3 +142,43 @@ def test_the_pages_are_accessible(learned: Served, open_page: OpenPage, axe: str
         page.get_by_test_id("dispatch-open").first.click()
         page.get_by_test_id("dispatch-confirm").wait_for()
         assert page.evaluate(f"async () => {{ {axe}; {RULES} }}") == []
+
+
+def test_a_steward_sees_what_a_file_holds_before_it_is_taken_over(learned: Served, open_page: OpenPage) -> None:
+    """Cases from a spreadsheet of an office program, then closed cases for the scores: lines, reasons, the taking in."""
+    moments = "2014-03-01T08:00:00+08:00,2014-03-01T20:00:00+08:00"
+    sheet = (
+        "id,kind,level,opened_at,closed_at,text,plan\n"
+        f"1,heavy_pollution,3,{moments},烟尘持续,air-yellow\n"
+        f"2,heavy_pollution,9,{moments},级别写错,air-yellow\n"
+    )
+    closed = (
+        "case,department,started,planned,ended\n"
+        "A-1,ecology,2014-03-01T08:00:00,2014-03-02T08:00:00,2014-03-01T20:00:00\n"
+        "A-2,ecology,2014-03-01T08:00:00,2014-03-02T08:00:00,2014-03-03T20:00:00\n"
+        "A-3,ecology,2014-03-01T08:00:00,,\n"
+    )
+    with open_page("steward", "/cases", width=390, height=844) as page:
+        page.get_by_test_id("import-open").click()
+        given = {"name": "archive-2014b.csv", "mimeType": "text/csv", "buffer": sheet.encode("gb18030")}
+        page.get_by_test_id("import-file").set_input_files(given)  # type: ignore[arg-type]
+        expect(page.get_by_test_id("import-origin")).to_have_value("archive-2014b")
+        page.get_by_test_id("import-check").click()
+        expect(page.get_by_test_id("import-counts")).to_contain_text("将导入 1")
+        expect(page.get_by_test_id("import-refusals")).to_contain_text("level")
+        expect(page.get_by_test_id("import-items")).to_contain_text("烟尘持续")
+        fits(page)
+        page.get_by_test_id("import-take").click()
+        expect(page.get_by_test_id("import-done")).to_contain_text("已导入 1 条，更正 0 条，退回 1 条")
+
+        page.get_by_role("link", name="其他系统的办结件").click()
+        given = {"name": "permits.csv", "mimeType": "text/csv", "buffer": closed.encode()}
+        page.get_by_test_id("history-file").set_input_files(given)  # type: ignore[arg-type]
+        expect(page.get_by_test_id("history-column-ended")).to_have_value("ended")
+        page.get_by_test_id("history-zh").fill("许可")
+        page.get_by_test_id("history-check").click()
+        expect(page.get_by_test_id("history")).to_contain_text("将接收 2 件（0 个环节），其中 1 件超期办结")
+        expect(page.get_by_test_id("history-lines")).to_contain_text("尚未办结")
+        fits(page)
+        page.get_by_test_id("history-take").click()
+        expect(page.get_by_test_id("history-done")).to_contain_text("已接收 2 件（2 个任务），其中 1 件超期办结")
