@@ -16,7 +16,7 @@ import { useKnowledgeWords } from "../knowledge/words";
 import { useNow } from "../live/LiveProvider";
 import { AlertStateTag } from "../ui/AlertQueue";
 import { DispatchSheet, Silent, StepTable } from "../ui/DispatchSheet";
-import { EvidenceView, extentOf } from "../ui/Evidence";
+import { Closed, EvidenceView, extentOf } from "../ui/Evidence";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -58,8 +58,10 @@ function AlertView({ alert }: { alert: AlertDetail }) {
   const extent = useMemo(() => extentOf(alert.evidence), [alert.evidence]);
   const actionable = useMay("incident.dispatch") && alert.state !== "ended";
   const mayAcknowledge = useMay("alert.acknowledge");
-  const series = alert.evidence.filter(({ type }) => type === "series");
-  const rows = alert.evidence.filter(({ type }) => type !== "series");
+  const open = alert.evidence.filter(({ withheld }) => !withheld?.whole);
+  const closed = alert.evidence.filter(({ withheld }) => withheld?.whole);
+  const series = open.filter(({ type }) => type === "series");
+  const rows = open.filter(({ type }) => type !== "series");
   return (
     <div className="page">
       <div className="head">
@@ -119,6 +121,13 @@ function AlertView({ alert }: { alert: AlertDetail }) {
               </div>
             </Panel>
           ))}
+          {closed.length > 0 && (
+            <Panel title={t("alert.evidence")}>
+              <div className="body">
+                <Closed evidence={closed} />
+              </div>
+            </Panel>
+          )}
         </div>
         <div className="stack" style={{ gap: 16 }}>
           {alert.state === "raised" && mayAcknowledge ? (

@@ -73,6 +73,31 @@ export function EvidenceView({
   );
 }
 
+/** All that is not shown of one matter, told once: what each rests on and whose that is. */
+export function Closed({ evidence }: { evidence: readonly Evidence[] }) {
+  const { t, say } = useWords();
+  return (
+    <div className="withheld" data-testid="withheld">
+      <strong>{t("evidence.withheld")}</strong>
+      <ul>
+        {evidence.map((one, at) => (
+          <li key={at}>
+            {say(one.title)} ·{" "}
+            {one.withheld?.datasets.map(({ dataset, title, department_title }, n) => (
+              <span key={dataset}>
+                {n > 0 && t("listComma")}
+                <Link href={`/catalogue/${encodeURIComponent(dataset)}`}>{say(title)}</Link>{" "}
+                <span className="quiet">{say(department_title)}</span>
+              </span>
+            ))}
+          </li>
+        ))}
+      </ul>
+      <span className="quiet">{t("evidence.withheldWhy")}</span>
+    </div>
+  );
+}
+
 /** Names what is not shown, whose it is, and where to ask for it. */
 function WithheldView({ of }: { of: Withheld }) {
   const { t, say, language } = useWords();
