@@ -82,6 +82,9 @@ class TableLog:
             yield Delivery(f"{self._name} #{part}", at, stream(table), "arrow", at.isoformat())
 
 
+_PATIENCE = 30.0  # seconds that a reader may hold the file
+
+
 class ServedDatabase:
     """A system's database at work: a SQLite file in which rows come to be and change as time goes on.
 
@@ -100,7 +103,7 @@ class ServedDatabase:
                 }
                 for table in tables
             }
-        self._conn = sqlite3.connect(file, check_same_thread=False)
+        self._conn = sqlite3.connect(file, timeout=_PATIENCE, check_same_thread=False)
         self._conn.execute("pragma journal_mode = wal")
         for table, log in self._logs.items():
             columns = [f"{_quoted(name)} {kinds[table][name]}" for name in log.names]
