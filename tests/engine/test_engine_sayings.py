@@ -71,6 +71,22 @@ def test_it_is_learned_from_files_by_another_process(tmp_path: Path) -> None:
     assert other.unchanged("stream", asked, COLUMNS).tolist() == [False, True, True, False]
 
 
+def test_files_are_read_piece_by_piece_and_the_newest_version_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when a compaction wrote what is old into the newest file."""
+    monkeypatch.setattr(limits, "LAKE_ROW_GROUP", 2)
+    monkeypatch.setattr(limits, "LAKE_PIECE_ROWS", 4)
+    stream = lake(tmp_path)
+    for turn in range(limits.LAKE_DAY_FILES):
+        stream.append("stream", table([("a", 0, float(turn), "x", True)], known=turn))
+    newest: list[Row] = [(f"v{number}", 0, 1.0, "y", True) for number in range(19)] + [("a", 0, 99.0, "x", True)]
+    stream.append("stream", table(newest, known=60))
+    assert stream.compact("stream", whole=False).files == limits.LAKE_DAY_FILES
+    assert lake(tmp_path).unchanged("stream", table(newest), COLUMNS).all()
+    assert not lake(tmp_path).unchanged("stream", table([("a", 0, 7.0, "x", True)]), COLUMNS).any()
+
+
 def test_too_much_to_read_passes_for_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not in memory and would take too long to read is not read; what lands from then on is known."""
     lake(tmp_path).append("stream", table([("a", 0, 1.0, "x", True), ("a", 1, 1.0, "x", True)]))
