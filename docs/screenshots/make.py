@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
+from unittest.mock import patch
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -120,6 +121,11 @@ def person(
         raise SystemExit(f"{conflict}: give a city in which nobody is called {username}") from None
 
 
+def firms_called(city: City, name: str) -> list[dict[str, Any]]:
+    """The firms of this name, which what an alert is about may have from its firm."""
+    return cast("list[dict[str, Any]]", city.entities.find(SYSTEM, text=name, kind="firm")["items"])
+
+
 def picture_prefecture(password: str, wanted: Wanted, ready: Path | None) -> None:
     """The pictures of the simulated prefecture."""
     with tempfile.TemporaryDirectory() as folder:
@@ -135,8 +141,7 @@ def picture_prefecture(password: str, wanted: Wanted, ready: Path | None) -> Non
         shown = next((one for one in alerts if one["kind"] == "suspended_producing"), alerts[0])
         incident = city.command.incident_of(shown["id"])
         assert incident is not None, "the staff opens an incident for every alert"
-        number = next(one["subject"]["id"] for one in alerts if one["subject"]["kind"] == "firm")
-        found = cast("list[dict[str, Any]]", city.entities.find(SYSTEM, text=number, kind="firm")["items"])
+        found = next(filter(None, (firms_called(city, one["subject"]["name"]["zh-CN"]) for one in (shown, *alerts))))
         firm = str(found[0]["id"])
         busy = Counter(task.unit for task in city.command.tasks(SYSTEM, over=False, limit=200)[0])
         unit = busy.most_common(1)[0][0]
@@ -187,11 +192,13 @@ def serving(city: City) -> Iterator[str]:
 
     running = Running(city, at_pace(city, speed=1.0), host="127.0.0.1", port=0, ready=listening)
     thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    ready.wait(30)
-    yield addresses[0]
-    running.stop()
-    thread.join(15)
+    # no device is at hand, and another city on this machine may have the addresses where they would be heard
+    with patch.object(city.share, "listen"):
+        thread.start()
+        ready.wait(30)
+        yield addresses[0]
+        running.stop()
+        thread.join(15)
 
 
 def picture(browser: Browser, address: str, password: str, shot: Shot) -> None:
