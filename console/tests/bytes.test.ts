@@ -70,10 +70,10 @@ describe.skipIf(!existsSync(MANIFEST))("bytes of the build (npm run build first)
     expect(zipped(page("PlanDraft"))).toBeLessThanOrEqual(450);
   });
 
-  it("keep the pages of the flow within 60 kB beside the shell, without map and charts", () => {
+  it("keep the pages of the flow, with grants and files by hand, within 75 kB beside the shell, without map and charts", () => {
     const flow = files(manifest, "src/flow/pages.ts", true, new Set(shell));
     expect(flow.size).toBeGreaterThan(shell.size);
     expect([...flow].filter((file) => /CityMap|SeriesChart|worker/.test(file))).toEqual([]);
-    expect(zipped(flow) - zipped(shell)).toBeLessThanOrEqual(60);
+    expect(zipped(flow) - zipped(shell)).toBeLessThanOrEqual(75);
   });
 });

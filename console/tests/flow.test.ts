@@ -156,6 +156,7 @@ describe("the words of the flow", () => {
       .map((name) => readFileSync(join("src", name), "utf8"))
       .join("\n");
     const built = [...code.matchAll(/`([a-z.]+\.)\$\{/g)].map(([, prefix]) => prefix ?? "");
+    for (const [, family] of code.matchAll(/\bcode\("([a-z]+)"/g)) built.push(`${family}.`);
     const families = ["kind.", "listener.", "step.", "class.", "type.", "use."];
     const unused = Object.keys(zh).filter(
       (key) => !code.includes(`"${key}"`) && ![...built, ...families].some((prefix) => key.startsWith(prefix)),

@@ -225,7 +225,6 @@ export const en: Record<FlowKey, string> = {
   "dataset.rules": "Rules",
   "dataset.fields": "Fields (the contract)",
   "dataset.sources": "Sources",
-  "dataset.noSources": "There is no source that you may see.",
   "dataset.contract": "Contract",
   "dataset.derived": "Computed by an application; nothing delivers it.",
   "sources.state": "State",

@@ -221,7 +221,6 @@ export const zh = {
   "dataset.rules": "要求",
   "dataset.fields": "字段（合同）",
   "dataset.sources": "来源",
-  "dataset.noSources": "没有您可以查看的来源。",
   "dataset.contract": "合同",
   "dataset.derived": "由应用计算得出，没有外部来源。",
   "sources.state": "状态",

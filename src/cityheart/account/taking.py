@@ -134,7 +134,7 @@ class Taking:
         except Problem as problem:
             over = {"state": "failed", "reason": problem.detail, "remedy": problem.remedy}
         except Exception as error:  # the store went away, or a file broke it in a way nobody thought of
-            _LOG.exception("history.failed")
+            _LOG.exception("taking.failed")
             over = {"state": "failed", "reason": type(error).__name__, "remedy": None}
         if over["state"] != "checked":
             self._forget()
