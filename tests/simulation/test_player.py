@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +23,7 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import Conflict, Invalid
 from cityheart.share.landing import Prepared
 from cityheart.share.wire import jt808
-from cityheart.simulation.player import broker
+from cityheart.simulation.player import broker, wire
 from cityheart.simulation.player.folder import CityFolder
 from cityheart.simulation.player.streams import parts, streams
 from cityheart.simulation.player.wire import PACKETS, Packets, Recording
@@ -299,6 +300,23 @@ def test_a_recording_goes_on_in_the_middle(minute: int, packets_file: Path) -> N
 @pytest.fixture(scope="module")
 def packets_file(folder: Path) -> Path:
     return folder / "systems" / "trucks" / "packets.parquet"
+
+
+def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken is let go: weeks of packets are larger than memory."""
+    monkeypatch.setattr(wire, "ROWS_READ", 50)
+    begin, count = datetime(2026, 7, 1, tzinfo=UTC), 1_200
+    moments = pa.array([begin + timedelta(seconds=second) for second in range(count)], pa.timestamp("us", "UTC"))
+    noise = np.random.default_rng(1)
+    sent = [moments, pa.array([1] * count, pa.int32()), pa.array([noise.bytes(20_000) for _ in range(count)])]
+    pq.write_table(pa.table(sent, schema=PACKETS), tmp_path / "p.parquet", row_group_size=50)
+    del sent
+    recording = Recording(tmp_path / "p.parquet", PACKETS)
+    before, most = pa.total_allocated_bytes(), 0
+    for second in range(100, count, 100):
+        assert recording.take(begin + timedelta(seconds=second)).num_rows >= 100
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < (tmp_path / "p.parquet").stat().st_size / 2
 
 
 def test_a_recording_that_is_out_of_order_is_taken_in_its_order(tmp_path: Path) -> None:

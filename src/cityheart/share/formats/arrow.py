@@ -19,7 +19,8 @@ __all__ = ["parquet_batches", "stream_batches"]
 def parquet_batches(payload: Payload, reading: Reading) -> Iterator[Batch]:
     """The rows of a Parquet file. Raises Refused when it is damaged."""
     try:
-        with opened(payload) as stream, pq.ParquetFile(stream) as file:
+        # read ahead, a file keeps all that was ever read of it
+        with opened(payload) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             names = file.schema_arrow.names
             _bounded(len(names))
             row = 1

@@ -170,7 +170,8 @@ def tables(payload: Payload, columns: tuple[str, ...]) -> Iterator[pa.Table]:
             parquet = stream.read(4) == b"PAR1"
             stream.seek(0)
             if parquet:
-                with pq.ParquetFile(stream) as file:
+                # read ahead, a file keeps all that was ever read of it
+                with pq.ParquetFile(stream, pre_buffer=False) as file:
                     _complete(file.schema_arrow, columns)
                     for part in file.iter_batches(limits.WIRE_BATCH_FRAMES, columns=list(columns)):
                         yield pa.Table.from_batches([part])

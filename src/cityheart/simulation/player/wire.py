@@ -89,7 +89,8 @@ class Recording:
         return moments[first:], table.slice(first)
 
     def _pieces(self) -> Iterator[pa.Table]:
-        with pq.ParquetFile(self._path) as file:
+        # read ahead, a file keeps all that was ever read of it
+        with pq.ParquetFile(self._path, pre_buffer=False) as file:
             column = file.schema_arrow.get_field_index("sent_at")
             groups = [
                 group
