@@ -20,6 +20,7 @@ from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
 from cityheart.kernel.ids import Ids
+from cityheart.kernel.text import text
 
 from .scene import LAMP, LAMP_AGAIN, PLACE, SYSTEM, Hotline
 
@@ -38,7 +39,7 @@ class Front:
 
         app.add_middleware(BaseHTTPMiddleware, dispatch=sign)  # type: ignore[arg-type]
         app.add_exception_handler(Problem, _problem)
-        app.include_router(api.router(desk.intake))
+        app.include_router(api.router(desk.intake, lambda ids: dict.fromkeys(ids, text("王敏", "Wang Min"))))
         app.include_router(open311.router(desk.intake, clock, ids, "testcity", "测试市"))
         self.http = TestClient(app)
         self.key = desk.intake.issue_key(SYSTEM, "市民应用")[1]
@@ -81,6 +82,7 @@ def test_a_report_taken_down_becomes_a_matter_with_everything_the_console_shows(
     assert [item["why"]["by"] for item in matter["items"]] == ["system:intake"] * 2
     assert matter["items"][1]["why"]["score"] > 0.5 and "13912345678" not in str(matter) and "张三" not in str(matter)
     assert [event["type"] for event in matter["history"]] == ["matter.opened", "matter.joined"]
+    assert {event["actor_name"]["zh-CN"] for event in matter["history"]} == {"王敏"}
     second = matter["items"][1]["id"]
     split = {"command_id": "click-125", "reports": [second], "reason": "两盏灯"}
     other = front.http.post(f"/api/matters/{matter['id']}/split", json=split).json()["new_matter_id"]
