@@ -11,6 +11,7 @@ import { CellView } from "../ui/Cell";
 import { Sheet } from "../ui/Sheet";
 import { Failure, Loading } from "../ui/states";
 import { useTell } from "../ui/Toast";
+import { ColumnsField } from "./ColumnsField";
 import { type Grant, type Use, useRows } from "./grants";
 import type { CatalogueDataset } from "./types";
 import { useFlowWords } from "./words";
@@ -124,28 +125,7 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
           </div>
           <div className="quiet">{f(handlers ? "give.handlersWhy" : "give.partyWhy")}</div>
         </fieldset>
-        <Checkbox.Group
-          label={f("ask.columns")}
-          description={f("ask.columnsWhy")}
-          value={given.columns}
-          onChange={(columns) => set({ columns })}
-        >
-          <div className="grants-columns">
-            {dataset.fields.map((field) => (
-              <Checkbox
-                key={field.name}
-                size="xs"
-                value={field.name}
-                label={
-                  <>
-                    {say(field.title) || field.name} <span className="mono quiet">{field.name}</span>{" "}
-                    {field.secrecy && <span className="tag">{f(`secrecy.${field.secrecy}`)}</span>}
-                  </>
-                }
-              />
-            ))}
-          </div>
-        </Checkbox.Group>
+        <ColumnsField dataset={dataset} columns={given.columns} choose={(columns) => set({ columns })} />
         <TextInput
           label={f("ask.rows")}
           description={f("ask.rowsWhy")}

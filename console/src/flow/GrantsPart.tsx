@@ -11,6 +11,7 @@ import { Sheet } from "../ui/Sheet";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
+import { ColumnsField } from "./ColumnsField";
 import { Give } from "./GivePart";
 import { type Grant, type Party, type SharingRequest, type Use, useGrants, useRequests } from "./grants";
 import type { CatalogueDataset } from "./types";
@@ -99,28 +100,7 @@ function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void 
           value={purpose}
           onChange={({ currentTarget: { value } }) => setPurpose(value)}
         />
-        <Checkbox.Group
-          label={f("ask.columns")}
-          description={f("ask.columnsWhy")}
-          value={columns}
-          onChange={setColumns}
-        >
-          <div className="grants-columns">
-            {dataset.fields.map((field) => (
-              <Checkbox
-                key={field.name}
-                size="xs"
-                value={field.name}
-                label={
-                  <>
-                    {say(field.title) || field.name} <span className="mono quiet">{field.name}</span>{" "}
-                    {field.secrecy && <span className="tag">{f(`secrecy.${field.secrecy}`)}</span>}
-                  </>
-                }
-              />
-            ))}
-          </div>
-        </Checkbox.Group>
+        <ColumnsField dataset={dataset} columns={columns} choose={setColumns} />
         <TextInput
           label={f("ask.rows")}
           description={f("ask.rowsWhy")}
