@@ -26,7 +26,7 @@ demo: .venv/installed ## plays the demo city; ARGS="air --headless --from 2015-1
 
 test: .venv/installed-dev ## every check and test, Python and console; ARGS="tests/tidy -k imports" picks of the Python ones
 	@$(BESIDE) check-python check-console test-console
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed-dev ## ruff, mypy --strict, and the console's types and style
 	@$(BESIDE) check-python check-console

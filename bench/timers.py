@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import text
 from tests import postgres
 
-STEPS, TEMPLATES = 4, 10
+STEPS, TEMPLATES, RESTARTS = 4, 10, 5
 RATE = 10  # timers a second that become due while lateness is measured
 SYSTEM = Actor.system("bench")
 
@@ -104,25 +105,31 @@ def dispatched(database: Database, runs: list[str]) -> list[str]:
 
 
 def restart(city: City) -> tuple[float, float]:
-    """Seconds to the first dispatch: of the whole command, and in a process that is loaded already."""
+    """Seconds to the first dispatch, medians: of the whole command, and in a process that is loaded already."""
     digest = city.command.publish(SYSTEM, plan("restarted", timedelta(seconds=2)))
-    run = started(city.command, f"restart-{time.time_ns()}", digest)
-    time.sleep(3)  # nobody works: it becomes due
-    begun = stopwatch()
-    with worker(city.settings.home):
-        while not dispatched(city.database, [run]):
-            time.sleep(0.005)
-            assert stopwatch() - begun < 120, "the worker does not dispatch"
-        whole = stopwatch() - begun
-    run = started(city.command, f"again-{time.time_ns()}", digest)
-    time.sleep(3)
-    begun = stopwatch()
-    fresh = City.open(city.settings.home)
-    fresh.command.tick(fresh.clock.now())
-    loaded = stopwatch() - begun
-    assert dispatched(city.database, [run])
-    fresh.close()
-    return whole, loaded
+
+    def overdue() -> str:
+        run = started(city.command, f"restart-{time.time_ns()}", digest)
+        time.sleep(3)  # nobody works: it becomes due
+        return run
+
+    whole, loaded = [], []
+    for _ in range(RESTARTS):
+        run = overdue()
+        begun = stopwatch()
+        with worker(city.settings.home):
+            while not dispatched(city.database, [run]):
+                time.sleep(0.005)
+                assert stopwatch() - begun < 120, "the worker does not dispatch"
+            whole.append(stopwatch() - begun)
+        run = overdue()
+        begun = stopwatch()
+        fresh = City.open(city.settings.home)
+        fresh.command.tick(fresh.clock.now())
+        loaded.append(stopwatch() - begun)
+        assert dispatched(city.database, [run])
+        fresh.close()
+    return median(whole), median(loaded)
 
 
 def lateness(city: City, seconds: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,16 @@ from . import postgres
 hypothesis.settings.load_profile("ci")  # the same examples everywhere, and no clock that a busy machine could miss
 
 LONG = ("browser", "crash", "simulation", "air", "api")  # folders whose files take longest
+
+
+MEMORY = Path("/dev/shm")  # where files are written and nothing waits for a disk
+MEMORY_BYTES = 4 * 2**30  # what the tests' files may need of it
+
+
+def pytest_configure() -> None:
+    """Temporary folders in memory, where it has room: some tests would spend half their time waiting for a disk."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,14 +71,19 @@ def postgres_url() -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail(postgres.INSTALL)
         pytest.skip(postgres.INSTALL)
-    with postgres.cluster("fsync=off") as url:
+    quick = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=256MB")
+    with postgres.cluster(*quick, "checkpoint_timeout=1h", "autovacuum=off") as url:
         yield url
+
+
+def _name(request: pytest.FixtureRequest) -> str:
+    return f"t{abs(hash(request.node.nodeid)):x}"
 
 
 @pytest.fixture
 def postgres_database(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty database of its own."""
-    name = f"t{abs(hash(request.node.nodeid)):x}"
+    name = _name(request)
     admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as conn:
         conn.execute(sa.text(f"create database {name}"))
@@ -87,9 +103,50 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def _make_tables(url: str) -> None:
+    import cityheart.city  # noqa: F401  (every table of the system)
+
+    clock = VirtualClock(datetime(2015, 11, 1, tzinfo=UTC))
+    database = Database(url, clock, Ids(clock, seed=1))
+    database.create_all()
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table and nothing in them; tests take copies of it."""
+    file = tmp_path_factory.mktemp("tables") / "city.sqlite"
+    _make_tables(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres_url: str) -> postgres.Lent:
+    """A PostgreSQL database with every table and nothing in them; tests have it one after the other."""
+    return postgres.Lent(postgres_url, _make_tables)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_tables: Path, tmp_path: Path) -> str:
+    """The URL of a SQLite database of its own, with every table and nothing in them."""
+    shutil.copyfile(sqlite_tables, tmp_path / "city.sqlite")
+    return f"sqlite:///{tmp_path / 'city.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def tables_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database with every table and nothing in them, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    lent: postgres.Lent = request.getfixturevalue("postgres_tables")
+    with lent.lend(_name(request)) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, once on SQLite and once on PostgreSQL."""
+    """The URL of a database without tables, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'city.sqlite'}"
     url: str = request.getfixturevalue("postgres_database")
@@ -97,10 +154,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def database(database_url: str, clock: VirtualClock, ids: Ids) -> Iterator[Database]:
-    """A database with every imported table, once on SQLite and once on PostgreSQL."""
-    database = Database(database_url, clock, ids)
-    database.create_all()
+def database(tables_url: str, clock: VirtualClock, ids: Ids) -> Iterator[Database]:
+    """A database with every table, once on SQLite and once on PostgreSQL."""
+    database = Database(tables_url, clock, ids)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sqlite(sqlite_url: str, clock: VirtualClock, ids: Ids) -> Iterator[Database]:
+    """A database for the tests that are not about databases: on SQLite alone."""
+    database = Database(sqlite_url, clock, ids)
     yield database
     database.close()
 

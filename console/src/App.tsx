@@ -14,6 +14,7 @@ const Command = lazy(() => import("./pages/Command"));
 const AlertPage = lazy(() => import("./pages/AlertPage"));
 const Matters = lazy(() => import("./matters/Matters"));
 const MatterPage = lazy(() => import("./matters/MatterPage"));
+const MatterFiles = lazy(() => import("./matters/Files"));
 const TakeReport = lazy(() => import("./matters/TakeReport"));
 const Cases = lazy(() => import("./knowledge/Cases"));
 const ImportPage = lazy(() => import("./knowledge/ImportPage"));
@@ -54,11 +55,14 @@ const AppPage = declared("AppPage");
 const Apps = declared("Apps");
 const SubjectOf = declared("SubjectOf");
 const HomePage = lazy(() => import("./department/HomePage"));
-const kept = (name: "AuditPage" | "DetectorPage" | "Detectors" | "MePage" | "Outbox" | "People") =>
-  lazy(async () => ({ default: (await import("./people/pages"))[name] }));
+const kept = (
+  name: "AuditPage" | "DetectorPage" | "Detectors" | "JobPage" | "JobsPage" | "MePage" | "Outbox" | "People",
+) => lazy(async () => ({ default: (await import("./people/pages"))[name] }));
 const AuditPage = kept("AuditPage");
 const DetectorPage = kept("DetectorPage");
 const Detectors = kept("Detectors");
+const JobPage = kept("JobPage");
+const JobsPage = kept("JobsPage");
 const MePage = kept("MePage");
 const Outbox = kept("Outbox");
 const People = kept("People");
@@ -162,6 +166,7 @@ function Inside({ session }: { session: Session }) {
               <Route path="/alerts/:id" component={AlertPage} />
               <Route path="/matters" component={Matters} />
               <Route path="/matters/new" component={TakeReport} />
+              <Route path="/matters/files" component={MatterFiles} />
               <Route path="/matters/:id" component={MatterPage} />
               <Route path="/cases" component={Cases} />
               <Route path="/cases/import" component={ImportPage} />
@@ -204,6 +209,8 @@ function Inside({ session }: { session: Session }) {
               <Route path="/people" component={People} />
               <Route path="/me" component={MePage} />
               <Route path="/audit" component={AuditPage} />
+              <Route path="/jobs" component={JobsPage} />
+              <Route path="/jobs/:id" component={JobPage} />
               <Route path="/outbox" component={Outbox} />
               <Route path="/department/:code" component={HomePage} />
               <Route path="/">

@@ -17,9 +17,10 @@ import {
   worst,
 } from "../src/flow/layout";
 import type { FlowDepartment } from "../src/flow/types";
-import { sized, unitOf } from "../src/flow/words";
+import { unitOf } from "../src/flow/words";
 import { en } from "../src/flow/words.en";
 import { zh } from "../src/flow/words.zh";
+import { sized } from "../src/hand/size";
 
 const department = (code: string, kind: string) =>
   ({ code, kind, title: { "zh-CN": code, en: code }, state: "ok" }) as unknown as FlowDepartment;

@@ -37,6 +37,42 @@ describe("the two dictionaries", () => {
   });
 });
 
+/** Every English word of the console, wherever it stands, by file and key. */
+const english = Object.entries(
+  import.meta.glob<Record<string, Record<string, string>>>("../src/**/{en,*.en}.ts", { eager: true }),
+).flatMap(([file, parts]) =>
+  Object.values(parts).flatMap((words) =>
+    Object.entries(words).map(([key, said]) => [`${file} ${key}`, said] as const),
+  ),
+);
+
+// what may follow a place and ends in s without being several of something
+const NO_COUNT =
+  /^(?:across|always|as|asks|becomes|does|ends|follows|goes|has|holds|is|its|less|needs|reads|speaks|stands|stays|s|this|waits|was)$/;
+
+describe("counted words", () => {
+  it("have their singular and their plural", () => {
+    expect(english.length).toBeGreaterThan(1_500);
+    const wrong = english.filter(([, said]) => {
+      const counted = [...said.matchAll(/\{\w+\} (?:(?:more|new|other|working|chosen|open) )?([a-z]+)\b/g)];
+      return (
+        /\w\(s\)/.test(said) ||
+        counted.some(([, word = ""]) => /s$|^are$|^were$|^have$/.test(word) && !NO_COUNT.test(word))
+      );
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("follow the number, also when it is written for the reader", () => {
+    const said = "{n} {n|row is|rows are} new";
+    expect(fill(said, { n: 1 })).toBe("1 row is new");
+    expect(fill(said, { n: 0 })).toBe("0 rows are new");
+    expect(fill(said, { n: "1,001" })).toBe("1,001 rows are new");
+    expect(fill(said, { n: "1" })).toBe("1 row is new");
+    expect(fill(said)).toBe("{n} rows are new");
+  });
+});
+
 describe("words", () => {
   it("fill their places and keep what is missing visible", () => {
     expect(fill("{n} of {total}", { n: 3 })).toBe("3 of {total}");

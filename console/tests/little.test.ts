@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { SeriesLine } from "../src/api/types";
 import { placeAt } from "../src/map/way";
 import { pathOf, scaleOf } from "../src/ui/LittleChart";
-import { alone, withBand } from "../src/ui/lines";
+import { alone, namedAtEnd, withBand } from "../src/ui/lines";
+import { unitWord } from "../src/ui/unit";
 
 describe("a small chart", () => {
   it("has round marks that hold every value", () => {
@@ -71,5 +73,40 @@ describe("a way", () => {
       [121, 32],
     ]);
     expect(placeAt([], 0)).toBeNull();
+  });
+});
+
+describe("the names of lines", () => {
+  const line = (name: string, values: readonly (number | null)[]): SeriesLine => ({
+    name: { en: name },
+    style: "observed",
+    points: values.map((value, hour) => [`2020-07-01T0${hour}:00:00Z`, value]),
+  });
+  const say = (name: SeriesLine["name"]) => (typeof name === "string" ? name : (name.en ?? ""));
+  const named = (...lines: SeriesLine[]) => namedAtEnd(lines, say);
+
+  it("stand at the ends where they can be read there", () => {
+    expect(named(line("stock", [1, 9]), line("limit", [5, 5]))).toBe(true);
+  });
+
+  it("stand below where they would cover one another, be cut, or have no end", () => {
+    expect(named(line("all", [3, 0]), line("red", [1, 0]))).toBe(false);
+    expect(named(line("In stock by the flows", [1, 9]), line("limit", [5, 5]))).toBe(false);
+    expect(named(line("按照流向台账应存", [1, 9]), line("月报存量", [5, 5]))).toBe(true);
+    expect(named(line("按照流向台账应有存量", [1, 9]), line("月报存量", [5, 5]))).toBe(false);
+    expect(named(line("stock", [1, null]), line("limit", [5, 5]))).toBe(false);
+    expect(named(line("stock", [1, 9]))).toBe(false);
+  });
+});
+
+describe("units", () => {
+  it("are written as the reader's language writes them", () => {
+    expect(["人", "d", "t", "constructor"].map((unit) => unitWord(unit, "en"))).toEqual([
+      "people",
+      "d",
+      "t",
+      "constructor",
+    ]);
+    expect(["人", "d", "t"].map((unit) => unitWord(unit, "zh-CN"))).toEqual(["人", "天", "t"]);
   });
 });

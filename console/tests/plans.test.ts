@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { askedNames } from "../src/plans/asked";
 import { parse, rowsOf, written } from "../src/plans/condition";
 import { cellWords } from "../src/plans/DecisionView";
 import { joined, split } from "../src/plans/duration";
@@ -160,4 +161,28 @@ it("both languages of the plan pages have the same places to fill", () => {
   const places = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
   for (const key of Object.keys(zh) as (keyof typeof zh)[])
     expect([key, places(en[key])]).toEqual([key, places(zh[key])]);
+});
+
+describe("names in conditions", () => {
+  const steps = [
+    {
+      sets: { producing: "is_on", other: "gone" },
+      evidence: [
+        { kind: "photo" as const },
+        {
+          kind: "form" as const,
+          schema: { properties: { is_on: { title: { "zh-CN": "是否在生产", en: "Is it producing?" } } } },
+        },
+      ],
+    },
+  ];
+
+  it("are the questions that set them, and what is asked at the start", () => {
+    const say = (text: unknown) => (typeof text === "string" ? text : ((text as Record<string, string>).en ?? ""));
+    const names = askedNames(steps as never, say, { grid_unit: { "zh-CN": "值守单位", en: "Who keeps watch" } });
+    expect([...names]).toEqual([
+      ["grid_unit", "Who keeps watch"],
+      ["producing", "Is it producing"],
+    ]);
+  });
 });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { Problem } from "../src/api/client";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { get, Problem, speak } from "../src/api/client";
 import { fill, pick, type Words } from "../src/i18n";
 import { zhCN } from "../src/i18n/zh-CN";
 import { fitting } from "../src/ui/Nav";
@@ -22,6 +22,26 @@ describe("what finds room in the navigation", () => {
     expect(fitting([50, 50, 50], 40, 0, 139)).toBe(1);
     expect(fitting([50, 50, 50], 40, 10, 150)).toBe(1);
     expect(fitting([50, 50, 50], 40, 0, 60)).toBe(0);
+  });
+});
+
+describe("the language of a refusal", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    speak("");
+  });
+  it("is asked for, and comes with what to do", async () => {
+    const asked: (string | null)[] = [];
+    vi.stubGlobal("fetch", (_: string, { headers }: RequestInit) => {
+      asked.push(new Headers(headers).get("Accept-Language"));
+      const body = { status: 404, code: "not-found", detail: "没有任务 x", remedy: "请查看任务列表" };
+      return Promise.resolve(new Response(JSON.stringify(body), { status: 404 }));
+    });
+    for (const language of ["zh-CN", "en"]) {
+      speak(language);
+      await expect(get("/api/tasks/x")).rejects.toMatchObject({ detail: "没有任务 x", remedy: "请查看任务列表" });
+    }
+    expect(asked).toEqual(["zh-CN", "en"]);
   });
 });
 

@@ -19,8 +19,7 @@ import structlog
 
 from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
-from cityheart.command.decisions.service import Decisions
-from cityheart.command.duty.service import Duty
+from cityheart.account.taking import Taking
 from cityheart.command.handover.service import Handover
 from cityheart.command.intake.service import Intake
 from cityheart.command.knowledge.models import Described
@@ -28,23 +27,21 @@ from cityheart.command.knowledge.service import Knowledge
 from cityheart.command.knowledge.views import described
 from cityheart.command.library.service import Library
 from cityheart.command.models import Incident
-from cityheart.command.service import Command
 from cityheart.command.store import units_in
 from cityheart.engine.compaction import Compactor
 from cityheart.engine.lake import Lake
+from cityheart.entities.previewing import Previews
 from cityheart.entities.service import Entities
-from cityheart.kernel import duration, events, migrate
+from cityheart.hands import Hands, upgraded
+from cityheart.kernel import duration, events
 from cityheart.kernel.access import can
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.calendar import Calendar
 from cityheart.kernel.clock import Clock, StoreClock, SystemClock, VirtualClock
-from cityheart.kernel.database import Database
-from cityheart.kernel.deliveries.channel import open_channels
 from cityheart.kernel.deliveries.relays import Relays
 from cityheart.kernel.errors import Invalid, NotFound
 from cityheart.kernel.hooks import plugins
-from cityheart.kernel.ids import Ids
-from cityheart.kernel.outbox import Sending, forget
+from cityheart.kernel.jobs.service import Jobs
+from cityheart.kernel.outbox import forget
 from cityheart.kernel.secret import city_key
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text
@@ -52,8 +49,9 @@ from cityheart.sdk.application import App, load
 from cityheart.sdk.pages import Pages
 from cityheart.sdk.showing import Parts
 from cityheart.serve.inbox.service import Inbox
-from cityheart.serve.service import Serve
+from cityheart.serve.models import Account as User
 from cityheart.share import departments
+from cityheart.share.grants.models import Person
 from cityheart.share.models import Delivery, Landed, Source
 from cityheart.share.service import Share
 from cityheart.watch.service import Watch
@@ -63,7 +61,6 @@ from cityheart.watch.trials.service import Trials
 __all__ = ["City", "Participant", "applications", "available_apps"]
 
 SYSTEM = Actor.system("city")
-WORK_SECONDS = 1.0  # longest time between two looks of a worker for what is due
 
 log = structlog.get_logger("cityheart")
 
@@ -115,6 +112,11 @@ def applications(settings: Settings) -> list[App]:
     return list(chosen.values())
 
 
+def _holder(account: User) -> Person:
+    """Somebody to whom something may be granted."""
+    return Person(account.id, account.username, account.name, account.department, account.blocked_at is not None)
+
+
 def _as_here(apps: Sequence[App], differences: Mapping[str, Mapping[str, object]]) -> list[App]:
     """The applications with their sources as the city's settings have them. Raises :class:`Invalid` for a source of none."""
     known = {source.id for app in apps for source in app.sources}
@@ -139,12 +141,15 @@ def _here(source: Source, differences: Mapping[str, object]) -> Source:
 class City:
     """A running city. ``clock`` is its time; sessions of people live on the machine's own."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, hands: Hands | None = None) -> None:
         self.settings = settings
-        self.ids = Ids(clock, settings.seed)
-        self.database = Database(settings.store_url, clock, self.ids)
-        self.clock = self.database.clock  # on PostgreSQL a live city has the store's time
-        self.schema = migrate.Schema(self.database)
+        self.hands = hands = hands or Hands(settings, clock)
+        self.ids, self.database, self.clock, self.schema = hands.ids, hands.database, hands.clock, hands.schema
+        self.calendar, self.command, self.decisions = hands.calendar, hands.command, hands.decisions
+        self.serve, self.duty = hands.serve, hands.duty
+        self.jobs = Jobs(
+            self.database, settings.home / "jobs", self.clock if isinstance(self.clock, StoreClock) else None
+        )
         self.lake = Lake(settings.home / "lake")
         self.compactor = Compactor(self.lake)
         self.share = Share(self.database, self.lake, home=settings.home, zone=settings.zone)
@@ -152,12 +157,13 @@ class City:
             self.database, self.lake, self.share, key=self._key, zone=settings.zone, home=settings.home,
             city=settings.title["zh-CN"],
         )  # fmt: skip
+        self.jobs.register_people(self._as_now)
+        self.previews = Previews(
+            self.database, self.jobs, lambda: self.entities.resolving, self.entities.readable
+        )  # fmt: skip
         self.watch = Watch(self.database, self.lake, self.share, zone=settings.zone, folder=settings.home)
-        self.trials = Trials(self.database, self.watch, ZoneInfo(settings.zone))
+        self.trials = Trials(self.database, self.watch, self.jobs, ZoneInfo(settings.zone))
         self.tracks = Tracks(self.lake, self.share)
-        self.calendar = Calendar.load(settings.home)
-        self.command = Command(self.database, settings.home / "files", calendar=self.calendar, zone=settings.zone)
-        self.decisions = Decisions(self.database)
         self.intake = Intake(
             self.database,
             self.command,
@@ -167,7 +173,6 @@ class City:
             triage=self._triage,
             key=self._key,
         )
-        self.command.register_decisions(self.decisions.table, self.decisions.resolve)
         self.library = Library(self.database, self.command, self.share.department_titles, self.decisions)
         self.knowledge = Knowledge(
             self.database,
@@ -184,11 +189,10 @@ class City:
             folder=settings.home / "cache",
             calendar=self.calendar,
         )
+        self.taking = Taking(self.database, self.jobs, self.account.unit_title)
         self.account.register_steps(lambda run, step: self.command.plan_of(run).step(step).title)
         self.account.register_suppliers(self._suppliers)
-        self.serve = Serve(self.database, wall=self.clock if isinstance(self.clock, StoreClock) else None)
         self.inbox = Inbox(self.database)
-        self.duty = Duty(self.database, self.serve, self.calendar, ZoneInfo(settings.zone))
         self.handover = Handover(self.database, self.duty, self.command, self.watch, self.share)
         self.watch.rates.register_operators(self._operators)
         self.watch.register_handlers(self._handlers)
@@ -198,7 +202,9 @@ class City:
         self._beat = threading.Lock()
         self._looked = -1  # how many events there were at the last look
         self._timer: datetime | None = None
-        self._relays: Relays | None = None
+        self._watched: datetime | None = None
+        hands.titles = self.share.department_titles
+        hands.beside.append(self.jobs.tick)
 
     # ── making and opening ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,15 +239,16 @@ class City:
             raise
 
     @classmethod
-    def open(cls, home: Path, clock: Clock | None = None) -> City:
-        """Open the city in ``home``; its store is upgraded, its applications installed.
+    def open(cls, home: Path, clock: Clock | None = None, hands: Hands | None = None) -> City:
+        """Open the city in ``home``, around its ``hands`` if they are open; its store is upgraded, its applications installed.
 
         A city that was played on a virtual clock goes on from its last event unless it is given a ``clock``.
         """
         settings = Settings.load(home)
-        city = cls(settings, clock or SystemClock())
+        city = cls(settings, clock or SystemClock(), hands)
         try:
-            migrate.upgrade(city.database)
+            if hands is None:
+                upgraded(city.database, home)
             if clock is None and settings.clock == "virtual":
                 city = city._at_its_last_moment()
             city.install()
@@ -272,11 +279,12 @@ class City:
         if listed.is_file():
             self.share.register(departments.read(listed), (), ())
         titles, below = self.share.department_titles(), self.share.departments_below()
-        self.serve.register_departments(below)
-        self.serve.register_deputies(self.duty.standing_in)
-        self.duty.register_departments(titles, below)
+        self.hands.register_departments(titles, below)
+        self.share.grants.register_people(
+            lambda username: _holder(self.serve.person(username)),
+            lambda ids: {id: _holder(account) for id, account in self.serve.people(ids).items()},
+        )
         self.handover.register_departments(titles, below)
-        self.command.register_units(titles, below)
         self.intake.register_units(titles)
         for app in self.apps:
             self.watch.follow(app.tracks, self.settings.home)
@@ -303,6 +311,13 @@ class City:
 
     def _key(self) -> bytes:
         return city_key(self.settings.home, self.settings.seed)
+
+    def _as_now(self, id: str) -> Actor | None:
+        """A person with what that person may do at present; without any role when the account is blocked."""
+        account = self.serve.people([id]).get(id)
+        if account is None:
+            return None
+        return self.serve.acting(account) if account.blocked_at is None else replace(account.actor(), roles=frozenset())
 
     def _described(self, incident: Incident) -> Described | None:
         """What the alert of an incident says of it."""
@@ -349,9 +364,7 @@ class City:
 
     def close(self) -> None:
         """Close the store."""
-        self.trials.close()
-        self.entities.close()
-        self.account.taking.close()
+        self.jobs.close()
         self.database.close()
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -366,6 +379,7 @@ class City:
         """Live through everything that is due up to ``until``, in the order of time (virtual clock only)."""
         clock = self.clock
         assert isinstance(clock, VirtualClock), "a system clock moves by itself"
+        self._looked = -1  # what landed since may have left findings, which wait without an event
         while (moment := self._next_due()) is not None and moment <= until:
             clock.advance_to(moment)
             self._act(clock.now())
@@ -400,17 +414,18 @@ class City:
 
     def _next_due(self) -> datetime | None:
         if self._looked != self.database.appended:
-            # timers and intentions change only when something happens, and nothing happens without an event
+            # timers, silence and intentions change only when something happens, and nothing happens without an event
             self._looked = self.database.appended
             self._timer = self.command.next_due()
-        moments = [self.watch.next_due(), self._timer, *(p.next_due() for p in self.participants)]
+            self._watched = self.watch.next_due()
+        moments = [self._watched, self._timer, *(p.next_due() for p in self.participants)]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _act(self, now: datetime, *, everything: bool = False) -> None:
         """Let each part do what is due; ``everything`` asks also those that have said they have nothing to do."""
-        watched = self.watch.next_due()
         merged = 0
-        if everything or (watched is not None and watched <= now):
+        if everything or (self._watched is not None and self._watched <= now):
+            self._looked = -1
             self.watch.detect(now)
             merged = self.watch.apply(now)
         if everything or merged or (self._timer is not None and self._timer <= now):
@@ -441,45 +456,12 @@ class City:
 
     @property
     def relays(self) -> Relays:
-        """What carries messages out, by the drop folder, the inbox, and the channels that the settings name.
-
-        Raises :class:`Invalid` naming the channel that is wrong. A city on a virtual clock plays history: its messages
-        go no further than the drop folder and the inbox.
-        """
-        if self._relays is None:
-            live = not isinstance(self.clock, VirtualClock)
-            opened = open_channels(self.settings.channels, plugins().channels()) if live else []
-            sending = Sending(
-                self.settings.home, self.database, self.settings.name, self.settings.title,
-                ZoneInfo(self.settings.zone), self.settings.url, self.duty.addresses, self.share.department_titles,
-            )  # fmt: skip
-            self._relays = Relays(self.database, sending, [*plugins().deliveries(), *opened])
-        return self._relays
+        """What carries messages out. Raises :class:`Invalid` naming the channel that is wrong."""
+        return self.hands.relays
 
     def work(self, stop: threading.Event) -> None:
-        """Work beside others until ``stop``: fire what is due when it is due, carry messages out.
-
-        Raises :class:`Outdated` when a newer program has upgraded the store, :class:`Invalid` for a wrong channel.
-        """
-        self.relays.start()
-        try:
-            while not stop.is_set():
-                wait = WORK_SECONDS
-                try:
-                    self.schema.check()
-                    now = self.clock.now()
-                    fired = self.command.tick(now)
-                    due = self.command.next_due()
-                    if due is not None and (fired or due > now):  # what is overdue is in other hands
-                        wait = min(wait, max(0.0, (due - now).total_seconds()))
-                except migrate.Outdated:
-                    raise
-                except Exception:  # the store is away for a moment: what is due stays due
-                    log.exception("work.failed")
-                    self.schema.doubt()
-                stop.wait(wait)
-        finally:
-            self.relays.stop()
+        """Work beside others until ``stop``, see :meth:`Hands.work`."""
+        self.hands.work(stop)
 
     # ── what the console asks of the city as a whole ────────────────────────────────────────────────────────────
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,10 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from cityheart import __version__
+from cityheart.kernel.disk import of_disk
 from cityheart.kernel.errors import Invalid, Problem
 
 if TYPE_CHECKING:
     from cityheart.city import City
+    from cityheart.hands import Hands
 
 __all__ = ["app", "main"]
 
@@ -60,7 +63,9 @@ def main() -> None:
         _complain(problem.detail, problem.remedy)
     except OSError as error:
         if error.filename is None:  # not about a file that somebody named
-            raise
+            if (full := of_disk(error)) is None:
+                raise
+            _complain(full.detail, full.remedy)
         _complain(f"{error.filename}: {error.strerror}", "is it there, is it yours, is there room?")
 
 
@@ -174,16 +179,21 @@ def work(home: Home) -> None:
     too: this is for more hands, or for going on while the console is down.
     """
     import signal
-    import threading
 
-    with _opened(home) as city:
-        if city.settings.clock == "virtual":
-            raise Invalid(f"the city in {home} plays history", remedy=f"start it with: cityheart run {home}")
-        stop = threading.Event()
-        for end in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(end, lambda *_: stop.set())
-        screen.print(f"working for the city in {home} (Ctrl-C stops it)", highlight=False)
-        city.work(stop)
+    from cityheart.hands import Hands
+
+    hands = Hands.open(home)
+    stop = threading.Event()
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, lambda *_: stop.set())
+    rest = _Rest(home, hands, stop)
+    screen.print(f"working for the city in {home} (Ctrl-C stops it)", highlight=False)
+    try:
+        hands.look()
+        rest.start()
+        hands.work(stop)
+    finally:
+        rest.end()
 
 
 @app.command()
@@ -290,6 +300,34 @@ def play(
             headless=headless,
         ),
     )
+
+
+class _Rest(threading.Thread):
+    """Loads the rest of a worker's city while its hands are at work; what is wrong with it ends the work."""
+
+    def __init__(self, home: Path, hands: Hands, stop: threading.Event) -> None:
+        super().__init__(name="the-rest", daemon=True)
+        self._home, self._hands, self._stop_all = home, hands, stop
+        self._city: City | None = None
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """Load it."""
+        from cityheart.city import City
+
+        try:
+            self._city = City.open(self._home, hands=self._hands)
+        except Exception as error:
+            self._error = error
+            self._stop_all.set()
+
+    def end(self) -> None:
+        """Close what is open. Raises what was wrong."""
+        if self.ident is not None:
+            self.join()
+        (self._city or self._hands).close()
+        if self._error is not None:
+            raise self._error
 
 
 # ── looking after a city ───────────────────────────────────────────────────────────────────────────────────────────

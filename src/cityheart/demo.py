@@ -23,10 +23,11 @@ from cityheart.command.intake.filing import Filing
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock, stopwatch
 from cityheart.kernel.errors import Invalid
+from cityheart.kernel.hooks import plugins
 from cityheart.kernel.settings import FILE, Settings
 from cityheart.kernel.text import Text, text
 from cityheart.report import write_report
-from cityheart.sdk import App, Feed
+from cityheart.sdk import App, Feed, load
 from cityheart.simulation.hotline import tell
 from cityheart.simulation.office import Office
 from cityheart.simulation.play import at_pace, in_bulk
@@ -97,11 +98,15 @@ def _place_for(report: Path) -> None:
 
 
 def _application(name: str) -> App:
-    installed = available_apps()
-    playable = sorted(app.id for app in installed.values() if app.feed is not None)
-    if name not in playable:
-        raise Invalid(f"there is no demonstration {name}", remedy=f"there is: {', '.join([*playable, 'nantong'])}")
-    return installed[name]
+    folders = {folder.name: folder for folder in plugins().apps()}
+    app = load(folders[name]) if name in folders else None  # nearly always called as the application
+    if app is None or app.id != name or app.feed is None:
+        playable = {app.id: app for app in available_apps().values() if app.feed is not None}
+        if name not in playable:
+            there = ", ".join([*sorted(playable), "nantong"])
+            raise Invalid(f"there is no demonstration {name}", remedy=f"there is: {there}")
+        return playable[name]
+    return app
 
 
 def _city(home: Path, options: Options, since: datetime) -> tuple[City, datetime]:

@@ -236,8 +236,12 @@ def event_titles() -> dict[str, Text]:
     return {f"{kind}.{name}": title for kind, names in kinds.items() for name, title in names.items()}
 
 
+FORMER = frozenset(f"trial.{what}" for what in ("started", "finished", "stopped", "failed"))
+"""Types that only older logs hold: backtests before they were jobs."""
+
+
 def event_types() -> set[str]:
-    """Every type of event that the code writes, found in the syntax trees.
+    """Every type of event that the code writes, found in the syntax trees, and those that it wrote once.
 
     A type is the literal handed to ``emit`` or ``append``. Where it is handed on in a variable, it is any text of a
     type's shape in a function's modules that is no permission, no table column and no verb of a command.
@@ -252,7 +256,7 @@ def event_types() -> set[str]:
             texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
             verbs = {handed(node, {"once": 2}) for node in nodes}
             found |= {text for text in texts if shape.fullmatch(text)} - verbs - set(access.PERMISSIONS)
-    return {name for name in found if name is not None}
+    return {name for name in found if name is not None} | FORMER
 
 
 def handed(node: ast.AST, places: Mapping[str, int]) -> str | None:

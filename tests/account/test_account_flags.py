@@ -20,11 +20,13 @@ from cityheart.account.page import page
 from cityheart.account.report import report
 from cityheart.account.service import Account
 from cityheart.account.supply import Supplier
+from cityheart.account.taking import Taking
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
+from cityheart.kernel.jobs.service import Jobs
 from cityheart.kernel.text import text
 from tests.account.test_account_scores import busy
 from tests.command.scene import START, SYSTEM, Desk, centre, minutes, plan, step
@@ -218,12 +220,13 @@ def test_the_page_is_whole_and_escaped(desk: Desk, clock: VirtualClock, database
 
 
 @pytest.fixture
-def client(database: Database, desk: Desk, clock: VirtualClock, clerk: Callable[[str], Actor]) -> Any:
+def client(database: Database, desk: Desk, clock: VirtualClock, clerk: Callable[[str], Actor], tmp_path: Path) -> Any:
     """The routes of account over a busy city; ``client(actor)`` asks as that person."""
     busy(desk, clock)
     account = Account(database)
     app = FastAPI()
-    app.include_router(router(account))
+    taking = Taking(database, Jobs(database, tmp_path / "jobs"), account.unit_title)
+    app.include_router(router(account, taking))
     app.add_exception_handler(Problem, lambda request, error: JSONResponse(error.json(), error.status))
     present: list[Actor] = []
 

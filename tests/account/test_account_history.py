@@ -22,8 +22,10 @@ from cityheart.kernel import events, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import BadRequest, Conflict, Forbidden, Invalid, TooLarge
+from cityheart.kernel.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge
 from cityheart.kernel.ids import Ids
+from cityheart.kernel.jobs.models import Sought
+from cityheart.kernel.jobs.service import Jobs, Running
 from cityheart.kernel.text import text
 from tests.command.scene import SYSTEM
 
@@ -192,97 +194,126 @@ def given(file: Path) -> list[bytes]:
 
 
 @pytest.fixture
-def account(database: Database) -> Iterator[Account]:
-    account = Account(database)
-    yield account
-    account.taking.close()
+def jobs(database: Database, tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(database, tmp_path / "jobs")
+    yield jobs
+    jobs.close()
 
 
-def ended(account: Account) -> dict[str, Any]:
-    account.taking.wait()
-    return account.taking.status(STEWARD)
+@pytest.fixture
+def taking(database: Database, jobs: Jobs) -> Taking:
+    return Taking(database, jobs, lambda code: text(code, code))
+
+
+def ended(jobs: Jobs, asked: dict[str, object]) -> dict[str, Any]:
+    jobs.wait()
+    return jobs.job(STEWARD, str(asked["id"]))
 
 
 def test_a_given_file_is_looked_through_before_it_is_taken_in(
-    account: Account, database: Database, tmp_path: Path, nobody: Actor
+    taking: Taking, jobs: Jobs, database: Database, tmp_path: Path, nobody: Actor
 ) -> None:
     """What was said before is what happens; lines that are refused are named; nothing is written by looking."""
     file = some(tmp_path / "some.csv", 30)
     file.write_text(file.read_text("utf-8").replace("2010-10-", "2010-13-", 1), "utf-8")
-    mapping, taking = MAPPING.read_text("utf-8"), account.taking
+    mapping = MAPPING.read_text("utf-8")
     with pytest.raises(Forbidden):
-        taking.check(nobody, mapping, "some.csv", given(file), 2**20)
+        taking.check(nobody, "given-0000", mapping, "some.csv", given(file), 2**20)
     with pytest.raises(Forbidden):
-        taking.take(nobody, "click-0000")
-    with pytest.raises(Forbidden):
-        taking.stop(nobody)
-    with pytest.raises(Conflict):
-        taking.take(STEWARD, "click-0000")
+        taking.take(nobody, "click-0000", "job-none")
+    with pytest.raises(NotFound):
+        taking.take(STEWARD, "click-0000", "job-none")
 
-    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
-    checked = ended(account)
-    look = checked["look"]
-    assert checked["state"] == "checked" and look["cases"] > 20 and look["late"] > 0
+    looked = taking.check(STEWARD, "given-0001", mapping, "some.csv", given(file), 2**20)
+    assert taking.check(STEWARD, "given-0001", mapping, "some.csv", given(file), 2**20)["id"] == looked["id"]
+    checked = ended(jobs, looked)
+    look = checked["result"]
+    assert checked["state"] == "done" and look["cases"] > 20 and look["late"] > 0
     assert {"code": "permits-general", "title": text("permits-general", "permits-general")} in look["departments"]
     assert sum(one["cases"] for one in look["left"]) == len(look["lines"]) == 30 - look["cases"] > 0
     lines = file.read_text("utf-8").splitlines()
     for one in look["lines"]:
         assert lines[one["line"] - 1].startswith(one["case"]) and one["reason"] in history.REASONS.values()
     with database.read() as conn:
-        assert not events.read(conn)
+        assert {event.stream.partition(":")[0] for event in events.read(conn)} == {"job"}
 
-    taking.take(STEWARD, "click-0001")
-    done = ended(account)
-    assert (done["state"], done["taken"]["cases"], done["taken"]["late"]) == ("done", look["cases"], look["late"])
-    assert taking.take(STEWARD, "click-0001")["taken"] == done["taken"], "the same click"
+    asked = taking.take(STEWARD, "click-0001", checked["id"])
+    done = ended(jobs, asked)
+    assert (done["state"], done["result"]["cases"], done["result"]["late"]) == ("done", look["cases"], look["late"])
+    assert (done["total"], done["unit"]) == (look["cases"], text("件", "cases"))
     with database.read() as conn:
         told = events.read(conn, types={"history.taken"})
     assert sum(int(str(event.data["cases"])) for event in told) == look["cases"] and {
         event.actor for event in told
     } == {STEWARD.id}
+    with pytest.raises(Conflict, match="no file"):
+        taking.take(STEWARD, "click-0002", checked["id"])
 
-    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
-    again = ended(account)["look"]
+    again = ended(jobs, taking.check(STEWARD, "given-0002", mapping, "some.csv", given(file), 2**20))["result"]
     assert again["cases"] == 0 and again["left"][0] == {
         "reason": history.REASONS["there already"],
         "cases": look["cases"],
     }
 
 
-def test_taking_in_can_be_stopped_and_goes_on_where_it_was(
-    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_click_while_its_file_still_comes_is_one_job_with_a_whole_file(
+    taking: Taking, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """It stands at the second batch until somebody stops it; the rest comes with the same file."""
+    file, mapping = some(tmp_path / "some.csv", 30), MAPPING.read_text("utf-8")
+    content = file.read_bytes()
+    second: list[dict[str, Any]] = []
+
+    def slowly() -> Iterator[bytes]:
+        yield content[:500]
+        second.append(ended(jobs, taking.check(STEWARD, "given-0001", mapping, "some.csv", given(file), 2**20)))
+        yield content[500:]
+
+    first = ended(jobs, taking.check(STEWARD, "given-0001", mapping, "some.csv", slowly(), 2**20))
+    assert first["id"] == second[0]["id"] and first["state"] == second[0]["state"] == "done"
+    assert [one.name for one in jobs.folder("").iterdir()] == [first["id"]]
+
+
+def test_taking_in_can_be_stopped_and_goes_on_where_it_was(
+    taking: Taking, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands at the second batch until somebody stops it; the rest comes with the same file, which is still there."""
     monkeypatch.setattr(limits, "HISTORY_CASES", 10)
     reached = threading.Event()
     file = some(tmp_path / "some.csv", 30)
-    taking, mapping = account.taking, MAPPING.read_text("utf-8")
-    whole = Taking._pace
+    mapping = MAPPING.read_text("utf-8")
+    whole = Running.pace
 
-    def pace(self: Taking, share: float) -> None:
-        if taking.status(STEWARD)["state"] == "taking" and share > 0.5:
+    def pace(self: Running, share: float) -> None:
+        if self.job.kind == "history-take" and share > 0:
             reached.set()
-            assert self._halt.wait(60)
+            assert self.halt.wait(60)
         whole(self, share)
 
-    monkeypatch.setattr(Taking, "_pace", pace)
-    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
-    cases = ended(account)["look"]["cases"]
-    taking.take(STEWARD, "click-0001")
+    monkeypatch.setattr(Running, "pace", pace)
+    looked = ended(jobs, taking.check(STEWARD, "given-0001", mapping, "some.csv", given(file), 2**20))
+    cases = looked["result"]["cases"]
+    asked = taking.take(STEWARD, "click-0001", looked["id"])
     assert reached.wait(60)
-    with pytest.raises(Conflict):
-        taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
-    assert taking.stop(STEWARD)["state"] == "stopped"
-    monkeypatch.setattr(Taking, "_pace", whole)
-    taking.check(STEWARD, mapping, "some.csv", given(file), 2**20)
-    look = ended(account)["look"]
-    there = {"reason": history.REASONS["there already"], "cases": cases - look["cases"]}
-    assert 0 < look["cases"] < cases and there in look["left"]
-    taking.take(STEWARD, "click-0002")
-    assert ended(account)["taken"]["cases"] == look["cases"]
+    with pytest.raises(Conflict, match="being taken in"):
+        taking.take(STEWARD, "click-0002", looked["id"])
+    other = ended_look(jobs, taking.check(STEWARD, "given-0002", mapping, "other.csv", given(file), 2**20))
+    assert other["state"] in ("waiting", "running", "done"), "another file waits for nobody"
+    jobs.stop(STEWARD, "click-0003", str(asked["id"]))
+    assert ended(jobs, asked)["state"] == "stopped"
+    monkeypatch.setattr(Running, "pace", whole)
+    rest = ended(jobs, taking.take(STEWARD, "click-0004", looked["id"]))
+    assert rest["state"] == "done" and 0 < rest["result"]["cases"] < cases
+    look = ended(jobs, taking.check(STEWARD, "given-0003", mapping, "some.csv", given(file), 2**20))["result"]
+    assert {"reason": history.REASONS["there already"], "cases": cases} in look["left"]
+    given_before = [one["id"] for one in jobs.newest(STEWARD, Sought(mine=True, kinds=("history-look",)), 9)][1:]
+    assert given_before and not any(jobs.folder(str(id)).exists() for id in given_before)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def ended_look(jobs: Jobs, asked: dict[str, object]) -> dict[str, Any]:
+    return jobs.job(STEWARD, str(asked["id"]))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given_(
     content=st.one_of(
         st.binary(max_size=400),
@@ -294,22 +325,22 @@ def test_taking_in_can_be_stopped_and_goes_on_where_it_was(
     name=st.sampled_from(["a.csv", "a.csv.gz"]),
     mapping=st.one_of(st.just(MAPPING.read_text("utf-8")), st.text(max_size=60), st.just("{}"), st.just('{"id": 1}')),
 )
-def test_no_file_breaks_the_city(account: Account, content: bytes, name: str, mapping: str) -> None:
+def test_no_file_breaks_the_city(taking: Taking, jobs: Jobs, ids: Ids, content: bytes, name: str, mapping: str) -> None:
     """Any file ends in a look or in words about what is wrong with it."""
     try:
-        account.taking.check(STEWARD, mapping, name, [content], 1_000)
+        asked = taking.check(STEWARD, ids.new("given"), mapping, name, [content], 1_000)
     except Invalid:
         return
-    over = ended(account)
-    assert over["state"] in ("checked", "failed"), over
-    assert over["state"] == "checked" or over["remedy"], f"nobody thought of this: {over['reason']}"
+    over = ended(jobs, asked)
+    assert over["state"] in ("done", "failed"), over
+    assert over["state"] == "done" or "→" in over["failure"]["en"], f"nobody thought of this: {over['failure']}"
 
 
-def test_what_is_no_csv_and_what_is_too_long(account: Account) -> None:
+def test_what_is_no_csv_and_what_is_too_long(taking: Taking, jobs: Jobs, tmp_path: Path) -> None:
     mapping = MAPPING.read_text("utf-8")
     for name in ("a.xlsx", "", "../x"):
         with pytest.raises(BadRequest):
-            account.taking.check(STEWARD, mapping, name, [b""], 10)
+            taking.check(STEWARD, "given-0001", mapping, name, [b""], 10)
     with pytest.raises(TooLarge):
-        account.taking.check(STEWARD, mapping, "a.csv", [b"x" * 6, b"x" * 6], 10)
-    assert account.taking.status(STEWARD)["state"] == "idle"
+        taking.check(STEWARD, "given-0001", mapping, "a.csv", [b"x" * 6, b"x" * 6], 10)
+    assert jobs.jobs(STEWARD)["total"] == 0 and not list((tmp_path / "jobs").glob("*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from fastapi.testclient import TestClient
@@ -28,16 +29,16 @@ def sign_in(city: City) -> Iterator[SignIn]:
     """A client by user name; ``""`` is nobody."""
     app = create_app(city)
     clients: dict[str, TestClient] = {}
+    stack = ExitStack()  # a client that is entered answers in one thread; otherwise each request starts one of its own
 
     def client(username: str) -> TestClient:
         if username not in clients:
-            fresh = TestClient(app, base_url="http://testserver", raise_server_exceptions=True)
+            fresh = stack.enter_context(TestClient(app, base_url="http://testserver", raise_server_exceptions=True))
             if username:
                 answer = fresh.post("/api/session", json={"username": username, "password": PASSWORD})
                 assert answer.status_code == 200, answer.text
             clients[username] = fresh
         return clients[username]
 
-    yield client
-    for each in clients.values():
-        each.close()
+    with stack:
+        yield client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -155,7 +156,7 @@ def test_words_that_are_missing_or_odd(typed: Type, words: tuple[str, ...], says
     [
         (b"zone = ", "not valid TOML"),
         (b"\xff\xfe", "not valid TOML"),
-        (b"colour = 1", "colour: Extra inputs are not permitted"),
+        (b"colour = 1", "colour: there is no such setting"),
         (b'port = "x"', "port: Input should be a valid integer"),
         (b'apps = ["water"]', "no application water"),
         (b'database_url = "sqlite:///none/city.sqlite"', "the operational store does not answer"),
@@ -176,6 +177,26 @@ def test_a_store_or_a_lake_that_is_something_else(typed: Type, home: Path, broke
     assert broken in " ".join(typed("users", "list", str(home))[1].splitlines())
     refused(typed("users", "list", str(home)))
     assert typed("doctor", str(home))[0] == 1
+
+
+def test_a_store_that_was_lost_is_not_made_anew(typed: Type, home: Path) -> None:
+    """Its lake holds data: an empty store beside it would look as if nothing were wrong."""
+    (home / "city.sqlite").unlink()
+    assert typed("users", "list", str(home))[0] == 0, "nothing has landed yet: a new city on another store"
+    (home / "city.sqlite").unlink()
+    day = home / "lake" / "air_hourly" / "day=2015-11-26"
+    day.mkdir()
+    (day / "part.parquet").touch()
+    for command in ("work", "users list"):
+        assert refused(typed(*command.split(), str(home))).startswith("the operational store is empty, but the lake")
+
+
+def test_a_disk_without_room(typed: Type, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(home: Path) -> City:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(City, "open", full)
+    assert refused(typed("scores", str(made))) == "there is no room left on the disk of the city"
 
 
 def test_a_port_that_is_taken(typed: Type, made: Path) -> None:

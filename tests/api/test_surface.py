@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +17,8 @@ from cityheart.web.app import create_app
 
 from .conftest import SignIn
 
+DECIDED = {"command_id": "12345678", "grant": True, "reason": "said"}
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 OPEN = {("get", "/api/health"), ("post", "/api/session"), ("get", "/api/session"), ("delete", "/api/session")}
 
 
@@ -72,6 +77,18 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(sign_in: 
     assert client.get("/api/session").status_code == 401
 
 
+def test_a_full_disk_is_said_and_no_fault_of_the_program(
+    sign_in: SignIn, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    client = sign_in("officer")
+    monkeypatch.setattr(city.jobs, "jobs", full)
+    answer = client.get("/api/jobs", headers={"accept-language": "zh-CN"})
+    assert answer.status_code == 503 and answer.json()["detail"] == "城市所在磁盘空间已用尽"
+
+
 def test_another_sites_page_cannot_act(sign_in: SignIn) -> None:
     answer = sign_in("officer").post("/api/alerts/x/acknowledge", json={}, headers={"origin": "http://evil.test"})
     assert answer.status_code == 403 and answer.json()["code"] == "forbidden"
@@ -113,19 +130,31 @@ def test_a_body_of_unknown_length_and_a_file_past_its_limit_are_refused(sign_in:
         ("post", "/api/alerts/none/dispatch", {"command_id": "12345678", "plan": "x"}, 404),
         ("post", "/api/tasks/none/accept", {"command_id": "12345678"}, 404),
         ("post", "/api/tasks/none/destroy", {"command_id": "12345678"}, 422),
+        ("post", "/api/requests/none/decide", DECIDED | {"until": "9999-12-31T23:59:59-12:00"}, 422),
+        ("post", "/api/requests/none/decide", DECIDED | {"until": "0001-01-01T00:00:00+14:00"}, 422),
+        ("post", "/api/requests/none/decide", DECIDED | {"reason": "half \ud800"}, 422),
         ("put", "/api/alerts", {}, 405),
     ],
 )
 def test_a_bad_request_is_a_problem_that_says_what_to_do(
     sign_in: SignIn, method: str, path: str, body: object, status: int
 ) -> None:
-    answer = sign_in("officer").request(method, path, json=body)
+    sent = {} if body is None else {"content": json.dumps(body), "headers": {"content-type": "application/json"}}
+    answer = sign_in("officer").request(method, path, **sent)  # type: ignore[arg-type]
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "status", "detail", "code"} <= answer.json().keys()
+    asked = {"accept-language": "zh-CN,zh;q=0.9,en;q=0.8", "content-type": "application/json"}
+    chinese = sign_in("officer").request(method, path, **sent | {"headers": asked})  # type: ignore[arg-type]
+    told = [chinese.json()[name] for name in ("title", "detail", "remedy") if answer.json()[name]]
+    assert all(CHINESE.search(words) for words in told), told
+    assert (chinese.status_code, chinese.headers["content-language"]) == (status, "zh-CN")
+    assert not CHINESE.search(answer.text) and answer.headers["content-language"] == "en"
 
 
 NASTY = [
+    "9999-12-31T23:59:59-12:00",
+    "0001-01-01T00:00:00+14:00",
     "",
     "x" * 3000,
     "-1",
@@ -142,18 +171,22 @@ NASTY = [
 
 
 def test_no_reading_route_breaks_on_nasty_parameters(sign_in: SignIn) -> None:
+    """Each in turn as every parameter that a route reads: of its address, and of its question."""
     officer = sign_in("officer")
     broken = []
     for method, path, spec in _operations(officer):
         if method != "get":
             continue
-        names = [p["name"] for p in spec.get("parameters", []) if p["in"] == "query"]  # type: ignore[attr-defined]
+        asked = [p["name"] for p in spec.get("parameters", []) if p["in"] == "query"]  # type: ignore[attr-defined]
+        filled = re.sub(r"\{.*?\}", "none", path)
         for value in NASTY:
-            filled = re.sub(r"\{.*?\}", "none", path)
-            for name in names or ["unknown"]:
-                answer = officer.get(filled, params={name: value})
+            tried = [(filled, {name: value}) for name in asked]
+            if filled != path and value:
+                tried.append((re.sub(r"\{.*?\}", lambda _: quote(value, safe=""), path), {}))  # noqa: B023
+            for address, question in tried:
+                answer = officer.get(address, params=question)
                 if answer.status_code >= 500:
-                    broken.append((path, name, value[:20], answer.status_code))
+                    broken.append((path, question, value[:20], answer.status_code))
     assert not broken
 
 

@@ -108,9 +108,15 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+# on a phone a table that stacks has each cell below the other, so that nothing hides at its side
+FITS = """width => document.documentElement.scrollWidth <= width && (width > 640 ||
+  [...document.querySelectorAll('.table.stacks')].every(one => one.scrollWidth <= one.clientWidth + 1
+    && one.parentElement.scrollWidth <= one.parentElement.clientWidth + 1))"""
+
+
 def fits(page: Page, width: int = 390) -> None:
     """Nothing is wider than so many pixels; charts and lists may take a moment after the window has changed."""
-    page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
+    page.wait_for_function(FITS, arg=width)
 
 
 def _slowed(page: Page) -> None:

@@ -17,20 +17,43 @@ from cityheart.share.models import Delivery
 
 from ..entities.scene import settled
 from ..played import PASSWORD
-from .conftest import Served
+from .conftest import PATIENCE_MS, Served
 
 CONSOLE = Path(__file__).parents[2] / "console"
 AXE = CONSOLE / "node_modules" / "axe-core" / "axe.min.js"
 SYSTEM = Actor.system("test")
 # Of all rules only those on colours can change with the theme; all of them are tried in each language.
-RULES = """async (colours = false) => {
+LOOK = """async (colours = false) => {
   const all = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
   const runOnly = colours ? ['color-contrast', 'link-in-text-block'] : all;
   const {violations} = await axe.run(document, {runOnly, resultTypes: ['violations'], elementRef: false, preload: false});
   return violations.flatMap(v => v.nodes.slice(0, 3).map(n => v.id + ': ' + n.html.slice(0, 160)));
 }"""
+# Pressed and looked at within the page; nothing still fades from one theme to the other when it is looked at.
+FOUR = """async patience => {
+  const look = LOOK;
+  const how = () => document.documentElement.lang + ' ' + document.documentElement.dataset.mantineColorScheme;
+  const pause = milliseconds => new Promise(done => setTimeout(done, milliseconds));
+  const press = async id => {
+    const before = how(), end = performance.now() + patience;
+    document.querySelector(`[data-testid='${id}']`).click();
+    while (how() === before) {
+      if (performance.now() > end) throw new Error(id + ' has no effect');
+      await pause(5);
+    }
+    await pause(20);
+    const ends = each => Number.isFinite(each.effect.getComputedTiming().endTime);
+    document.getAnimations().filter(ends).forEach(each => each.finish());
+  };
+  const found = {[how()]: await look()};
+  for (const [id, colours] of [['theme-switch', true], ['lang-switch', false], ['theme-switch', true]]) {
+    await press(id);
+    found[how()] = await look(colours);
+  }
+  await press('lang-switch');
+  return found;
+}""".replace("LOOK", LOOK)
 POLLING = 30  # milliseconds; a map that draws leaves no frames to those who wait for one
-HOW = "[document.documentElement.lang, document.documentElement.dataset.mantineColorScheme]"
 CASE = {
     "id": "one", "kind": "heavy_pollution", "level": 3, "plan": "air-yellow", "version": "1",
     "opened_at": "2015-10-01T00:00:00Z", "closed_at": "2015-10-02T06:00:00Z", "text": "空气重污染预警",
@@ -48,10 +71,10 @@ def test_every_page_in_both_languages_and_themes(served: Served, chromium: Brows
     )
     context.add_init_script(path=AXE)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(served.address)
     page.get_by_test_id("username").wait_for()
-    faults = {"log-in": page.evaluate(RULES)}
+    faults = {"log-in": page.evaluate(LOOK)}
     page.get_by_test_id("username").fill("everyone")
     page.get_by_test_id("password").fill(PASSWORD)
     page.get_by_test_id("login").click()
@@ -92,23 +115,7 @@ def _looked_at(page: Page, address: str, route: str) -> dict[str, list[str]]:
 
 def _four(page: Page, name: str) -> dict[str, list[str]]:
     """What axe finds on what is open: Chinese and English, each light and dark."""
-    found = {}
-    for press in (None, "theme-switch", "lang-switch", "theme-switch"):
-        if press is not None:
-            _press(page, press)
-        how = page.evaluate(HOW)
-        found[f"{name}: {' '.join(how)}"] = page.evaluate(RULES, press == "theme-switch")
-    _press(page, "lang-switch")
-    return found
-
-
-def _press(page: Page, switch: str) -> None:
-    """Press a switch, without the wait for it to stand still, and wait until it has had its effect."""
-    before = page.evaluate(HOW)
-    page.evaluate(
-        "id => document.querySelector(`[data-testid='${id}']`).click()", switch
-    )  # found and pressed in one step
-    page.wait_for_function(f"before => JSON.stringify({HOW}) !== JSON.stringify(before)", arg=before, polling=POLLING)
+    return {f"{name}: {how}": found for how, found in page.evaluate(FOUR, PATIENCE_MS).items()}
 
 
 def _routes() -> list[str]:
@@ -130,12 +137,15 @@ def _parts(served: Served) -> dict[str, str]:
     ((_, tasks),) = city.command.runs(SYSTEM, incident)
     said = "解放路128号门口的路灯不亮了，晚上黑漆漆的"
     city.intake.take(SYSTEM, Filing("hotline", "1", said, None, "street_light", "解放路128号", 116.4, 39.9))
+    city.intake.take_file(SYSTEM, "12345", "热线.csv", "编号,诉求内容,地址\nA1,,解放路128号\n".encode())
     city.knowledge.import_cases(SYSTEM, "cases-0001", "archive", "json", json.dumps([CASE]))
+    city.knowledge.import_cases(SYSTEM, "cases-0002", "archive", "json", json.dumps([CASE | {"level": 2}]))
     source = str(city.share.sources(SYSTEM)[0]["id"])
     refused = Delivery("no-columns.csv", city.clock.now(), "编号,数值\n1,2\n".encode())
     (landed,) = city.share.land(source, [refused])
     (entry,), _ = city.share.quarantine(SYSTEM, delivery=landed.delivery)
     draft = city.library.save(SYSTEM, "plan: draft", kind="yaml", command_id="draft-0001")
+    city.library.save(SYSTEM, "plan: drafted", draft_id=draft.id, revision=1)
     firm, _ = settled(city)
     person = city.serve.acting(city.serve.person("everyone"))
     pins = [{"kind": "alert", "id": str(alert["id"]), "note": "夜里再看一次"}]
@@ -144,8 +154,11 @@ def _parts(served: Served) -> dict[str, str]:
     city.handover.sign(person, "sign-0001", note_id, 1)
     city.handover.take(city.serve.acting(city.serve.person("officer")), "take-0001", note_id)
     city.handover.add(person, "added-0001", note_id, "补充一句")
+    job = str(city.previews.start(person, "preview-0001")["id"])
+    city.jobs.wait()
     return {
         "/subjects/:id": firm,
+        "/jobs/:id": job,
         "/alerts/:id": str(alert["id"]),
         "/app/:id": "air.now",
         "/detectors/:id": str(city.watch.detectors(SYSTEM)[0]["id"]),

@@ -60,6 +60,10 @@ def test_what_is_wrong_stands_first_and_the_table_says_what_the_picture_shows(
         fits(page)
         page.emulate_media(reduced_motion="reduce")
         expect(page.locator(".flow-marks")).to_have_attribute("data-still", "true")
+        # on a phone a row of the list is a little list of its own, its cells named by their columns
+        page.goto(f"{served.address}/sources")
+        expect(page.get_by_test_id("source-row").first.locator("[data-label=数据集]")).to_be_visible()
+        fits(page)
 
 
 def test_a_steward_goes_down_to_a_bad_row_and_replays(served: Served, open_page: OpenPage) -> None:

@@ -69,6 +69,9 @@ def test_two_people_hand_a_shift_over(served: Served, open_page: OpenPage) -> No
         expect(banner).to_have_attribute("data-role", "leaving")
         banner.get_by_role("link").click()
         expect(officer.get_by_test_id("standing-alerts")).to_be_visible()
+        officer.get_by_test_id("handover-sign").click()  # without words it may be a slip
+        expect(officer.get_by_test_id("handover-sign-anyway")).to_be_visible()
+        officer.get_by_test_id("handover-sign-not").click()
         officer.get_by_test_id("handover-words").fill("北部三个站仍在升高")
         officer.reload()  # nothing was saved: the words are still there
         expect(officer.get_by_test_id("handover-kept")).to_be_visible()

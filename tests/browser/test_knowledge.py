@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -22,11 +23,10 @@ return (await axe.run(document, rules)).violations.map(v => v.id + ': ' + v.node
 CLINICS = {"zh-CN": "通知各医院增加门诊", "en": "Hospitals open more clinics"}
 
 
-@pytest.fixture(scope="module")
-def learned(served: Served) -> Iterator[Served]:
-    """The served city with seven invented yellow days of an archive; in each of them clinics were added."""
+def _archive(served: Served) -> list[dict[str, Any]]:
+    """Seven invented yellow days."""
     now = served.city.clock.now()
-    rows = [
+    return [
         {
             "id": f"day-{n}", "kind": "heavy_pollution", "level": 3, "plan": "air-yellow", "version": "1",
             "opened_at": (now - timedelta(days=20 * (n + 1))).isoformat(),
@@ -43,6 +43,12 @@ def learned(served: Served) -> Iterator[Served]:
         }
         for n in range(7)
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def learned(served: Served) -> Iterator[Served]:
+    """The served city with seven invented yellow days of an archive; in each of them clinics were added."""
+    rows = _archive(served)
     result = served.city.knowledge.import_cases(SYSTEM, "import-0001", "archive-2014", "json", json.dumps(rows))
     assert result["imported"] == 7
     yield served
@@ -113,6 +119,14 @@ def test_cases_are_searched_and_read(learned: Served, open_page: OpenPage) -> No
         rows.first.get_by_role("link").click()
         expect(page.get_by_test_id("case-step")).to_have_count(2)
         expect(page.get_by_text("老人就诊增多")).to_be_visible()
+        corrected = _archive(learned)[:1]
+        corrected[0]["level"], corrected[0]["steps"][0]["took"] = 2, "PT9H"
+        learned.city.knowledge.import_cases(SYSTEM, "import-0002", "archive-2014", "json", json.dumps(corrected))
+        revision = page.get_by_test_id("case-revision")
+        page.reload()
+        expect(revision).to_contain_text("第 1 版改为第 2 版")
+        expect(revision.locator("tr").filter(has_text="级别")).to_contain_text("黄色")
+        expect(revision.locator("tr").filter(has_text="用时")).to_contain_text("7 小时")
         page.goto(f"{learned.address}/clauses")
         before = page.get_by_test_id("clause")
         expect(before).to_have_count(3)  # the law of 2016 is not in force yet in November 2015

@@ -167,6 +167,51 @@ def test_an_operator_takes_down_a_call(desk: Served, open_page: OpenPage) -> Non
         assert "13912345678" not in page.content()
 
 
+def test_a_coordinator_hands_a_file_over_and_looks_after_what_was_no_report(desk: Served, open_page: OpenPage) -> None:
+    head = "编号,受理时间,诉求内容,地址,电话\n"
+    good = "F1,2015-11-01 08:00,青年路12号井盖缺失,青年路12号,13912345678\n"
+    with open_page("coordinator", width=390, height=844) as page:
+
+        def hand(name: str, rows: str, came: str) -> None:
+            page.get_by_test_id("hand-open").click()
+            page.get_by_test_id("hand-source").fill("12345")
+            file = {"name": name, "mimeType": "text/csv", "buffer": (head + rows).encode("gb18030")}
+            page.get_by_test_id("hand-input").set_input_files(file)  # type: ignore[arg-type]
+            page.get_by_test_id("hand-send").click()
+            expect(page.get_by_test_id("handed-outcome")).to_have_text(came)
+            page.keyboard.press("Escape")
+
+        _go(page, desk, "/matters")
+        page.get_by_test_id("files-open").click()
+        rows, desk_rows = page.get_by_test_id("refused-row"), page.get_by_test_id("desk-row")
+        page.get_by_test_id("hand-open").click()
+        for name in ("一.csv", "二.csv"):  # chosen one after the other, both are there
+            one = {"name": name, "mimeType": "text/csv", "buffer": head.encode()}
+            page.get_by_test_id("hand-input").set_input_files(one)  # type: ignore[arg-type]
+            expect(page.get_by_test_id("handed").last).to_contain_text(name)
+        expect(page.get_by_test_id("handed")).to_have_count(2)
+        page.keyboard.press("Escape")
+        hand("上午.csv", f"{good}F2,昨天,电话13912345678的井盖,文昌街,\nF3,2015-11-01 08:10,,文昌街,\n",
+             "新诉求 1 · 立为新事项 1 · 不能导入 2")  # fmt: skip
+        expect(rows).to_have_count(2)
+        expect(rows.filter(has_text="时间无法识别").locator("[data-wrong=true]")).to_have_text("时间昨天")
+        assert "13912345678" not in page.content()
+        expect(desk_rows.first).to_contain_text("待处理 2")
+        hand("更正.csv", f"{good}F2,2015-11-01 08:05,井盖坏了,文昌街,\n", "新诉求 1 · 立为新事项 1 · 已有 1 · 补正 1")
+        expect(rows).to_have_count(1)
+        rows.get_by_role("checkbox").check()
+        page.get_by_test_id("dismiss-chosen").click()
+        page.get_by_test_id("leave-out-reason").fill("原系统作废")
+        page.get_by_test_id("leave-out-confirm").click()
+        expect(rows).to_have_count(0)
+        expect(desk_rows.first).to_contain_text("理由：原系统作废")
+        page.get_by_test_id("refused-state").select_option("mended")
+        expect(rows).to_contain_text("时间无法识别")
+        fits(page)
+    (told,) = desk.city.intake.desk(SYSTEM, limit=1).events
+    assert told.type == "intake.dismissed" and told.actor == desk.city.serve.person("coordinator").id
+
+
 def test_the_pages_are_accessible_and_fit_a_phone(desk: Served, open_page: OpenPage, axe: str) -> None:
     lamp = next(matter.id for matter in desk.city.intake.matters(SYSTEM)[0] if matter.reports > 1)
     one = f"/matters/{lamp}"

@@ -140,7 +140,7 @@ def test_two_people_save_the_same_draft(served: Served, open_page: OpenPage) -> 
     with open_page("officer") as mine:
         _go(mine, served, "/plans")
         address = _new(mine, "yaml")
-        expect(mine.get_by_test_id("draft-text")).to_be_visible()
+        expect(mine.get_by_test_id("draft-text")).not_to_have_value("")
         text = mine.get_by_test_id("draft-text").input_value()
         with open_page("coordinator") as theirs:
             theirs.goto(address)
@@ -153,9 +153,17 @@ def test_two_people_save_the_same_draft(served: Served, open_page: OpenPage) -> 
         mine.get_by_test_id("keep-mine").click()
         expect(mine.get_by_test_id("draft-saved")).to_have_attribute("data-dirty", "false")
         _drawn(mine)
+        revisions = mine.get_by_test_id("revision-row")
+        expect(revisions).to_have_count(3)
+        revisions.nth(1).get_by_test_id("revision-look").click()
+        expect(mine.get_by_test_id("revision-changes")).to_contain_text("巡堤")
+        mine.get_by_test_id("revision-take-up").click()
+        expect(mine.get_by_test_id("draft-text")).to_have_value(text.replace("第一项任务", "巡堤"))
+        mine.get_by_test_id("draft-save").click()
+        expect(revisions).to_have_count(4)
     with open_page("coordinator") as theirs:
         theirs.goto(address)
-        expect(theirs.get_by_test_id("draft-text")).to_have_value(text.replace("PT3H", "PT5H"))
+        expect(theirs.get_by_test_id("draft-text")).to_have_value(text.replace("第一项任务", "巡堤"))
 
 
 def test_leaving_with_unsaved_work_is_asked_about(served: Served, open_page: OpenPage) -> None:
@@ -163,6 +171,7 @@ def test_leaving_with_unsaved_work_is_asked_about(served: Served, open_page: Ope
         asked: list[str] = []
         _go(page, served, "/plans")
         address = _new(page, "yaml")
+        expect(page.get_by_test_id("draft-text")).not_to_have_value("")
         text = page.get_by_test_id("draft-text").input_value()
         page.get_by_test_id("draft-text").fill(text + "# note\n")
         page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
@@ -182,7 +191,7 @@ def test_a_decision_table_is_read_tried_and_given_a_new_version(served: Served, 
         officer.get_by_test_id("table-row").filter(has_text="triage.heavy_pollution").get_by_role("link").click()
         officer.get_by_test_id("try-level").select_option("2")
         officer.get_by_test_id("try-ask").click()
-        expect(officer.get_by_test_id("try-outcome")).to_contain_text("air-orange")
+        expect(officer.get_by_test_id("try-outcome")).to_contain_text("空气重污染橙色预警响应")
         expect(officer.locator("[data-rule=orange][data-matched=true]")).to_be_visible()
         officer.get_by_test_id("new-version").click()
         officer.get_by_label("规则 2：unit").fill("ecology")
@@ -195,7 +204,7 @@ def test_a_decision_table_is_read_tried_and_given_a_new_version(served: Served, 
         coordinator.goto(draft)
         coordinator.get_by_test_id("draft-approve").click()
         coordinator.wait_for_url(re.compile(r"/plans/decisions/[0-9a-f]{64}$"))
-        expect(coordinator.get_by_test_id("decision-table")).to_contain_text("ecology")
+        expect(coordinator.get_by_test_id("decision-table")).to_contain_text("生态环境局")
     table = served.city.decisions.find("triage.heavy_pollution", served.city.clock.now())
     assert table is not None and table.version == "2015.2"
     assert table.decide({"level": 2}).outputs["unit"] == "ecology"
@@ -252,6 +261,26 @@ def test_a_commander_changes_a_run_and_everybody_sees_why(served: Served, open_p
         _go(clerk, served, f"/incidents/{incident}")
         clerk.get_by_test_id("run-timeline").wait_for()
         expect(clerk.get_by_test_id("run-change")).to_have_count(0)
+
+
+def test_an_incident_that_only_a_person_knows_of_is_opened(served: Served, open_page: OpenPage) -> None:
+    with open_page("officer") as officer:
+        _go(officer, served, "/incidents")
+        officer.get_by_test_id("incident-open").click()
+        officer.get_by_test_id("open-what").fill("锅炉房冒黑烟，居民来电")
+        officer.get_by_test_id("open-kind").select_option("heavy_pollution")
+        expect(officer.get_by_test_id("open-confirm")).to_be_disabled()
+        officer.get_by_test_id("open-level-3").get_by_role("radio").check()
+        suited = officer.get_by_test_id("open-plan").locator("optgroup").first
+        expect(suited).to_have_attribute("label", "适用于此类别和级别")
+        officer.get_by_test_id("open-plan").select_option(suited.locator("option").first.get_attribute("value") or "")
+        officer.get_by_test_id("open-confirm").click()
+        officer.wait_for_url("**/incidents/incident-**")
+        opened = officer.url.rsplit("/", 1)[1]
+    found = served.city.command.incident(SYSTEM, opened)
+    assert (found.title["en"], found.kind, found.level) == ("锅炉房冒黑烟，居民来电", "heavy_pollution", 3)
+    ((run, tasks),) = served.city.command.runs(SYSTEM, opened)
+    assert served.city.command.plan(run.plan).kind == "heavy_pollution" and tasks
 
 
 def test_pages_that_only_look_load_no_drawing_tools(served: Served, open_page: OpenPage, incident: str) -> None:

@@ -109,6 +109,15 @@ def test_a_period_is_compared_with_the_one_before(served: Served, open_page: Ope
         one = scores.departments[0]
         on_time = one.rates["on_time"]
         expect(page.locator(f"tr[data-department={one.department}]")).to_contain_text(f"{on_time.num}/{on_time.den}")
+        page.get_by_role("button", name="从日历选择").first.click()
+        expect(page.get_by_role("button", name="2015年11月27日星期五")).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("button", name="2015年11月28日星期六")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("period-from")).to_have_value("2015-11-28")
+        page.get_by_test_id("period-from").fill("2015-11-31")
+        page.get_by_test_id("period-to").focus()
+        expect(page.get_by_text("请按“年-月-日”填写")).to_be_visible()
         page.get_by_test_id("period-from").fill("2015-12-01")
         expect(page.get_by_role("alert").first).to_contain_text("起始日在截止日之后")
 

@@ -114,6 +114,10 @@ def test_a_page_that_one_may_not_see_names_the_permission(open_page: OpenPage) -
         said = page.get_by_role("alert").first
         expect(said).to_contain_text("缺少权限：查看审计日志")
         expect(said).to_contain_text("协调员")
+        expect(page.get_by_test_id("audit-actor")).to_have_count(0)  # nor the forms of what one may not do
+        page.evaluate("history.pushState(null, '', '/cases/import')")
+        expect(said).to_contain_text("缺少权限：导入历史案例和法规条款")
+        expect(page.get_by_test_id("import-origin")).to_have_count(0)
         page.evaluate("history.pushState(null, '', '/nowhere')")
         page.get_by_role("link", name="回到首页").click()
         page.wait_for_url("**/department/ecology")

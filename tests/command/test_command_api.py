@@ -12,11 +12,13 @@ from fastapi.testclient import TestClient
 
 from cityheart.account import api as account_api
 from cityheart.account.service import Account
+from cityheart.account.taking import Taking
 from cityheart.command import api as command_api
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
+from cityheart.kernel.jobs.service import Jobs
 from cityheart.kernel.text import text
 
 from .scene import FORM, PNG, START, UNITS, Desk, centre, minutes, plan, step
@@ -66,13 +68,14 @@ def desk(database: Database, tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def console(desk: Desk, database: Database, coordinator: Actor) -> Iterator[Console]:
+def console(desk: Desk, database: Database, tmp_path: Path, coordinator: Actor) -> Iterator[Console]:
     """The console of a coordinator."""
     account = Account(database)
     account.register_units(UNITS)
     app = FastAPI()
     app.include_router(command_api.router(desk.command, account))
-    app.include_router(account_api.router(account))
+    taking = Taking(database, Jobs(database, tmp_path / "jobs"), account.unit_title)
+    app.include_router(account_api.router(account, taking))
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> JSONResponse:
@@ -193,6 +196,13 @@ def test_an_incident_without_an_alert(console: Console, desk: Desk) -> None:
         "/incidents", 201, command_id="click-made", plan=digest, level=2, title={"zh-CN": "事", "en": "it"}
     )
     assert made == again
+    for title in (
+        {"zh-CN": "事"},
+        {"zh-CN": "事", "en": ""},
+        {"zh-CN": "事", "en": "x" * 201},
+        {"zh-CN": "事", "fr": "y"},
+    ):
+        console.post("/incidents", 422, command_id="click-odd", plan=digest, level=2, title=title)
     other = desk.command.publish(Actor.system("test"), plan(step("z"), plan="other"))
     console.post(f"/incidents/{made['incident_id']}/dispatch", command_id="click-more", plan=other, level=1)
     shown = console.get(f"/incidents/{made['incident_id']}")

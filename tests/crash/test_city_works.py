@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +14,10 @@ import sqlalchemy as sa
 from cityheart import cli
 from cityheart.city import City
 from cityheart.command import store
+from cityheart.hands import Hands
 from cityheart.kernel import events, migrate
 from cityheart.kernel.clock import SystemClock, VirtualClock, stopwatch
-from cityheart.kernel.errors import Invalid, Unavailable
+from cityheart.kernel.errors import Invalid, NotFound, Unavailable
 from cityheart.kernel.settings import Settings
 from cityheart.kernel.text import text
 from cityheart.share.models import Department
@@ -111,6 +114,41 @@ def test_history_goes_on_past_a_run_that_cannot_be_carried_on(tmp_path: Path, cl
         told = [event.type for event in events.read(conn, stream=f"run:{fine['run_id']}")]
     assert told.count("task.dispatched") == 2 and list(city.command.firing.left) == [broken["run_id"]]
     city.close()
+
+
+def test_hands_fire_what_fell_due_before_the_rest_of_the_city_is_there(home: Path) -> None:
+    desk = City.open(home)
+    digest = desk.command.publish(SYSTEM, plan(step("a", "industry"), step("b", "industry", delay="PT1S")))
+    answer = desk.command.dispatch(SYSTEM, "click-0001", {"title": text("事", "x"), "level": 2}, digest)
+    desk.close()
+    hands = Hands.open(home)
+    assert hands.titles()["industry"] == text("经信局", "Industry bureau")
+
+    def fired() -> bool:
+        hands.look()
+        return {task.state for task in hands.command.run(SYSTEM, str(answer["run_id"]))[1]} == {"dispatched"}
+
+    until(fired, "the dispatch of b")
+    whole = City.open(home, hands=hands)  # the same store, and long work at every look
+    assert whole.command is hands.command and hands.beside == [whole.jobs.tick]
+    whole.close()
+
+
+def test_a_worker_ends_and_says_why_when_the_rest_of_its_city_is_wrong(home: Path) -> None:
+    hands, stop = Hands.open(home), threading.Event()
+    file = home / "cityheart.toml"
+    file.write_text(f'apps = ["nowhere"]\n{file.read_text("utf-8").replace("apps = []", "")}', "utf-8")
+    rest = cli._Rest(home, hands, stop)
+    rest.start()
+    assert stop.wait(30)
+    with pytest.raises(NotFound, match="nowhere"):
+        rest.end()
+
+
+def test_hands_need_no_data() -> None:
+    asked = "import sys, cityheart.hands; print({'numba', 'pyarrow', 'deltalake', 'sedonadb'} & sys.modules.keys())"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert said == "set()\n"
 
 
 def test_a_city_that_plays_history_has_no_workers(tmp_path: Path, clock: VirtualClock) -> None:

@@ -31,13 +31,13 @@ EVENT_OF = {
 
 @pytest.mark.parametrize("seed", [7])
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(
-    database: Database, database_url: str, clock: VirtualClock, tmp_path: Path, seed: int
+    database: Database, tables_url: str, clock: VirtualClock, tmp_path: Path, seed: int
 ) -> None:
     arguments = [
         sys.executable,
         "-m",
         "tests.crash.command_nursery",
-        database_url,
+        tables_url,
         str(tmp_path),
         str(KILLS),
         str(seed),

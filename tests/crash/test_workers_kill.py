@@ -23,9 +23,9 @@ KILLS = 30
 
 
 def test_workers_that_are_killed_lose_and_double_nothing(
-    database: Database, database_url: str, clock: VirtualClock, tmp_path: Path
+    database: Database, tables_url: str, clock: VirtualClock, tmp_path: Path
 ) -> None:
-    arguments = [sys.executable, "-m", "tests.crash.workers_nursery", database_url, str(tmp_path), str(KILLS), "11"]
+    arguments = [sys.executable, "-m", "tests.crash.workers_nursery", tables_url, str(tmp_path), str(KILLS), "11"]
     done = subprocess.run(
         arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=400, check=False
     )

@@ -124,7 +124,7 @@ def test_what_is_sought_is_shown_counted_and_read_together(
     spill = text("东河油污", "Oil on the East River")
     with database.work(SYSTEM) as work:
         for number in range(many):
-            told = {**orders("health")["orders"][0], "incident_title": spill}  # type: ignore[index]
+            told = {**orders("health")["orders"][0], "incident_title": spill, "incident": "incident-spill"}  # type: ignore[index]
             work.post(f"orders:spill:{number}", "orders", {"orders": [told]})
     Relays(database, Sending(tmp_path, database), [InboxDelivery()]).carry()
 
@@ -134,12 +134,19 @@ def test_what_is_sought_is_shown_counted_and_read_together(
     assert count() == many + 2 and count(topic="orders") == many + 1 and count(topic="other") == 1
     assert count(to="health") == many + 1 and count(to="person:user:li") == 1 and count(to="mayor") == 0
     assert count(text="EAST river") == many == count(text="东河") and count(text="100%") == 0
+    assert count(incident="incident-spill") == many and count(incident="incident-other") == 0
+    assert count(incident="incident-spill", to="mayor") == 0, "whose letters one may read stays the same"
     assert count(until=clock.now()) == 2 and count(since=clock.now()) == many
 
     assert posted.read_all(li, Sought(text="东河")) == 2, "every letter of the spill, not only those that are counted"
     assert count(unread=True) == 2 == posted.read_all(li, Sought(topic="escalations"))
     assert posted.read_all(li) == 0 == count(unread=True)
-    for wrong in (Sought(topic="weather"), Sought(text="\x00"), Sought(since=datetime(2016, 1, 1))):
+    for wrong in (
+        Sought(topic="weather"),
+        Sought(text="\x00"),
+        Sought(incident="\x00"),
+        Sought(since=datetime(2016, 1, 1)),
+    ):
         with pytest.raises(BadRequest):
             posted.messages(li, wrong)
 
@@ -185,6 +192,7 @@ def test_the_api_of_inbox_and_outbox(city: City) -> None:
     assert wang.post("/api/inbox/read").json() == {"unread": 0}
     assert shown["recipients"] == ["clerk", "industry", f"person:{city.serve.person('wang').id}"]
     assert wang.get("/api/inbox", params={"topic": "escalations"}).json()["total"] == 0
+    assert wang.get("/api/inbox", params={"incident": "incident-1"}).json()["total"] == 0 and item["incident"] is None
     assert wang.get("/api/inbox", params={"topic": "weather"}).status_code == 400
     assert wang.post("/api/inbox/read", json={"topic": "orders", "unread": True}).json() == {"unread": 0}
     assert wang.post("/api/inbox/read", json={"colour": "red"}).status_code == 422

@@ -50,8 +50,8 @@ def test_no_limit_is_set_twice() -> None:
 
 def test_every_limit_is_kept_somewhere() -> None:
     code = [path for path in reference.PACKAGE.rglob("*.py") if path.name != "limits.py"]
-    used = "\n".join(path.read_text("utf-8") for path in code)
-    assert [limit.name for limit in reference.limits_named() if not re.search(rf"\b{limit.name}\b", used)] == []
+    used = {word for path in code for word in re.findall(r"\w+", path.read_text("utf-8"))}
+    assert [limit.name for limit in reference.limits_named() if limit.name not in used] == []
 
 
 def test_hooks_say_when_they_are_called() -> None:
@@ -90,4 +90,4 @@ def test_an_event_without_a_title_is_noticed(tmp_path: Path, monkeypatch: pytest
     )
     (tmp_path / "watch" / "store.py").write_text('ForeignKey("alert.id")\n')
     monkeypatch.setattr(reference, "PACKAGE", tmp_path)
-    assert reference.event_types() == {"heart.beat", "alert.invented"}
+    assert reference.event_types() - reference.FORMER == {"heart.beat", "alert.invented"}

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.ids import Ids
 
 from .scene import Scene
 
 
 @pytest.fixture
-def quick(clock: VirtualClock, ids: Ids, tmp_path: Path) -> Iterator[Scene]:
+def quick(sqlite: Database, clock: VirtualClock, tmp_path: Path) -> Scene:
     """A small city of four departments, on SQLite alone: for what no database changes."""
-    database = Database(f"sqlite:///{tmp_path / 'city.sqlite'}", clock, ids)
-    database.create_all()
-    yield Scene(database, clock, tmp_path)
-    database.close()
+    return Scene(sqlite, clock, tmp_path)
 
 
 @pytest.fixture

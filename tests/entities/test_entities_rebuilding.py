@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityheart.entities import matching, rebuilding, store
+from cityheart.entities.previewing import Previews
 from cityheart.entities.rules import Rules, read_rules, rules
 from cityheart.entities.service import Entities
 from cityheart.kernel import events
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Conflict, Forbidden, Invalid
+from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from cityheart.kernel.ids import Ids
+from cityheart.kernel.jobs.service import Jobs
 
 from .scene import CODE_A, CODE_B, CODE_C, FIRE, KEY, STEWARD, Scene
 
@@ -232,31 +234,47 @@ def test_rebuilding_under_the_same_rules_changes_nothing(
         database.close()
 
 
-def test_a_preview_runs_beside_the_city_and_says_how_far_it_is(quick: Scene) -> None:
-    """It can be stopped, nothing is written, and it says when the city has changed since."""
+@pytest.fixture
+def jobs(quick: Scene, tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(quick.database, tmp_path / "jobs")
+    yield jobs
+    jobs.close()
+
+
+def previews(scene: Scene, jobs: Jobs, city: Entities) -> Previews:
+    return Previews(scene.database, jobs, lambda: city.resolving, city.readable)
+
+
+def test_a_preview_runs_beside_the_city_and_says_how_far_it_is(quick: Scene, jobs: Jobs) -> None:
+    """Nothing is written but what it found, and it says when the city has changed since."""
     quick.land("register", REGISTERED)
     quick.land("market", {"entry": CODE_A, "uscc": CODE_A, "name": NAME, "address": HERE})
     quick.land("fire", INSPECTED)
     strict = under(quick, other(name_exact=1.0, name_core=1.0))
-    assert cast("Any", strict.preview_state(STEWARD))["state"] == "none"
     shares: list[float] = []
     direct = strict.preview(STEWARD, shares.append)
     assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0 and len(shares) > 4
-    for ask in (strict.start_preview, strict.preview_state, strict.stop_preview):
-        with pytest.raises(Forbidden):
-            ask(FIRE)
-    assert cast("Any", strict.start_preview(STEWARD))["state"] in ("running", "done")
-    strict.previews.wait()
-    found = cast("Any", strict.preview_state(STEWARD))
-    assert (found["state"], found["share"], found["by"], found["outdated"]) == ("done", 1.0, STEWARD.id, False)
-    assert found["result"] == direct and found["seconds"] >= 0
+    beside = previews(quick, jobs, strict)
+    with pytest.raises(Forbidden):
+        beside.start(FIRE, "command-0")
+    id = str(beside.start(STEWARD, "command-1")["id"])
+    jobs.wait()
+    found: Any = jobs.job(STEWARD, id)
+    assert (found["state"], found["share"], found["by"]["id"]) == ("done", 1.0, STEWARD.id)
+    assert (found["done"], found["total"]) == (3, 3)
+    assert found["result"] == {**direct, "outdated": False}
+    with pytest.raises(NotFound):
+        jobs.job(FIRE, id)
+    assert any(one["names"] for one in found["result"]["examples"])
+    Previews(quick.database, jobs, lambda: strict.resolving, lambda actor: ())  # a reader who may see no dataset
+    assert not any(one["names"] for one in cast("Any", jobs.job(STEWARD, id))["result"]["examples"])
     quick.land("fire", ELSEWHERE)
-    assert cast("Any", strict.preview_state(STEWARD))["outdated"]
+    assert cast("Any", jobs.job(STEWARD, id))["result"]["outdated"]
     assert len({model for _, model in where(quick).values()}) == 1
 
 
-def test_a_preview_stops_where_it_is_told_to(quick: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two of its steps; starting twice is one; what breaks is said, and the next one begins anew."""
+def test_a_preview_stops_where_it_is_told_to(quick: Scene, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of its steps; what breaks is said, and the next one begins anew."""
     quick.land("register", REGISTERED)
     begun, goes_on = threading.Event(), threading.Event()
     marked = rebuilding.marked
@@ -267,22 +285,17 @@ def test_a_preview_stops_where_it_is_told_to(quick: Scene, monkeypatch: pytest.M
         return marked(*given)
 
     monkeypatch.setattr(rebuilding, "marked", held_up)
-    city = quick.entities
-    city.start_preview(STEWARD)
+    beside = previews(quick, jobs, quick.entities)
+    id = str(beside.start(STEWARD, "command-1")["id"])
     assert begun.wait(30)
-    thread = city.previews._thread
-    told = cast("Any", city.start_preview(STEWARD))
-    assert told["state"] == "running" and 0 < told["share"] < 1 and told["result"] is None
-    assert city.previews._thread is thread, "one at a time"
-    city.previews.stop(0)
+    told = jobs.job(STEWARD, id)
+    assert told["state"] == "running" and told["result"] is None and told["total"] == 1
+    jobs.stop(STEWARD, "command-2", id)
     goes_on.set()
-    stopped = cast("Any", city.stop_preview(STEWARD))
-    assert stopped["state"] == "stopped" and stopped["result"] is None and stopped["share"] < 1
+    jobs.wait()
+    stopped = jobs.job(STEWARD, id)
+    assert stopped["state"] == "stopped" and stopped["result"] is None
     monkeypatch.setattr(rebuilding, "marked", lambda *given: 1 / 0)
-    city.start_preview(STEWARD)
-    city.previews.wait()
-    assert cast("Any", city.preview_state(STEWARD))["failure"] == "ZeroDivisionError"
-    monkeypatch.setattr(rebuilding, "marked", marked)
-    city.start_preview(STEWARD)
-    city.close()
-    assert cast("Any", city.preview_state(STEWARD))["state"] in ("done", "stopped")
+    broken = str(beside.start(STEWARD, "command-3")["id"])
+    jobs.wait()
+    assert "ZeroDivisionError" in cast("Any", jobs.job(STEWARD, broken))["failure"]["en"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,8 +14,10 @@ from fastapi.testclient import TestClient
 
 from cityheart.entities import api
 from cityheart.entities.declared import Declaration, check
+from cityheart.entities.previewing import Previews
 from cityheart.kernel import events
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from cityheart.kernel.jobs.service import Jobs
 from cityheart.kernel.text import text
 
 from .scene import CODE_A, CODE_B, CODE_C, CONTRACTS, DECLARED, FIRE, MARKET, MAYOR, POLICE, STEWARD, Scene
@@ -324,10 +327,12 @@ def test_declarations_that_do_not_fit_say_where(change: Mapping[str, object], sa
         check(wrong, CONTRACTS, "test")
 
 
-def test_routes(quick: Scene) -> None:
+def test_routes(quick: Scene, tmp_path: Path) -> None:
     question = asked(quick)
     app = FastAPI()
-    app.include_router(api.router(quick.entities))
+    jobs = Jobs(quick.database, tmp_path / "jobs")
+    previews = Previews(quick.database, jobs, lambda: quick.entities.resolving, quick.entities.readable)
+    app.include_router(api.router(quick.entities, previews))
 
     @app.middleware("http")
     async def who(request: Request, call_next: Any) -> Any:

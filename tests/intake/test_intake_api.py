@@ -110,14 +110,32 @@ def test_the_routes_refuse_what_is_wrong_and_who_may_not(
     assert front.http.get("/api/callers").status_code == 403
 
 
-def test_files_and_refused_rows(front: Front) -> None:
-    csv = f"编号,诉求内容\nA,{LAMP}\nB,\n".encode()
-    done = front.http.post("/api/reports/files", files={"file": ("x.csv", csv)}, data={"source": "12345"})
-    assert done.json() == {"new": 1, "same": 0, "revised": 0, "refused": 1}
-    refused = front.http.get("/api/reports/refused").json()
-    assert refused["total"] == 1 and refused["items"][0]["code"] == "text_empty" and refused["items"][0]["row"] == 2
+def test_files_and_refused_rows(front: Front, nobody: Actor, tmp_path: Path) -> None:
+    csv = f"编号,诉求内容\nA,{LAMP}\nB,\nC,\n".encode()
+    asked = "/api/reports/files?name=x.csv&source=12345"
+    done = front.http.post(asked, content=csv)
+    assert done.json() == {
+        "new": 1, "same": 0, "revised": 0, "refused": 2, "matters": 1, "mended": 0, "bytes": len(csv),
+    }  # fmt: skip
+    assert list((tmp_path / "incoming").iterdir()) == []
+    refused = front.http.get("/api/reports/refused?limit=1").json()
+    assert refused["total"] == 2 and refused["next"] and refused["items"][0]["code"] == "text_empty"
+    assert refused["reasons"]["text_empty"]["en"] == "the text is missing" and refused["facets"]["file"] == {"x.csv": 2}
     order = {"command_id": "click-123", "rows": [refused["items"][0]["id"]], "reason": "空行"}
     assert front.http.post("/api/reports/refused/dismiss", json=order).json() == {"dismissed": 1}
+    every = {"command_id": "click-124", "every": {"file": "x.csv", "upto": refused["items"][0]["at"]}, "reason": "空行"}
+    assert front.http.post("/api/reports/refused/dismiss", json=every).json() == {"dismissed": 1}
+    told = front.http.get("/api/reports/files").json()
+    assert [each["type"] for each in told["items"]] == ["intake.dismissed", "intake.dismissed", "intake.taken"]
+    assert told["items"][2]["actor_name"]["zh-CN"] == "王敏" and told["next"] is None
+    for name, source in (("../x.csv", "12345"), ("x.csv", " "), ("", "12345")):
+        assert front.http.post("/api/reports/files", params={"name": name, "source": source}).status_code == 422
+    assert front.http.post("/api/reports/files?name=x.json", content=b"{broken").status_code == 422
+    assert front.http.post("/api/reports/files?name=x.json", content=b"[{}, {}]").json()["refused"] == 2
+    assert list((tmp_path / "incoming").iterdir()) == []
+    front.actor = nobody
+    assert front.http.post(asked, content=csv).status_code == 403
+    assert front.http.get("/api/reports/files").status_code == front.http.get("/api/reports/refused").status_code == 403
 
 
 # ── Open311 ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from cityheart.command.intake.filing import Filing
+from cityheart.command.intake.models import Sought
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
@@ -327,17 +328,51 @@ A6,不是时间,路灯照明,某路灯,,,,,,
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 def test_a_file_of_a_hotline_is_taken_in_and_bad_rows_are_kept_apart(desk: Hotline, encoding: str) -> None:
     counts = desk.intake.take_file(SYSTEM, "12345", "工单.csv", CSV.encode(encoding))
-    assert counts == {"new": 2, "same": 0, "revised": 0, "refused": 4}
-    assert desk.intake.take_file(SYSTEM, "12345", "工单.csv", CSV.encode(encoding))["same"] == 2
+    assert counts == {"new": 2, "same": 0, "revised": 0, "refused": 4, "matters": 1, "mended": 0}
+    again = desk.intake.take_file(SYSTEM, "12345", "工单.csv", CSV.encode(encoding))
+    assert again == {"new": 0, "same": 2, "revised": 0, "refused": 4, "matters": 0, "mended": 0}
     found, _ = desk.intake.matters(SYSTEM)
     assert len(found) == 1 and found[0].reports == 2
     second = desk.reports(found[0].id)[-1].given
     assert second.service is None and second.attributes == {"category": "不明类别", "回访": "否"}
-    refused, total = desk.intake.refusals(SYSTEM)
-    assert total == 4 and {each.code for each in refused} == {"future", "text_empty", "swapped", "time"}
+    refused, total, facets = desk.intake.refusals(SYSTEM)
+    assert total == 4 and facets["file"] == {"工单.csv": 4} and facets["state"] == {"waiting": 4}
+    assert {each.code for each in refused} == set(facets["code"]) == {"future", "text_empty", "swapped", "time"}
     assert all("139" not in each.raw and "张三" not in each.raw for each in refused)
+    assert [(each.row, each.code) for each in desk.intake.refusals(SYSTEM, Sought(code="time"))[0]] == [(6, "time")]
     desk.intake.dismiss_refusals(SYSTEM, desk.click(), [each.id for each in refused], "已核对")
-    assert desk.intake.refusals(SYSTEM)[1] == 0 and desk.intake.refusals(SYSTEM, "dismissed")[1] == 4
+    assert desk.intake.refusals(SYSTEM)[1] == 0 and desk.intake.refusals(SYSTEM, Sought("dismissed"))[1] == 4
+    desk.intake.take_file(SYSTEM, "12345", "工单.csv", CSV.encode(encoding))
+    assert desk.intake.refusals(SYSTEM)[1] == 0  # what a person has left out stays so
+
+
+def test_a_mended_file_closes_its_rows_and_the_desk_tells_what_was_done(desk: Hotline, clock: VirtualClock) -> None:
+    desk.intake.take_file(SYSTEM, "12345", "工单.csv", CSV.encode())
+    elsewhere = CSV.replace("不是时间", "2015-10-31 08:30").encode()
+    others = desk.intake.take_file(SYSTEM, "another", "工单.csv", elsewhere)  # the same ids of another system
+    assert others["mended"] == 0 and others["refused"] == 3
+    mended = CSV.replace("A6,不是时间", "A6,2015-10-31 08:30").replace("A4,2015-10-31 09:00", "A4,昨天").encode()
+    counts = desk.intake.take_file(SYSTEM, "12345", "更正.csv", mended)
+    assert counts["mended"] == 1 and counts["new"] == 1 and counts["refused"] == 3
+    (row,) = desk.intake.refusals(SYSTEM, Sought("mended"))[0]
+    assert (row.row, row.code, row.file) == (6, "time", "工单.csv")
+    waiting, _, facets = desk.intake.refusals(SYSTEM, Sought(file="更正.csv"))  # each where it stood last, and why then
+    assert {(each.row, each.code) for each in waiting} == {(3, "future"), (4, "time"), (5, "swapped")}
+    assert facets["file"] == {"工单.csv": 3, "更正.csv": 3}
+    seen = desk.intake.refusals(SYSTEM)[0][0].at
+    clock.advance_to(clock.now() + timedelta(hours=1))
+    desk.intake.take_file(SYSTEM, "12345", "后来.csv", "编号,诉求内容\nB1,\n".encode())
+    every = Sought(upto=seen)
+    done = desk.intake.dismiss_refusals(SYSTEM, desk.click(), [], "整批作废", every=every)
+    assert done == {"dismissed": 6} and [each.file for each in desk.intake.refusals(SYSTEM)[0]] == ["后来.csv"]
+    with pytest.raises(Invalid):
+        desk.intake.dismiss_refusals(SYSTEM, desk.click(), ["x"], "两种", every=every)
+    told = desk.intake.desk(SYSTEM, limit=3)
+    assert [event.type for event in told.events] == ["intake.dismissed", "intake.taken", "intake.taken"]
+    assert told.events[0].data["reason"] == "整批作废" and told.events[0].data["rows"] == 6
+    assert told.events[2].data["file"] == "更正.csv" and told.events[2].data["bytes"] == len(mended)
+    (first, *_) = reversed(desk.intake.desk(SYSTEM, told.next).events)
+    assert first.data["file"] == "工单.csv" and first.data["matters"] == 1 and first.data["sha256"]
 
 
 def test_json_and_workbooks_are_taken_in_too(desk: Hotline, tmp_path: Path) -> None:

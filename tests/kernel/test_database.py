@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import sqlalchemy as sa
 
 from cityheart.kernel import events, outbox
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.clock import VirtualClock
+from cityheart.kernel.clock import SystemClock, VirtualClock
 from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Invalid
+from cityheart.kernel.errors import Conflict, Invalid, Unavailable
 from cityheart.kernel.ids import Ids, derive
 
 ALICE = Actor.system("alice")
@@ -38,6 +40,33 @@ def test_reading_cannot_write_on_postgresql_and_times_come_back_aware(database: 
     if database.dialect == "postgresql":
         with pytest.raises(sa.exc.InternalError), database.read() as conn:
             conn.execute(events.event_table.delete())
+
+
+def test_a_store_without_room_says_so_and_a_mistake_stays_one(database: Database) -> None:
+    with database.work(ALICE) as work:
+        work.emit("a:1", "thing.made", {"n": 0})
+    full = sa.text("pragma max_page_count = 1")
+    if database.dialect == "postgresql":
+        full = sa.text("do $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$")
+    with pytest.raises(Unavailable, match=r"cannot go on: .*(full|no room)"), database.work(ALICE) as work:
+        work.conn.execute(full)
+        for n in range(100):
+            work.emit("a:1", "thing.made", {"n": n, "words": "x" * 1_000})
+    if database.dialect == "sqlite":
+        database.close()
+    with database.work(ALICE) as work:
+        assert work.emit("a:1", "thing.made", {"n": 1}).n == 2
+    with pytest.raises(sa.exc.DBAPIError), database.work(ALICE) as work:
+        work.conn.execute(sa.text("select nothing_of_the_kind"))
+
+
+def test_a_value_that_cannot_be_stored_is_refused(database: Database) -> None:
+    table, early = events.event_table.c, datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+    with pytest.raises(Invalid, match="cannot be stored"), database.read() as conn:
+        conn.execute(sa.select(table.seq).where(table.at > early))
+    if database.dialect == "postgresql":  # SQLite holds it
+        with pytest.raises(Invalid, match="cannot be stored"), database.read() as conn:
+            conn.execute(sa.select(table.seq).where(table.stream == "a\x00b"))
 
 
 def test_the_same_click_from_fifty_threads_runs_once(database: Database) -> None:
@@ -114,6 +143,25 @@ def test_tampering_is_found(database: Database, tamper: str) -> None:
         assert events.verify(conn)
 
 
+def test_an_event_is_hashed_as_anybody_can_recompute_it(database: Database) -> None:
+    with database.work(ALICE) as work:
+        first = work.emit("run:1", "task.closed", {"b": [1.50, "x"], "a": {2: "二", 10: None}, "at": work.now})
+    with database.read() as conn:
+        (event,) = events.read(conn, stream="run:1")
+    at = event.at.isoformat(timespec="microseconds")[:26] + "Z"
+    parts = [event.stream, event.n, event.type, at, event.actor, event.data, event.prev]
+    said = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert event.hash == first.hash == hashlib.sha256(said.encode()).hexdigest()
+    assert event.data["a"] == {"10": None, "2": "二"} and database.appended == 1
+
+
+def test_what_is_undone_was_never_appended(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.work(ALICE) as work:
+        work.emit("run:1", "task.closed", {})
+        _ = 1 / 0
+    assert database.appended == 0
+
+
 def test_a_subscription_goes_on_after_a_restart_and_handles_once(
     database: Database, clock: VirtualClock, ids: Ids
 ) -> None:
@@ -139,6 +187,38 @@ def test_a_subscription_goes_on_after_a_restart_and_handles_once(
     again.close()
     with database.read() as conn:
         assert [event.data["n"] for event in events.read(conn, types={"copy.made"})] == [0, 1, 2, 3, 4]
+
+
+def test_a_reader_misses_nothing_that_is_committed_later(postgres_database: str) -> None:
+    """A transaction that began first draws its number second and is committed first."""
+    clock = SystemClock()
+    database = Database(postgres_database, clock, Ids(clock, seed=1))
+    database.create_all()
+    state = sa.insert(outbox.outbox_table)
+    message = {"key": "k", "topic": "t", "payload": {}, "attempts": 0, "state": "waiting"}
+    with database.work(ALICE) as second:
+        with database.work(ALICE) as first:
+            first.conn.execute(state, message | {"next_at": first.now, "posted_at": first.now})
+            early = second.emit("b:1", "thing.made", {}).seq
+            late = first.emit("a:1", "thing.made", {}).seq
+        assert early < late
+        with database.read() as conn:
+            assert events.read(conn) == [] and events.last(conn) == 0
+            assert events.scan(conn, 0, {"thing.made"}, 10) == []
+        with database.work(ALICE) as sealing:
+            assert events.seal(sealing) is None
+    with database.read() as conn:
+        assert [event.seq for event in events.read(conn)] == [early, late] and events.last(conn) == late
+    with database.work(ALICE) as idle, database.work(ALICE) as first:  # who writes nothing keeps nobody from reading
+        for one in (first, idle):
+            one.conn.execute(sa.text("select pg_current_xact_id()"))
+        with database.work(ALICE) as second:
+            early = second.emit("b:1", "thing.made", {}).seq
+        late = first.emit("a:1", "thing.made", {}).seq
+        first.conn.commit()
+        with database.read() as conn:
+            assert [event.seq for event in events.read(conn, after=early - 1)] == [early, late]
+    database.close()
 
 
 def test_ids_sort_by_time_repeat_with_a_seed_and_derive_from_content(clock: VirtualClock) -> None:

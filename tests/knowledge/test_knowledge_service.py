@@ -327,7 +327,7 @@ def test_good_rows_are_taken_and_bad_ones_named(knowledge: Knowledge, database: 
     assert [one["kind"] for one in shown] == ["smog"] and "13812345678" not in shown[0]["text"]
     result = knowledge.import_cases(SYSTEM, "import-0001", "elsewhere", "json", content)
     assert result == checked and (result["imported"], result["known"], result["refused"]) == (1, 1, 14)
-    refusals = {one["row"]: one["reason"] for one in result["refusals"]}  # type: ignore[attr-defined]
+    refusals = {one["row"]: one["reason"]["en"] for one in result["refusals"]}  # type: ignore[attr-defined]
     assert sorted(refusals) == list(range(3, 17)) and all(one["remedy"] for one in result["refusals"])  # type: ignore[attr-defined]
     for number, said in (
         (3, "phone: personal data"),

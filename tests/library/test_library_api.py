@@ -64,7 +64,14 @@ def test_a_drawing_from_the_first_line_to_the_published_plan(people: dict[str, T
     assert ann.put(path, json={"source": changed, "revision": 1}).json()["revision"] == 2
     late = ben.put(path, json={"source": xml, "revision": 1})
     assert (late.status_code, late.json()["revision"]) == (409, 2)
-    assert ann.get(f"{path}/revisions/1").json()["source"] == xml
+    history = ann.get(f"{path}/revisions").json()["items"]
+    assert [(one["revision"], one["author"]) for one in history] == [(2, draft["authors"][0]), (1, draft["authors"][0])]
+    first = ann.get(f"{path}/revisions/1").json()
+    assert (first["source"], first["at"], first["against"]) == (xml, history[1]["at"], 2) and first["plan"]["steps"]
+    (change,) = first["changed"]["steps"]["changed"]
+    assert (change["field"], change["before"], change["after"]) == ("due", "PT4H", "PT5H")
+    assert ann.get(f"{path}/revisions/2?against=1").json()["changed"] == first["changed"]
+    assert ann.get(f"{path}/revisions/3").status_code == ann.get(f"{path}/revisions/1?against=9").status_code == 404
     assert ann.post(f"{path}/submit", json={"command_id": "press-submit"}).json()["state"] == "submitted"
     assert ann.post(f"{path}/approve", json={"command_id": "press-own"}).status_code == 403
     assert ben.get("/api/library/drafts", params={"state": "submitted"}).json()["items"][0]["actions"] == [

@@ -121,9 +121,9 @@ def test_two_people_who_save_the_same_revision(shelf: Shelf) -> None:
     again = shelf.library.save(ANN, written("2"), draft_id=draft.id, revision=1)
     assert again.revision == 2, "the same click again is one revision"
     assert shelf.library.save(BEN, written("2"), draft_id=draft.id, revision=2).revision == 2, "nothing changed"
-    assert [shelf.library.source_of(ANN, draft.id, n) for n in (1, 2)] == [written(), written("2")]
+    assert [shelf.library.revision(ANN, draft.id, n).source for n in (1, 2)] == [written(), written("2")]
     with pytest.raises(NotFound):
-        shelf.library.source_of(ANN, draft.id, 3)
+        shelf.library.revision(ANN, draft.id, 3)
 
 
 def test_many_savers_at_once_are_one_after_the_other(shelf: Shelf) -> None:

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from cityheart.kernel.clock import VirtualClock
-from cityheart.kernel.database import Database
-from cityheart.kernel.ids import Ids
-
 from . import broker as brokers
 from .broker import Broker
 
@@ -37,12 +33,3 @@ def start_broker(mosquitto: None, tmp_path: Path) -> Iterator[Callable[..., Brok
 def broker(start_broker: Callable[..., Broker]) -> Broker:
     """A running broker."""
     return start_broker()
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path, clock: VirtualClock, ids: Ids) -> Iterator[Database]:
-    """A database on SQLite alone."""
-    database = Database(f"sqlite:///{tmp_path / 'city.sqlite'}", clock, ids)
-    database.create_all()
-    yield database
-    database.close()

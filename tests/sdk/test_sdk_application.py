@@ -35,6 +35,19 @@ def test_an_application_from_anywhere(folder: Path) -> None:
     assert list(app.feed.deliveries(app.feed.since, app.feed.until, timedelta(days=1))) == [[]]
 
 
+def test_an_application_says_its_refusals_in_chinese(folder: Path) -> None:
+    words = folder / "refusals.zh.toml"
+    words.write_text(
+        '"the {name} of the village has run dry" = "村里的{name|well}干了"\n[well]\nwell = "水井"', "utf-8"
+    )
+    load(folder)
+    told = Invalid("the well of the village has run dry", remedy="look at the list of tasks").said("zh-CN")
+    assert told == ("村里的水井干了", "请查看任务列表")
+    words.write_text('"the {name} has run dry" = "{well}干了"', "utf-8")
+    with pytest.raises(Invalid, match=r"refusals\.zh\.toml.*has no field well"):
+        load(folder)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +30,7 @@ from cityheart.share import api
 from cityheart.share.contracts import Contract, ContractError
 from cityheart.share.grants.condition import compiled
 from cityheart.share.grants.deadlines import due, read, rules
-from cityheart.share.grants.models import Party, Proposal
+from cityheart.share.grants.models import Party, Person, Proposal
 from cityheart.share.grants.reading import Wanted
 from cityheart.share.grants.service import Asked
 from cityheart.share.models import Dataset, Department, Source
@@ -240,6 +241,74 @@ def test_the_owner_gives_and_revokes(lone: Share, officer: Actor, clerk: Clerk) 
         lone.read(officer, "calls2")
     with pytest.raises(Conflict):
         lone.grants.revoke(OWNER, "revoke-03", str(given["id"]), "over")
+
+
+@pytest.fixture
+def inspectors(share: Share) -> tuple[Actor, Actor]:
+    """Two inspectors of the police, known by the names that they sign in with; and one who is blocked."""
+    pair = [Actor(f"user-{name}", text(name, name), "police", frozenset({"clerk"})) for name in ("one", "two")]
+    known = {one.id: Person(one.id, f"in-{one.id}", one.name, "police") for one in pair}
+    blocked = Person("user-gone", "gone", text("gone", "gone"), None, True)
+    by_name = {one.username: one for one in [*known.values(), blocked]}
+
+    def person(username: str) -> Person:
+        if username not in by_name:
+            raise NotFound(f"there is no user {username}")
+        return by_name[username]
+
+    share.grants.register_people(person, lambda ids: {id: known[id] for id in ids if id in known})
+    return pair[0], pair[1]
+
+
+def test_one_person_is_let_in_until_a_date(share: Share, clock: VirtualClock, inspectors: tuple[Actor, Actor]) -> None:
+    """Nobody else of the department, nobody who stands in, no other columns and rows; it ends, and can be revoked."""
+    one, two = inspectors
+    stand_in = replace(two, deputy_for=(one.id,))
+    until = clock.now() + timedelta(days=3)
+    asked = Asked("calls2", "case 7", ("id", "street", "caller"), "street == 'A'", until=until)
+    for wrong, username in ((asked, "gone"), (replace(asked, until=None), f"in-{one.id}")):
+        with pytest.raises(Invalid):
+            share.grants.give(OWNER, "give-0000", wrong, Party(), username=username)
+    with pytest.raises(NotFound):
+        share.grants.give(OWNER, "give-0000", asked, Party(), username="nobody")
+    with pytest.raises(Forbidden):
+        share.grants.give(steward_of("police"), "give-0000", asked, Party(), username=f"in-{one.id}")
+    assert not share.open_to(one, "calls2")
+    made: Any = share.grants.give(OWNER, "give-0001", asked, Party(), username=f"in-{one.id}")
+    assert made["to"]["person"] == {
+        "id": one.id, "username": f"in-{one.id}", "name": one.name, "department": "police",
+    }  # fmt: skip
+    shown = seen(share, one, "calls2")
+    assert shown["caller"] == {f"SECRET{n}" for n in range(0, 30, 2)} and shown["street"] == {"A"} and not shown["cost"]
+    for other in (two, stand_in, Actor("user-other", one.name, None, frozenset({"inspector"}))):
+        assert not share.open_to(other, "calls2")
+    rows: Any = [share.grants.grant(actor, made["id"])["rows"] for actor in (one, two, OWNER)]
+    assert rows == ["street == 'A'", None, "street == 'A'"]
+    with share._database.read() as conn:
+        (given,) = events.read(conn, types={"grant.given"})
+    assert (given.data["person"], given.data["department"]) == (one.id, None)
+    moved = replace(one, department="fire", roles=frozenset({"inspector"}))
+    assert share.open_to(moved, "calls2"), "it is the person who was let in"
+    share.grants.revoke(OWNER, "revoke-01", made["id"], "closed")
+    assert not share.open_to(one, "calls2")
+    again: Any = share.grants.give(OWNER, "give-0002", asked, Party("police"), username=f"in-{one.id}")
+    assert share.open_to(one, "calls2") and not share.open_to(moved, "calls2"), "what is named must all fit"
+    clock.advance_to(until)
+    share.grants.tick(clock.now())
+    assert not share.open_to(one, "calls2") and share.grants.grant(OWNER, again["id"])["state"] == "expired"
+
+
+def test_somebody_asks_for_oneself_alone(share: Share, clock: VirtualClock, inspectors: tuple[Actor, Actor]) -> None:
+    one, two = inspectors
+    asked = Asked("calls2", "case 7", until=clock.now() + timedelta(days=3))
+    with pytest.raises(Invalid, match="has an end"):
+        share.grants.ask(one, "ask-00001", replace(asked, until=None), alone=True)
+    made: Any = share.grants.ask(one, "ask-00001", asked, alone=True)
+    assert made["to"]["person"]["id"] == one.id and made["to"]["department"] is None
+    with pytest.raises(NotFound):
+        share.grants.request(two, made["id"])
+    share.grants.decide(OWNER, "decide-01", made["id"], grant=True, reason="the case")
+    assert share.open_to(one, "calls2") and not share.open_to(two, "calls2")
 
 
 def test_another_process_sees_a_revocation_in_time(

@@ -25,6 +25,7 @@ FLOORS = (
     {"search", "serve", "analyze", "watch", "command", "account"},
     {"sdk"},
     {"apps", "simulation"},
+    {"hands"},
     {"city"},
     {"console", "report"},
     {"web", "examine"},
@@ -123,14 +124,16 @@ def files() -> tuple[str, ...]:
 
 
 @cache
-def modules(*folders: str) -> tuple[Module, ...]:
-    """The Python files below these folders that people write."""
+def _module(name: str) -> Module:
+    return Module(name, (ROOT / name).read_text("utf-8"))
+
+
+def modules(*folders: str) -> Iterator[Module]:
+    """The Python files below these folders that people write; each is read and parsed once."""
     wanted = tuple(f"{folder}/" for folder in folders)
-    return tuple(
-        Module(name, (ROOT / name).read_text("utf-8"))
-        for name in files()
-        if name.endswith(".py") and name.startswith(wanted) and not name.startswith(GENERATED)
-    )
+    for name in files():
+        if name.endswith(".py") and name.startswith(wanted) and not name.startswith(GENERATED):
+            yield _module(name)
 
 
 # --- imports --------------------------------------------------------------------------------------------------------

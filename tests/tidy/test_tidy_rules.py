@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.tidy import rules
+from tests.tidy import refusals, rules
 from tests.tidy.rules import Module, Rule, Violation
 
 IN_THE_PACKAGE: tuple[Rule, ...] = (
@@ -65,6 +65,48 @@ def test_no_marks_and_no_machine_paths() -> None:
 def test_no_large_files() -> None:
     large = {name for name in rules.files() if (rules.ROOT / name).stat().st_size > rules.LARGEST_FILE}
     assert large <= rules.LARGE_FILES, f"over {rules.LARGEST_FILE} bytes: {sorted(large - rules.LARGE_FILES)}"
+
+
+def test_every_refusal_is_said_in_chinese() -> None:
+    """Whoever raises one adds its Chinese to a refusals.zh.toml; whoever takes the last of one away removes it there."""
+    found, there = refusals.collected(), refusals.catalogued()
+    assert len(found.said) > 1_400, "the refusals were not found"
+    missing = [str(said) for said in found.said.values() if not there.covers(said)]
+    assert not missing, "not in Chinese:\n" + "\n".join(missing)
+    raised = {said.written for said in found.said.values()}
+    left = [english for part in there.entries.values() for template, english in part.items() if template not in raised]
+    orphans = [english for english in left if not refusals.of_the_framework(english)]
+    assert not orphans, "no refusal says:\n" + "\n".join(orphans)
+    assert not there.wrong, "\n".join(["", *there.wrong])
+    assert set(found.opaque) == refusals.PASSED_ON.keys()
+
+
+def test_the_words_of_a_refusal_are_found_however_it_is_written() -> None:
+    source = """
+from cityheart.kernel.errors import Conflict, Invalid, Problem
+_LOOK = "look at it"
+class Late(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is late", remedy=_LOOK)
+def need(what: str, n: int) -> None:
+    if n:
+        raise Invalid(f"{what} has {n} parts{' and more' if n > 9 else ''}", remedy="ask" + f" for {n}" if n else None)
+    why = "too few" if n < 3 else "too many"
+    raise Invalid(why, remedy=advice(n))
+def advice(n: int) -> str:
+    return {True: "take one", False: "take all"}[n > 1]
+need("the long list", 3)
+def again(problem: Problem) -> None:
+    raise Invalid(f"step: {problem.detail}", remedy=problem.remedy)
+def dark(n: int) -> None:
+    raise Invalid(open(n).read())
+"""
+    found = refusals.collected(rules.Module("src/cityheart/share/a.py", source))
+    assert {said.words for said in found.said.values()} == {
+        "look at it", "{name} is late", "{what} has {n} parts", "{what} has {n} parts and more", "ask for {n}", "too few",
+        "too many", "take one", "take all", "the long list", "step: {detail}",
+    }  # fmt: skip
+    assert found.opaque == ["share/a.py: open(n).read()"]
 
 
 SAMPLES: list[tuple[Rule, str, str, str]] = [

@@ -17,6 +17,7 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
+from cityheart.kernel.jobs.service import Jobs
 from cityheart.kernel.text import text
 from cityheart.watch.api import router
 from cityheart.watch.trials import api as trials_api
@@ -55,7 +56,8 @@ def city(database: Database, clock: VirtualClock, tmp_path: Path, officer: Actor
     command.publish(Actor.system("test"), PLAN)
     app = FastAPI()
     app.include_router(router(watch, command))
-    app.include_router(trials_api.router(Trials(database, watch, ZoneInfo("Asia/Shanghai")), lambda actor: {}))
+    jobs = Jobs(database, tmp_path / "jobs")
+    app.include_router(trials_api.router(Trials(database, watch, jobs, ZoneInfo("Asia/Shanghai")), lambda actor: {}))
 
     @app.exception_handler(Problem)
     def problem(request: Request, error: Problem) -> Response:

@@ -16,18 +16,15 @@ from cityheart.kernel import events, limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from cityheart.kernel.errors import Forbidden, Invalid, NotFound
+from cityheart.kernel.jobs.service import Jobs, Running
 from cityheart.kernel.text import text
-from cityheart.watch.models import Person
-from cityheart.watch.trials import service, store
 from cityheart.watch.trials.compare import Case, compared
-from cityheart.watch.trials.models import Trial
 from cityheart.watch.trials.service import Trials
 
 from . import scene
 
 ANALYST = Actor("user:analyst", text("分析员", "Analyst"), None, frozenset({"analyst"}))
-ANALYST_PERSON = Person(ANALYST.id, ANALYST.name)
 ZONE = ZoneInfo("Asia/Shanghai")
 DAYS = 6
 SINCE, UNTIL = scene.START, scene.START + timedelta(days=DAYS)
@@ -35,12 +32,7 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def wall() -> VirtualClock:
-    return VirtualClock(START)
-
-
-@pytest.fixture
-def trials(database: Database, clock: VirtualClock, tmp_path: Path, wall: VirtualClock) -> Iterator[Trials]:
+def trials(database: Database, clock: VirtualClock, tmp_path: Path, jobs: Jobs) -> Trials:
     """A city that lived through six days of noise."""
     lake = scene.lake_at(tmp_path / "lake")
     watch = scene.watch_over(database, lake, [scene.Loud(), scene.silent()])
@@ -49,16 +41,22 @@ def trials(database: Database, clock: VirtualClock, tmp_path: Path, wall: Virtua
     watch.detect(scene.last_known(rows))
     clock.advance_to(scene.last_known(rows))
     watch.apply(clock.now())
-    trials = Trials(database, watch, ZONE, wall)
+    trials = Trials(database, watch, jobs, ZONE)
     trials.register({"noise.loud": {"id": "noise", "title": text("噪声", "Noise")}}, {})
-    yield trials
-    trials.close()
+    return trials
+
+
+@pytest.fixture
+def jobs(database: Database, tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(database, tmp_path / "jobs")
+    yield jobs
+    jobs.close()
 
 
 def _tried(trials: Trials, detector: str, parameters: dict[str, object], command: str = "command-1") -> dict[str, Any]:
     started = trials.start(ANALYST, command, detector, SINCE, UNTIL, parameters, "a try")
-    trials.wait()
-    return trials.trial(ANALYST, str(started["id"]))
+    trials._jobs.wait()
+    return trials._jobs.job(ANALYST, str(started["id"]))
 
 
 def test_the_present_parameters_give_what_was_real(trials: Trials) -> None:
@@ -82,76 +80,41 @@ def test_other_parameters_are_set_beside_the_present_ones(trials: Trials, databa
     assert stricter["kept_total"] == stricter["trial"]["raised"]
     assert all(case["alert"] is not None for case in stricter["lost"])  # each was real and can be opened
     with database.read() as conn:
-        found = [event for event in events.read(conn) if event.type.startswith("trial.")]
-    assert [event.type for event in found] == ["trial.started", "trial.finished"]
+        found = [event for event in events.read(conn) if event.stream.startswith("job:")]
+    assert [event.type for event in found] == ["job.asked", "job.done"]
     assert found[1].data["lost_total"] == stricter["lost_total"] and found[0].actor == ANALYST.id
-    assert trials.trials(ANALYST, "noise.loud")["total"] == 1 and trials.trials(ANALYST, "noise.silent")["total"] == 0
+    shown: Any = trials.detector(ANALYST, "noise.loud", {})["trials"]
+    assert [one["given"]["parameters"] for one in shown] == [{name: usual + 5}] and "gained" not in shown[0]["result"]
+    assert trials.detector(ANALYST, "noise.silent", {})["trials"] == []
 
 
-def test_one_at_a_time_seen_under_way_and_stopped(
-    trials: Trials, database: Database, wall: VirtualClock, monkeypatch: pytest.MonkeyPatch
+def test_a_trial_is_seen_under_way_and_stopped(
+    trials: Trials, jobs: Jobs, officer: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    monkeypatch.setattr(service, "_NOTED_SECONDS", 0.0)
-    plain = Trials._pace
+    plain = Running.pace
 
-    def held(self: Trials, *given: Any) -> Any:
-        pace = plain(self, *given)
-
-        def wait(share: float) -> None:
-            pace(share)
+    def held(self: Running, share: float) -> None:
+        plain(self, share)
+        if share > 0:
             reached.set()
-            go_on.wait(20)
+            assert go_on.wait(30)
 
-        return wait
-
-    monkeypatch.setattr(Trials, "_pace", held)
+    monkeypatch.setattr(Running, "pace", held)
     started: Any = trials.start(ANALYST, "command-1", "noise.silent", SINCE, UNTIL, {})
-    assert reached.wait(20) and started["state"] == "running"
-    with pytest.raises(Conflict, match="is running a backtest"):
-        trials.start(ANALYST, "command-2", "noise.loud", SINCE, UNTIL, {})
-    earlier = Trial(
-        "trial-over",
-        "noise.loud",
-        "over",
-        ANALYST_PERSON,
-        {},
-        SINCE,
-        UNTIL,
-        "done",
-        1.0,
-        START,
-        START,
-        START,
-        1.0,
-        None,
-        None,
-    )
-    with database.work(ANALYST) as work:
-        store.insert(work.conn, earlier)
-    trials.stop(ANALYST, "command-over", earlier.id)  # stops nothing else
-    assert trials.trial(ANALYST, started["id"])["state"] == "running"
-    with database.work(ANALYST) as work:
-        store.stop(work.conn, started["id"], START)  # asked for in another program: found at the next step
+    assert reached.wait(30) and started["state"] in ("waiting", "running")
+    seen: Any = jobs.job(officer, started["id"])
+    assert seen["state"] == "running" and seen["total"] == 24 * DAYS and 0 < seen["done"] < seen["total"]
+    assert seen["unit"] == text("小时", "hours") and seen["may"] == {"stop": False}
+    with pytest.raises(Forbidden):
+        jobs.stop(officer, "command-2", started["id"])
+    jobs.stop(ANALYST, "command-3", started["id"])
     go_on.set()
-    trials.wait()
-    stopped = trials.trial(ANALYST, started["id"])
+    jobs.wait()
+    stopped = jobs.job(ANALYST, started["id"])
     assert stopped["state"] == "stopped" and stopped["result"] is None
-    assert trials.stop(ANALYST, "command-3", started["id"])["state"] == "stopped"
     monkeypatch.undo()
     assert _tried(trials, "noise.silent", {}, "command-4")["state"] == "done"
-
-
-def test_a_trial_whose_program_died_is_said_to_be_interrupted(
-    trials: Trials, database: Database, wall: VirtualClock
-) -> None:
-    done = _tried(trials, "noise.loud", {})
-    with database.work(ANALYST) as work:
-        store.finish(work.conn, done["id"], state="running", ended_at=None)
-    assert trials.trial(ANALYST, done["id"])["state"] == "running"
-    wall.advance_to(START + limits.TRIAL_SILENT + timedelta(seconds=1))
-    assert trials.trial(ANALYST, done["id"])["state"] == "interrupted"
-    assert _tried(trials, "noise.loud", {}, "command-2")["state"] == "done"
 
 
 def test_what_cannot_be_tried_is_refused_and_what_fails_says_why(trials: Trials, officer: Actor) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,9 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.audit import Check
 from cityheart.kernel.clock import VirtualClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Conflict, Forbidden, Invalid, TooLarge
+from cityheart.kernel.errors import Forbidden, Invalid, TooLarge
 from cityheart.kernel.events import event_table
+from cityheart.kernel.jobs.service import Jobs
 from cityheart.kernel.text import text
 from cityheart.serve.service import Serve
 from cityheart.web.audit import Audit, Filters, Verifying
@@ -141,25 +144,32 @@ def test_what_is_taken_out_is_whole_harmless_and_told(
 
 
 @pytest.fixture
-def verifying(database: Database) -> Iterator[Verifying]:
-    verifying = Verifying(database)
-    yield verifying
-    verifying.stop(ANALYST)
+def jobs(database: Database, tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(database, tmp_path / "jobs")
+    yield jobs
+    jobs.close()
 
 
-def _verified(verifying: Verifying, command: str) -> dict[str, Any]:
-    verifying.start(ANALYST, command)
-    verifying.wait()
-    return verifying.status(ANALYST)
+@pytest.fixture
+def verifying(database: Database, jobs: Jobs) -> Verifying:
+    return Verifying(database, jobs)
 
 
-def test_the_log_is_proven_and_the_proof_is_kept(log: Audit, verifying: Verifying) -> None:
-    first = _verified(verifying, "command-1")
-    assert (first["state"], first["breaks"], first["share"]) == ("done", 0, 1.0)
-    assert (first["events"], first["seals"], len(first["digest"])) == (22, 1, 64)
+def _verified(verifying: Verifying, jobs: Jobs, command: str) -> dict[str, Any]:
+    asked = verifying.start(ANALYST, command)
+    jobs.wait()
+    return jobs.job(ANALYST, str(asked["id"]))
+
+
+def test_the_log_is_proven_and_the_proof_is_kept(log: Audit, verifying: Verifying, jobs: Jobs) -> None:
+    one = _verified(verifying, jobs, "command-1")
+    first = one["result"]
+    assert (one["state"], first["breaks"], one["share"], one["total"]) == ("done", 0, 1.0, 23)
+    assert (first["events"], first["seals"], len(first["digest"])) == (23, 1, 64)  # asking for it is an event
     assert verifying.start(ANALYST, "command-1")["state"] == "done"  # the same click
-    second = _verified(verifying, "command-2")
-    assert second["breaks"] == 0 and [proof["digest"] for proof in second["before"]] == [
+    second = _verified(verifying, jobs, "command-2")["result"]
+    before: Any = verifying.before(ANALYST)
+    assert second["breaks"] == 0 and [proof["digest"] for proof in before["items"]] == [
         second["digest"], first["digest"]
     ]  # fmt: skip
 
@@ -177,37 +187,37 @@ def test_the_log_is_proven_and_the_proof_is_kept(log: Audit, verifying: Verifyin
     ],
 )
 def test_what_was_done_to_the_log_is_found(
-    log: Audit, database: Database, verifying: Verifying, change: sa.UpdateBase, faults: set[str]
+    log: Audit, database: Database, verifying: Verifying, jobs: Jobs, change: sa.UpdateBase, faults: set[str]
 ) -> None:
-    assert _verified(verifying, "command-1")["breaks"] == 0
+    assert _verified(verifying, jobs, "command-1")["result"]["breaks"] == 0
     with database.engine.begin() as conn:
         conn.execute(change)
-    found = _verified(verifying, "command-2")
-    assert found["state"] == "done" and {fault["what"] for fault in found["faults"]} == faults
+    found = _verified(verifying, jobs, "command-2")
+    assert found["state"] == "done" and {fault["what"] for fault in found["result"]["faults"]} == faults
 
 
-def test_a_proof_is_stopped_and_only_one_is_made_at_a_time(
-    log: Audit, database: Database, verifying: Verifying, monkeypatch: pytest.MonkeyPatch
+def test_a_proof_is_stopped(
+    log: Audit, database: Database, verifying: Verifying, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "_STEP", 1)
-    asked: list[int] = []
+    begun = threading.Event()
 
     def run(self: Check, database: Database, goes_on: Any) -> bool:
         while goes_on():
-            asked.append(1)
+            begun.set()
         return False
 
     monkeypatch.setattr(Check, "run", run)
-    assert verifying.start(ANALYST, "command-1")["state"] == "running"
-    with pytest.raises(Conflict):
-        verifying.start(ANALYST, "command-2")
-    assert verifying.stop(ANALYST)["state"] == "stopped"
+    asked = verifying.start(ANALYST, "command-1")
+    assert begun.wait(30)
+    jobs.stop(ANALYST, "command-2", str(asked["id"]))
+    jobs.wait()
+    assert jobs.job(ANALYST, str(asked["id"]))["state"] == "stopped"
     monkeypatch.undo()
     monkeypatch.setattr(audit, "_STEP", 1)
     check = Check.of(database)
     left = iter([True] * 5 + [False])
     assert not check.run(database, lambda: next(left)) and check.done == 5
-    assert _verified(verifying, "command-3")["breaks"] == 0
+    assert _verified(verifying, jobs, "command-3")["result"]["breaks"] == 0
     with database.read() as conn:
         assert [event.type for event in events.read(conn, stream="log:verification")] == [
             "log.verification_stopped", "log.verified"

@@ -9,6 +9,7 @@ import { useCommand } from "../api/useCommand";
 import { useNow } from "../live/LiveProvider";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { PeriodBar } from "./PeriodBar";
@@ -64,7 +65,7 @@ export function Appeals({ today }: { today: string }) {
             return (
               <>
                 <Wide label={a("appeals.title")}>
-                  <table className="table stacked" data-testid="appeals-table">
+                  <Table data-testid="appeals-table">
                     <thead>
                       <tr>
                         <th>{a("department")}</th>
@@ -90,28 +91,26 @@ export function Appeals({ today }: { today: string }) {
                               {say(one.department_title)}
                             </button>
                           </td>
-                          <td data-label={a("appeals.rate")}>{rate(one.rate)}</td>
-                          <td className="said" data-label={a("appeals.reason")}>
-                            {one.reason}
-                          </td>
-                          <td data-label={a("appeals.state")}>
+                          <td>{rate(one.rate)}</td>
+                          <td className="said">{one.reason}</td>
+                          <td>
                             <span className="tag" data-tone={TONES[one.state]}>
                               {a(`appeals.${one.state}`)}
                             </span>
                             {one.effect && <div className="quiet">{a(`effect.${one.effect}`)}</div>}
                           </td>
-                          <td data-label={a("appeals.filedAt")}>
+                          <td>
                             <Moment at={one.filed_at} ago={one.state === "open"} />
                           </td>
-                          <td data-label={a("appeals.by")}>{person(one.filed_by)}</td>
-                          <td data-label={a("appeals.decidedAt")}>
+                          <td>{person(one.filed_by)}</td>
+                          <td>
                             <Moment at={one.decided_at} />
                           </td>
-                          <td data-label={a("appeals.decidedBy")}>{person(one.decided_by)}</td>
+                          <td>{person(one.decided_by)}</td>
                         </tr>
                       ))}
                     </tbody>
-                  </table>
+                  </Table>
                 </Wide>
                 {appeals.hasNextPage && (
                   <div className="under">

@@ -7,6 +7,7 @@ import { useMay, useSession } from "../api/queries";
 import type { Iso } from "../api/types";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { FileAppeal } from "./FileAppeal";
 import { pointsOf } from "./formula";
@@ -96,7 +97,7 @@ function Made({ report, department }: { report: Report; department: string }) {
         {say(formula.title)} {formula.version}
       </span>
       <Wide label={a("formula.title")}>
-        <table className="table" data-testid="made">
+        <Table data-testid="made">
           <thead>
             <tr>
               <th>{a("formula.term")}</th>
@@ -130,7 +131,7 @@ function Made({ report, department }: { report: Report; department: string }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </Table>
       </Wide>
       <strong className="numeric" data-testid="made-sum">
         {a(weight === formula.out_of ? "made.plain" : "made.sum", {
@@ -268,7 +269,7 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
           return (
             <>
               <Wide label={a("behind.scroll")}>
-                <table className="table stacked" data-testid="behind-tasks" data-total={total}>
+                <Table data-testid="behind-tasks" data-total={total}>
                   <thead>
                     <tr>
                       <th>{a("behind.task")}</th>
@@ -295,7 +296,7 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
                             </button>
                             {one.round > 1 && <div className="quiet">{a("behind.round", { round: one.round })}</div>}
                           </td>
-                          <td data-label={a("behind.counts")}>
+                          <td>
                             <span className={good ? "up" : "down"}>{a(good ? "behind.for" : "behind.against")}</span>
                             <div className="quiet">{a(one.counts ? "behind.in" : "behind.out")}</div>
                             {one.correction && (
@@ -320,7 +321,7 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
                             )}
                           </td>
                           {MOMENTS.map(([name, field]) => (
-                            <td key={name} data-label={a(`behind.${name}`)}>
+                            <td key={name}>
                               <Moment at={one[field]} shape="short" />
                             </td>
                           ))}
@@ -328,7 +329,7 @@ function Tasks({ department, rate, from, to }: { department: string; rate: strin
                       );
                     })}
                   </tbody>
-                </table>
+                </Table>
               </Wide>
               {behind.hasNextPage && (
                 <div>

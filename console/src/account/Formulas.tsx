@@ -5,6 +5,7 @@ import { useState } from "react";
 import { useSearchParams } from "wouter";
 import { useMay } from "../api/queries";
 import { Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { daysOf } from "./lengths";
 import { NewFormula } from "./NewFormula";
@@ -73,13 +74,13 @@ export function Formulas({ today }: { today: string }) {
               )}
               <Panel title={a("formula.all")}>
                 <Wide label={a("formula.all")}>
-                  <table className="table stacks" data-testid="formulas-table">
+                  <Table data-testid="formulas-table">
                     <thead>
                       <tr>
                         <th>{a("formula.title")}</th>
                         <th>{a("formula.version")}</th>
                         <th>{a("formula.of")}</th>
-                        <th>{a("formula.state")}</th>
+                        <th data-cell="plain">{a("formula.state")}</th>
                         <th>{a("formula.validFrom")}</th>
                         <th />
                       </tr>
@@ -96,16 +97,16 @@ export function Formulas({ today }: { today: string }) {
                               {say(one.title)}
                             </button>
                           </td>
-                          <td data-label={a("formula.version")}>
+                          <td>
                             {one.id} {one.version}
                           </td>
-                          <td data-label={a("formula.of")}>{a(`formula.of.${one.of}`)}</td>
+                          <td>{a(`formula.of.${one.of}`)}</td>
                           <td>
                             <span className="tag" data-tone={state.get(one) === "inForce" ? "accent" : undefined}>
                               {a(`formula.${state.get(one) ?? "offered"}`)}
                             </span>
                           </td>
-                          <td data-label={a("formula.validFrom")}>{one.valid_from}</td>
+                          <td>{one.valid_from}</td>
                           <td className="quiet">
                             {one.published_at ? (
                               <>
@@ -118,7 +119,7 @@ export function Formulas({ today }: { today: string }) {
                         </tr>
                       ))}
                     </tbody>
-                  </table>
+                  </Table>
                 </Wide>
               </Panel>
               {chosen && (

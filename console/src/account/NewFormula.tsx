@@ -4,7 +4,9 @@ import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core";
 import { type FormEvent, useMemo, useState } from "react";
 import { useCommand } from "../api/useCommand";
 import { cityTime } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { Empty, Failure, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { type Draft, type DraftTerm, draftOf, formulaOf, missing } from "./draft";
@@ -67,14 +69,13 @@ export function NewFormula({
               value={draft.version}
               onChange={({ currentTarget: { value } }) => set({ version: value })}
             />
-            <TextInput
-              type="date"
+            <DateField
               label={a("formula.validFrom")}
               required
               min={moved(today, 1)}
               data-testid="formula-from"
               value={draft.validFrom}
-              onChange={({ currentTarget: { value } }) => set({ validFrom: value })}
+              change={(value) => set({ validFrom: value })}
             />
             <TextInput
               type="number"
@@ -389,7 +390,7 @@ function Compared({
   const places = rows.filter(({ rankNow, rankTried }) => rankNow !== rankTried).length;
   return (
     <Wide label={a("preview.scroll")}>
-      <table className="table" data-testid="preview-table" data-changed={changed}>
+      <Table data-testid="preview-table" data-changed={changed}>
         <caption>{a("preview.caption", { changed, moved: places })}</caption>
         <thead>
           <tr>
@@ -417,7 +418,7 @@ function Compared({
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </Wide>
   );
 }

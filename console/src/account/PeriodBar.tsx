@@ -1,6 +1,7 @@
 /** Which period a page is about: the last days, a month, days of one's own, everything. */
 
-import { Button, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
+import { DateField } from "../ui/DateField";
 import { useChange, usePeriod } from "./parts";
 import { CHOICES, type Choice, moved } from "./period";
 import { useAccountWords } from "./words";
@@ -35,20 +36,19 @@ export function PeriodBar({ today }: { today: string }) {
         ))}
       </Button.Group>
       {period.choice === "month" && (
-        <TextInput
-          type="month"
+        <DateField
+          kind="month"
           size="xs"
           aria-label={a("period.whichMonth")}
           data-testid="period-which"
           max={month}
           value={period.from?.slice(0, 7) ?? month}
-          onChange={({ currentTarget: { value } }) => value !== "" && value <= month && change({ period: value }, true)}
+          change={(value) => value !== "" && value <= month && change({ period: value }, true)}
         />
       )}
       {period.choice === "own" && (
         <>
-          <TextInput
-            type="date"
+          <DateField
             size="xs"
             aria-label={a("period.from")}
             leftSection={<span>{a("period.from")}</span>}
@@ -56,12 +56,9 @@ export function PeriodBar({ today }: { today: string }) {
             data-testid="period-from"
             max={today}
             value={period.from ?? ""}
-            onChange={({ currentTarget: { value } }) =>
-              value <= today && change({ period: "own", from: value || null }, true)
-            }
+            change={(value) => value <= today && change({ period: "own", from: value || null }, true)}
           />
-          <TextInput
-            type="date"
+          <DateField
             size="xs"
             aria-label={a("period.through")}
             leftSection={<span className="through">{a("period.through")}</span>}
@@ -69,7 +66,7 @@ export function PeriodBar({ today }: { today: string }) {
             data-testid="period-to"
             max={today}
             value={period.through ?? today}
-            onChange={({ currentTarget: { value } }) => change({ period: "own", to: value || null }, true)}
+            change={(value) => change({ period: "own", to: value || null }, true)}
           />
         </>
       )}

@@ -6,6 +6,7 @@ import { Link } from "wouter";
 import { useMay } from "../api/queries";
 import { duration } from "../time/format";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { Drill, useDrill } from "./Behind";
 import { PeriodBar } from "./PeriodBar";
@@ -393,7 +394,7 @@ function Supply({ report }: { report: Report }) {
         <p className="quiet under">{a("supply.none")}</p>
       ) : (
         <Wide label={a("supply.title")}>
-          <table className="table" data-testid="supply-table">
+          <Table data-testid="supply-table">
             <thead>
               <tr>
                 <th>{a("department")}</th>
@@ -422,7 +423,7 @@ function Supply({ report }: { report: Report }) {
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </Wide>
       )}
       <p className="quiet under">

@@ -5,6 +5,7 @@ import { useMay } from "../api/queries";
 import { eventWord } from "../pages/eventWord";
 import { cityTime, duration } from "../time/format";
 import { Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment, useZone } from "../ui/Time";
 import { usePeriodQuery, Wide } from "./parts";
 import { useAppeals, useSeesAppeals, useStory } from "./queries";
@@ -43,11 +44,11 @@ function Told({ story, appeals }: { story: Story; appeals: boolean }) {
       <section className="stack">
         <h3>{a("story.events")}</h3>
         <Wide label={a("story.events")}>
-          <table className="table stacked" data-testid="story-events">
+          <Table data-testid="story-events">
             <thead>
               <tr>
-                <th>{a("story.at")}</th>
-                <th>{a("story.what")}</th>
+                <th data-cell="plain">{a("story.at")}</th>
+                <th data-cell="title">{a("story.what")}</th>
                 <th>{a("story.who")}</th>
                 <th>{a("story.told")}</th>
               </tr>
@@ -57,7 +58,7 @@ function Told({ story, appeals }: { story: Story; appeals: boolean }) {
                 <Happened key={event.seq} event={event} />
               ))}
             </tbody>
-          </table>
+          </Table>
         </Wide>
       </section>
       {appeals && story.appeals.length > 0 && <AppealsOf ids={story.appeals} />}
@@ -86,7 +87,7 @@ function Custody({ story }: { story: Story }) {
         ))}
       </div>
       <Wide label={a("story.custody")}>
-        <table className="table stacked" data-testid="story-custody">
+        <Table data-testid="story-custody">
           <thead>
             <tr>
               <th>{a("story.holder")}</th>
@@ -103,24 +104,20 @@ function Custody({ story }: { story: Story }) {
               return (
                 <tr key={`${one.holder}${one.from}`}>
                   <td>{unit(one.holder)}</td>
-                  <td data-label={a("story.from")}>
+                  <td>
                     <Moment at={one.from} shape="short" />
                   </td>
-                  <td data-label={a("story.to")}>
+                  <td>
                     <Moment at={one.to} shape="short" />
                   </td>
-                  <td className="right" data-label={a("story.length")}>
-                    {length(one.seconds)}
-                  </td>
-                  <td data-label={a("story.charged")}>
-                    {one.charged ? a("story.yes") : <span className="quiet">{a("story.no")}</span>}
-                  </td>
-                  <td data-label={a("story.why")}>{why in zh ? a(why as AccountKey) : one.reason}</td>
+                  <td className="right">{length(one.seconds)}</td>
+                  <td>{one.charged ? a("story.yes") : <span className="quiet">{a("story.no")}</span>}</td>
+                  <td>{why in zh ? a(why as AccountKey) : one.reason}</td>
                 </tr>
               );
             })}
           </tbody>
-        </table>
+        </Table>
       </Wide>
       <span>{a("story.total", { total: length(total), charged: length(charged) })}</span>
     </section>
@@ -140,8 +137,8 @@ function Happened({ event }: { event: StoryEvent }) {
         {own in zh ? a(own as AccountKey) : eventWord(event.type, t)}
         {event.data.late === true && <span className="tag late-tag">{a("story.late")}</span>}
       </td>
-      <td data-label={a("story.who")}>{person(event.actor)}</td>
-      <td className="said" data-label={a("story.told")}>
+      <td>{person(event.actor)}</td>
+      <td className="said">
         <Said event={event} />
       </td>
     </tr>

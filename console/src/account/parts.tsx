@@ -4,6 +4,7 @@ import { type ReactNode, useCallback, useMemo } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useNow } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
+import { Table } from "../ui/Table";
 import { useZone } from "../ui/Time";
 import { bounds, type Period, periodOf } from "./period";
 import { useSeesAppeals } from "./queries";
@@ -165,7 +166,7 @@ export function TermTable({ formula }: { formula: Pick<Formula, "terms"> }) {
   const words = useAccountWords();
   const { a, rate, what, number } = words;
   return (
-    <table className="table">
+    <Table>
       <thead>
         <tr>
           <th>{a("formula.term")}</th>
@@ -184,6 +185,6 @@ export function TermTable({ formula }: { formula: Pick<Formula, "terms"> }) {
           </tr>
         ))}
       </tbody>
-    </table>
+    </Table>
   );
 }

@@ -9,6 +9,7 @@ import { useAlerts, useMay } from "../api/queries";
 import type { Level } from "../api/types";
 import { Severity } from "../ui/Severity";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import "./alarms.css";
@@ -110,7 +111,7 @@ function Details({ rate }: { rate: Rate }) {
       <div className="alarm-columns">
         <Panel title={a("taken")}>
           <div className="flush">
-            <table className="table" data-testid="alarm-taken">
+            <Table data-testid="alarm-taken">
               <thead>
                 <tr>
                   <th>{a("taken.level")}</th>
@@ -138,7 +139,7 @@ function Details({ rate }: { rate: Rate }) {
                   );
                 })}
               </tbody>
-            </table>
+            </Table>
           </div>
           <div className="body quiet">
             {a("taken.aim")} {rate.fleeting > 0 && a("fleeting", { n: number(rate.fleeting, 0) })}
@@ -171,7 +172,7 @@ function Details({ rate }: { rate: Rate }) {
             <Empty title={a("worst.none")} />
           ) : (
             <div className="flush">
-              <table className="table">
+              <Table>
                 <tbody>
                   {rate.kinds.map(({ kind, title, alerts, share }) => (
                     <tr key={kind}>
@@ -182,7 +183,7 @@ function Details({ rate }: { rate: Rate }) {
                     </tr>
                   ))}
                 </tbody>
-              </table>
+              </Table>
             </div>
           )}
         </Panel>
@@ -224,7 +225,7 @@ function Matters<T extends Omit<Worst, "alerts">>({
   if (of.length === 0) return <Empty title={none} />;
   return (
     <div className="flush">
-      <table className="table" data-testid={test}>
+      <Table data-testid={test}>
         <tbody>
           {of.map((one) => (
             <tr key={`${one.kind} ${one.alert_id}`}>
@@ -236,7 +237,7 @@ function Matters<T extends Omit<Worst, "alerts">>({
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </div>
   );
 }
@@ -254,7 +255,7 @@ function Suppressions() {
             items.length === 0 ? (
               <Empty title={a("suppressed.none")}>{a("suppressed.why")}</Empty>
             ) : (
-              <Table of={items} test="suppressions" />
+              <SuppressionTable of={items} test="suppressions" />
             )
           }
         </Shown>
@@ -275,19 +276,19 @@ function Suppressions() {
       </Panel>
       {ended.data !== undefined && ended.data.items.length > 0 && (
         <Panel title={a("suppressed.ended")}>
-          <Table of={ended.data.items} test="suppressions-ended" />
+          <SuppressionTable of={ended.data.items} test="suppressions-ended" />
         </Panel>
       )}
     </>
   );
 }
 
-function Table({ of, test }: { of: Suppression[]; test: string }) {
+function SuppressionTable({ of, test }: { of: Suppression[]; test: string }) {
   const { a, say, number } = useAlarmWords();
   const may = useMay("alert.suppress");
   return (
     <div className="flush">
-      <table className="table" data-testid={test}>
+      <Table data-testid={test}>
         <thead>
           <tr>
             <th>{a("suppressed.what")}</th>
@@ -334,7 +335,7 @@ function Table({ of, test }: { of: Suppression[]; test: string }) {
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </div>
   );
 }

@@ -24,6 +24,13 @@ export class Problem extends Error {
 
 const PATIENCE_MS = 30_000;
 
+let spoken = "";
+
+/** From now on the city is asked to refuse in this language. */
+export const speak = (language: string) => {
+  spoken = language;
+};
+
 /** Asks the city; gives up after `patience` milliseconds. */
 export async function request<T>(
   method: string,
@@ -39,6 +46,7 @@ export async function request<T>(
       credentials: "same-origin",
       headers: {
         Accept: "application/json",
+        ...(spoken && { "Accept-Language": spoken }),
         ...(body !== undefined && !multipart ? { "Content-Type": "application/json" } : {}),
       },
       body: body === undefined ? undefined : multipart ? body : JSON.stringify(body),

@@ -62,6 +62,16 @@ function load<T>(key: string): { key: string; value: T | undefined; found: boole
   return { key, value, found: value !== undefined };
 }
 
+/** Who signs out leaves nothing of what was begun to whoever sits down next. */
+export function forgetAll(): void {
+  try {
+    for (const key of Object.keys(window.sessionStorage))
+      if (key.startsWith(PREFIX)) window.sessionStorage.removeItem(key);
+  } catch {
+    // No storage: nothing was kept.
+  }
+}
+
 /** Where a command's id is kept until the city has answered, so that the same click after a reload is the same click. */
 export const commandShelf = (name: string) => ({
   take: () => read<{ key: string; id: string }>(`command.${name}`) ?? null,

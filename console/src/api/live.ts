@@ -1,6 +1,6 @@
 /** The live channel: one WebSocket that resumes after the last event seen, so none is missed and none counts twice. */
 
-import type { CityEvent, Iso } from "./types";
+import type { CityEvent, Iso, Text } from "./types";
 
 export interface Place {
   /** The sequence number of the last event taken, or null while none was. */
@@ -62,12 +62,15 @@ const TOUCHED: Record<string, readonly string[]> = {
   plan: ["suggestion"],
   matter: ["matters"],
   report: ["matters"],
+  intake: ["matters"],
   case: ["cases", "suggestion"],
   clause: ["clauses", "suggestion"],
   city: ["city"],
   inbox: ["inbox"],
   handover: ["handover"],
   duty: ["duty", "handover"],
+  job: ["jobs", "detectors"],
+  log: ["verification"],
 };
 
 export type LinkState = "connecting" | "open" | "lost";
@@ -86,7 +89,7 @@ interface Listener {
 
 /** The text frames around positions: what is followed now, and names of vehicles by their number. */
 export type PositionsFrame =
-  | { type: "following"; datasets: string[]; refused: Record<string, string> }
+  | { type: "following"; datasets: string[]; refused: Record<string, Text> }
   | { type: "vehicles"; dataset: string; first: number; names: string[] };
 
 function ofPositions(frame: unknown): frame is PositionsFrame {

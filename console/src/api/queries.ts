@@ -21,6 +21,7 @@ import type {
   Source,
   SourceDetail,
   Task,
+  Text,
 } from "./types";
 
 /** The session as it was, marked as over: its page keeps every word until the same person is back (see App.tsx). */
@@ -167,6 +168,24 @@ export const useDepartments = () =>
     staleTime: 600_000,
     refetchInterval: untilThere,
   });
+
+export interface DatasetTitle {
+  name: string;
+  title: Text;
+  owner_title: Text;
+}
+
+/** What datasets are called and whose they are: words for pages that name them. */
+export const useDatasetNames = () =>
+  useQuery({
+    queryKey: ["dataset names"],
+    queryFn: async () => (await list<DatasetTitle>("/api/datasets")).items,
+    select: byName,
+    staleTime: 600_000,
+    enabled: useMay("dataset.read"),
+  });
+
+const byName = (items: DatasetTitle[]) => new Map(items.map((one) => [one.name, one]));
 
 export const useLayers = () =>
   useQuery({

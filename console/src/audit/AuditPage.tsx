@@ -4,8 +4,10 @@ import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { useEffect } from "react";
 import { useSearchParams } from "wouter";
 import { query } from "../api/client";
-import { useDepartments } from "../api/queries";
+import { useDepartments, useMay } from "../api/queries";
 import { cityTime, dayStart } from "../time/format";
+import { Allowed } from "../ui/Allowed";
+import { DateField } from "../ui/DateField";
 import { LongTable } from "../ui/LongTable";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
@@ -54,101 +56,113 @@ function useFilter(): { filter: Filter; from: string; to: string; set: (name: st
 }
 
 export default function AuditPage() {
-  const { p, say } = useAuditWords();
-  const { filter, from, to, set } = useFilter();
-  const departments = useDepartments();
-  const kinds = useKinds().data ?? [];
-  const groups = [...new Set(kinds.map(({ kind }) => kind))];
+  const { p } = useAuditWords();
+  const may = useMay("event.read");
+  const chosen = useFilter();
   return (
     <div className="page">
       <div className="head">
         <h1 style={{ fontSize: 20, margin: 0 }}>{p("title")}</h1>
-        <div className="line">
-          <span className="quiet">{p("exportWhy")}</span>
-          {(["csv", "jsonl"] as const).map((format) => (
-            <a
-              key={format}
-              href={`/api/audit/export${query({ ...filter, format })}`}
-              download={`events.${format}`}
-              data-testid={`audit-export-${format}`}
-            >
-              {p("export")} {format.toUpperCase()}
-            </a>
-          ))}
-        </div>
+        {may && <Exports filter={chosen.filter} />}
       </div>
-      <VerifyPanel />
-      <Panel>
-        <div className="body filters" style={{ paddingTop: 12 }}>
-          <TextInput
-            size="xs"
-            label={p("who")}
-            data-testid="audit-actor"
-            value={filter.actor}
-            onChange={({ currentTarget: { value } }) => set("actor", value)}
-          />
-          <NativeSelect
-            size="xs"
-            label={p("department")}
-            value={filter.department}
-            data={[
-              { value: "", label: p("any") },
-              ...(departments.data ?? []).map(({ code, title }) => ({ value: code, label: say(title) })),
-            ]}
-            onChange={({ currentTarget: { value } }) => set("department", value)}
-          />
-          <NativeSelect
-            size="xs"
-            label={p("kind")}
-            data-testid="audit-kind"
-            value={filter.kind}
-            data={[
-              { value: "", label: p("any") },
-              ...groups.map((group) => ({
-                group,
-                items: [
-                  { value: group, label: `${group} ${p("all")}` },
-                  ...kinds
-                    .filter(({ kind }) => kind === group)
-                    .map(({ type, title }) => ({ value: type, label: say(title) })),
-                ],
-              })),
-            ]}
-            onChange={({ currentTarget: { value } }) => set("kind", value)}
-          />
-          <TextInput
-            size="xs"
-            label={p("about")}
-            data-testid="audit-about"
-            value={filter.about}
-            onChange={({ currentTarget: { value } }) => set("about", value)}
-          />
-          <TextInput
-            size="xs"
-            type="date"
-            label={p("from")}
-            value={from}
-            onChange={({ currentTarget: { value } }) => set("from", value)}
-          />
-          <TextInput
-            size="xs"
-            type="date"
-            label={p("to")}
-            value={to}
-            error={from !== "" && to !== "" && from > to ? p("backwards") : undefined}
-            onChange={({ currentTarget: { value } }) => set("to", value)}
-          />
-          <Checkbox
-            size="xs"
-            label={p("restricted")}
-            data-testid="audit-restricted"
-            checked={filter.restricted === true}
-            onChange={({ currentTarget: { checked } }) => set("restricted", checked ? "true" : "")}
-          />
-        </div>
-        <Log filter={filter} about={(stream) => set("about", stream)} />
-      </Panel>
+      <Allowed permission="event.read">
+        <VerifyPanel />
+        <Entries chosen={chosen} />
+      </Allowed>
     </div>
+  );
+}
+
+function Exports({ filter }: { filter: Filter }) {
+  const { p } = useAuditWords();
+  return (
+    <div className="line">
+      <span className="quiet">{p("exportWhy")}</span>
+      {(["csv", "jsonl"] as const).map((format) => (
+        <a
+          key={format}
+          href={`/api/audit/export${query({ ...filter, format })}`}
+          download={`events.${format}`}
+          data-testid={`audit-export-${format}`}
+        >
+          {p("export")} {format.toUpperCase()}
+        </a>
+      ))}
+    </div>
+  );
+}
+
+/** What is in the log, by what one is looking for. */
+function Entries({ chosen }: { chosen: ReturnType<typeof useFilter> }) {
+  const { p, say } = useAuditWords();
+  const { filter, from, to, set } = chosen;
+  const departments = useDepartments();
+  const kinds = useKinds().data ?? [];
+  const groups = [...new Set(kinds.map(({ kind }) => kind))];
+  return (
+    <Panel>
+      <div className="body filters" style={{ paddingTop: 12 }}>
+        <TextInput
+          size="xs"
+          label={p("who")}
+          data-testid="audit-actor"
+          value={filter.actor}
+          onChange={({ currentTarget: { value } }) => set("actor", value)}
+        />
+        <NativeSelect
+          size="xs"
+          label={p("department")}
+          value={filter.department}
+          data={[
+            { value: "", label: p("any") },
+            ...(departments.data ?? []).map(({ code, title }) => ({ value: code, label: say(title) })),
+          ]}
+          onChange={({ currentTarget: { value } }) => set("department", value)}
+        />
+        <NativeSelect
+          size="xs"
+          label={p("kind")}
+          data-testid="audit-kind"
+          value={filter.kind}
+          data={[
+            { value: "", label: p("any") },
+            ...groups.map((group) => ({
+              group,
+              items: [
+                { value: group, label: `${group} ${p("all")}` },
+                ...kinds
+                  .filter(({ kind }) => kind === group)
+                  .map(({ type, title }) => ({ value: type, label: say(title) })),
+              ],
+            })),
+          ]}
+          onChange={({ currentTarget: { value } }) => set("kind", value)}
+        />
+        <TextInput
+          size="xs"
+          label={p("about")}
+          data-testid="audit-about"
+          value={filter.about}
+          onChange={({ currentTarget: { value } }) => set("about", value)}
+        />
+        <DateField size="xs" label={p("from")} value={from} change={(value) => set("from", value)} />
+        <DateField
+          size="xs"
+          label={p("to")}
+          value={to}
+          error={from !== "" && to !== "" && from > to ? p("backwards") : undefined}
+          change={(value) => set("to", value)}
+        />
+        <Checkbox
+          size="xs"
+          label={p("restricted")}
+          data-testid="audit-restricted"
+          checked={filter.restricted === true}
+          onChange={({ currentTarget: { checked } }) => set("restricted", checked ? "true" : "")}
+        />
+      </div>
+      <Log filter={filter} about={(stream) => set("about", stream)} />
+    </Panel>
   );
 }
 
@@ -178,7 +192,6 @@ function Log({ filter, about }: { filter: Filter; about: (stream: string) => voi
             )
           ) : (
             <LongTable
-              stacks
               label={p("title")}
               test="audit-log"
               columns={4}
@@ -186,8 +199,8 @@ function Log({ filter, about }: { filter: Filter; about: (stream: string) => voi
               pages={log}
               head={
                 <tr>
-                  <th>{p("at")}</th>
-                  <th>{p("event")}</th>
+                  <th data-cell="plain">{p("at")}</th>
+                  <th data-cell="title">{p("event")}</th>
                   <th>{p("actor")}</th>
                   <th>{p("subject")}</th>
                 </tr>
@@ -202,11 +215,11 @@ function Log({ filter, about }: { filter: Filter; about: (stream: string) => voi
                     <td>
                       <What of={one} />
                     </td>
-                    <td data-label={p("actor")}>
+                    <td>
                       {one.actor_name ? say(one.actor_name) : <span className="mono">{one.actor}</span>}
                       {one.actor_department !== null && <div className="quiet">{one.actor_department}</div>}
                     </td>
-                    <td data-label={p("subject")}>
+                    <td>
                       <button type="button" className="link mono" onClick={() => about(one.stream)}>
                         {one.stream}
                       </button>

@@ -1,41 +1,27 @@
 import { Button } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { post } from "../api/client";
+import type { Iso } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { JobProgress } from "../jobs/JobProgress";
+import { underWay, useNewestJob } from "../jobs/queries";
 import { Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
-import { useVerification, type Verification } from "./queries";
+import { type Proof, type Proven, useProofs, type Verification } from "./queries";
 import { useAuditWords } from "./words";
 
 export function VerifyPanel() {
   const { p } = useAuditWords();
   const tell = useTell();
-  const client = useQueryClient();
-  const status = useVerification();
-  const told = (answer: Verification) => client.setQueryData(["verification"], answer);
-  const start = useCommand<Verification>({ done: told, failed: tell.failed });
-  const stop = useMutation({
-    mutationFn: () => post<Verification>("/api/audit/verification/stop"),
-    onSuccess: told,
-    onError: tell.failed,
-  });
-  const running = status.data?.state === "running";
+  const newest = useNewestJob<Verification>(["log-verification"], false);
+  const before = useProofs();
+  const start = useCommand({ failed: tell.failed });
+  const running = newest.data ? underWay(newest.data) : false;
   return (
     <Panel
       title={p("verify")}
       aside={
-        running ? (
-          <Button
-            size="xs"
-            variant="default"
-            loading={stop.isPending}
-            data-testid="verify-stop"
-            onClick={() => stop.mutate()}
-          >
-            {p("stop")}
-          </Button>
-        ) : (
+        !running && (
           <Button
             size="xs"
             loading={start.isPending}
@@ -49,52 +35,55 @@ export function VerifyPanel() {
     >
       <div className="body stack">
         <span className="quiet">{p("verifyWhy")}</span>
-        <Shown of={status} lines={1}>
-          {(one) => <Result of={one} />}
+        <Shown of={newest} lines={1}>
+          {(one) =>
+            one && (
+              <div
+                className="stack"
+                data-testid="verify-result"
+                data-state={one.state}
+                data-breaks={one.result?.breaks ?? ""}
+              >
+                <JobProgress of={one} />
+                {one.state === "stopped" && <span>{p("stopped")}</span>}
+                {one.result && <Result of={one.result} at={one.ended_at} />}
+              </div>
+            )
+          }
         </Shown>
+        <Before of={before.data ?? []} />
       </div>
     </Panel>
   );
 }
 
-function Result({ of: one }: { of: Verification }) {
+function Result({ of: one, at }: { of: Proven; at: Iso | null }) {
   const { p, number } = useAuditWords();
-  const whole = (value: number | undefined) => number(value ?? 0, 0);
+  const whole = (value: number) => number(value, 0);
   return (
     <>
-      {one.state === "running" && (
-        <div role="status">
-          <progress className="progress" value={one.share} max={1} aria-label={p("verify")} />
-          <div>{p("running", { checked: whole(one.checked), total: whole(one.total) })}</div>
+      <div role="status">
+        {one.breaks === 0 ? (
+          <strong>
+            {p("done", {
+              events: whole(one.events),
+              streams: whole(one.streams),
+              seals: whole(one.seals),
+              seconds: number(one.seconds, 1),
+            })}
+          </strong>
+        ) : (
+          <strong className="late">{p("broken", { n: whole(one.breaks) })}</strong>
+        )}{" "}
+        {at !== null && <Moment at={at} />}
+        <div>
+          {p("digest", { upto: whole(one.upto) })}: <code style={{ overflowWrap: "anywhere" }}>{one.digest}</code>
+          <div className="quiet">{p("digestWhy")}</div>
         </div>
-      )}
-      {one.state !== "running" && one.state !== "idle" && (
-        <div role="status" data-testid="verify-result" data-state={one.state} data-breaks={one.breaks ?? ""}>
-          {one.state === "done" && one.breaks === 0 && (
-            <strong>
-              {p("done", {
-                events: whole(one.events),
-                streams: whole(one.streams),
-                seals: whole(one.seals),
-                seconds: number(one.seconds ?? 0, 1),
-              })}
-            </strong>
-          )}
-          {(one.breaks ?? 0) > 0 && <strong className="late">{p("broken", { n: whole(one.breaks) })}</strong>}
-          {one.state === "stopped" && <div>{p("stopped", { checked: whole(one.checked) })}</div>}
-          {one.state === "failed" && <span className="late">{p("failed", { reason: one.reason ?? "" })}</span>}{" "}
-          {one.ended_at && <Moment at={one.ended_at} />}
-          {one.digest && (
-            <div>
-              {p("digest", { upto: whole(one.upto) })}: <code style={{ overflowWrap: "anywhere" }}>{one.digest}</code>
-              <div className="quiet">{p("digestWhy")}</div>
-            </div>
-          )}
-        </div>
-      )}
+      </div>
       {one.faults.length > 0 && (
         <section className="flush" style={{ maxHeight: 240, overflow: "auto" }} tabIndex={0} aria-label={p("what")}>
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{p("place")}</th>
@@ -109,14 +98,22 @@ function Result({ of: one }: { of: Verification }) {
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       )}
-      {one.before.length > 0 && (
+    </>
+  );
+}
+
+function Before({ of }: { of: Proof[] }) {
+  const { p } = useAuditWords();
+  return (
+    <>
+      {of.length > 0 && (
         <details>
           <summary>{p("before")}</summary>
           <section className="flush" style={{ overflow: "auto" }} tabIndex={0} aria-label={p("before")}>
-            <table className="table">
+            <Table>
               <thead>
                 <tr>
                   <th>{p("at")}</th>
@@ -126,7 +123,7 @@ function Result({ of: one }: { of: Verification }) {
                 </tr>
               </thead>
               <tbody>
-                {one.before.map((proof, at) => (
+                {of.map((proof, at) => (
                   <tr key={at}>
                     <td>
                       <Moment at={proof.at} />
@@ -139,7 +136,7 @@ function Result({ of: one }: { of: Verification }) {
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </Table>
           </section>
         </details>
       )}

@@ -3,6 +3,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
 import type { Iso, Text } from "../api/types";
+import type { Job } from "../jobs/queries";
 
 export interface Entry {
   seq: number;
@@ -72,28 +73,23 @@ export interface Proof {
   upto: number;
 }
 
-export interface Verification {
-  state: "idle" | "running" | "done" | "stopped" | "failed";
-  checked: number;
-  total: number;
-  share: number;
+/** What came of a verification. */
+export interface Proven {
+  events: number;
+  streams: number;
+  seals: number;
+  breaks: number;
+  seconds: number;
+  digest: string;
+  upto: number;
   faults: Fault[];
-  before: Proof[];
-  started_at?: Iso;
-  ended_at?: Iso;
-  events?: number;
-  streams?: number;
-  seals?: number;
-  breaks?: number;
-  seconds?: number;
-  digest?: string;
-  upto?: number;
-  reason?: string;
 }
 
-export const useVerification = () =>
+export type Verification = Job<Proven>;
+
+/** What was proven before, the newest first. */
+export const useProofs = () =>
   useQuery({
     queryKey: ["verification"],
-    queryFn: () => get<Verification>("/api/audit/verification"),
-    refetchInterval: ({ state }) => (state.data?.state === "running" ? 700 : false),
+    queryFn: async () => (await get<{ items: Proof[] }>("/api/audit/verification")).items,
   });

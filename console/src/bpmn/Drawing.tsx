@@ -9,6 +9,7 @@ import "bpmn-js/dist/assets/diagram-js.css";
 import "bpmn-js/dist/assets/bpmn-js.css";
 import "./bpmn.css";
 import { useDepartments } from "../api/queries";
+import { useKindTitle } from "../knowledge/kinds";
 import { usePlanWords } from "../plans/words";
 import { Empty } from "../ui/states";
 import type { Diagram, Element } from "./diagram";
@@ -40,7 +41,16 @@ export default function Drawing({ xml: written, label, marks, chosen = null, cho
   const words = usePlanWords();
   const { p } = words;
   const departments = useDepartments().data;
-  const xml = useMemo(() => spoken(written, { ...words, departments }), [written, words, departments]);
+  const kind = useKindTitle();
+  const xml = useMemo(
+    () =>
+      spoken(written, {
+        ...words,
+        departments,
+        kind,
+      }),
+    [written, words, departments, kind],
+  );
   const box = useRef<HTMLDivElement>(null);
   const [diagram, setDiagram] = useState<Diagram | null>(null);
   const [steps, setSteps] = useState<ReadonlyMap<string, string[]>>(new Map());

@@ -98,7 +98,7 @@ export function Brush({
             .filter((tick) => (to - tick) / (to - from) > (innerWidth < 700 ? 0.2 : 0.13))
             .map((tick) => (
               <span key={tick} style={{ left: share(tick) }}>
-                {cityTime(tick, zone, every >= 24 * HOUR ? "date" : "short").slice(every >= 24 * HOUR ? 5 : 0)}
+                {axisTime(tick, zone, every)}
               </span>
             ))}
         </div>
@@ -122,6 +122,12 @@ export function Brush({
       </div>
     </section>
   );
+}
+
+/** The day where days are counted or one begins, else the time of day: marks that stand close stay apart. */
+function axisTime(tick: number, zone: string, every: number): string {
+  const [day = "", time = ""] = cityTime(tick, zone, "short").split(" ");
+  return every >= 24 * HOUR || time === "00:00" ? day : time;
 }
 
 /** The alerts of one level: a mark each bin, taller where there are more. Its place says the level, not colour alone. */

@@ -16,9 +16,11 @@ import { finished } from "../ui/deadlines";
 import { LittleFigure } from "../ui/figures";
 import { Severity } from "../ui/Severity";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { TaskStateWord } from "../ui/TaskState";
 import { Moment } from "../ui/Time";
 import { TaskClock } from "../ui/Timeline";
+import { unitWord } from "../ui/unit";
 import type { Standing } from "./past";
 import { type Track, useSubjectOf } from "./queries";
 import { useCommandWords } from "./words";
@@ -152,7 +154,7 @@ export function PointObject({
   feature: LayerFeature | null;
   close: () => void;
 }) {
-  const { t, say, number } = useWords();
+  const { t, say, number, language } = useWords();
   const now = useNow();
   const key = feature?.properties.key ?? null;
   const series = useLayerSeries(layer, key, SERIES_HOURS);
@@ -175,7 +177,7 @@ export function PointObject({
             <span className="swatch" style={{ alignSelf: "center", background: band.colour, height: 16, width: 16 }} />
           )}
           <strong>{number(value, 0)}</strong>
-          <span>{layer.unit}</span>
+          <span>{unitWord(layer.unit, language)}</span>
           {band && <span>{say(band.label)}</span>}
           {stale && (
             <span className="tag" data-tone="late">
@@ -228,7 +230,7 @@ export function PointList({
   selected: string | null;
   select: (key: string) => void;
 }) {
-  const { t, c, say, number } = useCommandWords();
+  const { t, c, say, number, language } = useCommandWords();
   const [wanted, setWanted] = useState("");
   const [most, setMost] = useState(LISTED);
   const sorted = useMemo(() => {
@@ -256,11 +258,11 @@ export function PointList({
         <Empty title={t("points.empty")}>{t("points.emptyWhy")}</Empty>
       ) : (
         <div className="flush">
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{t("points.name")}</th>
-                <th className="tight right">{layer.unit || say(layer.title)}</th>
+                <th className="tight right">{unitWord(layer.unit, language) || say(layer.title)}</th>
                 <th className="tight">{t("points.band")}</th>
                 <th className="tight right">{t("asOf")}</th>
               </tr>
@@ -303,7 +305,7 @@ export function PointList({
                 );
               })}
             </tbody>
-          </table>
+          </Table>
           {sorted.length > most && (
             <button type="button" className="link list-more" onClick={() => setMost(most + LISTED)}>
               {c("points.more", { n: Math.min(LISTED, sorted.length - most) })}
@@ -507,7 +509,7 @@ export function VehicleList({
           <Empty title={c("vehicles.none")}>{c("vehicles.noneWhy")}</Empty>
         ) : (
           <div className="flush">
-            <table className="table">
+            <Table>
               <thead>
                 <tr>
                   <th className="tight">{c("vehicles.name")}</th>
@@ -528,7 +530,7 @@ export function VehicleList({
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </Table>
             {count > most && (
               <button type="button" className="link list-more" onClick={() => setMost(most + LISTED)}>
                 {c("points.more", { n: Math.min(LISTED, count - most) })}

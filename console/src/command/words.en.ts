@@ -21,7 +21,7 @@ export const en: Record<keyof typeof zh, string> = {
   "brush.720": "30 d",
   "brush.now": "now",
   "brush.toNow": "Back to now",
-  "brush.lane": "{level} alerts: {n}",
+  "brush.lane": "{level}: {n} {n|alert|alerts}",
   "brush.total": "alerts: {n}",
   "past.banner": "You are looking at {at}, not at the present.",
   "past.queue": "Alerts of that moment",

@@ -4,7 +4,9 @@ import { TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
+import { Table as Stacked } from "../ui/Table";
 import { useZone } from "../ui/Time";
+import { unitWord } from "../ui/unit";
 import { hrefOf, said, ValueView } from "./links";
 import type { Column, Table, Value } from "./types";
 import { useDeclaredWords } from "./words";
@@ -100,7 +102,7 @@ function Body({
   setOrder: (order: Order | null) => void;
   label: string;
 }) {
-  const { d, say } = useDeclaredWords();
+  const { d, say, language } = useDeclaredWords();
   const box = useRef<HTMLElement>(null);
   const printing = usePrinting();
   const long = rows.length > LONG && !printing;
@@ -115,6 +117,7 @@ function Body({
     () => new Set(columns.filter(({ column, at }) => isNumber(column, rows, at)).map(({ at }) => at)),
     [columns, rows],
   );
+  const known = (columns.slice(0, 2).find(({ column }) => column.link) ?? columns[0])?.at; // what a row is known by
   const index = useMemo(() => new Map(all.map(({ name }, at) => [name, at])), [all]);
   const inView = long ? virtual.getVirtualItems() : null;
   const first = inView?.[0]?.start ?? 0;
@@ -122,15 +125,18 @@ function Body({
   const drawn = inView ? inView.map(({ index: at }) => at) : rows.slice(0, PRINTED).map((_, at) => at);
   return (
     <section ref={box} className="declared-scroll" tabIndex={0} aria-label={`${label}: ${d("table.scroll")}`}>
-      <table className="table" aria-rowcount={rows.length + 1} data-testid="declared-table">
+      <Stacked aria-rowcount={rows.length + 1} data-testid="declared-table">
         <thead>
           <tr aria-rowindex={1}>
             {columns.map(({ column, at }) => {
               const here = order?.at === at;
+              const unit = column.unit && unitWord(column.unit, language);
               return (
                 <th
                   key={column.name}
                   className={numeric.has(at) ? "right" : undefined}
+                  data-cell={at === known ? "title" : column.kind === "level" ? "plain" : undefined}
+                  data-label={unit ? `${say(column.title)} (${unit})` : say(column.title)}
                   aria-sort={here ? (order.down ? "descending" : "ascending") : undefined}
                 >
                   <button
@@ -140,7 +146,7 @@ function Body({
                     onClick={() => setOrder(!here ? { at, down: false } : order.down ? null : { at, down: true })}
                   >
                     {say(column.title)}
-                    {column.unit && <span className="quiet"> ({column.unit})</span>}
+                    {unit && <span className="quiet"> ({unit})</span>}
                     <span aria-hidden="true">{here ? (order.down ? " ▾" : " ▴") : ""}</span>
                   </button>
                 </th>
@@ -151,14 +157,14 @@ function Body({
         <tbody>
           {first > 0 && (
             <tr>
-              <td colSpan={columns.length} className="declared-gap" style={{ height: first }} />
+              <td colSpan={columns.length} className="long-gap" style={{ height: first }} />
             </tr>
           )}
           {drawn.map((at) => {
             const row = rows[at] ?? [];
             const value = (name: string) => row[index.get(name) ?? -1] ?? null;
             return (
-              <tr key={at} aria-rowindex={at + 2}>
+              <tr key={at} aria-rowindex={at + 2} data-index={at} ref={long ? virtual.measureElement : undefined}>
                 {columns.map(({ column, at: cell }) => {
                   const { link } = column;
                   const own = row[cell] ?? null;
@@ -174,11 +180,11 @@ function Body({
           })}
           {rest > 0 && (
             <tr>
-              <td colSpan={columns.length} className="declared-gap" style={{ height: rest }} />
+              <td colSpan={columns.length} className="long-gap" style={{ height: rest }} />
             </tr>
           )}
         </tbody>
-      </table>
+      </Stacked>
     </section>
   );
 }

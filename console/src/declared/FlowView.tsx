@@ -3,7 +3,9 @@
 import { useMemo, useRef, useState } from "react";
 import { Link as Anchor } from "wouter";
 import { useWidth } from "../flow/useWidth";
+import { DatasetName } from "../ui/DatasetName";
 import { Empty } from "../ui/states";
+import { Table } from "../ui/Table";
 import { hrefOf } from "./links";
 import { BOX, type Box, drawing, neighbour } from "./sankey";
 import type { Flow } from "./types";
@@ -150,7 +152,7 @@ function Ways({ content, label }: { content: Flow; label: string }) {
   };
   return (
     <section className="declared-scroll" tabIndex={0} aria-label={`${label}: ${d("table.scroll")}`}>
-      <table className="table" data-testid="flow-table">
+      <Table data-testid="flow-table">
         <thead>
           <tr>
             <th>{d("flow.from")}</th>
@@ -171,11 +173,11 @@ function Ways({ content, label }: { content: Flow; label: string }) {
               <td>{link(way.to)}</td>
               <td className="right">{number(way.t)}</td>
               <td className="right">{way.error_t === null ? "—" : `± ${number(way.error_t)}`}</td>
-              <td>{way.source ?? <span className="quiet">—</span>}</td>
+              <td>{way.source ? <DatasetName name={way.source} /> : <span className="quiet">—</span>}</td>
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }

@@ -4,6 +4,7 @@ import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { Link as Anchor } from "wouter";
 import { useSubjects } from "../subjects/queries";
+import { DateField } from "../ui/DateField";
 import { Failure } from "../ui/states";
 import type { Given } from "./queries";
 import type { PageView, Parameter } from "./types";
@@ -48,6 +49,8 @@ function Choice({ of: one, value, set }: { of: Parameter; value: string; set: (v
         onChange={({ currentTarget }) => set(currentTarget.value)}
       />
     );
+  if (one.kind === "date" || one.kind === "month")
+    return <DateField {...common} kind={one.kind} value={value} change={set} />;
   const done = () => typed !== value && set(typed);
   return (
     <form
@@ -58,13 +61,9 @@ function Choice({ of: one, value, set }: { of: Parameter; value: string; set: (v
     >
       <TextInput
         {...common}
-        type={one.kind === "date" || one.kind === "month" ? one.kind : "text"}
         inputMode={one.kind === "number" ? "decimal" : undefined}
         value={typed}
-        onChange={({ currentTarget }) => {
-          setTyped(currentTarget.value);
-          if (one.kind === "date" || one.kind === "month") set(currentTarget.value);
-        }}
+        onChange={({ currentTarget }) => setTyped(currentTarget.value)}
         onBlur={done}
       />
     </form>

@@ -4,12 +4,13 @@ import { Link as Anchor } from "wouter";
 import { Severity } from "../ui/Severity";
 import { Empty } from "../ui/states";
 import { Moment } from "../ui/Time";
+import { unitWord } from "../ui/unit";
 import { hrefOf, ValueView } from "./links";
 import type { Bars, DatasetSaid, Facts } from "./types";
 import { useDeclaredWords } from "./words";
 
 export function FactsView({ content, sources }: { content: Facts; sources: DatasetSaid[] }) {
-  const { d, say } = useDeclaredWords();
+  const { d, say, language } = useDeclaredWords();
   const owners = new Map(sources.map(({ dataset, department_title }) => [dataset, say(department_title)]));
   if (content.items.length === 0) return <Empty title={d("empty.title")}>{d("empty.why")}</Empty>;
   return (
@@ -25,7 +26,7 @@ export function FactsView({ content, sources }: { content: Facts; sources: Datas
                   column={{ name: "", title: one.label, kind: one.kind, digits: one.digits }}
                   href={one.link ? hrefOf(one.link, one.id ?? one.value, () => one.id ?? one.value) : null}
                 />
-                {one.unit && one.value !== null && ` ${one.unit}`}
+                {one.unit && one.value !== null && ` ${unitWord(one.unit, language)}`}
               </strong>
               {(one.dataset || one.at) && (
                 <span className="quiet">
@@ -48,7 +49,7 @@ export function FactsView({ content, sources }: { content: Facts; sources: Datas
 }
 
 export function BarsView({ content, label }: { content: Bars; label: string }) {
-  const { d, say, number } = useDeclaredWords();
+  const { d, say, number, language } = useDeclaredWords();
   if (content.bars.length === 0) return <Empty title={d("empty.title")}>{d("empty.why")}</Empty>;
   const ends = [
     ...content.bars.flatMap(({ value, high }) => [value ?? 0, high ?? 0]),
@@ -107,7 +108,7 @@ export function BarsView({ content, label }: { content: Bars; label: string }) {
                     {one.low !== null && one.high !== null && (
                       <span className="quiet">{` (${number(one.low)}–${number(one.high)})`}</span>
                     )}
-                    {content.unit && ` ${content.unit}`}
+                    {content.unit && ` ${unitWord(content.unit, language)}`}
                   </td>
                 </tr>
               );
@@ -117,7 +118,9 @@ export function BarsView({ content, label }: { content: Bars; label: string }) {
       </section>
       {content.thresholds.length > 0 && (
         <p className="declared-note quiet">
-          {content.thresholds.map(({ name, value }) => `┆ ${say(name)} ${number(value)} ${content.unit}`).join(" · ")}
+          {content.thresholds
+            .map(({ name, value }) => `┆ ${say(name)} ${number(value)} ${unitWord(content.unit, language)}`)
+            .join(" · ")}
         </p>
       )}
       {content.note && <p className="declared-note quiet">{say(content.note)}</p>}

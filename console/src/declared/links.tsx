@@ -34,6 +34,7 @@ export function hrefOf(link: Link, id: Value, values: (column: string) => Value)
 }
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+const DAY = /^\d{4}-\d\d(-\d\d)?$/;
 
 /** A value as words, e.g. for sorting by what is read and for printing beside a picture. */
 export function said(
@@ -62,6 +63,8 @@ export function ValueView({ value, column, href }: { value: Value; column: Colum
       <Severity level={value as Level} size={16} />
     ) : typeof value === "string" && MOMENT.test(value) ? (
       <time dateTime={value}>{said(value, column, words, zone)}</time>
+    ) : typeof value === "string" && DAY.test(value) ? (
+      <span className="unbroken">{value}</span>
     ) : (
       said(value, column, words, zone)
     );

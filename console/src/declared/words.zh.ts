@@ -10,6 +10,7 @@ export const zh = {
   "params.show": "查看",
   "params.closed": "可选项来自未向您共享的数据集 {dataset}。",
   "params.choose": "请选择",
+  "subjectOf.find": "按名称查找主体",
   "subject.search": "按名称、信用代码、编号或车牌查找",
   "subject.find": "查找",
   "subject.none": "没有找到。换一个写法，或只写其中一段。",

@@ -19,6 +19,7 @@ import { useNow } from "../live/LiveProvider";
 import { dayStart } from "../time/format";
 import { lateness, running, tone } from "../ui/deadlines";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { TaskStateWord } from "../ui/TaskState";
 import { Moment, useZone } from "../ui/Time";
 import { TaskClock } from "../ui/Timeline";
@@ -324,11 +325,11 @@ function Data({ code }: { code: string }) {
             <Empty title={h("sources.none")}>{h("sources.noneWhy")}</Empty>
           ) : (
             <section className="flush" tabIndex={0} aria-label={h("sources.title")}>
-              <table className="table">
+              <Table>
                 <thead>
                   <tr>
-                    <th>{h("sources.state")}</th>
-                    <th>{h("sources.name")}</th>
+                    <th data-cell="plain">{h("sources.state")}</th>
+                    <th data-cell="title">{h("sources.name")}</th>
                     <th className="right">{h("sources.rows")}</th>
                     <th className="right">{h("sources.quality")}</th>
                     <th className="right">{h("sources.bad")}</th>
@@ -366,7 +367,7 @@ function Data({ code }: { code: string }) {
                     </tr>
                   ))}
                 </tbody>
-              </table>
+              </Table>
             </section>
           )
         }

@@ -7,7 +7,9 @@ import type { Iso, SeriesEvidence } from "../api/types";
 import { duration } from "../time/format";
 import { SeriesFigure } from "../ui/Evidence";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment, useZone } from "../ui/Time";
+import { brief, unitOf, whole } from "./amount";
 import { Every, Fates, Inputs } from "./Detectors";
 import { noon } from "./day";
 import { type DetectorDetail, useDetector } from "./queries";
@@ -54,9 +56,9 @@ export default function DetectorPage() {
               </Panel>
             )}
             <Panel title={p("trials")}>
-              <Trials of={one.trials} chosen={trial} open={open} may={may} />
+              <Trials of={one.trials} chosen={trial} open={open} />
             </Panel>
-            {trial !== null && <TrialView key={trial} id={trial} close={() => open(null)} may={may} />}
+            {trial !== null && <TrialView key={trial} id={trial} close={() => open(null)} />}
           </>
         )}
       </Shown>
@@ -119,31 +121,51 @@ function Facts({ of }: { of: DetectorDetail }) {
 }
 
 function Parameters({ of: { parameters } }: { of: DetectorDetail }) {
-  const { p, say } = useDetectorWords();
+  const { p, say, t, language } = useDetectorWords();
+  const yes = (value: unknown) => (typeof value === "boolean" ? t(value ? "yes" : "no") : brief(value, language));
   if (parameters.length === 0) return <Empty title={p("noMeaning")} />;
   return (
     <section className="long-scroll" tabIndex={0} aria-label={p("parameters")}>
-      <table className="table" data-testid="detector-parameters">
+      <Table data-testid="detector-parameters">
         <thead>
           <tr>
-            <th>{p("name")}</th>
-            <th>{p("value")}</th>
             <th>{p("meaning")}</th>
+            <th className="right">{p("value")}</th>
+            <th>{p("name")}</th>
           </tr>
         </thead>
         <tbody>
           {parameters.map(({ name, value, meaning }) => (
             <tr key={name}>
-              <td className="mono">{name}</td>
-              <td className="mono" style={{ maxWidth: 420, overflowWrap: "anywhere" }}>
-                {typeof value === "string" ? value : JSON.stringify(value)}
-              </td>
               <td>{meaning ? say(meaning) : <span className="quiet">{p("noMeaning")}</span>}</td>
+              <td className="right" title={whole(value)}>
+                {value !== null && typeof value === "object" && !Array.isArray(value) ? (
+                  Object.entries(value).map(([part, one]) => (
+                    <div key={part}>
+                      <span className="quiet mono">{part}</span> {yes(one)}
+                    </div>
+                  ))
+                ) : (
+                  <Amount name={name} said={yes(value)} />
+                )}
+              </td>
+              <td className="quiet mono">{name}</td>
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </section>
+  );
+}
+
+function Amount({ name, said }: { name: string; said: string }) {
+  const { p } = useDetectorWords();
+  const unit = unitOf(name);
+  return (
+    <>
+      {said}
+      {unit && <span className="quiet"> {p(unit)}</span>}
+    </>
   );
 }
 

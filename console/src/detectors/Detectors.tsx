@@ -5,6 +5,7 @@ import { Fragment } from "react";
 import { Link, useSearchParams } from "wouter";
 import { duration } from "../time/format";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { type Detector, useDetectors } from "./queries";
 import { useDetectorWords } from "./words";
@@ -57,7 +58,7 @@ function List({ items }: { items: Detector[] }) {
   const apps = [...new Map(items.map(({ app }) => [app?.id ?? "", app])).values()];
   return (
     <section className="long-scroll" tabIndex={0} aria-label={p("title")}>
-      <table className="table stacks" data-testid="detectors">
+      <Table data-testid="detectors">
         <thead>
           <tr>
             <th>{p("rule")}</th>
@@ -88,19 +89,17 @@ function List({ items }: { items: Detector[] }) {
                       </div>
                       {one.failure !== null && <div className="late">{p("failure", { reason: one.failure })}</div>}
                     </td>
-                    <td data-label={p("inputs")}>
+                    <td>
                       <Inputs of={one} few />
                     </td>
-                    <td data-label={p("last")}>
+                    <td>
                       <Moment at={one.last_look_at} shape="short" />
                       <div className="quiet">
                         <Every of={one} />
                       </div>
                     </td>
-                    <td className="right numeric" data-label={p("findings")}>
-                      {number(one.last_30_days.findings, 0)}
-                    </td>
-                    <td className="right numeric" data-label={p("alerts")}>
+                    <td className="right numeric">{number(one.last_30_days.findings, 0)}</td>
+                    <td className="right numeric">
                       {number(one.last_30_days.alerts, 0)}
                       {one.last_30_days.alerts > 0 && (
                         <div className="quiet">
@@ -113,7 +112,7 @@ function List({ items }: { items: Detector[] }) {
             </Fragment>
           ))}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }

@@ -5,13 +5,13 @@ import { type FormEvent, useState } from "react";
 import { useCommand } from "../api/useCommand";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, dayStart } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
+import { brief, unitOf, whole } from "./amount";
 import { nextDay } from "./day";
 import type { DetectorDetail, Parameter, Trial } from "./queries";
 import { useDetectorWords } from "./words";
-
-const written = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
 /** A text as a value of the kind that the parameter has now; undefined when it is none. */
 export function read(text: string, { value }: Parameter): unknown {
@@ -26,7 +26,7 @@ export function read(text: string, { value }: Parameter): unknown {
 }
 
 export function TrialForm({ detector, started }: { detector: DetectorDetail; started: (id: string) => void }) {
-  const { p } = useDetectorWords();
+  const { p, say, language } = useDetectorWords();
   const zone = useZone();
   const tell = useTell();
   const now = useNow();
@@ -45,10 +45,19 @@ export function TrialForm({ detector, started }: { detector: DetectorDetail; sta
   });
   const changed = detector.parameters.flatMap((one) => {
     const text = texts[one.name];
-    return text === undefined || text === written(one.value) ? [] : [{ name: one.name, value: read(text, one) }];
+    return text === undefined || text === whole(one.value) ? [] : [{ name: one.name, value: read(text, one) }];
   });
   const bad = changed.find(({ value }) => value === undefined);
   const backwards = from > to;
+  const present = ({ name, value }: Parameter) => {
+    const unit = unitOf(name);
+    const said = value !== null && typeof value === "object" && !Array.isArray(value) ? "" : brief(value, language);
+    return (
+      <>
+        {said && p("presentValue", { value: unit ? `${said} ${p(unit)}` : said })} <span className="mono">{name}</span>
+      </>
+    );
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (bad || backwards || start.isPending) return;
@@ -65,24 +74,15 @@ export function TrialForm({ detector, started }: { detector: DetectorDetail; sta
   return (
     <form className="stack" onSubmit={submit}>
       <div className="trial-form">
-        <TextInput
+        <DateField size="xs" required label={p("from")} data-testid="trial-from" value={from} change={setFrom} />
+        <DateField
           size="xs"
-          type="date"
-          required
-          label={p("from")}
-          data-testid="trial-from"
-          value={from}
-          onChange={({ currentTarget: { value } }) => setFrom(value)}
-        />
-        <TextInput
-          size="xs"
-          type="date"
           required
           label={p("to")}
           data-testid="trial-to"
           error={backwards ? p("backwards") : undefined}
           value={to}
-          onChange={({ currentTarget: { value } }) => setTo(value)}
+          change={setTo}
         />
         <TextInput
           size="xs"
@@ -103,10 +103,12 @@ export function TrialForm({ detector, started }: { detector: DetectorDetail; sta
               <TextInput
                 key={one.name}
                 size="xs"
-                label={<span className="mono">{one.name}</span>}
+                label={one.meaning ? say(one.meaning) : <span className="mono">{one.name}</span>}
+                description={present(one)}
+                inputWrapperOrder={["label", "input", "description", "error"]}
                 data-testid={`trial-parameter-${one.name}`}
                 error={bad?.name === one.name ? p("bad", { name: one.name }) : undefined}
-                value={texts[one.name] ?? written(one.value)}
+                value={texts[one.name] ?? whole(one.value)}
                 onChange={({ currentTarget: { value } }) => setTexts({ ...texts, [one.name]: value })}
               />
             ))}

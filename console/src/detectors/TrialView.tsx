@@ -4,51 +4,44 @@ import { Button } from "@mantine/core";
 import { useMemo } from "react";
 import { Link } from "wouter";
 import type { Iso, SeriesEvidence, SeriesLine } from "../api/types";
+import { JobProgress, JobTag } from "../jobs/JobProgress";
+import { useJob } from "../jobs/queries";
 import { duration } from "../time/format";
 import { SeriesFigure } from "../ui/Evidence";
 import { Severity } from "../ui/Severity";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment, useZone } from "../ui/Time";
 import { noon } from "./day";
-import { type PastCase, type Trial, type TrialResult, useTrial } from "./queries";
-import { Changed, StateOf, StopTrial } from "./Trials";
+import type { PastCase, Trial, TrialResult } from "./queries";
+import { Changed } from "./Trials";
 import { useDetectorWords } from "./words";
 import { en } from "./words.en";
 import { zh } from "./words.zh";
 
-export function TrialView({ id, close, may }: { id: string; close: () => void; may: boolean }) {
-  const { p } = useDetectorWords();
-  const trial = useTrial(id);
+export function TrialView({ id, close }: { id: string; close: () => void }) {
+  const { p, say } = useDetectorWords();
+  const trial = useJob<Trial>(id);
   return (
     <Panel
-      title={p("result", { name: trial.data?.name ?? "" })}
+      title={p("result", { name: trial.data ? say(trial.data.title) : "" })}
       aside={
-        <div className="line">
-          {may && trial.data?.state === "running" && <StopTrial of={trial.data} />}
-          <Button size="xs" variant="default" onClick={close}>
-            {p("close")}
-          </Button>
-        </div>
+        <Button size="xs" variant="default" onClick={close}>
+          {p("close")}
+        </Button>
       }
     >
       <Shown of={trial} lines={6}>
         {(one) => (
           <div className="body stack" data-testid="trial" data-state={one.state}>
             <div className="line">
-              <StateOf of={one} />
+              <JobTag of={one} />
               <span>
-                <Moment at={one.since} shape="date" /> – <Moment at={one.until} shape="date" />
+                <Moment at={one.given.since} shape="date" /> – <Moment at={one.given.until} shape="date" />
               </span>
               <Changed of={one} />
             </div>
-            {one.state === "running" && (
-              <progress className="progress" value={one.share} max={1} aria-label={p("backtest")} />
-            )}
-            {one.failure !== null && (
-              <p className="late" role="alert">
-                {one.failure}
-              </p>
-            )}
+            <JobProgress of={one} />
             {one.result !== null && <Result of={one} result={one.result} />}
           </div>
         )}
@@ -97,7 +90,7 @@ function Result({ of, result }: { of: Trial; result: TrialResult }) {
       </strong>
       <SeriesFigure evidence={evidence} height={220} />
       <section style={{ overflow: "auto" }} tabIndex={0} aria-label={p("figure")}>
-        <table className="table">
+        <Table>
           <thead>
             <tr>
               <th>{p("figure")}</th>
@@ -130,7 +123,7 @@ function Result({ of, result }: { of: Trial; result: TrialResult }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </Table>
       </section>
       <Cases title={p("gained")} none={p("gainedNone")} of={result.gained ?? []} total={result.gained_total} />
       <Cases title={p("lost")} none={p("lostNone")} of={result.lost ?? []} total={result.lost_total} />
@@ -154,7 +147,7 @@ function Cases({ title, none, of, total }: { title: string; none: string; of: Pa
         <Empty title={none} />
       ) : (
         <section className="long-scroll" style={{ maxHeight: 320 }} tabIndex={0} aria-label={title}>
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{p("subject")}</th>
@@ -187,7 +180,7 @@ function Cases({ title, none, of, total }: { title: string; none: string; of: Pa
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       )}
       {total > of.length && <span className="quiet">{p("more", { n: number(total - of.length, 0) })}</span>}

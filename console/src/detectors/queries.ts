@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
 import type { Iso, Text } from "../api/types";
+import { type Job, underWay } from "../jobs/queries";
 
 export interface Detector {
   id: string;
@@ -67,22 +68,7 @@ export interface TrialResult {
   lost?: PastCase[];
 }
 
-export interface Trial {
-  id: string;
-  detector: string;
-  name: string;
-  by: { id: string; name: Text };
-  parameters: Record<string, unknown>;
-  since: Iso;
-  until: Iso;
-  state: "running" | "done" | "stopped" | "failed" | "interrupted";
-  share: number;
-  started_at: Iso;
-  ended_at: Iso | null;
-  seconds: number | null;
-  failure: string | null;
-  result: TrialResult | null;
-}
+export type Trial = Job<TrialResult, { since: Iso; until: Iso; parameters: Record<string, unknown> }>;
 
 export const useDetectors = () =>
   useQuery({
@@ -94,12 +80,5 @@ export const useDetector = (id: string) =>
   useQuery({
     queryKey: ["detectors", id],
     queryFn: () => get<DetectorDetail>(`/api/detectors/${encodeURIComponent(id)}`),
-    refetchInterval: ({ state }) => (state.data?.trials.some((one) => one.state === "running") ? 1_500 : false),
-  });
-
-export const useTrial = (id: string) =>
-  useQuery({
-    queryKey: ["trials", id],
-    queryFn: () => get<Trial>(`/api/trials/${encodeURIComponent(id)}`),
-    refetchInterval: ({ state }) => (state.data?.state === "running" ? 1_000 : false),
+    refetchInterval: ({ state }) => (state.data?.trials.some(underWay) ? 1_500 : false),
   });

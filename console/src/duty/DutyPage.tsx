@@ -10,6 +10,7 @@ import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, dayStart } from "../time/format";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment, useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { DeputySheet, ExchangeSheet, ShiftSheet } from "./DutySheets";
@@ -48,7 +49,7 @@ export default function DutyPage() {
                 <Empty title={t("duty.none")}>{t("duty.noneWhy")}</Empty>
               ) : (
                 <div className="flush">
-                  <table className="table" data-testid="duty-now">
+                  <Table data-testid="duty-now">
                     <thead>
                       <tr>
                         <th>{t("duty.department")}</th>
@@ -69,7 +70,7 @@ export default function DutyPage() {
                         </tr>
                       ))}
                     </tbody>
-                  </table>
+                  </Table>
                 </div>
               )}
               {deputies.length > 0 && <Deputies deputies={deputies} />}
@@ -223,7 +224,7 @@ function Grid({ roster, days, open }: { roster: Roster; days: string[]; open: (w
           <tr>
             <th scope="col">{t("duty.shift")}</th>
             {days.map((day) => (
-              <th key={day} scope="col" style={{ textAlign: "center", whiteSpace: "nowrap" }}>
+              <th key={day} scope="col" style={{ minWidth: 84, textAlign: "center", whiteSpace: "nowrap" }}>
                 {day.slice(5)}
                 <div className="quiet" style={{ fontWeight: 400 }}>
                   {weekday.format(Date.parse(`${day}T00:00:00Z`))}
@@ -245,8 +246,9 @@ function Grid({ roster, days, open }: { roster: Roster; days: string[]; open: (w
                 )}
                 <div className="quiet numeric">
                   {shift.starts}–{shift.ends}
-                  {shift.ends <= shift.starts && ` ${t("duty.nextDay")}`} · {t(`duty.days.${shift.days}`)}
+                  {shift.ends <= shift.starts && ` ${t("duty.nextDay")}`}
                 </div>
+                <div className="quiet">{t(`duty.days.${shift.days}`)}</div>
               </th>
               {days.map((day) => {
                 const watch = held.get(`${shift.id}|${day}`);

@@ -7,6 +7,7 @@ import { useCommand } from "../api/useCommand";
 import { useWords } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, zoneOffset } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { Sheet } from "../ui/Sheet";
 import { Failure } from "../ui/states";
 import { useZone } from "../ui/Time";
@@ -149,28 +150,16 @@ export function ShiftSheet({ unit, shift, close }: { unit: string; shift: Shift 
           />
         </div>
         <div className="line">
-          <TextInput
-            type="time"
-            label={t("duty.starts")}
-            required
-            value={starts}
-            onChange={(event) => setStarts(event.currentTarget.value)}
-          />
-          <TextInput
-            type="time"
+          <DateField kind="time" label={t("duty.starts")} required value={starts} change={setStarts} />
+          <DateField
+            kind="time"
             label={t("duty.ends")}
             description={ends <= starts ? t("duty.nextDay") : undefined}
             required
             value={ends}
-            onChange={(event) => setEnds(event.currentTarget.value)}
+            change={setEnds}
           />
-          <TextInput
-            type="date"
-            label={t("duty.from")}
-            required
-            value={from}
-            onChange={(event) => setFrom(event.currentTarget.value)}
-          />
+          <DateField label={t("duty.from")} required value={from} change={setFrom} />
         </div>
         <div className="line">
           <NativeSelect
@@ -303,20 +292,8 @@ export function DeputySheet({ unit: given, close }: { unit: string | null; close
           </>
         )}
         <div className="line">
-          <TextInput
-            type="datetime-local"
-            label={t("duty.from")}
-            required
-            value={from}
-            onChange={(event) => setFrom(event.currentTarget.value)}
-          />
-          <TextInput
-            type="datetime-local"
-            label={t("duty.to")}
-            required
-            value={to}
-            onChange={(event) => setTo(event.currentTarget.value)}
-          />
+          <DateField kind="datetime-local" label={t("duty.from")} required value={from} change={setFrom} />
+          <DateField kind="datetime-local" label={t("duty.to")} required value={to} change={setTo} />
         </div>
         <ReasonField reason={reason} say={setReason} />
         {command.error !== null && <Failure error={command.error} />}

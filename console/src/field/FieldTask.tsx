@@ -6,6 +6,7 @@ import { Link, useLocation, useSearchParams } from "wouter";
 import type { Task } from "../api/types";
 import type { Key } from "../i18n";
 import { cityTime, zoneOffset } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { Empty, Loading, Panel } from "../ui/states";
 import { TaskStateWord } from "../ui/TaskState";
 import { useTell } from "../ui/Toast";
@@ -52,16 +53,18 @@ export function FieldTask({ id }: { id: string }) {
   const main = MAIN.find((verb) => verbs.includes(verb));
   const refused = inOrder(acts).filter((act) => act.task === id && act.refusal !== null);
 
-  const press = async (verb: FieldVerb, body: ActBody = {}) => {
+  const press = async (verb: FieldVerb, body: ActBody = {}): Promise<boolean> => {
     setBusy(true);
     try {
       await sync.press(stored, verb, body, verb === "submit" ? (sync.get().kept.drafts.get(id)?.photos ?? []) : []);
       tell.done(f("do.keptHere"));
       if (verb === "accept") open(null);
       else go("/field");
+      return true;
     } catch (error) {
       const full = error instanceof DOMException && error.name === "QuotaExceededError";
       tell.failed(full ? f("do.full") : error);
+      return false;
     } finally {
       setTimeout(() => setBusy(false), SETTLE_MS);
     }
@@ -90,7 +93,7 @@ export function FieldTask({ id }: { id: string }) {
         <FieldClock task={task} />
       </div>
       {doing === "submit" ? (
-        <ReceiptForm task={stored} busy={busy} send={(body) => void press("submit", body)} close={() => open(null)} />
+        <ReceiptForm task={stored} busy={busy} send={(body) => press("submit", body)} close={() => open(null)} />
       ) : doing !== null ? (
         <Worded
           verb={doing}
@@ -256,13 +259,13 @@ function Worded({ verb, task, busy, send, close }: WordedProps) {
     <form className="stack" onSubmit={submit}>
       <h2>{f(back ? "return.title" : "extension.title")}</h2>
       {!back && (
-        <TextInput
+        <DateField
           size="md"
-          type="datetime-local"
+          kind="datetime-local"
           label={f("extension.until")}
           required
           value={until}
-          onChange={(event) => setUntil(event.currentTarget.value)}
+          change={setUntil}
         />
       )}
       <Textarea

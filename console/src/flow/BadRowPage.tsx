@@ -6,10 +6,11 @@ import { Link, useParams } from "wouter";
 import type { Replay } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { bytesOf, ENCODINGS, hex, looksLikeText, readable, recordOf } from "./hex";
-import { Choice, Unanswered, Why } from "./parts";
+import { Choice, Unanswered, useDeliveryName, Why } from "./parts";
 import { useBadRow } from "./queries";
 import { ReplayResult } from "./Replaying";
 import { Rules } from "./Rules";
@@ -31,7 +32,8 @@ const at = (id: string) => `/quarantine/${encodeURIComponent(id)}`;
 function View({ row }: { row: BadRow }) {
   const { f, say, code } = useFlowWords();
   const place = row.row === 0 ? f("bad.whole") : f("bad.row", { n: row.row });
-  const file = row.member ? f("bad.inFile", { file: row.name, member: row.member }) : row.name;
+  const name = useDeliveryName()(row.name);
+  const file = row.member ? f("bad.inFile", { file: name, member: row.member }) : name;
   return (
     <>
       <div className="head">
@@ -208,7 +210,7 @@ function What({ row }: { row: BadRow }) {
       )}
       {row.withheld?.all ? null : as === "table" && record ? (
         <section className="flush" tabIndex={0} aria-label={f("bad.what")}>
-          <table className="table flow-record">
+          <Table className="flow-record">
             <thead>
               <tr>
                 <th>{f("bad.column")}</th>
@@ -223,7 +225,7 @@ function What({ row }: { row: BadRow }) {
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       ) : (
         <div className="body">

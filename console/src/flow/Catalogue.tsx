@@ -3,6 +3,7 @@
 import { NativeSelect, TextInput } from "@mantine/core";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Requests } from "./GrantsPart";
 import { Quality, StateWord } from "./parts";
 import { useCatalogue } from "./queries";
@@ -83,11 +84,11 @@ function List({ items }: { items: CatalogueEntry[] }) {
   const [, go] = useLocation();
   return (
     <section className="flush" tabIndex={0} aria-label={f("catalogue.title")}>
-      <table className="table">
+      <Table>
         <thead>
           <tr>
             <th>{f("catalogue.dataset")}</th>
-            <th>{f("catalogue.owner")}</th>
+            <th data-cell="plain">{f("catalogue.owner")}</th>
             <th>{f("catalogue.sharing")}</th>
             <th>{f("catalogue.classification")}</th>
             <th className="right">{f("catalogue.columns")}</th>
@@ -95,7 +96,7 @@ function List({ items }: { items: CatalogueEntry[] }) {
             <th className="right">{f("table.quality")}</th>
             <th className="right">{f("catalogue.cycle")}</th>
             <th className="right">{f("catalogue.freshness")}</th>
-            <th>{f("table.state")}</th>
+            <th data-cell="plain">{f("table.state")}</th>
           </tr>
         </thead>
         <tbody>
@@ -130,7 +131,7 @@ function List({ items }: { items: CatalogueEntry[] }) {
             );
           })}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }

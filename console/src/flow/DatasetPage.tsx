@@ -3,6 +3,7 @@
 import { Link, useParams } from "wouter";
 import { CellView } from "../ui/Cell";
 import { Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { Cleaned } from "./Cleaned";
 import { GrantList, Requests, Sight } from "./GrantsPart";
@@ -69,7 +70,7 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
       <RowsPart dataset={dataset} />
       <Panel title={f("dataset.fields")} aside={<span className="quiet mono">{dataset.digest.slice(0, 12)}</span>}>
         <section className="flush" tabIndex={0} aria-label={f("dataset.fields")}>
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{f("bad.field")}</th>
@@ -94,7 +95,7 @@ function View({ dataset }: { dataset: CatalogueDataset }) {
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       </Panel>
       {dataset.sources.length === 0 ? (
@@ -134,7 +135,7 @@ function SourceQuality({ source }: { source: CatalogueDataset["sources"][number]
     >
       {source.quality.fields.length > 0 && (
         <section className="flush" tabIndex={0} aria-label={say(source.title)}>
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{f("quality.field")}</th>
@@ -167,7 +168,7 @@ function SourceQuality({ source }: { source: CatalogueDataset["sources"][number]
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       )}
     </Panel>

@@ -5,10 +5,12 @@ import { useState } from "react";
 import { Link, useParams } from "wouter";
 import { useMay } from "../api/queries";
 import type { QuarantineRow } from "../api/types";
+import { DatasetName } from "../ui/DatasetName";
 import { More } from "../ui/More";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
-import { Figure, Unanswered, Why } from "./parts";
+import { Figure, Unanswered, useDeliveryName, Why } from "./parts";
 import { Raw } from "./QuarantinePart";
 import { useBadRows, useDelivery } from "./queries";
 import { DeliveryState } from "./SourceFlow";
@@ -38,7 +40,7 @@ function View({ delivery }: { delivery: DeliveryDetail }) {
           {f("delivery.title")}
         </div>
         <h1 className="line flow-wrap" style={{ fontSize: 20, margin: 0 }}>
-          {delivery.name || delivery.id} <DeliveryState state={delivery.state} />
+          {useDeliveryName()(delivery.name) || delivery.id} <DeliveryState state={delivery.state} />
         </h1>
         {delivery.reason && <div className="late">{say(delivery.reason)}</div>}
       </div>
@@ -61,9 +63,7 @@ function View({ delivery }: { delivery: DeliveryDetail }) {
             </dd>
             <dt>{t("evidence.dataset")}</dt>
             <dd>
-              <Link className="mono" href={`/catalogue/${encodeURIComponent(delivery.dataset)}`}>
-                {delivery.dataset}
-              </Link>
+              <DatasetName name={delivery.dataset} />
             </dd>
             {delivery.version !== null && (
               <>
@@ -79,7 +79,7 @@ function View({ delivery }: { delivery: DeliveryDetail }) {
           {reasons.length === 0 ? (
             <div className="body quiet">{f("delivery.noReasons")}</div>
           ) : (
-            <table className="table">
+            <Table>
               <thead>
                 <tr>
                   <th>{f("delivery.reason")}</th>
@@ -96,7 +96,7 @@ function View({ delivery }: { delivery: DeliveryDetail }) {
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </Table>
           )}
         </Panel>
       </div>
@@ -143,7 +143,7 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
             <Empty title={f("delivery.noBad")}>{f("delivery.noBadWhy")}</Empty>
           ) : (
             <section className="flush" tabIndex={0} aria-label={f("delivery.bad")} style={{ maxHeight: 520 }}>
-              <table className="table">
+              <Table>
                 <thead>
                   <tr>
                     <th className="right">{f("quarantine.col.row")}</th>
@@ -156,7 +156,7 @@ function BadRows({ delivery }: { delivery: DeliveryDetail }) {
                     <BadRowLine key={row.id} row={row} />
                   ))}
                 </tbody>
-              </table>
+              </Table>
               <More pages={rows}>{f("deliveries.more")}</More>
             </section>
           )

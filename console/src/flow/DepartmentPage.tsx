@@ -2,6 +2,7 @@
 
 import { Link, useLocation, useParams } from "wouter";
 import { Empty, Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { Bars } from "./Bars";
 import { Figure, Quality, Spark, StateWord, troubled, Unanswered } from "./parts";
@@ -59,11 +60,11 @@ function View({ flow: { department, series, sources } }: { flow: DepartmentFlow 
           <Empty title={f("department.none")}>{f("department.noneWhy")}</Empty>
         ) : (
           <section className="flush" tabIndex={0} aria-label={f("department.sources")}>
-            <table className="table">
+            <Table>
               <thead>
                 <tr>
-                  <th>{f("table.state")}</th>
-                  <th>{f("table.source")}</th>
+                  <th data-cell="plain">{f("table.state")}</th>
+                  <th data-cell="title">{f("table.source")}</th>
                   <th>{f("sources.connector")}</th>
                   <th className="right">{f("table.rate")}</th>
                   <th>{f("table.hours")}</th>
@@ -78,7 +79,7 @@ function View({ flow: { department, series, sources } }: { flow: DepartmentFlow 
                   <SourceRow key={source.id} source={source} />
                 ))}
               </tbody>
-            </table>
+            </Table>
           </section>
         )}
       </Panel>

@@ -4,6 +4,7 @@ import { TextInput } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { urgency, WORST_FIRST } from "./layout";
 import { Picture } from "./Picture";
 import { Choice, Figure, Quality, Spark, StateWord, troubled } from "./parts";
@@ -209,7 +210,12 @@ function Departments({ overview, settings }: { overview: Overview; settings: Ret
   const heading = (by: SortBy, right = false) => {
     const column = f(`table.${by}` as FlowKey);
     return (
-      <th key={by} className={right ? "right" : undefined} aria-sort={sort === by ? "other" : undefined}>
+      <th
+        key={by}
+        data-cell={by === "state" ? "plain" : by === "department" ? "title" : undefined}
+        className={right ? "right" : undefined}
+        aria-sort={sort === by ? "other" : undefined}
+      >
         <button
           type="button"
           className="plain flow-sort"
@@ -257,7 +263,7 @@ function Departments({ overview, settings }: { overview: Overview; settings: Ret
         <Empty title={f("table.nothing")}>{f("table.nothingWhy")}</Empty>
       ) : (
         <section className="flush" tabIndex={0} aria-label={f("table.label")}>
-          <table className="table flow-table" data-testid="flow-table">
+          <Table className="flow-table" data-testid="flow-table">
             <thead>
               <tr>
                 {heading("state")}
@@ -307,7 +313,7 @@ function Departments({ overview, settings }: { overview: Overview; settings: Ret
                 );
               })}
             </tbody>
-          </table>
+          </Table>
         </section>
       )}
     </Panel>

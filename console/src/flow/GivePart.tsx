@@ -10,6 +10,7 @@ import { useNow } from "../live/LiveProvider";
 import { CellView } from "../ui/Cell";
 import { Sheet } from "../ui/Sheet";
 import { Failure, Loading } from "../ui/states";
+import { Table } from "../ui/Table";
 import { useTell } from "../ui/Toast";
 import { ColumnsField } from "./ColumnsField";
 import { type Grant, type Use, useRows } from "./grants";
@@ -22,7 +23,8 @@ const USES: readonly Use[] = ["read", "alert", "live"];
 const ROLES = "duty_officer coordinator clerk analyst inspector mayor operator department_admin".split(" ");
 
 interface Given {
-  to: "party" | "handlers";
+  to: "party" | "person" | "handlers";
+  username: string;
   department: string;
   role: string;
   columns: string[];
@@ -34,6 +36,7 @@ interface Given {
 
 const NOTHING: Given = {
   to: "party",
+  username: "",
   department: "",
   role: "",
   columns: [],
@@ -62,7 +65,10 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
   });
   const handlers = given.to === "handlers";
   const uses = handlers ? (["alert"] as const) : given.uses;
-  const whom = handlers || given.department !== "" || given.role !== "";
+  const person = given.to === "person";
+  const username = (given.username ?? "").trim(); // what was begun with an older console has none
+  const whom = handlers || (person ? username !== "" : given.department !== "" || given.role !== "");
+  const endless = person && !(Number(given.days) > 0);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const until = Number(given.days) > 0 ? new Date(now + Number(given.days) * DAY_MS).toISOString() : null;
@@ -70,8 +76,9 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
       path: "/api/grants",
       body: {
         dataset: dataset.name,
-        department: handlers ? null : given.department || null,
-        role: handlers ? null : given.role || null,
+        department: given.to === "party" ? given.department || null : null,
+        role: given.to === "party" ? given.role || null : null,
+        username: person ? username : null,
         handlers,
         columns: given.columns,
         rows: given.rows || null,
@@ -91,12 +98,26 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
               label={f("give.to")}
               data={[
                 { value: "party", label: f("give.party") },
+                { value: "person", label: f("give.person") },
                 { value: "handlers", label: f("grants.handlers") },
               ]}
               value={given.to}
-              onChange={({ currentTarget: { value } }) => set({ to: value === "handlers" ? "handlers" : "party" })}
+              data-testid="give-to"
+              onChange={({ currentTarget: { value } }) => set({ to: value as Given["to"] })}
             />
-            {!handlers && (
+            {person && (
+              <TextInput
+                size="xs"
+                label={f("give.username")}
+                required
+                maxLength={60}
+                autoComplete="off"
+                data-testid="give-username"
+                value={given.username ?? ""}
+                onChange={({ currentTarget: { value } }) => set({ username: value })}
+              />
+            )}
+            {given.to === "party" && (
               <>
                 <NativeSelect
                   size="xs"
@@ -123,7 +144,7 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
               </>
             )}
           </div>
-          <div className="quiet">{f(handlers ? "give.handlersWhy" : "give.partyWhy")}</div>
+          <div className="quiet">{f(`give.${given.to}Why`)}</div>
         </fieldset>
         <ColumnsField dataset={dataset} columns={given.columns} choose={(columns) => set({ columns })} />
         <TextInput
@@ -158,7 +179,8 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
         )}
         <NumberInput
           label={f("ask.days")}
-          description={f("give.daysWhy")}
+          description={f(person ? "give.personDays" : "give.daysWhy")}
+          required={person}
           min={1}
           max={1_095}
           value={given.days}
@@ -181,7 +203,7 @@ export function Give({ dataset, close }: { dataset: CatalogueDataset; close: () 
             size="xs"
             loading={send.isPending}
             data-testid="give-send"
-            disabled={!whom || !given.purpose.trim() || uses.length === 0}
+            disabled={!whom || endless || !given.purpose.trim() || uses.length === 0}
           >
             {f("give.send")}
           </Button>
@@ -220,7 +242,7 @@ function Seen({ dataset, columns, rows }: { dataset: CatalogueDataset; columns: 
         {f("give.seenRows", { n: number(found.data.total, 0), columns: number(shown.length, 0) })}
       </div>
       <section className="flush" tabIndex={0} aria-label={f("give.seen")}>
-        <table className="table" style={{ whiteSpace: "nowrap" }} data-testid="give-table">
+        <Table style={{ whiteSpace: "nowrap" }} data-testid="give-table">
           <thead>
             <tr>
               {shown.map((one) => (
@@ -243,7 +265,7 @@ function Seen({ dataset, columns, rows }: { dataset: CatalogueDataset; columns: 
               </tr>
             ))}
           </tbody>
-        </table>
+        </Table>
       </section>
     </div>
   );

@@ -9,6 +9,7 @@ import type { Key } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { ColumnsField } from "./ColumnsField";
@@ -21,7 +22,11 @@ const DAY_MS = 86_400_000;
 const partyWords = ({ f, say, t }: FlowWords, to: Party) =>
   to.handlers
     ? f("grants.handlers")
-    : [to.department_title && say(to.department_title), to.role && t(`role.${to.role}` as Key)]
+    : [
+        to.person && (to.person.name ? `${say(to.person.name)} (${to.person.username})` : to.person.id),
+        to.department_title && say(to.department_title),
+        to.role && t(`role.${to.role}` as Key),
+      ]
         .filter(Boolean)
         .join(" · ");
 const columnWords = ({ f }: FlowWords, columns: readonly string[]) =>
@@ -72,6 +77,7 @@ function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void 
   const [purpose, setPurpose] = useState("");
   const [rows, setRows] = useState("");
   const [days, setDays] = useState<number | string>(90);
+  const [alone, setAlone] = useState(false);
   const send = useCommand<SharingRequest>({
     done: () => {
       tell.done(f("ask.done"));
@@ -84,7 +90,7 @@ function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void 
     const ends = Number(days) > 0 ? new Date(now + Number(days) * DAY_MS) : null;
     send.mutate({
       path: "/api/requests",
-      body: { dataset: dataset.name, purpose, columns, rows: rows || null, until: ends?.toISOString() ?? null },
+      body: { dataset: dataset.name, purpose, columns, rows: rows || null, until: ends?.toISOString() ?? null, alone },
     });
   };
   return (
@@ -108,8 +114,22 @@ function Ask({ dataset, close }: { dataset: CatalogueDataset; close: () => void 
           onChange={({ currentTarget: { value } }) => setRows(value)}
         />
         <NumberInput label={f("ask.days")} min={1} max={1_095} value={days} onChange={setDays} w={200} />
+        <Checkbox
+          size="xs"
+          label={f("ask.alone")}
+          description={f("ask.aloneWhy")}
+          data-testid="ask-alone"
+          checked={alone}
+          onChange={({ currentTarget: { checked } }) => setAlone(checked)}
+        />
         <span className="line">
-          <Button type="submit" size="xs" loading={send.isPending} data-testid="ask-send" disabled={!purpose.trim()}>
+          <Button
+            type="submit"
+            size="xs"
+            loading={send.isPending}
+            data-testid="ask-send"
+            disabled={!purpose.trim() || (alone && !(Number(days) > 0))}
+          >
             {f("ask.send")}
           </Button>
           <Button size="xs" variant="default" onClick={close}>
@@ -206,7 +226,7 @@ export function Requests({ dataset }: { dataset: string | null }) {
             <Empty title={f("requests.none")}>{f("requests.noneWhy")}</Empty>
           ) : (
             <section className="flush" tabIndex={0} aria-label={f("requests.title")}>
-              <table className="table">
+              <Table>
                 <thead>
                   <tr>
                     {dataset === null && <th>{f("catalogue.dataset")}</th>}
@@ -214,8 +234,8 @@ export function Requests({ dataset }: { dataset: string | null }) {
                     <th>{f("grants.columns")}</th>
                     <th>{f("grants.purpose")}</th>
                     <th>{f("requests.due")}</th>
-                    <th>{f("table.state")}</th>
-                    <th>{f("grants.acts")}</th>
+                    <th data-cell="plain">{f("table.state")}</th>
+                    <th data-cell="plain">{f("grants.acts")}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -233,7 +253,14 @@ export function Requests({ dataset }: { dataset: string | null }) {
                         {columnWords(words, one.columns)}
                         {one.rows && <div className="mono quiet">{one.rows}</div>}
                       </td>
-                      <td className="flow-wrap">{one.purpose}</td>
+                      <td className="flow-wrap">
+                        {one.purpose}
+                        {one.until !== null && (
+                          <div className="quiet">
+                            {f("grants.until")} <Moment at={one.until} />
+                          </div>
+                        )}
+                      </td>
                       <td>
                         <Moment at={one.due_at} />{" "}
                         {one.late && (
@@ -285,7 +312,7 @@ export function Requests({ dataset }: { dataset: string | null }) {
                     </tr>
                   ))}
                 </tbody>
-              </table>
+              </Table>
             </section>
           )
         }
@@ -372,15 +399,15 @@ export function GrantList({ dataset }: { dataset: CatalogueDataset }) {
             <Empty title={f("grants.none")}>{f("grants.noneWhy")}</Empty>
           ) : (
             <section className="flush" tabIndex={0} aria-label={f("grants.title")}>
-              <table className="table">
+              <Table>
                 <thead>
                   <tr>
                     <th>{f("grants.to")}</th>
                     <th>{f("grants.columns")}</th>
                     <th>{f("grants.purpose")}</th>
                     <th>{f("grants.until")}</th>
-                    <th>{f("table.state")}</th>
-                    <th>{f("grants.acts")}</th>
+                    <th data-cell="plain">{f("table.state")}</th>
+                    <th data-cell="plain">{f("grants.acts")}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -445,7 +472,7 @@ export function GrantList({ dataset }: { dataset: CatalogueDataset }) {
                       </tr>
                     ))}
                 </tbody>
-              </table>
+              </Table>
             </section>
           )
         }

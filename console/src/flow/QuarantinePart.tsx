@@ -9,7 +9,7 @@ import type { QuarantineRow } from "../api/types";
 import { More } from "../ui/More";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
-import { Why } from "./parts";
+import { useDeliveryName, Why } from "./parts";
 import { type Chosen, type QuarantinePage, useQuarantine } from "./queries";
 import { ReplayResult, useReplaying } from "./Replaying";
 import { useFlowWords } from "./words";
@@ -189,6 +189,7 @@ function Filters({
 
 function Rows({ rows, everywhere }: { rows: QuarantineRow[]; everywhere: boolean }) {
   const { f, code } = useFlowWords();
+  const called = useDeliveryName();
   const box = useRef<HTMLDivElement>(null);
   const shown = useVirtualizer({
     count: rows.length,
@@ -235,7 +236,7 @@ function Rows({ rows, everywhere }: { rows: QuarantineRow[]; everywhere: boolean
                 </Link>
               </span>
               <span role="cell" className="mono" style={{ overflowWrap: "anywhere" }}>
-                <Link href={`/deliveries/${encodeURIComponent(row.delivery)}`}>{row.name || row.delivery}</Link>
+                <Link href={`/deliveries/${encodeURIComponent(row.delivery)}`}>{called(row.name) || row.delivery}</Link>
               </span>
               <span role="cell" title={code("reason", row.reason.code)}>
                 <Why reason={row.reason} />

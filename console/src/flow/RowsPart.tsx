@@ -4,6 +4,7 @@ import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { CellView } from "../ui/Cell";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { useRows } from "./grants";
 import type { CatalogueDataset } from "./types";
 import { useFlowWords } from "./words";
@@ -68,7 +69,7 @@ export function RowsPart({ dataset }: { dataset: CatalogueDataset }) {
         ) : (
           <>
             <section className="flush" tabIndex={0} aria-label={f("rows.title")} style={{ overflow: "auto" }}>
-              <table className="table" data-testid="rows-table" style={{ whiteSpace: "nowrap" }}>
+              <Table data-testid="rows-table" style={{ whiteSpace: "nowrap" }}>
                 <thead>
                   <tr>
                     {rows.data.columns.map((one) => (
@@ -94,7 +95,7 @@ export function RowsPart({ dataset }: { dataset: CatalogueDataset }) {
                     </tr>
                   ))}
                 </tbody>
-              </table>
+              </Table>
             </section>
             <div className="body line">
               <Button

@@ -5,9 +5,10 @@ import { Link } from "wouter";
 import type { SourceDelivery } from "../api/types";
 import { More } from "../ui/More";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { Bars } from "./Bars";
-import { Choice, Figure, Listener } from "./parts";
+import { Choice, Figure, Listener, useDeliveryName } from "./parts";
 import { useDeliveries, useSourceFlow } from "./queries";
 import { useFlowWords } from "./words";
 
@@ -79,7 +80,7 @@ export function Deliveries({ source }: { source: string }) {
             </Empty>
           ) : (
             <section className="flush" tabIndex={0} aria-label={f("deliveries.title")} style={{ maxHeight: 420 }}>
-              <table className="table">
+              <Table>
                 <thead>
                   <tr>
                     <th>{f("deliveries.received")}</th>
@@ -93,7 +94,7 @@ export function Deliveries({ source }: { source: string }) {
                     <DeliveryRow key={delivery.id} delivery={delivery} />
                   ))}
                 </tbody>
-              </table>
+              </Table>
               <More pages={deliveries}>{f("deliveries.more")}</More>
             </section>
           )
@@ -105,13 +106,14 @@ export function Deliveries({ source }: { source: string }) {
 
 function DeliveryRow({ delivery }: { delivery: SourceDelivery }) {
   const { say, number, bytes } = useFlowWords();
+  const called = useDeliveryName();
   return (
     <tr data-testid="delivery-row">
       <td>
         <Moment at={delivery.received_at} shape="short" />
       </td>
       <td className="flow-wrap">
-        <Link href={`/deliveries/${encodeURIComponent(delivery.id)}`}>{delivery.name || delivery.id}</Link>{" "}
+        <Link href={`/deliveries/${encodeURIComponent(delivery.id)}`}>{called(delivery.name) || delivery.id}</Link>{" "}
         <DeliveryState state={delivery.state} />
         {delivery.bytes !== null && (
           <span className="quiet numeric" style={{ whiteSpace: "nowrap" }}>

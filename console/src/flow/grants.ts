@@ -11,6 +11,7 @@ export interface Party {
   department_title: Text | null;
   role: string | null;
   handlers: boolean;
+  person: { id: string; username?: string; name?: Text; department?: string | null } | null;
 }
 
 export interface Grant {

@@ -4,11 +4,21 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { Problem } from "../api/client";
 import type { Text } from "../api/types";
+import { cityTime } from "../time/format";
 import { CheckIcon, ClockIcon, CrossIcon, WaitingIcon, WarningIcon } from "../ui/icons";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
+import { useZone } from "../ui/Time";
 import type { FlowState, ListenerFigures } from "./types";
 import { useFlowWords } from "./words";
 import "./flow.css";
+
+const MOMENT = /\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)/g;
+
+/** What a delivery is called: moments in its name, which a listener gives it, are written as the city writes them. */
+export function useDeliveryName(): (name: string | null | undefined) => string {
+  const zone = useZone();
+  return (name) => (name ?? "").replace(MOMENT, (at) => cityTime(at, zone, "minute"));
+}
 
 const NoneIcon = ({ size = 16 }: { size?: number }) => (
   <svg

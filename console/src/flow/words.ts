@@ -2,6 +2,7 @@
 
 import { useMemo } from "react";
 import type { Language } from "../api/types";
+import { sizeWords } from "../hand/size";
 import { fill, useWords, type Words } from "../i18n";
 import { duration } from "../time/format";
 import type { FlowState } from "./types";
@@ -33,18 +34,6 @@ export function unitOf(perSecond: number): ["second" | "minute" | "hour" | "day"
   return ["day", perSecond * 86_400];
 }
 
-const SIZES = ["B", "kB", "MB", "GB", "TB"] as const;
-
-export function sized(count: number): [number, string] {
-  let left = count;
-  let place = 0;
-  while (left >= 999.5 && place < SIZES.length - 1) {
-    left /= 1_000;
-    place += 1;
-  }
-  return [left, SIZES[place] ?? "B"];
-}
-
 export function useFlowWords(): FlowWords {
   const words = useWords();
   return useMemo(() => {
@@ -68,10 +57,7 @@ export function useFlowWords(): FlowWords {
       // 99.96 % is not 100 %: what is not all good never looks as if it were
       percent: (share) =>
         share === null ? "—" : `${words.number(share === 1 ? 100 : Math.min(Math.floor(share * 1_000) / 10, 99.9))}%`,
-      bytes: (count) => {
-        const [value, unit] = sized(count);
-        return `${words.number(value, unit === "B" || value >= 99.5 ? 0 : 1)} ${unit}`;
-      },
+      bytes: (count) => sizeWords(count, words.number),
       length: (seconds) => (seconds === null ? "—" : duration(seconds, words.language)),
     };
   }, [words]);

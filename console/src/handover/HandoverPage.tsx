@@ -8,6 +8,7 @@ import { Problem } from "../api/client";
 import { commandShelf, useKept } from "../api/kept";
 import { useMay, useSession } from "../api/queries";
 import { useCommand } from "../api/useCommand";
+import { useNow } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
 import { Failure, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
@@ -18,6 +19,9 @@ import { StandingView } from "./StandingView";
 import { DutyTabs } from "./Tabs";
 import { useHandoverWords } from "./words";
 import "./handover.css";
+
+/** Whoever signs so long before the end of the shift is asked whether it is meant. */
+const EARLY_MS = 3_600_000;
 
 export default function HandoverPage() {
   const { h } = useHandoverWords();
@@ -136,7 +140,7 @@ function Waiting({ present }: { present: Present }) {
 
 /** A note as it is being written. */
 function Draft({ present }: { present: Present }) {
-  const { h, say } = useHandoverWords();
+  const { h, t, say } = useHandoverWords();
   const tell = useTell();
   const client = useQueryClient();
   const { note, watch } = present;
@@ -155,6 +159,9 @@ function Draft({ present }: { present: Present }) {
       tell.done(h("save.done"));
     },
   });
+  const now = useNow();
+  const zone = useZone();
+  const [doubted, setDoubted] = useState(false); // a signature cannot be taken back: what looks like a slip is asked about
   const sign = useCommand<unknown>({
     shelf: commandShelf(`${name}.sign`),
     done: () => {
@@ -173,8 +180,14 @@ function Draft({ present }: { present: Present }) {
     event?.preventDefault();
     if (!save.isPending) save.mutate({ path: "/api/handovers", body });
   };
+  const early = watch !== null && !watch.over && Date.parse(watch.to) - now > EARLY_MS;
+  const doubts = [
+    ...(early ? [h("sign.early", { at: cityTime(watch.to, zone, "hour") })] : []),
+    ...(written.words.trim() === "" ? [h("sign.empty")] : []),
+  ];
   const signNow = async () => {
     if (sign.isPending || save.isPending) return;
+    setDoubted(false);
     // What is signed is what is on the page: an unsaved change is saved first.
     const saved =
       changed || note === null ? await save.mutateAsync({ path: "/api/handovers", body }).catch(() => null) : null;
@@ -284,6 +297,17 @@ function Draft({ present }: { present: Present }) {
                 <p className="quiet" style={{ margin: 0 }}>
                   {h("sign.meaning")} {watch && !watch.over && h("sign.ahead")}
                 </p>
+                {doubted && (
+                  <div className="line" role="alert" style={{ justifyContent: "flex-end" }}>
+                    <strong>{doubts.join(" ")}</strong>
+                    <Button data-testid="handover-sign-anyway" onClick={() => void signNow()}>
+                      {h("sign.anyway")}
+                    </Button>
+                    <Button variant="default" data-testid="handover-sign-not" onClick={() => setDoubted(false)}>
+                      {t("cancel")}
+                    </Button>
+                  </div>
+                )}
                 <div className="line" style={{ justifyContent: "flex-end" }}>
                   {changed && <span className="quiet">{h("save.first")}</span>}
                   <Button type="submit" variant="default" loading={save.isPending} data-testid="handover-save">
@@ -293,7 +317,7 @@ function Draft({ present }: { present: Present }) {
                     <Button
                       loading={sign.isPending}
                       data-testid="handover-sign"
-                      onClick={() => void signNow()}
+                      onClick={() => (doubts.length > 0 ? setDoubted(true) : void signNow())}
                       variant={watch?.over ? "default" : "filled"}
                     >
                       {h("sign")}

@@ -3,6 +3,7 @@
 import { Button, NativeSelect } from "@mantine/core";
 import { Link, useLocation, useParams, useSearchParams } from "wouter";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { NoteBody } from "./NoteBody";
 import { useNote, useNotes, usePresent } from "./queries";
@@ -45,7 +46,7 @@ export function Notes() {
           <Empty title={h("log.empty")}>{h("log.emptyWhy")}</Empty>
         ) : (
           <div className="flush">
-            <table className="table" data-testid="handover-notes">
+            <Table data-testid="handover-notes">
               <thead>
                 <tr>
                   <th>{h("period")}</th>
@@ -73,7 +74,7 @@ export function Notes() {
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </Table>
           </div>
         )}
         {notes.hasNextPage && (

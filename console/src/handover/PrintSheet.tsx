@@ -7,6 +7,7 @@ import type { AlertDetail, CityEvent, Evidence, IncidentDetail, Task } from "../
 import { useWords, type Words } from "../i18n";
 import { useNow } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
+import { useDatasetTitle } from "../ui/DatasetName";
 import { lateKey } from "../ui/deadlines";
 import { severityName } from "../ui/severity";
 import { Moment, useZone } from "../ui/Time";
@@ -185,6 +186,7 @@ function EvidenceSummary({ alert }: { alert: AlertDetail }) {
   const words = useWords();
   const { t, say } = words;
   const zone = useZone();
+  const titled = useDatasetTitle();
   return (
     <section>
       <h2>{t("alert.evidence")}</h2>
@@ -198,7 +200,7 @@ function EvidenceSummary({ alert }: { alert: AlertDetail }) {
       </ul>
       {alert.evidence.map((one, at) => (
         <p key={at}>
-          <strong>{say(one.title)}</strong>: {inWords(one, words, zone)}
+          <strong>{say(one.title)}</strong>: {inWords(one, words, zone, titled)}
         </p>
       ))}
     </section>
@@ -206,9 +208,9 @@ function EvidenceSummary({ alert }: { alert: AlertDetail }) {
 }
 
 /** A piece of evidence in a line: of each series where it began, its lowest, highest and last value. */
-function inWords(one: Evidence, { t, say, number }: Words, zone: string): string {
+function inWords(one: Evidence, { t, say, number }: Words, zone: string, titled: (names: string) => string): string {
   if (one.type === "track") return t("print.track", { n: one.points.length, plate: one.plate });
-  if (one.type === "rows") return t("print.rows", { n: one.rows.length, dataset: one.dataset, source: one.source });
+  if (one.type === "rows") return t("print.rows", { n: one.rows.length, dataset: titled(one.dataset) });
   const lines = one.series.map(({ name, points }) => {
     const values = points.flatMap((point) => (point[1] === null ? [] : [point[1]]));
     const [first, last] = [points[0], points.at(-1)];

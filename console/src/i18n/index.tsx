@@ -1,6 +1,7 @@
 /** The two languages of the console. The city's own words come as `Text` and are picked here too. */
 
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { speak } from "../api/client";
 import type { Language, Text } from "../api/types";
 import { en } from "./en";
 import { type Dictionary, type Key, zhCN } from "./zh-CN";
@@ -10,9 +11,26 @@ export type { Key } from "./zh-CN";
 const DICTIONARIES: Record<Language, Dictionary> = { "zh-CN": zhCN, en };
 const STORED = "cityheart.language";
 
-/** Fills `{name}` places; a missing value stays visible as its name. */
+const COUNTED = new Intl.PluralRules("en"); // Chinese words do not change with their number
+
+/** The count a value stands for, also when it was already written for the reader ("1,234"). */
+const countOf = (value: string | number | undefined) =>
+  typeof value === "number" ? value : Number.parseFloat((value ?? "").replace(/[^\d.]/g, ""));
+
+/**
+ * Fills `{name}` places; a missing value stays visible as its name. `{n|column|columns}` is the word for so many: the
+ * first for one, the second for any other number.
+ */
 export function fill(template: string, values: Record<string, string | number> = {}): string {
-  return template.replace(/\{(\w+)\}/g, (place, name: string) => String(values[name] ?? place));
+  return template.replace(
+    /\{(\w+)(?:\|([^|{}]+)\|([^|{}]+))?\}/g,
+    (place, name: string, one?: string, other?: string) =>
+      one === undefined || other === undefined
+        ? String(values[name] ?? place)
+        : COUNTED.select(countOf(values[name])) === "one"
+          ? one
+          : other,
+  );
 }
 
 /** The text in this language, else in the other one, else nothing. */
@@ -35,8 +53,13 @@ const WordsContext = createContext<Words | null>(null);
 
 function remembered(): Language {
   const stored = localStorage.getItem(STORED);
-  if (stored === "zh-CN" || stored === "en") return stored;
-  return navigator.language.startsWith("zh") ? "zh-CN" : "en";
+  if (stored === "zh-CN" || stored === "en") return spoken(stored);
+  return spoken(navigator.language.startsWith("zh") ? "zh-CN" : "en");
+}
+
+function spoken(language: Language): Language {
+  speak(language);
+  return language;
 }
 
 export function LanguageProvider({ children }: { children: ReactNode }) {
@@ -48,7 +71,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
   const words = useMemo<Words>(
     () => ({
       language,
-      setLanguage,
+      setLanguage: (chosen) => setLanguage(spoken(chosen)),
       t: (key, values) => fill(DICTIONARIES[language][key], values),
       say: (text) => pick(text, language),
       number: (value, digits) =>

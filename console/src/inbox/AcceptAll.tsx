@@ -74,6 +74,7 @@ function Choose({ tasks, now, close }: { tasks: readonly Task[]; now: number; cl
               disabled={accept.isPending}
               onChange={() => turn(task.id)}
               label={say(task.title)}
+              description={[task.incident_title, task.unit_title].map(say).filter(Boolean).join(" · ")}
               data-testid="accept-one"
             />
             <TaskClock task={task} now={now} />

@@ -2,10 +2,11 @@
 
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
-import { useLocation, useSearchParams } from "wouter";
-import { useDepartments, useSession } from "../api/queries";
+import { Link, useLocation, useSearchParams } from "wouter";
+import { useDepartments, useIncident, useSession } from "../api/queries";
 import { type Key, useWords } from "../i18n";
 import { dayStart } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { LongTable, type RowProps } from "../ui/LongTable";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment, useZone } from "../ui/Time";
@@ -38,12 +39,15 @@ function useSought() {
     text: params.get("text"),
     since: from === "" ? null : dayStart(from, zone),
     until: until === "" ? null : dayStart(next(until), zone),
+    incident: params.get("incident"),
   };
   return {
     sought,
     from,
     until,
-    narrowed: [...params.keys()].some((name) => ["unread", "kind", "to", "text", "from", "until"].includes(name)),
+    narrowed: [...params.keys()].some((name) =>
+      ["unread", "kind", "to", "text", "from", "until", "incident"].includes(name),
+    ),
     clear: () => setParams({}, { replace: true }),
     set: (name: string, value: string) =>
       setParams(
@@ -122,6 +126,7 @@ export default function InboxPage() {
         </div>
       </div>
       <Panel>
+        {sought.incident !== null && <OfIncident id={sought.incident} all={() => filter.set("incident", "")} />}
         <Filters key={cleared} sought={sought} recipients={first?.recipients ?? []} {...filter} />
         <Shown of={inbox} lines={8}>
           {() =>
@@ -133,7 +138,6 @@ export default function InboxPage() {
               )
             ) : (
               <LongTable
-                stacks
                 label={p("title")}
                 test="letters"
                 columns={4}
@@ -166,6 +170,22 @@ export default function InboxPage() {
           }
         </Shown>
       </Panel>
+    </div>
+  );
+}
+
+/** Which incident the letters are about. */
+function OfIncident({ id, all }: { id: string; all: () => void }) {
+  const { p, say } = useInboxWords();
+  const incident = useIncident(id);
+  return (
+    <div className="body line" style={{ paddingBlock: "12px 0" }} data-testid="inbox-incident">
+      <span>
+        {p("ofIncident")} <Link href={`/incidents/${encodeURIComponent(id)}`}>{say(incident.data?.title) || id}</Link>
+      </span>
+      <Button size="compact-xs" variant="subtle" onClick={all}>
+        {p("anyIncident")}
+      </Button>
     </div>
   );
 }
@@ -243,15 +263,14 @@ function Filters({
         onChange={({ currentTarget: { value } }) => setTyped(value)}
       />
       {(["from", "until"] as const).map((name) => (
-        <TextInput
+        <DateField
           key={name}
           size="xs"
-          type="date"
           label={p(name)}
           data-testid={`inbox-${name}`}
           value={name === "from" ? from : until}
           error={name === "from" && from !== "" && until !== "" && from > until ? p("backwards") : undefined}
-          onChange={({ currentTarget: { value } }) => set(name, value)}
+          change={(value) => set(name, value)}
         />
       ))}
     </div>
@@ -292,8 +311,8 @@ function Row({ letter, to, read, ...props }: { letter: Letter; to: string; read:
           </div>
         ))}
       </td>
-      <td data-label={p("to")}>{to}</td>
-      <td data-label={p("at")}>
+      <td>{to}</td>
+      <td>
         <Moment at={letter.at} ago />
       </td>
       <td className="right">

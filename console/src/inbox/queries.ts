@@ -15,6 +15,8 @@ export interface Letter {
   path: string;
   at: Iso;
   read_at: Iso | null;
+  /** The one that it is about. */
+  incident: string | null;
 }
 
 export interface Inbox {
@@ -38,6 +40,7 @@ export interface Sought {
   text: string | null;
   since: Iso | null;
   until: Iso | null;
+  incident: string | null;
 }
 
 const PAGE = 100;

@@ -16,6 +16,8 @@ export const en: Record<keyof typeof zh, string> = {
   anyTo: "To: all",
   me: "me",
   deputy: "someone I stand in for",
+  ofIncident: "About",
+  anyIncident: "any incident",
   text: "Incident, department or words",
   from: "From",
   until: "Through",

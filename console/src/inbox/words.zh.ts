@@ -14,6 +14,8 @@ export const zh = {
   anyTo: "发给：全部",
   me: "我本人",
   deputy: "我代班的人",
+  ofIncident: "有关事件",
+  anyIncident: "不限事件",
   text: "事件、部门或文字",
   from: "从",
   until: "到（含当日）",

@@ -4,6 +4,7 @@ import { Fragment } from "react";
 import { Link } from "wouter";
 import type { Level } from "../api/types";
 import { Severity } from "../ui/Severity";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import "./knowledge.css";
 import type { AdvisedPlan, Change, Clause, Proposed, Reason, SimilarCase } from "./types";
@@ -75,7 +76,7 @@ export function SimilarCases({ cases }: { cases: readonly SimilarCase[] }) {
   if (cases.length === 0) return <div className="body quiet">{k("advice.casesNone")}</div>;
   return (
     <div className="flush">
-      <table className="table" data-testid="similar-cases">
+      <Table data-testid="similar-cases">
         <thead>
           <tr>
             <th>{k("case.what")}</th>
@@ -122,7 +123,7 @@ export function SimilarCases({ cases }: { cases: readonly SimilarCase[] }) {
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </div>
   );
 }

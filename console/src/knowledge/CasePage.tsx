@@ -3,8 +3,10 @@
 import { Link, useParams } from "wouter";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { ChangeWords, Went } from "./Advice";
+import { CaseRevisions } from "./CaseRevisions";
 import { useKindTitle } from "./kinds";
 import { usePageWords } from "./pages";
 import { useCase } from "./queries";
@@ -55,14 +57,14 @@ function View({ of: one }: { of: Case }) {
               <Empty title={p("case.noSteps")}>{p("case.noStepsWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("case.steps")}>
-                <table className="table stacks">
+                <Table>
                   <thead>
                     <tr>
                       <th>{p("case.step")}</th>
-                      <th>{p("case.unit")}</th>
+                      <th data-cell="plain">{p("case.unit")}</th>
                       <th className="right">{p("case.due")}</th>
                       <th className="right">{p("case.stepTook")}</th>
-                      <th>{k("case.went")}</th>
+                      <th data-cell="plain">{k("case.went")}</th>
                     </tr>
                   </thead>
                   <tbody>
@@ -70,9 +72,7 @@ function View({ of: one }: { of: Case }) {
                       <tr key={at} data-testid="case-step">
                         <td>{say(step.title) || step.step}</td>
                         <td>{unit(step.unit)}</td>
-                        <td className="right" data-label={p("case.due")}>
-                          {length(step.due)}
-                        </td>
+                        <td className="right">{length(step.due)}</td>
                         <td className={`right ${step.late ? "late" : ""}`}>{length(step.took)}</td>
                         <td>
                           <span className="line" style={{ gap: "0 8px" }}>
@@ -86,7 +86,7 @@ function View({ of: one }: { of: Case }) {
                       </tr>
                     ))}
                   </tbody>
-                </table>
+                </Table>
               </section>
             )}
           </Panel>
@@ -106,6 +106,7 @@ function View({ of: one }: { of: Case }) {
               )}
             </div>
           </Panel>
+          {(one.revision ?? 1) > 1 && <CaseRevisions of={one} />}
         </div>
         <Panel title={k("case.went")}>
           <div className="body">

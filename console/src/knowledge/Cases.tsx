@@ -8,6 +8,7 @@ import { useWords } from "../i18n";
 import { More } from "../ui/More";
 import { Severity } from "../ui/Severity";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { Went } from "./Advice";
 import { useKindTitle } from "./kinds";
@@ -113,13 +114,13 @@ export default function Cases() {
               <Empty title={p(kind || level || text ? "cases.empty" : "cases.none")}>{p("cases.emptyWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("cases.title")}>
-                <table className="table cases stacks">
+                <Table className="cases">
                   <thead>
                     <tr>
-                      <th>{t("incidents.level")}</th>
-                      <th>{k("case.what")}</th>
+                      <th data-cell="plain">{t("incidents.level")}</th>
+                      <th data-cell="title">{k("case.what")}</th>
                       <th>{k("case.plan")}</th>
-                      <th>{k("case.went")}</th>
+                      <th data-cell="plain">{k("case.went")}</th>
                       <th className="right">{k("case.took")}</th>
                       <th>{p("case.opened")}</th>
                     </tr>
@@ -144,7 +145,7 @@ export default function Cases() {
                           </Link>
                           <div className="quiet clip">{one.text}</div>
                         </td>
-                        <td data-label={k("case.plan")}>
+                        <td>
                           {one.plan.id}
                           <div className="quiet">
                             {one.changes.length > 0
@@ -155,16 +156,14 @@ export default function Cases() {
                         <td>
                           <Went of={one} />
                         </td>
-                        <td className="right" data-label={k("case.took")}>
-                          {length(one.seconds)}
-                        </td>
-                        <td data-label={p("case.opened")}>
+                        <td className="right">{length(one.seconds)}</td>
+                        <td>
                           <Moment at={one.opened_at} />
                         </td>
                       </tr>
                     ))}
                   </tbody>
-                </table>
+                </Table>
                 <More pages={pages}>{p("cases.more")}</More>
               </section>
             )

@@ -1,12 +1,14 @@
 /** Regulation clauses with the time for which they hold and what they ask for. */
 
-import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect } from "@mantine/core";
 import { useMemo } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useMay } from "../api/queries";
 import { useNow } from "../live/LiveProvider";
 import { cityTime } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { useZone } from "../ui/Time";
 import { Levels } from "./Advice";
 import "./knowledge.css";
@@ -67,12 +69,11 @@ export default function Clauses() {
         </span>
       </div>
       <div className="line" style={{ alignItems: "flex-end" }}>
-        <TextInput
-          type="date"
+        <DateField
           label={p("clauses.on")}
           data-testid="clauses-on"
           value={day === "all" ? "" : day}
-          onChange={(event) => change({ on: event.currentTarget.value || "all" })}
+          change={(value) => change({ on: value || "all" })}
         />
         <NativeSelect
           label={p("clauses.kind")}
@@ -145,12 +146,12 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
         <div>{say(clause.text)}</div>
         {clause.mandates.length > 0 && (
           <section className="flush" tabIndex={0} aria-label={p("clauses.mandates")}>
-            <table className="table stacks">
+            <Table>
               <thead>
                 <tr>
                   <th>{p("clauses.mandates")}</th>
-                  <th>{p("case.unit")}</th>
-                  <th>{p("cases.level")}</th>
+                  <th data-cell="plain">{p("case.unit")}</th>
+                  <th data-cell="plain">{p("cases.level")}</th>
                   <th>{p("cases.kind")}</th>
                   <th className="right">{p("case.due")}</th>
                 </tr>
@@ -166,14 +167,12 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
                     <td>
                       <Levels levels={one.levels} />
                     </td>
-                    <td data-label={p("cases.kind")}>{title(one.kind)}</td>
-                    <td className="right" data-label={p("case.due")}>
-                      {length(one.due)}
-                    </td>
+                    <td>{title(one.kind)}</td>
+                    <td className="right">{length(one.due)}</td>
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </Table>
           </section>
         )}
         <div className="quiet">{p("clauses.source", { source: clause.source })}</div>

@@ -1,61 +1,56 @@
 /** Closed cases of another system, for scores: choose what the columns mean, see what would be taken, take it in. */
 
 import { Button, NativeSelect, TextInput } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
-import { get, request } from "../api/client";
+import { commandId, request } from "../api/client";
 import type { Iso, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
+import { JobProgress } from "../jobs/JobProgress";
+import { type Job, underWay, useNewestJob } from "../jobs/queries";
 import { cityTime } from "../time/format";
+import { FileField } from "../ui/FileField";
 import { Failure, Panel, Shown } from "../ui/states";
 import { useZone } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { header, packed, textOf, unpacked } from "./given";
-import { FilePick, Rows, useImportWords } from "./ImportPage";
+import { Rows, useImportWords } from "./ImportPage";
 
 const COLUMNS = ["case", "department", "started", "planned", "ended", "activity", "group", "at"] as const;
 const NEEDED = new Set<string>(["case", "department", "started", "planned", "ended"]);
 const PATIENCE_MS = 300_000;
-const ASKED_MS = 700;
 
-interface Status {
-  state: "idle" | "checking" | "checked" | "taking" | "done" | "stopped" | "failed";
-  share?: number;
-  name?: string;
-  by?: Text;
-  reason?: string | null;
-  remedy?: string | null;
-  look?: {
-    cases: number;
-    activities: number;
-    late: number;
-    first: Iso | null;
-    last: Iso | null;
-    departments: { code: string; title: Text }[];
-    left: { reason: Text; cases: number }[];
-    lines: { line: number; case: string; reason: Text }[];
-  } | null;
-  taken?: { cases: number; tasks: number; late: number } | null;
+interface Look {
+  cases: number;
+  activities: number;
+  late: number;
+  first: Iso | null;
+  last: Iso | null;
+  departments: { code: string; title: Text }[];
+  left: { reason: Text; cases: number }[];
+  lines: { line: number; case: string; reason: Text }[];
 }
 
-const running = ({ state }: Status) => state === "checking" || state === "taking";
+/** A file that was looked through, or one that is taken in: then `given.look` is the job that looked through it. */
+type HistoryJob = Job<Partial<Look> & { tasks?: number }, { name: string; look?: string }>;
+
+const KINDS = ["history-look", "history-take"] as const;
 
 export function HistoryImport() {
-  const status = useQuery({
-    queryKey: ["history"],
-    queryFn: () => get<Status>("/api/history"),
-    refetchInterval: ({ state }) => (state.data && running(state.data) ? ASKED_MS : false),
-  });
+  const newest = useNewestJob<HistoryJob>(KINDS, true);
   const [giving, setGiving] = useState(false); // another file instead of the one that was looked through
   return (
-    <Shown of={status} lines={6}>
-      {(one) => (
-        <>
-          {!running(one) && (one.state !== "checked" || giving) && <GiveFile given={() => setGiving(false)} />}
-          {one.state !== "idle" && !giving && <Progress of={one} another={() => setGiving(true)} />}
-        </>
-      )}
+    <Shown of={newest} lines={6}>
+      {(one) => {
+        const looked = one !== null && one.kind === "history-look" && one.state === "done";
+        return (
+          <>
+            {(one === null || (!underWay(one) && (!looked || giving))) && <GiveFile given={() => setGiving(false)} />}
+            {one !== null && !giving && <Progress of={one} another={() => setGiving(true)} />}
+          </>
+        );
+      }}
     </Shown>
   );
 }
@@ -73,12 +68,13 @@ function GiveFile({ given }: { given: () => void }) {
     mutationFn: async ({ name, text }: { name: string; text: string }) => {
       const form = new FormData();
       form.set("mapping", written?.text ?? mapping());
+      form.set("command_id", commandId());
       const sent = await packed(name, text);
       form.set("file", sent.blob, sent.name);
-      return request<Status>("POST", "/api/history/files", form, PATIENCE_MS);
+      return request<HistoryJob>("POST", "/api/history/files", form, PATIENCE_MS);
     },
-    onSuccess: (answer) => {
-      client.setQueryData(["history"], answer);
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: ["jobs"] });
       given();
     },
   });
@@ -126,8 +122,8 @@ function GiveFile({ given }: { given: () => void }) {
       <form className="body stack" onSubmit={submit}>
         <span className="quiet">{p("historyAbout")}</span>
         <div className="filters">
-          <FilePick accept=".csv,.gz" label={p("file")} chosen={choose} test="history-file" />
-          <FilePick
+          <FileField accept=".csv,.gz" label={p("file")} chosen={choose} test="history-file" />
+          <FileField
             accept=".toml,.json"
             label={written ? p("mappingChosen", { name: written.name }) : p("mappingFile")}
             chosen={(file) => void textOf(file).then((text) => setWritten({ name: file.name, text }), tell.failed)}
@@ -192,75 +188,61 @@ function GiveFile({ given }: { given: () => void }) {
   );
 }
 
-function Progress({ of, another }: { of: Status; another: () => void }) {
+function Progress({ of, another }: { of: HistoryJob; another: () => void }) {
   const { p, say, number } = useImportWords();
   const zone = useZone();
   const tell = useTell();
-  const client = useQueryClient();
-  const done = (answer: Status) => client.setQueryData(["history"], answer);
-  const take = useCommand<Status>({ done, failed: tell.failed });
-  const stop = useCommand<Status>({ done, failed: tell.failed });
-  const { look, taken } = of;
-  const name = of.name ?? "";
+  const take = useCommand<HistoryJob>({ failed: tell.failed });
+  const looking = of.kind === "history-look";
+  const look = looking && of.state === "done" ? (of.result as Look | null) : null;
+  const taken = looking ? null : of.result;
+  const begin = (id: string) => take.mutate({ path: "/api/history/take", body: { look: id } });
   return (
     <Panel
-      title={name}
+      title={of.given.name}
       aside={
-        running(of) ? (
-          <Button
-            size="xs"
-            variant="default"
-            loading={stop.isPending}
-            data-testid="history-stop"
-            onClick={() => stop.mutate({ path: "/api/history/stop" })}
-          >
-            {p("stop")}
-          </Button>
-        ) : of.state === "checked" ? (
+        look !== null ? (
           <span className="line">
             <Button size="xs" variant="default" onClick={another}>
               {p("another")}
             </Button>
             <Button
               size="xs"
-              disabled={!look?.cases}
+              disabled={look.cases === 0}
               loading={take.isPending}
               data-testid="history-take"
-              onClick={() => take.mutate({ path: "/api/history/take" })}
+              onClick={() => begin(of.id)}
             >
-              {look?.cases ? p("takeHistory", { n: number(look.cases, 0) }) : p("nothing")}
+              {look.cases > 0 ? p("takeHistory", { n: number(look.cases, 0) }) : p("nothing")}
             </Button>
           </span>
+        ) : of.given.look !== undefined && (of.state === "stopped" || of.state === "interrupted") ? (
+          <Button
+            size="xs"
+            loading={take.isPending}
+            data-testid="history-go-on"
+            onClick={() => begin(of.given.look as string)}
+          >
+            {p("goOn")}
+          </Button>
         ) : undefined
       }
     >
-      <div className="body stack" data-testid="history" data-state={of.state} role="status">
-        {running(of) && (
-          <>
-            <span>
-              {p(of.state === "taking" ? "taking" : "checking", { name })} · {number((of.share ?? 0) * 100, 0)}%
-              {of.by && <span className="quiet"> · {say(of.by)}</span>}
-            </span>
-            <progress className="progress" value={of.share ?? 0} max={1} aria-label={p("history")} />
-          </>
-        )}
-        {of.state === "stopped" && <span>{p("stopped")}</span>}
-        {of.state === "failed" && (
-          <span className="late" role="alert">
-            {p("failed", { reason: [of.reason, of.remedy].filter(Boolean).join(" → ") })}
-          </span>
-        )}
-        {of.state === "done" && taken && (
-          <span data-testid="history-done">
+      <div className="body stack" data-testid="history" data-kind={of.kind} data-state={of.state}>
+        {underWay(of) && <span>{p(looking ? "checking" : "taking", { name: of.given.name })}</span>}
+        <JobProgress of={of} />
+        {!looking && (of.state === "stopped" || of.state === "interrupted") && <span>{p("stopped")}</span>}
+        {taken && (
+          <span data-testid="history-done" role="status">
             {p("doneHistory", {
-              cases: number(taken.cases, 0),
-              tasks: number(taken.tasks, 0),
-              late: number(taken.late, 0),
+              cases: number(taken.cases ?? 0, 0),
+              tasks: number(taken.tasks ?? 0, 0),
+              late: number(taken.late ?? 0, 0),
             })}{" "}
             · <Link href="/scores">{p("scores")}</Link>
           </span>
         )}
-        {of.state === "checked" && look && (
+        {look !== null && (
           <>
             <strong>
               {p("wouldTake", {
@@ -298,7 +280,7 @@ function Progress({ of, another }: { of: Status; another: () => void }) {
           </>
         )}
       </div>
-      {of.state === "checked" && look && look.lines.length > 0 && (
+      {look !== null && look.lines.length > 0 && (
         <Rows
           label={p("refusalsFirst", { n: look.lines.length })}
           head={[p("line"), p("number"), p("why")]}
@@ -306,13 +288,9 @@ function Progress({ of, another }: { of: Status; another: () => void }) {
         >
           {look.lines.map(({ line, case: id, reason }) => (
             <tr key={`${line} ${id}`}>
-              <td data-label={p("line")} className="numeric">
-                {line}
-              </td>
-              <td data-label={p("number")} className="mono">
-                {id}
-              </td>
-              <td data-label={p("why")}>{say(reason)}</td>
+              <td className="numeric">{line}</td>
+              <td className="mono">{id}</td>
+              <td>{say(reason)}</td>
             </tr>
           ))}
         </Rows>

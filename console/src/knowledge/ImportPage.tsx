@@ -5,10 +5,14 @@ import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { request } from "../api/client";
+import type { Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { ownWords } from "../i18n/own";
+import { Allowed } from "../ui/Allowed";
+import { FileField } from "../ui/FileField";
 import { Severity } from "../ui/Severity";
 import { Empty, Failure, Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { article } from "./article";
@@ -47,39 +51,17 @@ export default function ImportPage() {
           ))}
         </nav>
       </div>
-      {what === "history" ? <HistoryImport /> : <TextImport key={what} what={what} />}
+      <Allowed permission="case.manage">
+        {what === "history" ? <HistoryImport /> : <TextImport key={what} what={what} />}
+      </Allowed>
     </div>
-  );
-}
-
-export function FilePick({
-  accept,
-  label,
-  chosen,
-  test,
-}: {
-  accept: string;
-  label: string;
-  chosen: (file: File) => void;
-  test: string;
-}) {
-  return (
-    <label className="stack" style={{ gap: 4 }}>
-      <strong>{label}</strong>
-      <input
-        type="file"
-        accept={accept}
-        data-testid={test}
-        onChange={({ currentTarget: { files } }) => files?.[0] && chosen(files[0])}
-      />
-    </label>
   );
 }
 
 interface Refusal {
   row: number;
-  reason: string;
-  remedy: string | null;
+  reason: Text;
+  remedy: Text | null;
 }
 
 type Checked = {
@@ -139,7 +121,7 @@ function TextImport({ what }: { what: "cases" | "clauses" }) {
         <form className="body stack" onSubmit={submit}>
           <span className="quiet">{p(what === "cases" ? "casesAbout" : "clausesAbout")}</span>
           <div className="filters">
-            <FilePick
+            <FileField
               accept={what === "cases" ? ".csv,.json" : ".toml,.json"}
               label={p("file")}
               chosen={choose}
@@ -241,7 +223,7 @@ export function Rows({
   return (
     <section className="long-scroll" style={{ maxHeight: 420 }} tabIndex={0} aria-label={label}>
       <h3 style={{ margin: 0, padding: "8px 12px 4px" }}>{label}</h3>
-      <table className="table stacks" data-testid={test}>
+      <Table data-testid={test}>
         <thead>
           <tr>
             {head.map((one) => (
@@ -250,25 +232,21 @@ export function Rows({
           </tr>
         </thead>
         <tbody>{children}</tbody>
-      </table>
+      </Table>
     </section>
   );
 }
 
 function Refused({ of: { refusals = [], refused = 0 } }: { of: Checked }) {
-  const { p, number } = useImportWords();
+  const { p, say, number } = useImportWords();
   const label = refused > refusals.length ? p("refusalsFirst", { n: refusals.length }) : p("refusals");
   return (
     <Rows label={label} head={[p("row"), p("why"), p("what")]} test="import-refusals">
       {refusals.map(({ row, reason, remedy }) => (
         <tr key={row}>
-          <td data-label={p("row")} className="numeric">
-            {number(row, 0)}
-          </td>
-          <td data-label={p("why")} className="late">
-            {reason}
-          </td>
-          <td data-label={p("what")}>{remedy}</td>
+          <td className="numeric">{number(row, 0)}</td>
+          <td className="late">{say(reason)}</td>
+          <td>{say(remedy)}</td>
         </tr>
       ))}
     </Rows>

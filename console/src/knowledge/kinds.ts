@@ -18,6 +18,16 @@ const useNamed = (what: "services" | "alert-kinds") =>
     staleTime: 600_000,
   }).data;
 
+/** Every kind of matter that has a name, each once. */
+export function useKinds(): Named[] {
+  const services = useNamed("services");
+  const alerts = useNamed("alert-kinds");
+  return useMemo(
+    () => [...new Map([...(alerts ?? []), ...(services ?? [])].map((one) => [one.code, one])).values()],
+    [services, alerts],
+  );
+}
+
 export function useKindTitle(): (code: string) => string {
   const { say } = useWords();
   const services = useNamed("services");

@@ -2,7 +2,7 @@
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
-import type { Case, Clause } from "./types";
+import type { Case, Clause, Replaced } from "./types";
 
 export interface CaseFilter {
   kind: string | null;
@@ -28,6 +28,14 @@ export const useCase = (id: string) =>
   useQuery({
     queryKey: ["cases", "one", id],
     queryFn: () => get<Case>(`/api/cases/${encodeURIComponent(id)}`),
+    placeholderData: undefined,
+  });
+
+/** The versions that newer ones took the place of, the newest first. */
+export const useReplaced = (id: string) =>
+  useQuery({
+    queryKey: ["cases", "replaced", id],
+    queryFn: async () => (await get<{ items: Replaced[] }>(`/api/cases/${encodeURIComponent(id)}/revisions`)).items,
     placeholderData: undefined,
   });
 

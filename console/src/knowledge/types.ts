@@ -112,6 +112,17 @@ export interface Case extends CaseHead {
   }[];
 }
 
+/** A version of a case that a newer one took the place of. */
+export interface Replaced {
+  revision: number;
+  since: Iso;
+  until: Iso;
+  replaced_by: string;
+  replaced_by_name: Text | null;
+  changed: { field: string; before: unknown; after: unknown }[];
+  case: Case;
+}
+
 export interface Clause {
   id: string;
   title: Text;

@@ -9,7 +9,7 @@ export const en: Record<keyof typeof zh, string> = {
   "case.late": "{n} late",
   "case.rework": "{n} rework",
   "case.returned": "{n} returned",
-  "case.changes": "{n} change(s) by the commander",
+  "case.changes": "{n} {n|change|changes} by the commander",
   "case.said": "because: {reason}",
   "case.similarity": "{percent} % alike",
   "op.add": "Add a task",
@@ -36,7 +36,8 @@ export const en: Record<keyof typeof zh, string> = {
   "advice.learned": "done before",
   "advice.said": "commanders said: {said}",
   "advice.byHand": "do it on the task once it runs",
-  "advice.failed": "The plan has started, but {n} change(s) could not be written: make them on the incident's page.",
+  "advice.failed":
+    "The plan has started, but {n} {n|change|changes} could not be written: make {n|it|them} on the incident's page.",
   "advice.apply": "Use it…",
   "advice.applyTitle": "Use a proposed change",
   "advice.applyReason": "Reason",

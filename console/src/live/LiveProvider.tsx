@@ -13,7 +13,7 @@ const URGENT_MS = 400;
 const URGENT: ReadonlySet<string> = new Set(["alerts", "alert"]);
 
 /** Answers that no event changes. */
-const LASTING = new Set(["session", "city", "declared", "departments"]);
+const LASTING = new Set(["session", "city", "declared", "departments", "dataset names"]);
 
 interface ClockReading {
   /** The city's time in milliseconds since 1970. */

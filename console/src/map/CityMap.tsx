@@ -121,7 +121,7 @@ export default function CityMap({
         container: box.current,
         style: begin.style,
         bounds: (begin.framed as maplibre.LngLatBoundsLike | null) ?? frame(begin.features, begin.style),
-        fitBoundsOptions: { padding: 36 },
+        fitBoundsOptions: { padding: { top: 36, bottom: 36, left: 60, right: 60 } }, // the words below a point are wide
         attributionControl: false,
         dragRotate: false,
         pitchWithRotate: false,

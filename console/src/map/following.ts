@@ -3,6 +3,7 @@
 import type { Map as GlMap } from "maplibre-gl";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { PositionsFrame } from "../api/live";
+import type { Text } from "../api/types";
 import { type Positions, usePositions } from "../live/LiveProvider";
 import { Fleet, pointsOf, readFrame } from "./fleet";
 import { mercatorX, mercatorY } from "./mercator";
@@ -16,7 +17,7 @@ export interface FollowState {
   /** Seconds since 1970 of the newest position; 0 before the first. */
   newest: number;
   /** Why they may not be followed, in the city's words; null when they may. */
-  refused: string | null;
+  refused: Text | null;
   change: number;
 }
 

@@ -6,6 +6,7 @@ import { Link, useLocation, useSearchParams } from "wouter";
 import { useDepartments, useMay } from "../api/queries";
 import { Empty, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
+import { useWaiting } from "./files";
 import "./matters.css";
 import { useMatters, useServices } from "./queries";
 import { StateTag } from "./StateTag";
@@ -21,6 +22,7 @@ export default function Matters() {
   const [, go] = useLocation();
   const [params, setParams] = useSearchParams();
   const mayTake = useMay("report.file");
+  const waiting = useWaiting(mayTake).data?.total ?? 0;
   const state = params.get("state") ?? "open";
   const order = params.get("order") === "reports" ? "reports" : "changed";
   const service = params.get("service");
@@ -87,9 +89,19 @@ export default function Matters() {
           <span className="quiet">{m("subtitle")}</span>
         </div>
         {mayTake && (
-          <Button component={Link} href="/matters/new" data-testid="take-open">
-            {m("take")}
-          </Button>
+          <span className="line">
+            <Button component={Link} href="/matters/files" variant="default" data-testid="files-open">
+              {m("files.short")}
+              {waiting > 0 && (
+                <span className="tag" data-tone="late" style={{ marginLeft: 6 }} data-testid="files-waiting">
+                  {m("files.waiting", { n: number(waiting, 0) })}
+                </span>
+              )}
+            </Button>
+            <Button component={Link} href="/matters/new" data-testid="take-open">
+              {m("take")}
+            </Button>
+          </span>
         )}
       </div>
       <div className="filters" role="group" aria-label={m("filter.label")}>

@@ -1,7 +1,6 @@
 /** One incident: its plan as a timeline, every task with its clocks, and the log of what was done by whom. */
 
 import { Button, Textarea } from "@mantine/core";
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useParams, useSearchParams } from "wouter";
 import { commandShelf, useKept } from "../api/kept";
@@ -15,6 +14,7 @@ import { usePrinting } from "../handover/usePrinting";
 import { type Key, useWords, type Words } from "../i18n";
 import { useKnowledgeWords } from "../knowledge/words";
 import { Declared } from "../ui/Declared";
+import { LongTable } from "../ui/LongTable";
 import { Severity, SeverityMark } from "../ui/Severity";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Loading, Panel } from "../ui/states";
@@ -114,11 +114,11 @@ function IncidentView({ incident }: { incident: IncidentDetail }) {
           <Button variant="default" data-testid="print" loading={printing.preparing} onClick={printing.print}>
             {t("print")}
           </Button>
-          {incident.alert_id ? (
-            <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>
-          ) : (
-            <OfMatter incident={incident.id} />
-          )}
+          {incident.alert_id && <Link href={`/alerts/${incident.alert_id}`}>{t("incident.openAlert")}</Link>}
+          <OfMatter incident={incident.id} />
+          <Link href={`/inbox?incident=${encodeURIComponent(incident.id)}`} data-testid="incident-letters">
+            {t("incident.letters")}
+          </Link>
           {actionable && (
             <Button
               variant={incident.runs.length === 0 ? "filled" : "default"}
@@ -361,6 +361,12 @@ function Lift({ incident, close }: { incident: IncidentDetail; close: () => void
 const CAUSES = [
   "accept",
   "due",
+  "elapsed",
+  "no-department",
+  "not_needed",
+  "interrupted",
+  "skipped",
+  "reassigned",
   "rework",
   "passed-on",
   "superseded",
@@ -394,7 +400,7 @@ function useLogLines(incident: IncidentDetail): LogLine[] {
       actor === null
         ? ""
         : typeof actor === "string"
-          ? (names.get(actor) ?? (actor.startsWith("system:") ? t("role.system") : actor))
+          ? (names.get(actor) ?? (actor.startsWith("system:") ? t("role.system") : actor.replace(/^user:/, "")))
           : say(actor.name) || actor.id;
     return incident.log.map((event) => ({
       seq: event.seq,
@@ -408,14 +414,7 @@ function useLogLines(incident: IncidentDetail): LogLine[] {
 
 function Log({ incident, lines }: { incident: IncidentDetail; lines: readonly LogLine[] }) {
   const { t } = useWords();
-  const box = useRef<HTMLElement>(null);
   const newest = useMemo(() => [...lines].reverse(), [lines]);
-  const rows = useVirtualizer({
-    count: newest.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => 32,
-    overscan: 12,
-  });
   return (
     <Panel
       title={t("log.title")}
@@ -429,39 +428,34 @@ function Log({ incident, lines }: { incident: IncidentDetail; lines: readonly Lo
       {lines.length === 0 ? (
         <Empty title={t("log.empty")} />
       ) : (
-        <section ref={box} tabIndex={0} aria-label={t("log.title")} style={{ maxHeight: 320, overflow: "auto" }}>
-          <div style={{ height: rows.getTotalSize(), position: "relative" }}>
-            {rows.getVirtualItems().map(({ index, start, size }) => {
-              const line = newest[index];
-              if (line === undefined) return null;
-              return (
-                <div
-                  key={line.seq}
-                  className="line"
-                  style={{
-                    borderTop: "1px solid var(--line)",
-                    flexWrap: "nowrap",
-                    height: size,
-                    padding: "0 12px",
-                    position: "absolute",
-                    top: start,
-                    whiteSpace: "nowrap",
-                    width: "100%",
-                  }}
-                >
+        <LongTable
+          label={t("log.title")}
+          test="incident-log"
+          columns={4}
+          count={newest.length}
+          most={320}
+          head={
+            <tr>
+              <th data-cell="plain">{t("time.at")}</th>
+              <th data-cell="title">{t("log.what")}</th>
+              <th data-cell="plain">{t("log.who")}</th>
+              <th data-cell="plain">{t("log.about")}</th>
+            </tr>
+          }
+          row={(index, props) => {
+            const line = newest[index];
+            return line === undefined ? null : (
+              <tr key={line.seq} {...props}>
+                <td>
                   <Moment at={line.at} shape="full" />
-                  <span style={{ minWidth: 150 }}>{line.what}</span>
-                  <span className="quiet" style={{ minWidth: 110 }}>
-                    {line.who}
-                  </span>
-                  <span className="quiet" style={{ overflow: "hidden", textOverflow: "ellipsis" }}>
-                    {line.words}
-                  </span>
-                </div>
-              );
-            })}
-          </div>
-        </section>
+                </td>
+                <td style={{ minWidth: 110 }}>{line.what}</td>
+                <td className="quiet">{line.who}</td>
+                <td className="quiet">{line.words}</td>
+              </tr>
+            );
+          }}
+        />
       )}
     </Panel>
   );

@@ -1,12 +1,16 @@
 import { Button } from "@mantine/core";
+import { lazy, Suspense, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import { useIncidents } from "../api/queries";
+import { useIncidents, useMay } from "../api/queries";
 import type { Incident, TaskState } from "../api/types";
 import { useWords } from "../i18n";
 import { Severity } from "../ui/Severity";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { TaskStateIcon } from "../ui/TaskState";
 import { Moment } from "../ui/Time";
+
+const OpenIncident = lazy(() => import("../incidents/OpenIncident"));
 
 const STATES = ["open", "closed", "all"] as const;
 const SHOWN: TaskState[] = [
@@ -27,23 +31,37 @@ export default function Incidents() {
   const [params, setParams] = useSearchParams();
   const state = params.get("state") ?? "open";
   const incidents = useIncidents(state);
+  const mayOpen = useMay("incident.dispatch");
+  const [opening, setOpening] = useState(false);
   return (
     <div className="page">
+      {opening && (
+        <Suspense fallback={null}>
+          <OpenIncident close={() => setOpening(false)} />
+        </Suspense>
+      )}
       <div className="head">
         <h1 style={{ fontSize: 20, margin: 0 }}>{t("nav.incidents")}</h1>
-        <Button.Group>
-          {STATES.map((one) => (
-            <Button
-              key={one}
-              size="xs"
-              variant={state === one ? "filled" : "default"}
-              aria-pressed={state === one}
-              onClick={() => setParams(one === "open" ? {} : { state: one })}
-            >
-              {t(`incidents.${one}`)}
+        <span className="line">
+          {mayOpen && (
+            <Button size="xs" variant="default" data-testid="incident-open" onClick={() => setOpening(true)}>
+              {t("incidents.openOne")}
             </Button>
-          ))}
-        </Button.Group>
+          )}
+          <Button.Group>
+            {STATES.map((one) => (
+              <Button
+                key={one}
+                size="xs"
+                variant={state === one ? "filled" : "default"}
+                aria-pressed={state === one}
+                onClick={() => setParams(one === "open" ? {} : { state: one })}
+              >
+                {t(`incidents.${one}`)}
+              </Button>
+            ))}
+          </Button.Group>
+        </span>
       </div>
       <Panel>
         <Shown of={incidents} lines={6}>
@@ -52,12 +70,12 @@ export default function Incidents() {
               <Empty title={t("incidents.empty")}>{t("incidents.emptyWhy")}</Empty>
             ) : (
               <div className="flush">
-                <table className="table">
+                <Table>
                   <thead>
                     <tr>
-                      <th>{t("incidents.level")}</th>
-                      <th>{t("incidents.title")}</th>
-                      <th>{t("incidents.tasks")}</th>
+                      <th data-cell="plain">{t("incidents.level")}</th>
+                      <th data-cell="title">{t("incidents.title")}</th>
+                      <th data-cell="plain">{t("incidents.tasks")}</th>
                       <th className="right">{t("incidents.late")}</th>
                       <th>{t("incidents.openedAt")}</th>
                       {state !== "open" && <th>{t("incidents.closedAt")}</th>}
@@ -94,7 +112,7 @@ export default function Incidents() {
                       </tr>
                     ))}
                   </tbody>
-                </table>
+                </Table>
               </div>
             )
           }

@@ -7,11 +7,13 @@ import { Link, useLocation, useParams } from "wouter";
 import { post } from "../api/client";
 import { useMay } from "../api/queries";
 import { DecisionView } from "../plans/DecisionView";
+import { useNamed } from "../plans/named";
 import { createDraft, useTable, useTables, words } from "../plans/queries";
 import { PlanTabs, usePersonWords, Validity } from "../plans/shared";
 import type { DecisionDetail, DecisionInput, Outcome } from "../plans/types";
 import { nextVersion } from "../plans/version";
 import { usePlanWords } from "../plans/words";
+import { Table } from "../ui/Table";
 import "../plans/plans.css";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
@@ -38,7 +40,7 @@ function Tables() {
               <Empty title={p("tables.none")}>{p("tables.noneWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={p("tables.title")}>
-                <table className="table stacks">
+                <Table>
                   <thead>
                     <tr>
                       <th>{p("tables.table")}</th>
@@ -54,19 +56,19 @@ function Tables() {
                           <Link href={`/plans/decisions/${table.digest}`}>{say(table.title)}</Link>
                           <div className="quiet mono">{table.name}</div>
                         </td>
-                        <td data-label={p("library.version")}>
+                        <td>
                           {table.version} {table.in_force && <span className="tag">{p("library.inForce")}</span>}
                         </td>
-                        <td data-label={p("library.valid")}>
+                        <td>
                           <Validity from={table.valid_from} until={table.valid_until} />
                         </td>
-                        <td data-label={p("library.publishedAt")}>
+                        <td>
                           <Moment at={table.published_at} />
                         </td>
                       </tr>
                     ))}
                   </tbody>
-                </table>
+                </Table>
               </section>
             )
           }
@@ -176,7 +178,9 @@ function Try({ table, found }: { table: DecisionDetail; found: (rules: readonly 
     onSuccess: (outcome) => found(outcome.matched),
   });
   const set = (name: string, value: string) => setValues({ ...values, [name]: value });
+  const named = useNamed();
   const labelOf = (input: DecisionInput) =>
+    named.title(input.name) ??
     input.label ??
     table.decision.tables.flatMap(({ inputs = [] }) => inputs).find(({ expression }) => expression === input.name)
       ?.label ??
@@ -214,7 +218,7 @@ function Try({ table, found }: { table: DecisionDetail; found: (rules: readonly 
                         { value: "true", label: t("yes") },
                         { value: "false", label: t("no") },
                       ]
-                    : given.map((one) => ({ value: one, label: one }))),
+                    : given.map((one) => ({ value: one, label: named.words(input.name, one) ?? one }))),
                 ]}
                 onChange={(event) => set(input.name, event.currentTarget.value)}
               />
@@ -259,16 +263,17 @@ function Try({ table, found }: { table: DecisionDetail; found: (rules: readonly 
 }
 
 function Pair({ name, value }: { name: string; value: unknown }) {
+  const named = useNamed();
   return (
     <>
-      <dt>{name}</dt>
+      <dt title={name}>{named.title(name) ?? name}</dt>
       <dd>
         <strong>
           {value === null || value === undefined
             ? "—"
             : typeof value === "object"
               ? JSON.stringify(value)
-              : String(value)}
+              : named.shown(name, String(value))}
         </strong>
       </dd>
     </>

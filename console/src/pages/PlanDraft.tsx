@@ -8,6 +8,7 @@ import type { Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import type { EditorHandle, Found } from "../bpmn/Editor";
 import { useDraft, useFamilies, useTables } from "../plans/queries";
+import { Revisions } from "../plans/Revisions";
 import { StepTable } from "../plans/StepTable";
 import { DraftStateWord, usePersonWords } from "../plans/shared";
 import type { Checked, DraftDetail, PlanProblem } from "../plans/types";
@@ -124,6 +125,19 @@ function DraftView({ draft }: { draft: DraftDetail }) {
       )}
       {locked && open && !mayDraft && <p className="quiet">{p("draft.readOnly")}</p>}
       <Body key={opened} draft={draft} work={work} locked={locked} handle={handle} />
+      <Revisions
+        draft={draft}
+        takeUp={
+          locked
+            ? null
+            : (source) => {
+                if (work.dirty && !window.confirm(p("revisions.lose"))) return false;
+                work.edit(source);
+                reopen((n) => n + 1);
+                return true;
+              }
+        }
+      />
     </div>
   );
 }

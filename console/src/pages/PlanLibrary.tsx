@@ -11,6 +11,8 @@ import { createDraft, useDrafts, useFamilies, useTables } from "../plans/queries
 import { AppliesTo, DraftStateWord, PlanTabs, Published, usePersonWords, Validity } from "../plans/shared";
 import type { Draft, DraftKind, PlanFamily } from "../plans/types";
 import { usePlanWords } from "../plans/words";
+import { FileField } from "../ui/FileField";
+import { Table } from "../ui/Table";
 import "../plans/plans.css";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Panel, Shown } from "../ui/states";
@@ -83,16 +85,16 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
   const [unfolded, setUnfolded] = useState<string | null>(null);
   return (
     <section className="flush" tabIndex={0} aria-label={p("library.published")}>
-      <table className="table stacks" data-testid="plan-table">
+      <Table data-testid="plan-table">
         <thead>
           <tr>
             <th>{p("library.plan")}</th>
-            <th>{p("library.applies")}</th>
+            <th data-cell="plain">{p("library.applies")}</th>
             <th>{p("library.version")}</th>
             <th>{p("library.valid")}</th>
             <th className="right">{p("library.steps")}</th>
             <th>{p("library.publishedAt")}</th>
-            <th>{p("library.versions")}</th>
+            <th data-cell="plain">{p("library.versions")}</th>
           </tr>
         </thead>
         <tbody>
@@ -109,17 +111,15 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
                 <td>
                   <AppliesTo kind={now.kind} levels={now.levels as Level[]} />
                 </td>
-                <td data-label={p("library.version")}>
+                <td>
                   {now.version}
                   {!now.in_force && <div className="quiet">{p("library.notInForce")}</div>}
                 </td>
-                <td data-label={p("library.valid")}>
+                <td>
                   <Validity from={now.valid_from} until={now.valid_until} />
                 </td>
-                <td className="right" data-label={p("library.steps")}>
-                  {number(now.steps, 0)}
-                </td>
-                <td data-label={p("library.publishedAt")}>
+                <td className="right">{number(now.steps, 0)}</td>
+                <td>
                   <Published version={now} />
                 </td>
                 <td>
@@ -153,13 +153,11 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
                     <td>
                       {version.version} {version.in_force && <span className="tag">{p("library.inForce")}</span>}
                     </td>
-                    <td data-label={p("library.valid")}>
+                    <td>
                       <Validity from={version.valid_from} until={version.valid_until} />
                     </td>
-                    <td className="right" data-label={p("library.steps")}>
-                      {number(version.steps, 0)}
-                    </td>
-                    <td data-label={p("library.publishedAt")}>
+                    <td className="right">{number(version.steps, 0)}</td>
+                    <td>
                       <Published version={version} />
                     </td>
                     <td>
@@ -172,7 +170,7 @@ function Families({ families }: { families: readonly PlanFamily[] }) {
             return rows;
           })}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }
@@ -183,12 +181,12 @@ function Drafts({ drafts }: { drafts: readonly Draft[] }) {
   const who = usePersonWords();
   return (
     <section className="flush" tabIndex={0} aria-label={p("library.drafts")}>
-      <table className="table stacks">
+      <Table>
         <thead>
           <tr>
             <th>{p("draft.what")}</th>
-            <th>{p("draft.kind")}</th>
-            <th>{p("draft.state")}</th>
+            <th data-cell="plain">{p("draft.kind")}</th>
+            <th data-cell="plain">{p("draft.state")}</th>
             <th>{p("draft.authors")}</th>
             <th>{p("draft.updated")}</th>
           </tr>
@@ -208,14 +206,14 @@ function Drafts({ drafts }: { drafts: readonly Draft[] }) {
               <td>
                 <DraftStateWord draft={draft} me={me} />
               </td>
-              <td data-label={p("draft.authors")}>{draft.authors.map((one) => who(one)).join(t("listComma"))}</td>
-              <td data-label={p("draft.updated")}>
+              <td>{draft.authors.map((one) => who(one)).join(t("listComma"))}</td>
+              <td>
                 <Moment at={draft.updated_at} ago />
               </td>
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }
@@ -270,11 +268,10 @@ function NewDraft({ close }: { close: () => void }) {
         </fieldset>
         <details>
           <summary>{p("new.fromFile")}</summary>
-          <input
-            type="file"
-            aria-label={p("new.fromFile")}
+          <FileField
+            label={p("new.file")}
             accept={kind === "yaml" ? ".yaml,.yml,.json" : kind === "bpmn" ? ".bpmn,.xml" : ".dmn,.xml,.yaml,.yml"}
-            onChange={(event) => void event.currentTarget.files?.[0]?.text().then(setSource)}
+            chosen={(file) => void file.text().then(setSource)}
           />
           <Textarea
             label={p("new.paste")}

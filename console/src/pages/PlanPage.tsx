@@ -5,13 +5,15 @@ import { lazy, Suspense, useMemo, useState } from "react";
 import { Link, useLocation, useParams, useSearchParams } from "wouter";
 import { useDepartments, useMay } from "../api/queries";
 import type { Level } from "../api/types";
-import { fieldWord, marksOf, together, valueWord } from "../plans/diff";
+import { Differences } from "../plans/Differences";
+import { marksOf } from "../plans/diff";
 import { createDraft, useDiff, useDrawing, usePlan } from "../plans/queries";
-import { namesOf, StepTable } from "../plans/StepTable";
+import { StepTable } from "../plans/StepTable";
 import { AppliesTo, Published, Validity } from "../plans/shared";
-import type { Diff, PlanDetail, Step } from "../plans/types";
+import type { Diff, PlanDetail } from "../plans/types";
 import { nextVersion, renumbered } from "../plans/version";
-import { titled, usePlanWords } from "../plans/words";
+import { usePlanWords } from "../plans/words";
+import { Table } from "../ui/Table";
 import "../plans/plans.css";
 import { DeclaredParameters } from "../ui/PlanParameters";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
@@ -122,7 +124,7 @@ function PlanView({ plan }: { plan: PlanDetail }) {
           <Empty title={p("plan.noRuns")}>{p("plan.noRunsWhy")}</Empty>
         ) : (
           <section className="flush" tabIndex={0} aria-label={p("plan.runs")}>
-            <table className="table">
+            <Table>
               <thead>
                 <tr>
                   <th>{t("incidents.title")}</th>
@@ -145,7 +147,7 @@ function PlanView({ plan }: { plan: PlanDetail }) {
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </Table>
           </section>
         )}
       </Panel>
@@ -252,7 +254,14 @@ function Compared({ plan, with: other }: { plan: PlanDetail; with: string }) {
           </span>
         }
       >
-        <Differences before={before.data} after={plan} diff={diff.data} chosen={chosen} choose={setChosen} />
+        <Differences
+          before={before.data.plan}
+          after={plan.plan}
+          heads={[p("diff.before", { version: before.data.version }), p("diff.now", { version: plan.version })]}
+          diff={diff.data}
+          chosen={chosen}
+          choose={setChosen}
+        />
       </Panel>
       <div className="sides">
         <Panel title={p("diff.before", { version: before.data.version })}>
@@ -263,84 +272,5 @@ function Compared({ plan, with: other }: { plan: PlanDetail; with: string }) {
         </Panel>
       </div>
     </>
-  );
-}
-
-function Differences({
-  before,
-  after,
-  diff,
-  chosen,
-  choose,
-}: {
-  before: PlanDetail;
-  after: PlanDetail;
-  diff: Diff;
-  chosen: string | null;
-  choose: (step: string) => void;
-}) {
-  const words = usePlanWords();
-  const { p, say } = words;
-  const departments = useDepartments().data;
-  const names = namesOf([...before.plan.steps, ...after.plan.steps], departments, words);
-  const { added, removed, changed } = diff.steps;
-  if (added.length + removed.length + changed.length + diff.fields.length === 0)
-    return <Empty title={p("diff.same")}>{p("diff.sameWhy")}</Empty>;
-  const whole = (step: Step) => say(titled(step.title, step.id));
-  return (
-    <section className="flush" tabIndex={0} aria-label={p("diff.title")}>
-      <table className="table" data-testid="diff-table">
-        <thead>
-          <tr>
-            <th>{p("diff.where")}</th>
-            <th>{p("diff.field")}</th>
-            <th>{p("diff.before", { version: before.version })}</th>
-            <th>{p("diff.now", { version: after.version })}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {diff.fields.map(({ field, before: was, after: is }) => (
-            <tr key={field}>
-              <td>{p("diff.plan")}</td>
-              <td>{fieldWord(field, p)}</td>
-              <td>{valueWord(field, was, names, words)}</td>
-              <td>{valueWord(field, is, names, words)}</td>
-            </tr>
-          ))}
-          {together(before.plan, after.plan).flatMap((step) => {
-            const button = (
-              <button type="button" className="link" aria-pressed={chosen === step.id} onClick={() => choose(step.id)}>
-                {whole(step)}
-              </button>
-            );
-            if (added.includes(step.id) || removed.includes(step.id)) {
-              const word = added.includes(step.id) ? "added" : "removed";
-              return [
-                <tr key={step.id}>
-                  <td className="wide">{button}</td>
-                  <td>
-                    <span className="tag" data-tone={word === "added" ? "accent" : undefined}>
-                      {p(`diff.${word}`)}
-                    </span>
-                  </td>
-                  <td>{word === "removed" ? names.unit(step.unit ?? "") : p("diff.nothing")}</td>
-                  <td>{word === "added" ? names.unit(step.unit ?? "") : p("diff.nothing")}</td>
-                </tr>,
-              ];
-            }
-            return changed
-              .filter(({ id }) => id === step.id)
-              .map(({ field, before: was, after: is }) => (
-                <tr key={`${step.id}.${field}`}>
-                  <td className="wide">{button}</td>
-                  <td>{fieldWord(field, p)}</td>
-                  <td>{valueWord(field, was, names, words)}</td>
-                  <td>{valueWord(field, is, names, words)}</td>
-                </tr>
-              ));
-          })}
-        </tbody>
-      </table>
-    </section>
   );
 }

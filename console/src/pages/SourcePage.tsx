@@ -15,8 +15,10 @@ import { Deliveries, SourceFlowPanel } from "../flow/SourceFlow";
 import { useFlowWords } from "../flow/words";
 import { duration } from "../time/format";
 import { CellView } from "../ui/Cell";
+import { DatasetName } from "../ui/DatasetName";
 import { SourceStateWord } from "../ui/SourceState";
 import { Empty, Panel } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 
@@ -64,10 +66,7 @@ function SourceView({ source }: { source: SourceDetail }) {
           <div className="quiet line">
             <span>{say(source.department_title)}</span>
             <span>
-              {t("evidence.dataset")}{" "}
-              <Link className="mono" href={`/catalogue/${encodeURIComponent(source.dataset)}`}>
-                {source.dataset}
-              </Link>
+              {t("evidence.dataset")} <DatasetName name={source.dataset} />
             </span>
             <span>
               {f("sources.connector")} {say(source.connector_title)}
@@ -128,7 +127,7 @@ function Quality({ source }: { source: SourceDetail }) {
         <Empty title={f("quality.empty")}>{f("quality.emptyWhy")}</Empty>
       ) : (
         <section className="flush" tabIndex={0} aria-label={f("quality.title")}>
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{f("quality.field")}</th>
@@ -160,7 +159,7 @@ function Quality({ source }: { source: SourceDetail }) {
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       )}
     </Panel>

@@ -7,8 +7,10 @@ import type { Source } from "../api/types";
 import { Tabs } from "../flow/Tabs";
 import { useFlowWords } from "../flow/words";
 import { duration } from "../time/format";
+import { useDatasetTitle } from "../ui/DatasetName";
 import { SourceStateWord } from "../ui/SourceState";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 
 /** What needs a person first. */
@@ -19,6 +21,7 @@ export default function Sources() {
   const { f, t, say, number, language, state: word } = useFlowWords();
   const [, go] = useLocation();
   const sources = useSources();
+  const titled = useDatasetTitle();
   const [params, setParams] = useSearchParams();
   const mayManage = useMay("source.manage");
   const find = params.get("q") ?? "";
@@ -36,7 +39,7 @@ export default function Sources() {
   const wanted = find.trim().toLowerCase();
   const fits = (one: Source) =>
     (only === "" || (only === "files" ? one.files !== null : one.state === only)) &&
-    [one.id, one.dataset, ...Object.values(one.title), ...Object.values(one.department_title)]
+    [one.id, one.dataset, titled(one.dataset), ...Object.values(one.title), ...Object.values(one.department_title)]
       .join(" ")
       .toLowerCase()
       .includes(wanted);
@@ -78,12 +81,12 @@ export default function Sources() {
               <Empty title={f("table.nothing")}>{f("table.nothingWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={t("nav.sources")}>
-                <table className="table">
+                <Table>
                   <thead>
                     <tr>
-                      <th>{f("sources.state")}</th>
-                      <th>{f("sources.title")}</th>
-                      <th>{f("sources.department")}</th>
+                      <th data-cell="plain">{f("sources.state")}</th>
+                      <th data-cell="title">{f("sources.title")}</th>
+                      <th data-cell="plain">{f("sources.department")}</th>
                       <th>{f("sources.dataset")}</th>
                       <th className="right">{f("sources.freshness")}</th>
                       <th className="right">{f("sources.deliveries")}</th>
@@ -119,7 +122,7 @@ export default function Sources() {
                               )}
                             </td>
                             <td>{say(source.department_title)}</td>
-                            <td className="mono">{source.dataset}</td>
+                            <td title={source.dataset}>{titled(source.dataset)}</td>
                             <td className="right">
                               {source.freshness_seconds === null ? "—" : duration(source.freshness_seconds, language)}
                             </td>
@@ -133,7 +136,7 @@ export default function Sources() {
                         );
                       })}
                   </tbody>
-                </table>
+                </Table>
               </section>
             )
           }

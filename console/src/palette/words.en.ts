@@ -7,7 +7,7 @@ export const en: Record<keyof typeof zh, string> = {
   placeholder: "Alerts, incidents, tasks, firms, plates, credit codes, sources, plans…",
   none: "Nothing found",
   noneWhy: "Try other words, or a part of a name or number. Only what you may see is found.",
-  found: "{n} results",
+  found: "{n} {n|result|results}",
   "kind.page": "Page",
   "kind.alert": "Alert",
   "kind.incident": "Incident",

@@ -70,7 +70,6 @@ export default function Outbox() {
               <Empty title={p("outbox.none")}>{p("outbox.noneWhy")}</Empty>
             ) : (
               <LongTable
-                stacks
                 label={p("outbox")}
                 test="outbox"
                 columns={7}
@@ -78,8 +77,8 @@ export default function Outbox() {
                 pages={outbox}
                 head={
                   <tr>
-                    <th>{p("state")}</th>
-                    <th>{p("outbox.topic")}</th>
+                    <th data-cell="plain">{p("state")}</th>
+                    <th data-cell="title">{p("outbox.topic")}</th>
                     <th>{p("outbox.channel")}</th>
                     <th>{p("outbox.recipient")}</th>
                     <th>{p("outbox.posted")}</th>
@@ -96,25 +95,25 @@ export default function Outbox() {
                           {p(`outbox.${one.state}`)}
                         </span>
                       </td>
-                      <td data-label={p("outbox.topic")}>
+                      <td>
                         {one.topic === "orders" || one.topic === "escalations" ? (
                           p(`outbox.topic.${one.topic}`)
                         ) : (
                           <span className="mono">{one.topic}</span>
                         )}
                       </td>
-                      <td data-label={p("outbox.channel")}>
+                      <td>
                         {one.channel === "inbox" || one.channel === "file"
                           ? p(`outbox.via.${one.channel}`)
                           : one.channel}
                       </td>
-                      <td style={{ overflowWrap: "anywhere" }} data-label={p("outbox.recipient")}>
+                      <td style={{ overflowWrap: "anywhere" }}>
                         {one.recipient || <span className="quiet">{p("outbox.everybody")}</span>}
                       </td>
-                      <td data-label={p("outbox.posted")}>
+                      <td>
                         <Moment at={one.posted_at} />
                       </td>
-                      <td data-label={p("outbox.last")}>
+                      <td>
                         <Moment at={one.sent_at ?? one.next_at} />
                         <div className="quiet">{p("outbox.tries", { n: one.attempts })}</div>
                         {one.error !== null && <div className="late">{one.error}</div>}

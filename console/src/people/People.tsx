@@ -3,7 +3,8 @@
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { useDepartments } from "../api/queries";
+import { useDepartments, useMay } from "../api/queries";
+import { Allowed } from "../ui/Allowed";
 import { LongTable } from "../ui/LongTable";
 import { Empty, Panel, Shown } from "../ui/states";
 import { NewPerson, PersonSheet } from "./PersonSheet";
@@ -20,6 +21,7 @@ export default function People() {
   const [params, setParams] = useSearchParams();
   const [adding, setAdding] = useState(false);
   const roles = useRoles();
+  const may = useMay("user.manage");
   const view = VIEWS.find((one) => one === params.get("view")) ?? "users";
   const whole = (roles.data?.may_give.length ?? 0) > 1; // who keeps the accounts of the city also keeps programs
   const person = params.get("person");
@@ -52,7 +54,7 @@ export default function People() {
             )}
           </nav>
         </div>
-        {view === "users" && (
+        {view === "users" && may && (
           <Button size="xs" data-testid="person-add" onClick={() => setAdding(true)}>
             {p("add")}
           </Button>
@@ -76,7 +78,9 @@ export default function People() {
       ) : view === "programs" ? (
         <Programs />
       ) : (
-        <Users set={set} />
+        <Allowed permission="user.manage">
+          <Users set={set} />
+        </Allowed>
       )}
       {person !== null && <PersonSheet username={person} close={() => set("person", "")} />}
       {adding && (
@@ -179,7 +183,6 @@ function Users({ set }: { set: (name: string, value: string) => void }) {
             <Empty title={p("none")}>{p("noneWhy")}</Empty>
           ) : (
             <LongTable
-              stacks
               label={p("users")}
               test="people"
               columns={5}
@@ -190,7 +193,7 @@ function Users({ set }: { set: (name: string, value: string) => void }) {
                   <th>{p("name")}</th>
                   <th>{p("department")}</th>
                   <th>{p("rolesOf")}</th>
-                  <th>{p("state")}</th>
+                  <th data-cell="plain">{p("state")}</th>
                   <th>{p("lastSignIn")}</th>
                 </tr>
               }
@@ -205,16 +208,12 @@ function Users({ set }: { set: (name: string, value: string) => void }) {
                       </button>{" "}
                       <span className="quiet mono">{one.username}</span>
                     </td>
-                    <td data-label={p("department")}>
-                      {one.department_title ? say(one.department_title) : (one.department ?? p("city"))}
-                    </td>
-                    <td data-label={p("rolesOf")}>
-                      {one.roles.map((role) => say(titles.get(role)) || role).join(" · ") || "—"}
-                    </td>
+                    <td>{one.department_title ? say(one.department_title) : (one.department ?? p("city"))}</td>
+                    <td>{one.roles.map((role) => say(titles.get(role)) || role).join(" · ") || "—"}</td>
                     <td>
                       <StateOf account={one} />
                     </td>
-                    <td data-label={p("lastSignIn")}>
+                    <td>
                       {one.last_sign_in_at === null ? (
                         <span className="quiet">{p("never")}</span>
                       ) : (

@@ -6,6 +6,7 @@ import { type FormEvent, useState } from "react";
 import { get, post } from "../api/client";
 import type { Iso } from "../api/types";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { useTell } from "../ui/Toast";
 import { usePeopleWords } from "./words";
@@ -79,7 +80,7 @@ export function Programs() {
             <Empty title={p("programs.none")} />
           ) : (
             <section className="flush" tabIndex={0} aria-label={p("programs")}>
-              <table className="table" data-testid="programs">
+              <Table data-testid="programs">
                 <thead>
                   <tr>
                     <th>{p("programs.name")}</th>
@@ -122,7 +123,7 @@ export function Programs() {
                     </tr>
                   ))}
                 </tbody>
-              </table>
+              </Table>
             </section>
           )
         }

@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { useCity } from "../api/queries";
 import type { Iso } from "../api/types";
 import { Empty } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import type { Account, Roles, SessionOpen } from "./queries";
 import { usePeopleWords } from "./words";
@@ -57,7 +58,7 @@ export function Sessions({
   if (of.length === 0) return <Empty title={p("noSessions")} />;
   return (
     <section className="flush" style={{ overflow: "auto" }} tabIndex={0} aria-label={p("sessions")}>
-      <table className="table stacks" data-testid="sessions">
+      <Table data-testid="sessions">
         <thead>
           <tr>
             <th>{p("agent")}</th>
@@ -74,13 +75,13 @@ export function Sessions({
                 <span title={one.agent ?? undefined}>{one.agent === null ? "—" : browserOf(one.agent)}</span>{" "}
                 {one.current && <span className="tag">{p("here")}</span>}
               </td>
-              <td data-label={p("opened")}>
+              <td>
                 <RealMoment at={one.opened_at} />
               </td>
-              <td data-label={p("seen")}>
+              <td>
                 <RealMoment at={one.seen_at} />
               </td>
-              <td data-label={p("expires")}>
+              <td>
                 <RealMoment at={one.expires_at} />
               </td>
               {end && (
@@ -101,7 +102,7 @@ export function Sessions({
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }

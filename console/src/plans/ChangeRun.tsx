@@ -1,12 +1,13 @@
 /** A run under way is changed by a named person with a reason: a step more, a step less, another department, more time. */
 
-import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core";
+import { Button, NativeSelect, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { useDepartments } from "../api/queries";
 import type { Run, Task, Text } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, zoneOffset } from "../time/format";
+import { DateField } from "../ui/DateField";
 import { finished } from "../ui/deadlines";
 import { Sheet } from "../ui/Sheet";
 import { Failure } from "../ui/states";
@@ -178,13 +179,13 @@ export default function ChangeRun({ run, close }: { run: Run; close: () => void 
             <span className="quiet">
               {p("change.oldDue")} <Moment at={chosen.due} />
             </span>
-            <TextInput
-              type="datetime-local"
+            <DateField
+              kind="datetime-local"
               label={t("act.until", { zone })}
               required
               data-testid="change-due"
               value={until}
-              onChange={(event) => setUntil(event.currentTarget.value)}
+              change={setUntil}
             />
           </Group>
         )}

@@ -1,5 +1,7 @@
 /** A decision table to read: what it asks, what follows, which rule counts when several fit. */
 
+import { Fragment } from "react";
+import { useNamed } from "./named";
 import type { DecisionBody, DecisionTable } from "./types";
 import { type PlanKey, usePlanWords } from "./words";
 
@@ -36,6 +38,20 @@ export function cellWords(cell: string, p: (key: PlanKey, values?: Record<string
   return words.some((one) => one === null) ? said : words.join(p("cell.or"));
 }
 
+/** A cell: values that the city knows as a person reads them, else the cell in words. */
+function Said({ name, cell }: { name: string; cell: string }) {
+  const { p } = usePlanWords();
+  const named = useNamed();
+  const values = cell.split(/,\s*/).map((one) => one.trim().replace(/^"(.*)"$/, "$1"));
+  if (!values.every((value) => named.words(name, value) !== null)) return cellWords(cell, p);
+  return values.map((value, at) => (
+    <Fragment key={value}>
+      {at > 0 && p("cell.or")}
+      {named.shown(name, value)}
+    </Fragment>
+  ));
+}
+
 export function DecisionView({ body, matched }: { body: DecisionBody; matched?: readonly string[] }) {
   return body.tables.map((table) => (
     <OneTable key={table.id} table={table} body={body} matched={matched} alone={body.tables.length === 1} />
@@ -58,6 +74,7 @@ function OneTable({
   const outputs = table.outputs ?? [];
   const rules = table.rules ?? [];
   const notes = rules.some(({ note }) => note);
+  const named = useNamed();
   const labelOf = (expression: string) => body.inputs.find(({ name }) => name === expression)?.label;
   if (table.expression)
     return (
@@ -77,14 +94,16 @@ function OneTable({
             <th className="right">#</th>
             {inputs.map((column) => (
               <th key={column.id}>
-                {column.label ?? labelOf(column.expression) ?? column.expression}
-                {(column.label ?? labelOf(column.expression)) && <div className="quiet mono">{column.expression}</div>}
+                {named.title(column.expression) ?? column.label ?? labelOf(column.expression) ?? column.expression}
+                {(named.title(column.expression) ?? column.label ?? labelOf(column.expression)) && (
+                  <div className="quiet mono">{column.expression}</div>
+                )}
               </th>
             ))}
             {outputs.map((column) => (
               <th key={column.id} className="result">
-                {p("table.then", { name: column.label ?? column.name })}
-                {column.label && <div className="quiet mono">{column.name}</div>}
+                {p("table.then", { name: named.title(column.name) ?? column.label ?? column.name })}
+                {(named.title(column.name) ?? column.label) && <div className="quiet mono">{column.name}</div>}
               </th>
             ))}
             {notes && <th>{p("table.note")}</th>}
@@ -102,11 +121,13 @@ function OneTable({
                 )}
               </td>
               {inputs.map((column, index) => (
-                <td key={column.id}>{cellWords(rule.when[index] ?? "-", p)}</td>
+                <td key={column.id}>
+                  <Said name={column.expression} cell={rule.when[index] ?? "-"} />
+                </td>
               ))}
               {outputs.map((column, index) => (
                 <td key={column.id} className="result">
-                  {cellWords(rule.then[index] ?? "", p)}
+                  <Said name={column.name} cell={rule.then[index] ?? ""} />
                 </td>
               ))}
               {notes && <td className="quiet">{rule.note ?? ""}</td>}
@@ -117,7 +138,7 @@ function OneTable({
               <td colSpan={inputs.length + 1}>{p("table.otherwise")}</td>
               {outputs.map((column) => (
                 <td key={column.id} className="result">
-                  {column.default ? cellWords(column.default, p) : "—"}
+                  {column.default ? <Said name={column.name} cell={column.default} /> : "—"}
                 </td>
               ))}
               {notes && <td />}

@@ -3,6 +3,7 @@
 import { ActionIcon, Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import type { Level, Text } from "../api/types";
 import { useKindTitle } from "../knowledge/kinds";
+import { DateField } from "../ui/DateField";
 import { CloseIcon } from "../ui/icons";
 import { SeverityMark } from "../ui/Severity";
 import { BothLanguages, Group } from "./parts";
@@ -108,20 +109,18 @@ export function PlanForm({
         )}
       </Group>
       <div className="both">
-        <TextInput
-          type="date"
+        <DateField
           label={p("plan.validFrom")}
           disabled={disabled}
           value={plan.valid_from ?? ""}
-          onChange={(event) => change({ valid_from: event.currentTarget.value || null })}
+          change={(value) => change({ valid_from: value || null })}
         />
-        <TextInput
-          type="date"
+        <DateField
           label={p("plan.validUntil")}
           description={p("plan.validUntilHint")}
           disabled={disabled}
           value={plan.valid_until ?? ""}
-          onChange={(event) => change({ valid_until: event.currentTarget.value || null })}
+          change={(value) => change({ valid_until: value || null })}
         />
       </div>
       <Parameters

@@ -2,6 +2,8 @@
 
 import { type ReactNode, useEffect, useRef } from "react";
 import type { Department, Text } from "../api/types";
+import { Table } from "../ui/Table";
+import { askedNames } from "./asked";
 import { EVIDENCE, type PlanBody, type Rung, type Step } from "./types";
 import { type PlanWords, titled, usePlanWords } from "./words";
 
@@ -9,6 +11,8 @@ export interface Names {
   /** The title of a department, a role or a step by its code. */
   unit(code: string): string;
   step(id: string): string;
+  /** What the names in conditions mean. */
+  asked: ReadonlyMap<string, string>;
 }
 
 const ROLES: Record<string, Text> = {
@@ -24,6 +28,7 @@ export function namesOf(
   departments: readonly Department[] | undefined,
   { say, p }: PlanWords,
   parameters: PlanBody["parameters"] = {},
+  parameterTitles: PlanBody["titles"] = {},
 ): Names {
   const units = new Map<string, string>(Object.entries(ROLES).map(([code, title]) => [code, say(title)]));
   for (const { code, title } of departments ?? []) units.set(code, say(title));
@@ -38,6 +43,7 @@ export function namesOf(
   return {
     unit: (code) => (code.startsWith("$") ? later(code.slice(1)) : (units.get(code) ?? code)),
     step: (id) => titles.get(id) ?? id,
+    asked: askedNames(steps, say, parameterTitles),
   };
 }
 
@@ -57,18 +63,18 @@ export function StepTable({
 }) {
   const words = usePlanWords();
   const { t, p, say } = words;
-  const names = namesOf(plan.steps, departments, words, plan.parameters);
+  const names = namesOf(plan.steps, departments, words, plan.parameters, plan.titles);
   const row = useRef<HTMLTableRowElement>(null);
   useEffect(() => {
     if (chosen !== null) row.current?.scrollIntoView({ block: "nearest" });
   }, [chosen]);
   return (
     <section className="flush" tabIndex={0} aria-label={p("steps.title")}>
-      <table className="table steps" data-testid="step-table">
+      <Table className="steps" data-testid="step-table">
         <thead>
           <tr>
             <th>{t("step.what")}</th>
-            <th>{t("step.department")}</th>
+            <th data-cell="plain">{t("step.department")}</th>
             <th>{t("step.starts")}</th>
             <th>{t("step.acceptWithin")}</th>
             <th>{t("step.due")}</th>
@@ -97,7 +103,7 @@ export function StepTable({
                   ) : (
                     title
                   )}
-                  <Conditions step={step} />
+                  <Conditions step={step} names={names} />
                 </td>
                 <td>
                   {step.call
@@ -132,21 +138,21 @@ export function StepTable({
             );
           })}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }
 
 /** Under the title: only when, for each, only if it takes too long, what it decides, which clauses ask for it. */
-function Conditions({ step }: { step: Step }) {
+function Conditions({ step, names }: { step: Step; names: Names }) {
   const words = usePlanWords();
   const { p } = words;
   const lines: string[] = [];
-  if (step.when) lines.push(p("step.onlyWhen", { condition: words.condition(step.when) }));
+  if (step.when) lines.push(p("step.onlyWhen", { condition: words.condition(step.when, names.asked) }));
   if (step.each)
     lines.push(
       typeof step.each.in === "string"
-        ? p("step.eachOf", { list: step.each.in })
+        ? p("step.eachOf", { list: names.asked.get(step.each.in) ?? step.each.in })
         : p("step.eachOfMany", { n: step.each.in.length }),
     );
   if (step.table) lines.push(p("step.asksTable", { table: step.table }));

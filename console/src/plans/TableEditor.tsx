@@ -7,6 +7,7 @@ import { ActionIcon, Button, NativeSelect, Textarea, TextInput } from "@mantine/
 import { type RefObject, useMemo, useState } from "react";
 import { type Document, isMap, parseDocument, stringify } from "yaml";
 import type { Text } from "../api/types";
+import { DateField } from "../ui/DateField";
 import { CloseIcon } from "../ui/icons";
 import { Panel } from "../ui/states";
 import { HITS, isHit } from "./DecisionView";
@@ -284,19 +285,17 @@ function Filling({
             />
           </div>
           <div className="both">
-            <TextInput
-              type="date"
+            <DateField
               label={p("plan.validFrom")}
               disabled={locked}
               value={flat.valid_from ?? ""}
-              onChange={(event) => put({ valid_from: event.currentTarget.value })}
+              change={(value) => put({ valid_from: value })}
             />
-            <TextInput
-              type="date"
+            <DateField
               label={p("plan.validUntil")}
               disabled={locked}
               value={flat.valid_until ?? ""}
-              onChange={(event) => put({ valid_until: event.currentTarget.value })}
+              change={(value) => put({ valid_until: value })}
             />
           </div>
           <NativeSelect

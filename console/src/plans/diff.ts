@@ -74,7 +74,7 @@ export function valueWord(field: string, value: unknown, names: Names, words: Pl
     case "verify_by":
       return value === "coordinator" ? p("step.centre") : names.unit(String(value));
     case "when":
-      return condition(String(value));
+      return condition(String(value), names.asked);
     case "after":
       return (value as string[]).map(names.step).join(t("listComma"));
     case "clock":

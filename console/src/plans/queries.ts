@@ -13,6 +13,8 @@ import type {
   DraftKind,
   PlanDetail,
   PlanFamily,
+  Revision,
+  RevisionHead,
   RunDetail,
 } from "./types";
 
@@ -81,6 +83,21 @@ export const useDraft = (id: string) =>
     placeholderData: undefined,
     // What is being written must not be replaced under the writer's hands.
     refetchOnWindowFocus: false,
+  });
+
+export const useRevisions = (id: string) =>
+  useQuery({
+    queryKey: ["drafts", "revisions", id],
+    queryFn: () => list<RevisionHead>(`/api/library/drafts/${encodeURIComponent(id)}/revisions`),
+    placeholderData: undefined,
+  });
+
+/** A revision never changes; against which one it is compared may. */
+export const useRevision = (id: string, revision: number, against: number) =>
+  useQuery({
+    queryKey: ["declared", "revision", id, revision, against],
+    queryFn: () => get<Revision>(`/api/library/drafts/${encodeURIComponent(id)}/revisions/${revision}`, { against }),
+    placeholderData: undefined,
   });
 
 export const createDraft = (kind: DraftKind, source: string) =>

@@ -160,6 +160,23 @@ export interface Checked {
   bpmn?: string | null;
 }
 
+/** One revision of a draft as the list has it. */
+export interface RevisionHead {
+  revision: number;
+  author: Person | string;
+  at: Iso;
+}
+
+/** A revision looked over, and what changed between it and another. */
+export interface Revision extends RevisionHead, Checked {
+  source: string;
+  against: number;
+  /** The other one as a plan; null where it cannot be published. */
+  compared: PlanBody | null;
+  /** From the older of the two to the newer; null where one of them is no plan. */
+  changed: Diff | null;
+}
+
 export interface Diff {
   steps: { added: string[]; removed: string[]; changed: StepChange[] };
   fields: { field: string; before: unknown; after: unknown }[];

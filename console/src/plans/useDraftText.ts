@@ -94,6 +94,7 @@ export function useDraftText(draft: DraftDetail, locked: boolean, read?: () => P
         localStorage.removeItem(kept(draft.id));
         client.setQueryData(["drafts", "one", draft.id], { ...answer, source: text });
         void client.invalidateQueries({ queryKey: ["drafts"], exact: true });
+        void client.invalidateQueries({ queryKey: ["drafts", "revisions", draft.id] });
         return true;
       } catch (cause) {
         if (cause instanceof Problem && cause.status === 409) setConflict(true);

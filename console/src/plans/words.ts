@@ -49,6 +49,8 @@ function said(
   inside = false,
 ): string {
   if (node.is === "always") return p(node.holds ? "when.always" : "when.never");
+  if (node.is === "not" && node.part.is === "row" && node.part.row.value === true && node.part.row.compare === "==")
+    return said({ is: "row", row: { ...node.part.row, value: false } }, p, { t }, names, inside);
   if (node.is === "not") return p("when.not", { what: said(node.part, p, { t }, names, true) });
   if (node.is !== "row") {
     const text = node.parts.map((part) => said(part, p, { t }, names, true)).join(p(`when.${node.is}`));

@@ -5,11 +5,13 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { useMay, useSession } from "../api/queries";
 import { useCommand } from "../api/useCommand";
+import { JobProgress } from "../jobs/JobProgress";
+import { type Job, underWay, useNewestJob } from "../jobs/queries";
 import { Failure, Panel, Shown } from "../ui/states";
 import { Moment } from "../ui/Time";
 import { path } from "./parts";
-import { usePreview, useRebuilds } from "./queries";
-import type { Preview, PreviewRun } from "./types";
+import { useRebuilds } from "./queries";
+import type { Preview } from "./types";
 import { useSubjectWords } from "./words";
 
 const FIGURES = ["records", "subjects", "after", "moved", "merged", "split", "questions", "held"] as const;
@@ -24,9 +26,9 @@ export function Rebuild() {
 function Rebuilding() {
   const { s } = useSubjectWords();
   const rebuilds = useRebuilds();
-  const preview = usePreview();
+  const preview = useNewestJob<Job<Preview>>(["subjects-preview"], false);
   const compare = useCommand();
-  const running = preview.data?.state === "running";
+  const running = preview.data ? underWay(preview.data) : false;
   const [reason, setReason] = useState("");
   const command = useCommand({ done: () => setReason("") });
   const items = rebuilds.data?.items ?? [];
@@ -36,19 +38,18 @@ function Rebuilding() {
       <div className="body stack" data-testid="rebuild">
         <span className="quiet">{s("rebuild.means")}</span>
         <Shown of={preview} lines={2}>
-          {(run) => <Run of={run} />}
+          {(job) =>
+            job && (
+              <>
+                <JobProgress of={job} />
+                {job.result && <Changes of={job.result} />}
+              </>
+            )
+          }
         </Shown>
         {compare.error !== null && <Failure error={compare.error} />}
-        <div className="line">
-          {running ? (
-            <Button
-              variant="default"
-              data-testid="rebuild-stop"
-              onClick={() => compare.mutate({ path: "/api/subjects/rebuild/preview/stop" })}
-            >
-              {s("rebuild.stop")}
-            </Button>
-          ) : (
+        {!running && (
+          <div className="line">
             <Button
               variant="default"
               loading={compare.isPending}
@@ -57,8 +58,8 @@ function Rebuilding() {
             >
               {s(preview.data?.result ? "rebuild.again" : "rebuild.preview")}
             </Button>
-          )}
-        </div>
+          </div>
+        )}
         {preview.data?.result && !running && !asked && (
           <>
             <Textarea
@@ -100,33 +101,11 @@ function Rebuilding() {
   );
 }
 
-/** How far it is, or what came of it. */
-function Run({ of: run }: { of: PreviewRun }) {
-  const { s, number } = useSubjectWords();
-  if (run.state === "running") {
-    const told = s("rebuild.comparing", { share: `${number(run.share * 100, 0)}%` });
-    return (
-      <div className="stack" role="status" data-testid="rebuild-running">
-        <span>{told}</span>
-        <progress className="progress" value={run.share} max={1} aria-label={told} />
-      </div>
-    );
-  }
-  if (run.state === "failed") return <p role="alert">{s("rebuild.failed", { why: run.failure ?? "" })}</p>;
-  if (run.state === "stopped") return <p className="quiet">{s("rebuild.stopped")}</p>;
-  if (run.result === null) return null;
-  return (
-    <>
-      {run.outdated && <p className="quiet">{s("rebuild.outdated")}</p>}
-      <Changes of={run.result} />
-    </>
-  );
-}
-
 function Changes({ of: found }: { of: Preview }) {
   const { s, say, number } = useSubjectWords();
   return (
     <div className="stack" data-testid="rebuild-changes">
+      {found.outdated && <span className="quiet">{s("rebuild.outdated")}</span>}
       <span>{found.due ? s("rebuild.due") : s("rebuild.current")}</span>
       <span className="quiet">
         {s("figures.model")} {found.model}

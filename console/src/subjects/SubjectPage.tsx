@@ -8,6 +8,7 @@ import { useCommand } from "../api/useCommand";
 import { SubjectTabs } from "../declared/SubjectTabs";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
 import { path, SubjectLink, useCalled, WhyHere } from "./parts";
 import { useRows, useSubject, useTies } from "./queries";
@@ -175,7 +176,7 @@ function Who({ of: one }: { of: Subject }) {
   return (
     <Panel title={s("one.names")}>
       <section className="flush" tabIndex={0} aria-label={s("one.names")}>
-        <table className="table subject-said">
+        <Table className="subject-said">
           <tbody>
             {lines.map(([what, value, datasets]) => (
               <tr key={`${what} ${value}`}>
@@ -201,7 +202,7 @@ function Who({ of: one }: { of: Subject }) {
               <td />
             </tr>
           </tbody>
-        </table>
+        </Table>
       </section>
     </Panel>
   );
@@ -247,7 +248,7 @@ function Connected({ of: one }: { of: Subject }) {
                 </div>
               )}
               <section className="flush ties-list" tabIndex={0} aria-label={s("ties.title")}>
-                <table className="table" data-testid="ties">
+                <Table data-testid="ties">
                   <thead>
                     <tr>
                       <th>{s("ties.relation")}</th>
@@ -278,13 +279,19 @@ function Connected({ of: one }: { of: Subject }) {
                             <span className="tag">{say((outward ? b : a).kind_title)}</span>
                           </td>
                           <td className="quiet">
-                            <Moment at={edge.since} shape="date" /> – <Moment at={edge.until} shape="date" />
+                            {edge.since === null && edge.until === null ? (
+                              "—"
+                            ) : (
+                              <>
+                                <Moment at={edge.since} shape="date" /> – <Moment at={edge.until} shape="date" />
+                              </>
+                            )}
                           </td>
                         </tr>
                       );
                     })}
                   </tbody>
-                </table>
+                </Table>
               </section>
             </>
           );
@@ -322,11 +329,11 @@ function Records({ of: one }: { of: Subject }) {
       }
     >
       <section className="flush records-list" tabIndex={0} aria-label={s("one.records", { n: one.records.length })}>
-        <table className="table" data-testid="records">
+        <Table data-testid="records">
           <thead>
             <tr>
-              {may && <th className="tight" />}
-              <th>{s("one.dataset")}</th>
+              {may && <th className="tight" data-cell="pick" />}
+              <th data-cell="title">{s("one.dataset")}</th>
               <th>{s("name")}</th>
               <th>{s("one.why")}</th>
             </tr>
@@ -369,7 +376,7 @@ function Records({ of: one }: { of: Subject }) {
               );
             })}
           </tbody>
-        </table>
+        </Table>
       </section>
       {sheet !== null && <Act subject={one.id} act={sheet} chosen={chosen} close={() => setSheet(null)} />}
     </Panel>
@@ -448,7 +455,7 @@ function SourcesOf({ of: one }: { of: Subject }) {
   return (
     <Panel title={s("one.sources")}>
       <section className="flush" tabIndex={0} aria-label={s("one.sources")}>
-        <table className="table" data-testid="subject-sources">
+        <Table data-testid="subject-sources">
           <thead>
             <tr>
               <th>{s("one.dataset")}</th>
@@ -484,7 +491,7 @@ function SourcesOf({ of: one }: { of: Subject }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </Table>
       </section>
       {open !== null && <RowsSheet subject={one.id} source={open} close={() => setOpen(null)} />}
     </Panel>
@@ -505,7 +512,7 @@ function RowsSheet({ subject, source, close }: { subject: string; source: Source
             <Empty title={s("rows.empty")} />
           ) : (
             <section className="flush rows-list" tabIndex={0} aria-label={say(source.title)}>
-              <table className="table" data-testid="subject-rows">
+              <Table data-testid="subject-rows">
                 <thead>
                   <tr>
                     {filled.map(({ name, title, unit }) => (
@@ -531,7 +538,7 @@ function RowsSheet({ subject, source, close }: { subject: string; source: Source
                     </tr>
                   ))}
                 </tbody>
-              </table>
+              </Table>
               {pages.hasNextPage && (
                 <Button
                   variant="default"

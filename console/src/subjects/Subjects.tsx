@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 import { More } from "../ui/More";
 import { Empty, Panel, Shown } from "../ui/states";
+import { Table } from "../ui/Table";
 import { path, SubjectLink, Tabs } from "./parts";
 import { useFigures, useSubjects } from "./queries";
 import { KINDS } from "./types";
@@ -84,14 +85,14 @@ export default function Subjects() {
               <Empty title={s("empty")}>{s("emptyWhy")}</Empty>
             ) : (
               <section className="flush" tabIndex={0} aria-label={s("title")}>
-                <table className="table subjects">
+                <Table className="subjects">
                   <thead>
                     <tr>
-                      <th>{s("kind")}</th>
-                      <th>{s("name")}</th>
-                      <th>{s("identifiers")}</th>
-                      <th>{s("area")}</th>
-                      <th>{s("sources")}</th>
+                      <th data-cell="plain">{s("kind")}</th>
+                      <th data-cell="title">{s("name")}</th>
+                      <th data-cell="plain">{s("identifiers")}</th>
+                      <th data-cell="plain">{s("area")}</th>
+                      <th data-cell="plain">{s("sources")}</th>
                     </tr>
                   </thead>
                   <tbody>
@@ -116,7 +117,7 @@ export default function Subjects() {
                       </tr>
                     ))}
                   </tbody>
-                </table>
+                </Table>
                 <More pages={pages}>{s("more")}</More>
               </section>
             )

@@ -2,7 +2,7 @@
 
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
-import type { Figures, PreviewRun, RebuildAsked, Review, Rows, ShortSubject, Subject, Ties } from "./types";
+import type { Figures, RebuildAsked, Review, Rows, ShortSubject, Subject, Ties } from "./types";
 
 interface Page<T> {
   items: T[];
@@ -52,14 +52,6 @@ export const useReviews = (state: string, kind: string | null) =>
     queryFn: ({ pageParam }) => get<Page<Review>>("/api/links/reviews", { state, kind, after: pageParam, limit: 50 }),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
-  });
-
-/** Looked at again while it is under way. */
-export const usePreview = () =>
-  useQuery({
-    queryKey: ["subjects", "rebuild", "preview"],
-    queryFn: () => get<PreviewRun>("/api/subjects/rebuild/preview"),
-    refetchInterval: ({ state }) => (state.data?.state === "running" ? 1_000 : false),
   });
 
 /** While one is asked for it is looked at again, so that it is seen when it is done. */

@@ -171,6 +171,8 @@ export interface Figures {
 }
 
 export interface Preview {
+  /** Whether the city has changed since. */
+  outdated: boolean;
   model: string;
   due: boolean;
   models: { model: string; records: number }[];
@@ -187,18 +189,6 @@ export interface Preview {
     records: number;
     names: string[];
   }[];
-}
-
-/** The newest preview of this city's program; comparing a large city takes a while. */
-export interface PreviewRun {
-  state: "none" | "running" | "done" | "stopped" | "failed";
-  /** How far it is, 0 to 1. */
-  share: number;
-  seconds: number | null;
-  failure: string | null;
-  /** Whether the city has changed since. */
-  outdated: boolean;
-  result: Preview | null;
 }
 
 export interface RebuildAsked {

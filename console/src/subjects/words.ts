@@ -37,6 +37,8 @@ export function useSubjectWords(): SubjectWords {
       unit: (code) => words.say(titles.get(code)) || code,
       list: (names) => names.join(words.language === "zh-CN" ? "、" : ", "),
       plain: (value) => {
+        if (typeof value === "number")
+          return value.toLocaleString(words.language, { maximumFractionDigits: 5, useGrouping: "min2" });
         const said = String(value);
         if (MOMENT.test(said)) return cityTime(said, zone, "minute");
         return said.length > LONG ? `${said.slice(0, LONG)}…` : said;

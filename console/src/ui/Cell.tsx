@@ -6,6 +6,7 @@ import { cityTime } from "../time/format";
 import { useZone } from "./Time";
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+const DAY = /^\d{4}-\d\d(-\d\d)?$/;
 
 export function CellView({ cell }: { cell: Cell | Text }) {
   const { say, number, t } = useWords();
@@ -13,6 +14,7 @@ export function CellView({ cell }: { cell: Cell | Text }) {
   if (cell === null || cell === undefined) return <span className="quiet">—</span>;
   if (typeof cell === "number") return number(cell, Number.isInteger(cell) ? 0 : undefined);
   if (typeof cell === "boolean") return t(cell ? "yes" : "no");
-  if (typeof cell === "string") return MOMENT.test(cell) ? <time dateTime={cell}>{cityTime(cell, zone)}</time> : cell;
-  return say(cell);
+  if (typeof cell !== "string") return say(cell);
+  if (MOMENT.test(cell)) return <time dateTime={cell}>{cityTime(cell, zone)}</time>;
+  return DAY.test(cell) ? <span className="unbroken">{cell}</span> : cell;
 }

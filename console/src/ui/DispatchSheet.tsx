@@ -20,6 +20,7 @@ import { Severity } from "./Severity";
 import { Sheet } from "./Sheet";
 import { Empty, Failure, Shown } from "./states";
 import { afterWords } from "./steps";
+import { Table } from "./Table";
 import { useZone } from "./Time";
 import { useTell } from "./Toast";
 
@@ -323,11 +324,11 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
   };
   return (
     <section className="dispatch-steps" tabIndex={0} aria-label={t("step.what")}>
-      <table className="table">
+      <Table>
         <thead>
           <tr>
-            <th>{t("step.department")}</th>
-            <th>{t("step.what")}</th>
+            <th data-cell="plain">{t("step.department")}</th>
+            <th data-cell="title">{t("step.what")}</th>
             <th>{t("step.starts")}</th>
             <th>{t("step.acceptWithin")}</th>
             <th>{t("step.due")}</th>
@@ -341,9 +342,9 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
                 {say(step.title)}
                 <Reasons reasons={telling(step.reasons)} />
               </td>
-              <td data-label={t("step.starts")}>{starts(step)}</td>
-              <td data-label={t("step.acceptWithin")}>{length(step.accept_within)}</td>
-              <td data-label={t("step.due")}>
+              <td>{starts(step)}</td>
+              <td>{length(step.accept_within)}</td>
+              <td>
                 {length(step.due)}
                 {deadline(step) && (
                   <div className="quiet">
@@ -354,7 +355,7 @@ export function StepTable({ steps, dates = true }: { steps: AdvisedStep[]; dates
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }

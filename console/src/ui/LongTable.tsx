@@ -2,6 +2,7 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef } from "react";
+import { Table } from "./Table";
 import "./long.css";
 
 interface Pages {
@@ -27,7 +28,7 @@ export function LongTable({
   row,
   pages,
   test,
-  stacks = false,
+  most,
 }: {
   label: string;
   head: ReactNode;
@@ -36,8 +37,8 @@ export function LongTable({
   row: (index: number, props: RowProps) => ReactNode;
   pages?: Pages;
   test: string;
-  /** On a narrow screen each row is a little list; its cells say by `data-label` what they are. */
-  stacks?: boolean;
+  /** At most so many pixels high; without it as high as the window allows. */
+  most?: number;
 }) {
   const box = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
@@ -57,12 +58,8 @@ export function LongTable({
   const before = shown[0]?.start ?? 0;
   const after = last === undefined ? 0 : virtual.getTotalSize() - last.end;
   return (
-    <section ref={box} className="long-scroll" tabIndex={0} aria-label={label}>
-      <table
-        className={stacks ? "table stacks" : "table"}
-        aria-rowcount={pages?.hasNextPage ? -1 : count + 1}
-        data-testid={test}
-      >
+    <section ref={box} className="long-scroll" tabIndex={0} aria-label={label} style={{ maxHeight: most }}>
+      <Table aria-rowcount={pages?.hasNextPage ? -1 : count + 1} data-testid={test}>
         <thead>{head}</thead>
         <tbody>
           {before > 0 && (
@@ -79,7 +76,7 @@ export function LongTable({
             </tr>
           )}
         </tbody>
-      </table>
+      </Table>
     </section>
   );
 }

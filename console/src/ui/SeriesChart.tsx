@@ -57,7 +57,7 @@ function options(
   const points = (line: SeriesLine) =>
     line.points.map(([at, value]) => [wall(Date.parse(at)), value] as [number, number | null]);
   const lines = linesOf(evidence);
-  const named = namedAtEnd(lines);
+  const named = namedAtEnd(lines, words.say);
   const drawn: Record<string, unknown>[] = lines.map((line, index) => {
     const { tone, dash } = lookOf(line, index);
     const main = tone === "accent";

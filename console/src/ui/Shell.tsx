@@ -5,6 +5,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useRef } from "react";
 import { Link, useLocation } from "wouter";
 import { AlarmIcon } from "../alarms/icon";
+import { forgetAll } from "../api/kept";
 import type { City, Session } from "../api/types";
 import { leave as signOut, waitingOf } from "../field/person";
 import { HandoverBanner } from "../handover/Banner";
@@ -12,6 +13,7 @@ import { type Key, useWords } from "../i18n";
 import { en } from "../i18n/en";
 import { zhCN } from "../i18n/zh-CN";
 import { InboxLink } from "../inbox/InboxLink";
+import { useMyJobs } from "../jobs/useMine";
 import { useClock, useHeard, useLinkState } from "../live/LiveProvider";
 import { PaletteButton } from "../palette/PaletteButton";
 import { SubjectIcon } from "../subjects/icon";
@@ -208,10 +210,13 @@ function User({ session }: { session: Session }) {
   const [location] = useLocation();
   const menu = useRef<HTMLDivElement>(null);
   useClosed(menu, location);
+  const jobs = useMyJobs().data ?? 0;
   const leave = useMutation({
     mutationFn: () => signOut(actor.id),
-    // A new page, so that nothing of this person stays in memory.
-    onSettled: () => window.location.assign("/"),
+    onSettled: () => {
+      forgetAll();
+      window.location.assign("/"); // a new page, so that nothing of this person stays in memory
+    },
   });
   const out = () => {
     const waits = waitingOf(actor.id);
@@ -240,6 +245,9 @@ function User({ session }: { session: Session }) {
             {t(title)}
           </Link>
         ))}
+        <Link href="/jobs" data-testid="menu-jobs" data-jobs={jobs}>
+          {jobs > 0 ? t("nav.jobsUnderWay", { n: jobs }) : t("nav.jobs")}
+        </Link>
         <Link href="/me">{t("nav.me")}</Link>
         {may(session, "task.act") && <a href="/field">{t("nav.field")}</a>}
         <button type="button" className="link" data-testid="logout" onClick={out}>

@@ -14,6 +14,7 @@ import { atLeast, lacking, PlaceField } from "../field/Receiving";
 import { because, useFieldWords } from "../field/words";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, zoneOffset } from "../time/format";
+import { DateField } from "./DateField";
 import { Failure } from "./states";
 import { TaskForm } from "./TaskForm";
 import { Moment, useZone } from "./Time";
@@ -448,13 +449,13 @@ function Reasoned({ verb, task, begun, busy, send, close }: FormProps & { verb: 
         </span>
       )}
       {withDate && (
-        <TextInput
+        <DateField
           size="md"
-          type="datetime-local"
+          kind="datetime-local"
           label={t("act.until", { zone })}
           required
           value={until}
-          onChange={(event) => draft.put({ until: event.currentTarget.value })}
+          change={(value) => draft.put({ until: value })}
         />
       )}
       <Textarea

@@ -3,6 +3,7 @@
 import { Button, Checkbox, NativeSelect, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { type Field, fieldsOf, type Mistake, type Schema, typeOf, type Values } from "../field/form";
 import { useWords } from "../i18n";
+import { DateField } from "./DateField";
 
 interface Props {
   schema: Schema;
@@ -100,26 +101,31 @@ function FormField({ field, path, value, change, mistakes }: FieldProps) {
     );
   if (kind === "array") return <Items field={field} path={path} value={value} change={change} mistakes={mistakes} />;
   const format = schema.format;
-  if (format === "date" || format === "time" || format === "email" || format === "uri")
+  if (format === "email" || format === "uri")
     return (
       <TextInput
         {...common}
         type={format === "uri" ? "url" : format}
-        value={typeof value === "string" ? value.slice(0, format === "time" ? 5 : undefined) : ""}
-        onChange={({ currentTarget }) =>
-          change(format === "time" && currentTarget.value !== "" ? `${currentTarget.value}:00Z` : currentTarget.value)
-        }
+        value={typeof value === "string" ? value : ""}
+        onChange={({ currentTarget }) => change(currentTarget.value)}
+      />
+    );
+  if (format === "date" || format === "time")
+    return (
+      <DateField
+        {...common}
+        kind={format}
+        value={typeof value === "string" ? value.slice(0, format === "time" ? 5 : 10) : ""}
+        change={(said) => change(format === "time" && said !== "" ? `${said}:00Z` : said)}
       />
     );
   if (format === "date-time")
     return (
-      <TextInput
+      <DateField
         {...common}
-        type="datetime-local"
+        kind="datetime-local"
         value={typeof value === "string" ? local(value) : ""}
-        onChange={({ currentTarget }) =>
-          change(currentTarget.value === "" ? undefined : new Date(currentTarget.value).toISOString())
-        }
+        change={(said) => change(said === "" ? undefined : new Date(said).toISOString())}
       />
     );
   const long = typeof schema.maxLength !== "number" || schema.maxLength > 80;

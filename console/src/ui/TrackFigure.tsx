@@ -9,6 +9,7 @@ import { useGround } from "../map/ground";
 import { linesOfWay, placeAt, spot } from "../map/way";
 import { cityTime } from "../time/format";
 import { Empty, Loading } from "./states";
+import { Table } from "./Table";
 import { useZone } from "./Time";
 import "./track.css";
 
@@ -126,7 +127,7 @@ export default function TrackFigure({ evidence }: { evidence: TrackEvidence }) {
       <details>
         <summary>{t("chart.asTable")}</summary>
         <section className="scroll" tabIndex={0} aria-label={say(evidence.title)}>
-          <table className="table">
+          <Table>
             <thead>
               <tr>
                 <th>{t("time.at")}</th>
@@ -145,7 +146,7 @@ export default function TrackFigure({ evidence }: { evidence: TrackEvidence }) {
                 </tr>
               ))}
             </tbody>
-          </table>
+          </Table>
         </section>
       </details>
     </figure>

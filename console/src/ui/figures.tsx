@@ -7,9 +7,11 @@ import type { PanelContent, RowsEvidence, SeriesEvidence, TableContent } from ".
 import { useWords } from "../i18n";
 import { cityTime } from "../time/format";
 import { CellView } from "./Cell";
+import { DatasetName } from "./DatasetName";
 import { LittleChart } from "./LittleChart";
 import { linesOf, lookOf, namedAtEnd, withBand } from "./lines";
 import { Empty } from "./states";
+import { Table } from "./Table";
 import { Moment, useZone } from "./Time";
 
 /** A series as a panel shows it. */
@@ -42,7 +44,7 @@ export function Legend({ evidence, named }: { evidence: SeriesEvidence; named: b
   const { say } = useWords();
   const lines = linesOf(evidence);
   const band = evidence.series.filter(({ style }) => style.startsWith("band"));
-  const unnamed = lines.length > 1 && !(named && namedAtEnd(lines)) ? lines : [];
+  const unnamed = lines.length > 1 && !(named && namedAtEnd(lines, say)) ? lines : [];
   if (unnamed.length === 0 && band.length < 2) return null;
   return (
     <ul className="legend">
@@ -129,7 +131,7 @@ export function RowsView({ evidence }: { evidence: RowsEvidence }) {
     <div className="stack">
       <div className="line quiet">
         <span>
-          {t("evidence.dataset")} <span className="mono">{evidence.dataset}</span>
+          {t("evidence.dataset")} <DatasetName name={evidence.dataset} owner />
         </span>
         <SourceLink id={evidence.source} />
         {evidence.known_at && (
@@ -139,7 +141,7 @@ export function RowsView({ evidence }: { evidence: RowsEvidence }) {
         )}
       </div>
       <section tabIndex={0} aria-label={say(evidence.title)} style={{ maxHeight: 320, overflow: "auto" }}>
-        <table className="table">
+        <Table>
           <thead>
             <tr>
               {evidence.columns.map((column) => (
@@ -158,24 +160,20 @@ export function RowsView({ evidence }: { evidence: RowsEvidence }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </Table>
       </section>
     </div>
   );
 }
 
-export function SourceLink({ id }: { id: string }) {
+/** The source that rows came from, for those who may look at it. */
+function SourceLink({ id }: { id: string }) {
   const { t, say } = useWords();
   const source = useSources().data?.items.find((one) => one.id === id);
+  if (source === undefined) return null;
   return (
     <span>
-      {t("evidence.source")}{" "}
-      {source ? (
-        <Link href={`/sources/${encodeURIComponent(id)}`}>{say(source.title)}</Link>
-      ) : (
-        <span className="mono">{id}</span>
-      )}
-      {source && ` · ${t("evidence.owner")} ${say(source.department_title)}`}
+      {t("evidence.source")} <Link href={`/sources/${encodeURIComponent(id)}`}>{say(source.title)}</Link>
     </span>
   );
 }
@@ -185,7 +183,7 @@ export function TableView({ content }: { content: TableContent }) {
   if (content.rows.length === 0) return <Empty title={t("table.empty")}>{say(content.note)}</Empty>;
   return (
     <>
-      <table className="table">
+      <Table>
         <thead>
           <tr>
             {content.columns.map(({ name, title, unit }, column) => (
@@ -206,7 +204,7 @@ export function TableView({ content }: { content: TableContent }) {
             </tr>
           ))}
         </tbody>
-      </table>
+      </Table>
       {content.note && (
         <p className="quiet" style={{ margin: "4px 12px 8px" }}>
           {say(content.note)}

@@ -121,6 +121,11 @@ export const UserIcon = () => (
     <path d="M4 21c1-4 4-6 8-6s7 2 8 6" />
   </Icon>
 );
+export const CalendarIcon = () => (
+  <Icon size={16}>
+    <path d="M4 6h16v14H4zM4 10h16M8 3v4M16 3v4" />
+  </Icon>
+);
 export const ClockIcon = ({ size = 16 }: { size?: number }) => (
   <Icon size={size}>
     <circle cx="12" cy="12" r="9" />

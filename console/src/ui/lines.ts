@@ -33,10 +33,25 @@ export function lookOf(line: SeriesLine, index: number): Look {
   return { tone: index % 2 === 1 ? "muted" : "bar", dash: index % 4 < 2 ? "solid" : [2, 3] };
 }
 
-/** Whether every line can carry its name at its end: there are several, and they end at the same moment. */
-export function namedAtEnd(lines: readonly SeriesLine[]): boolean {
-  const ends = new Set(lines.map(({ points }) => points.at(-1)?.[0]));
-  return lines.length > 1 && ends.size === 1;
+/** What fits beside a chart: so many Latin letters, half as many Chinese characters. */
+const FITS = 16;
+/** So far apart, as a share of the chart's height, are names at the ends of lines that do not cover one another. */
+const APART = 0.1;
+
+/** How wide words are, counted in Latin letters. */
+export const widthOf = (name: string) => [...name].reduce((sum, one) => sum + (one > "\u2e7f" ? 2 : 1), 0);
+
+/**
+ * Whether every line can carry its name at its end: there are several, they end at the same moment and apart from one
+ * another, and their names are short enough to be read whole. Else the names stand below.
+ */
+export function namedAtEnd(lines: readonly SeriesLine[], say: (name: SeriesLine["name"]) => string): boolean {
+  if (lines.length < 2 || new Set(lines.map(({ points }) => points.at(-1)?.[0])).size !== 1) return false;
+  if (lines.some(({ name }) => widthOf(say(name)) > FITS)) return false;
+  const ends = lines.map(({ points }) => points.at(-1)?.[1] ?? Number.NaN).sort((one, other) => one - other);
+  const values = lines.flatMap(({ points }) => points.flatMap(([, value]) => (value === null ? [] : [value])));
+  const height = Math.max(0, ...values) - Math.min(0, ...values);
+  return ends.every((end, at) => at === 0 || end - (ends[at - 1] ?? Number.NaN) >= APART * height);
 }
 
 /** Which points stand alone between holes: no line leads to them, so that they have to be drawn themselves. */

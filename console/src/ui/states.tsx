@@ -31,13 +31,14 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   const words = useWords();
   const { title, detail, remedy, code } = told(error, words);
+  const missing = error instanceof Problem && error.status === 404; // asked again it is missing again
   return (
     <div className="state" role="alert">
       <strong>{title}</strong>
       {detail !== null && <span>{detail}</span>}
       {remedy !== null && <span>{remedy}</span>}
       {code !== null && <span className="mono">{code}</span>}
-      {retry && (
+      {retry && !missing && (
         <Button variant="default" size="xs" onClick={retry}>
           {words.t("state.retry")}
         </Button>

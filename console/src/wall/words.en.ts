@@ -23,7 +23,7 @@ export const en: Record<keyof typeof zh, string> = {
   "alerts.none": "No open alert",
   "alerts.noneWhy": "A new alert appears here at once.",
   "alerts.waits": "new",
-  "alerts.silenced": "{n} more are silenced, with a reason",
+  "alerts.silenced": "{n} more {n|is|are} silenced, with a reason",
   "alerts.ago": "{length} ago",
   "map.none": "No layer to show",
   "tasks.title": "Tasks",

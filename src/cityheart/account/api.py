@@ -15,6 +15,7 @@ from cityheart.account.models import Effect
 from cityheart.account.report import report as report_of
 from cityheart.account.service import Account
 from cityheart.account.shapes import shown
+from cityheart.account.taking import Taking
 from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.errors import BadRequest
@@ -64,39 +65,42 @@ class Order(_Body):
     command_id: CommandId
 
 
-def router(account: Account) -> APIRouter:
-    """The routes below ``/api/scores`` and ``/api/appeals``."""
+class TakeOrder(Order):
+    """The job that looked through the file."""
+
+    look: str = Field(min_length=1, max_length=60)
+
+
+def router(account: Account, taking: Taking) -> APIRouter:
+    """The routes below ``/api/scores``, ``/api/appeals`` and ``/api/history``."""
     routes = APIRouter(prefix="/api", tags=["account"])
     _scores(routes, account)
     _formulas(routes, account)
     _appeals(routes, account)
-    _history(routes, account)
+    _history(routes, taking)
     return routes
 
 
-def _history(routes: APIRouter, account: Account) -> None:
-    taking = account.taking
-
-    @routes.get("/history", summary="The file of closed cases that was given last, and how far it is")
-    def status(request: Request) -> dict[str, object]:
-        return taking.status(request.state.actor)
-
-    @routes.post("/history/files", summary="Look through closed cases of another system; nothing is taken in yet")
+def _history(routes: APIRouter, taking: Taking) -> None:
+    @routes.post(
+        "/history/files",
+        status_code=201,
+        summary="Look through closed cases of another system; nothing is taken in yet",
+    )
     def check(
         request: Request,
         mapping: Annotated[str, Form(max_length=20_000)],
+        command_id: Annotated[CommandId, Form()],
         file: Annotated[UploadFile, Part()],
     ) -> dict[str, object]:
         content = iter(lambda: file.file.read(2**20), b"")
-        return taking.check(request.state.actor, mapping, file.filename or "", content, limits.UPLOAD_BYTES)
+        return taking.check(
+            request.state.actor, command_id, mapping, file.filename or "", content, limits.UPLOAD_BYTES
+        )  # fmt: skip
 
-    @routes.post("/history/take", summary="Take in the file that was looked through")
-    def take(request: Request, order: Order) -> dict[str, object]:
-        return taking.take(request.state.actor, order.command_id)
-
-    @routes.post("/history/stop", summary="Stop what is under way; what was taken in until then stays")
-    def stop(request: Request, order: Order) -> dict[str, object]:
-        return taking.stop(request.state.actor)
+    @routes.post("/history/take", status_code=201, summary="Take in the file that a job has looked through")
+    def take(request: Request, order: TakeOrder) -> dict[str, object]:
+        return taking.take(request.state.actor, order.command_id, order.look)
 
 
 def _scores(routes: APIRouter, account: Account) -> None:

@@ -38,13 +38,13 @@ from cityheart.kernel.errors import Invalid, TooLarge
 from cityheart.kernel.ids import derive
 from cityheart.kernel.text import LANGUAGES, Text, text
 
-__all__ = ["REASONS", "Look", "Mapped", "Taken", "looked", "mapping", "mapping_of", "take_in"]
+__all__ = ["READING", "REASONS", "Look", "Mapped", "Taken", "looked", "mapping", "mapping_of", "take_in"]
 
 _FIELDS = {"id", "prefix", "unnamed", "zone", "title", "source", "columns"}
 _COLUMNS = ("case", "department", "started", "planned", "ended", "activity", "group", "at")
 _OPTIONAL = {"activity", "group", "at"}
 _INCLUSIVE = timedelta(microseconds=1)
-_READING = 0.2  # of the time that taking a file in takes
+READING = 0.2  # of the time that taking a file in takes
 _STEP = 500  # rows between two looks at how far one is
 _CASE = "case"  # the step that stands for the case as a whole
 REASONS: Mapping[str, Text] = {  # why a case is left out
@@ -193,10 +193,10 @@ def take_in(database: Database, actor: Actor, by: Mapped, file: Path, pace: Pace
     ``limits.HISTORY_ROWS``. What was taken in before an error stays; the same file again goes on from there.
     """
     require(actor, "case.manage")
-    cases, left = _cases(by, file, lambda share: pace(share * _READING))
+    cases, left = _cases(by, file, lambda share: pace(share * READING))
     taken = Taken(0, 0, 0, 0, Counter(why for why, _ in left.values()))
     for begin in range(0, len(cases), limits.HISTORY_CASES):
-        pace(_READING + (1 - _READING) * begin / len(cases))
+        pace(READING + (1 - READING) * begin / len(cases))
         some = cases[begin : begin + limits.HISTORY_CASES]
         with database.work(actor) as work:
             streams = {case.id: f"run:{_run(by, case)}" for case in some}

@@ -13,7 +13,7 @@ from cityheart.account.rates import RANKED
 from cityheart.kernel import limits
 from cityheart.kernel.access import departments
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.text import Text, text
+from cityheart.kernel.text import Text, counted, text
 
 if TYPE_CHECKING:
     from cityheart.account.service import Account
@@ -164,7 +164,7 @@ def _caveats(now: Scores, before: Scores) -> list[Text]:
         found.append(
             text(
                 f"{len(few)}个部门的任务少于{RANKED}件，只列数字，不排名",
-                f"{len(few)} departments had fewer than {RANKED} tasks: figures are shown, no rank",
+                f"{counted(len(few), 'department')} had fewer than {RANKED} tasks: figures are shown, no rank",
             )
         )
     if not any(each.n for each in before.departments):
@@ -184,7 +184,7 @@ def _caveats(now: Scores, before: Scores) -> list[Text]:
         found.append(
             text(
                 f"经申诉更正的任务{corrected}件；各部门同时列出更正前的得分",
-                f"upheld appeals corrected {corrected} tasks; the score before appeals stands beside",
+                f"upheld appeals corrected {counted(corrected, 'task')}; the score before appeals stands beside",
             )
         )
     found.append(

@@ -36,7 +36,6 @@ from cityheart.account.models import (
     Scores,
     Supplied,
 )
-from cityheart.account.taking import Taking
 from cityheart.kernel import events, limits
 from cityheart.kernel.access import can, departments, require
 from cityheart.kernel.actors import Actor
@@ -74,7 +73,6 @@ class Account:
         self._flags = flags.rules()
         self._units: dict[str, Text] = {}
         self._books = books.Books(database, folder)
-        self.taking = Taking(database, self.unit_title)
         self._deliveries = supplies.Deliveries(database)
         self._step_title: Callable[[str, str], Text] = lambda run, step: text(step, step)
         self._supplied: Callable[[], Sequence[supplies.Supplier]] = tuple

@@ -1,170 +1,168 @@
-"""A file of closed cases that a person gives: first looked through, then taken in, by one thread with its progress.
+"""A file of closed cases that a person gives: first looked through, then taken in; both are jobs.
 
-One file at a time in a program. Cases are taken in by short transactions, so that the city goes on meanwhile; what was
-taken in before somebody stopped it stays, and the same file again goes on from there.
+The file stays with the job that looked through it, until it was taken in, the same person gives another one, or its time
+is over. Cases are taken in by short transactions, so that the city goes on meanwhile; what was taken in before somebody
+stopped it stays, and the same file again goes on from there.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-
-import structlog
+from typing import cast
 
 from cityheart.account import history
+from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.clock import Clock, SystemClock
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import BadRequest, Conflict, Problem, TooLarge
+from cityheart.kernel.errors import BadRequest, Conflict, NotFound, TooLarge
+from cityheart.kernel.ids import derive, unguessable
+from cityheart.kernel.jobs.models import OVER, Kind, Result, Sought, State
+from cityheart.kernel.jobs.service import Jobs, Running
 from cityheart.kernel.text import Text, text
 
-__all__ = ["Taking"]
+__all__ = ["LOOK", "TAKE", "Taking"]
 
-_LOG = structlog.get_logger("history")
-_RUNNING = ("checking", "taking")
-_REST = 0.001  # seconds in which others are let in between two steps
-
-
-class _Stopped(Exception):  # noqa: N818  (nothing is wrong)
-    """Somebody stopped it."""
+LOOK, TAKE = "history-look", "history-take"
+_PATH = "/cases/import?what=history"
+_SUFFIXES = (".csv.gz", ".csv")
 
 
 class Taking:
-    """The file that was given last and what became of it."""
+    """Looking through files of closed cases, and taking them in."""
 
-    def __init__(self, database: Database, units: Callable[[str], Text], wall: Clock | None = None) -> None:
-        self._database = database
-        self._units = units
-        self._wall = wall or SystemClock()
-        self._lock = threading.Lock()
-        self._halt = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._folder: Path | None = None
-        self._file: tuple[history.Mapped, Path] | None = None
-        self._command = ""
-        self._status: dict[str, object] = {"state": "idle"}
+    def __init__(self, database: Database, jobs: Jobs, units: Callable[[str], Text]) -> None:
+        self._database, self._jobs, self._units = database, jobs, units
+        manage = "case.manage"
+        jobs.register(
+            Kind(
+                LOOK, text("查看历史办件文件", "Looking through a file of closed cases"), text("KiB", "KiB"), manage, manage,
+                self._look, kept=limits.HISTORY_KEPT, long=("left", "lines"),
+            )
+        )  # fmt: skip
+        jobs.register(
+            Kind(
+                TAKE, text("接收历史办件", "Taking closed cases in"), text("件", "cases"), manage, manage, self._take,
+                told=lambda taken: taken,
+            )
+        )  # fmt: skip
 
-    def status(self, actor: Actor) -> dict[str, object]:
-        """``{"state", "share", "name", "by", "look", "taken", "reason"}`` of the file that was given last.
+    def check(
+        self, actor: Actor, command_id: str, mapping: str, name: str, content: Iterable[bytes], most: int
+    ) -> dict[str, object]:
+        """Keep a file of at most ``most`` bytes and ask that it is looked through: the job.
 
-        It is idle, checking, checked, taking, done, stopped or failed.
+        Raises :class:`BadRequest` for what is no CSV file, Invalid for a mapping that is wrong, :class:`TooLarge`.
         """
-        require(actor, "case.manage")
-        return dict(self._status)
-
-    def check(self, actor: Actor, mapping: str, name: str, content: Iterable[bytes], most: int) -> dict[str, object]:
-        """Keep a file of at most ``most`` bytes and look through it. Raises :class:`Conflict` while another is at work."""
         require(actor, "case.manage")
         by = history.mapping_of(mapping)
         called = Path(name).name
-        if not called.endswith((".csv", ".csv.gz")) or not called.isprintable() or len(called) > 200:
+        if not called.endswith(_SUFFIXES) or not called.isprintable() or len(called) > 200:
             raise BadRequest(f"{called[:80]!r} is no CSV file", remedy="give a file that ends in .csv or .csv.gz")
-        with self._lock:
-            self._alone()
-            self._forget()
-            self._folder = Path(tempfile.mkdtemp(prefix="cityheart-history-"))
-            file = self._folder / ("given.csv.gz" if called.endswith(".gz") else "given.csv")
-            try:
-                _keep(file, content, most)
-            except BaseException:
-                self._forget()
-                raise
-            self._file, self._command = (by, file), ""
-            self._begin("checking", actor, {"name": called, "origin": by.id, "look": None, "taken": None}, self._look)
-        return self.status(actor)
-
-    def take(self, actor: Actor, command_id: str) -> dict[str, object]:
-        """Take in what was looked through; the same command again is the same. Raises :class:`Conflict` without a file."""
-        require(actor, "case.manage")
-        with self._lock:
-            if command_id == self._command:
-                return self.status(actor)
-            self._alone()
-            if self._file is None or self._status["state"] != "checked":
-                raise Conflict("no file was looked through", remedy="give the file first")
-            self._command = command_id
-            self._begin("taking", actor, {}, self._take)
-        return self.status(actor)
-
-    def stop(self, actor: Actor) -> dict[str, object]:
-        """End what is under way; what was taken in until then stays."""
-        require(actor, "case.manage")
-        self._halt.set()
-        self.wait()
-        return self.status(actor)
-
-    def wait(self) -> None:
-        """Until what is under way is over."""
-        if self._thread is not None:
-            self._thread.join()
-
-    def close(self) -> None:
-        """Stop, and throw the file away."""
-        self._halt.set()
-        self.wait()
-        self._forget()
-
-    # ── at work ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _alone(self) -> None:
-        if self._status["state"] in _RUNNING:
-            raise Conflict("another file is being taken in", remedy="wait for its end, or stop it")
-
-    def _begin(
-        self, state: str, actor: Actor, told: dict[str, object], work: Callable[[Actor], dict[str, object]]
-    ) -> None:
-        self._halt = threading.Event()
-        self._status = {
-            **self._status, "state": state, "share": 0.0, "by": actor.name, "at": self._wall.now(), "reason": None,
-            "remedy": None, **told,
-        }  # fmt: skip
-        self._thread = threading.Thread(target=self._go, args=(actor, work), daemon=True, name="history")
-        self._thread.start()
-
-    def _go(self, actor: Actor, work: Callable[[Actor], dict[str, object]]) -> None:
+        id = derive("job", LOOK, actor.id, command_id)
+        fresh = self._brought(self._jobs.folder(id), called, mapping, content, most)
         try:
-            over = work(actor)
-        except _Stopped:
-            over = {"state": "stopped"}
-        except Problem as problem:
-            over = {"state": "failed", "reason": problem.detail, "remedy": problem.remedy}
-        except Exception as error:  # the store went away, or a file broke it in a way nobody thought of
-            _LOG.exception("taking.failed")
-            over = {"state": "failed", "reason": type(error).__name__, "remedy": None}
-        if over["state"] != "checked":
-            self._forget()
-        self._status = {**self._status, **over}
+            given = {"name": called, "origin": by.id}
+            self._jobs.ask(
+                actor, command_id, LOOK, title=text(called, called), given=given, about=by.id, path=_PATH, id=id
+            )  # fmt: skip
+        except BaseException:
+            if fresh:
+                shutil.rmtree(self._jobs.folder(id), ignore_errors=True)
+            raise
+        taken = self._taken(actor)
+        for other in self._jobs.newest(actor, Sought(mine=True, kinds=(LOOK,), states=OVER), limits.PAGE_ROWS):
+            if other["id"] not in {id, *taken}:
+                shutil.rmtree(self._jobs.folder(str(other["id"])), ignore_errors=True)
+        return self._jobs.job(actor, id)
 
-    def _pace(self, share: float) -> None:
-        self._status = {**self._status, "share": round(share, 4)}
-        if self._halt.wait(_REST):
-            raise _Stopped
+    @staticmethod
+    def _brought(folder: Path, name: str, mapping: str, content: Iterable[bytes], most: int) -> bool:
+        """Keep the file of a job, all of it or nothing; whether it was not there: the same click again brings none."""
+        if folder.is_dir():
+            return False
+        coming = folder.with_name(f"{folder.name}-{unguessable(8).hex()}")
+        try:
+            coming.mkdir(parents=True)
+            _keep(coming / _given(name), content, most)
+            (coming / "mapping").write_text(mapping, "utf-8")
+            try:
+                coming.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+                return False  # the same click was quicker a second time
+            return True
+        finally:
+            shutil.rmtree(coming, ignore_errors=True)
 
-    def _look(self, actor: Actor) -> dict[str, object]:
-        assert self._file is not None
-        found = history.looked(self._database, actor, *self._file, self._pace)
-        shown = asdict(found) | {
+    def _taken(self, actor: Actor) -> set[object]:
+        """The looks whose files are being taken in."""
+        states: tuple[State, ...] = ("waiting", "running")
+        found = self._jobs.newest(actor, Sought(kinds=(TAKE,), states=states), limits.PAGE_ROWS)
+        return {cast("Mapping[str, object]", one["given"])["look"] for one in found}
+
+    def take(self, actor: Actor, command_id: str, look: str) -> dict[str, object]:
+        """Ask that the file is taken in which a job has looked through: the job that does it.
+
+        Raises :class:`NotFound` without such a job, :class:`Conflict` when it is not done or its file is gone.
+        """
+        require(actor, "case.manage")
+        found = self._jobs.find(look)
+        if found.kind != LOOK:
+            raise NotFound(f"there is no job {look} that looked through a file", remedy="give the file first")
+        if found.state != "done" or not self._jobs.folder(look).is_dir():
+            raise Conflict("no file was looked through", remedy="give the file first")
+        if look in self._taken(actor):
+            raise Conflict("this file is being taken in already", remedy="wait for its end, or stop it")
+        cases = int(cast(int, (found.result or {})["cases"]))
+        asked = self._jobs.ask(
+            actor, command_id, TAKE, title=found.title, given={**found.given, "look": look, "cases": cases},
+            about=found.about, path=_PATH,
+        )  # fmt: skip
+        return self._jobs.job(actor, asked.id)
+
+    def _look(self, running: Running) -> Result:
+        try:
+            by, file = self._file(running.folder, str(running.job.given["name"]))
+            running.of(file.stat().st_size >> 10)
+            found = history.looked(self._database, running.actor, by, file, running.pace)
+        except BaseException:
+            shutil.rmtree(running.folder, ignore_errors=True)
+            raise
+        return asdict(found) | {
             "departments": [{"code": code, "title": self._units(code)} for code in found.departments],
             "left": [{"reason": _reason(why), "cases": count} for why, count in found.left.most_common()],
             "lines": [{"line": line, "case": id, "reason": _reason(why)} for line, id, why in found.lines],
         }
-        return {"state": "checked", "look": shown, "share": 1.0}
 
-    def _take(self, actor: Actor) -> dict[str, object]:
-        assert self._file is not None
-        taken = history.take_in(self._database, actor, *self._file, self._pace)
-        told = {"cases": taken.cases, "tasks": taken.tasks, "events": taken.events, "late": taken.late}
-        return {"state": "done", "taken": told, "share": 1.0}
+    def _take(self, running: Running) -> Result:
+        given = running.job.given
+        folder = self._jobs.folder(str(given["look"]))
+        by, file = self._file(folder, str(given["name"]))
+        running.of(cast(int, given["cases"]))
 
-    def _forget(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = self._file = None
+        def pace(share: float) -> None:  # reading the file is no case taken in
+            running.pace(max(0.0, share - history.READING) / (1 - history.READING))
+
+        taken = history.take_in(self._database, running.actor, by, file, pace)
+        shutil.rmtree(folder, ignore_errors=True)
+        return {"cases": taken.cases, "tasks": taken.tasks, "events": taken.events, "late": taken.late}
+
+    @staticmethod
+    def _file(folder: Path, name: str) -> tuple[history.Mapped, Path]:
+        file, mapping = folder / _given(name), folder / "mapping"
+        if not (file.is_file() and mapping.is_file()):
+            raise Conflict("the file is not there any more", remedy="give the file again")
+        return history.mapping_of(mapping.read_text("utf-8")), file
+
+
+def _given(name: str) -> str:
+    """What the file is called on the disk: nothing there is ever called by its own name."""
+    return "given" + next(suffix for suffix in _SUFFIXES if name.endswith(suffix))
 
 
 def _keep(file: Path, content: Iterable[bytes], most: int) -> None:

@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,7 @@ from cityheart.command.views import incident_json, patch_json, plan_json, progre
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import BadRequest, Forbidden, NotFound
+from cityheart.kernel.refusals import language_of, retold
 
 __all__ = ["Ledger", "router"]
 
@@ -32,6 +33,12 @@ class Ledger(Protocol):
         ...
 
 
+Title = Annotated[
+    dict[Literal["zh-CN", "en"], Annotated[str, Field(min_length=1, max_length=limits.INCIDENT_TITLE_CHARS)]],
+    Field(min_length=2),
+]
+
+
 class DispatchOrder(BaseModel):
     """A click on a plan."""
 
@@ -39,8 +46,8 @@ class DispatchOrder(BaseModel):
 
     command_id: str
     plan: str
-    title: dict[str, str] | None = None
-    kind: str | None = None
+    title: Title | None = None
+    kind: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     level: Annotated[int, Field(ge=1, le=4)] | None = None
     parameters: dict[str, bool | int | float | str | list[bool | int | float | str]] | None = None
     supersedes: str | None = None
@@ -277,7 +284,7 @@ def _task_routes(routes: APIRouter, command: Command, account: Ledger) -> None:
             {**each.told(), "command_id": each.command_id, "task_id": each.task_id, "verb": each.verb, "at": each.at}
             for each in queue.acts
         ]
-        return {"items": command.play(_actor(request), acts, queue.sent_at)}
+        return {"items": _told(request, command.play(_actor(request), acts, queue.sent_at))}
 
     @routes.get("/tasks/{task_id}", summary="One task")
     def task(request: Request, task_id: str) -> dict[str, object]:
@@ -318,6 +325,15 @@ def _plan_routes(routes: APIRouter, command: Command) -> None:
     def plans(request: Request) -> dict[str, object]:
         items = [plan_json(command, plan) for plan in command.plans(_actor(request))]
         return {"items": items, "total": len(items), "next": None}
+
+
+def _told(request: Request, played: list[dict[str, object]]) -> list[dict[str, object]]:
+    """What became of acts, with refusals in the reader's language."""
+    language = language_of(request.headers.get("accept-language", ""))
+    for each in played:
+        if isinstance(problem := each.get("problem"), dict):
+            each["problem"] = retold(problem, language)
+    return played
 
 
 def _actor(request: Request) -> Actor:

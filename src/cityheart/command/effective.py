@@ -96,7 +96,7 @@ def _items(step: Step, context: Mapping[str, Value]) -> tuple[Item, ...]:
         return step.each.items
     listed = context.get(step.each.of)
     if not isinstance(listed, list):
-        raise Invalid(f"{step.each.of} is {listed!r}", remedy="give a list, e.g. [east, west]", step=step.id)
+        raise Invalid(f"{step.each.of} cannot be {listed!r}", remedy="give a list, e.g. [east, west]", step=step.id)
     return language.items_of(listed, f"step {step.id}, {step.each.of}", step.id)
 
 

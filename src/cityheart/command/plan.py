@@ -643,7 +643,7 @@ def _calls(raw: object) -> Mapping[str, str]:
 
 def _variable(raw: object, where: str, id: str) -> str:
     if not isinstance(raw, str) or _VARIABLE.fullmatch(raw) is None or raw in _WORDS:
-        raise Invalid(f"{where} is {raw!r}", remedy="a name of letters, digits and _, e.g. wind_speed", step=id)
+        raise Invalid(f"{where} cannot be {raw!r}", remedy="a name of letters, digits and _, e.g. wind_speed", step=id)
     return raw
 
 
@@ -667,7 +667,7 @@ def _list(raw: object, where: str, **extra: object) -> list[object]:
 
 def _name(raw: object, where: str, **extra: object) -> str:
     if not isinstance(raw, str) or _NAME.fullmatch(raw) is None:
-        raise Invalid(f"{where} is {raw!r}", remedy="use a-z, 0-9 and -, at most 60 characters", **extra)
+        raise Invalid(f"{where} cannot be {raw!r}", remedy="use a-z, 0-9 and -, at most 60 characters", **extra)
     return raw
 
 
@@ -693,7 +693,7 @@ def _date(raw: object, where: str) -> date | None:
     try:
         return date.fromisoformat(str(raw))
     except ValueError:
-        raise Invalid(f"{where} is {raw!r}", remedy="write it as 2015-01-31") from None
+        raise Invalid(f"{where} cannot be {raw!r}", remedy="write it as 2015-01-31") from None
 
 
 def _duration(raw: object, where: str, what: str, id: str) -> timedelta:

@@ -58,7 +58,6 @@ _MOVES = frozenset(  # events after which a department's list of tasks looks dif
         "resumed", "cancelled", "offline_counted", "evaluated", "file_added",
     )
 )  # fmt: skip
-_POSTED = frozenset({"task.dispatched", "task.escalated", "step.failed"})  # events of which departments are told
 _PLANS_KEPT = 1_000  # effective plans of runs kept in memory
 
 
@@ -224,7 +223,7 @@ class Command:
         require(actor, "incident.dispatch")
 
         def do(work: Work) -> dict[str, object]:
-            return {"incident_id": self._open(work, command_id, incident, None).id}
+            return {"incident_id": self._open(work, command_id, incident, None)[0].id}
 
         return self._database.once(actor, command_id, "incident.open", dict(incident), do)
 
@@ -243,20 +242,22 @@ class Command:
         payload = {"incident": dict(incident), "plan": plan, "supersedes": supersedes}
 
         def do(work: Work) -> dict[str, object]:
-            found = self._open(work, command_id, incident, compiled)
+            found, new = self._open(work, command_id, incident, compiled)
             run = Run(derive("run", found.id, command_id), found.id, plan, "active", work.now)
-            old = self._superseded(work, found, plan, supersedes)
+            active = [] if new else store.runs_of(work.conn, found.id)
+            old = _superseded(active, plan, supersedes)
             context = begun_with(
                 compiled, cast("Mapping[str, Value]", incident.get("parameters") or {}), found, self._units
             )
             started = engine.start(compiled, run, context, [each.id for each in old], self._bearings())
             started.before = started.run  # stored here, before its tasks
             store.save_run(work.conn, started.run)
+            work.begin(f"run:{run.id}")
             for each in old:
                 before = self._transition(work, each)
                 before.supersede(run.id, work.now)
-                self._write(work, before)
-            self._write(work, started)
+                self._write(work, before, found.title)
+            self._write(work, started, found.title)
             return {"incident_id": found.id, "run_id": run.id}
 
         return self._database.once(actor, command_id, "incident.dispatch", payload, do)
@@ -281,13 +282,16 @@ class Command:
                 if run.state != "closed":
                     transition = self._transition(work, run)
                     transition.drop_undispatched("lifted", work.now)
-                    self._write(work, transition)
+                    self._write(work, transition, incident.title)
             self._settle(work, incident.id)
             return {"incident_id": incident.id}
 
         return self._database.once(actor, command_id, "incident.lift", {"incident": incident_id, "reason": reason}, do)
 
-    def _open(self, work: Work, command_id: str, spec: Mapping[str, object], plan: Plan | None) -> Incident:
+    def _open(
+        self, work: Work, command_id: str, spec: Mapping[str, object], plan: Plan | None
+    ) -> tuple[Incident, bool]:
+        """The incident that is meant, held; whether it is new."""
         strange = sorted(spec.keys() - _SPEC)
         if strange:
             raise Invalid(f"an incident has no {', '.join(strange)}", remedy=f"it has {', '.join(sorted(_SPEC))}")
@@ -301,14 +305,15 @@ class Command:
             kind = str(spec.get("kind") or (plan.kind if plan else None) or "other")
             new = Incident(id, title, kind, level, "open", alert_id, work.now, None, None, None)
             if store.open_incident(work.conn, new):
+                work.begin(f"incident:{id}")
                 work.emit(f"incident:{id}", "incident.opened", {
                     "incident": id, "alert": alert_id, "kind": kind, "level": level, "title": title, "at": work.now,
                 })  # fmt: skip
-                return new
+                return new, True
         incident = self._locked(work, id)
         if plan is not None:
             incident = self._gone_on(work, incident, level)
-        return incident
+        return incident, False
 
     def _gone_on(self, work: Work, incident: Incident, level: int | None) -> Incident:
         """An incident that gets another run: open again if it was closed, at the level of now."""
@@ -327,16 +332,6 @@ class Command:
         if incident != was:
             store.save_incident(work.conn, incident)
         return incident
-
-    def _superseded(self, work: Work, incident: Incident, digest: str, only: str | None) -> list[Run]:
-        active = [
-            run for run in store.runs_of(work.conn, incident.id) if run.state == "active" and run.superseded_by is None
-        ]
-        if any(run.plan == digest for run in active):
-            raise Conflict("this plan is under way for this incident", remedy="open the incident to see it")
-        if only is not None and only not in [run.id for run in active]:
-            raise Conflict(f"run {only} is not under way for this incident", remedy="look at the incident's runs")
-        return [run for run in active if only is None or run.id == only]
 
     def _locked(self, work: Work, incident_id: str) -> Incident:
         incident = store.lock_incident(work.conn, incident_id)
@@ -464,7 +459,7 @@ class Command:
         self, work: Work, command_id: str, task_id: str, act: Act, note: str, sent_at: datetime | None
     ) -> dict[str, object]:
         task = self._task(work, task_id)
-        self._locked(work, task.incident)
+        incident = self._locked(work, task.incident)
         transition = self._transition(work, self._run(work, task.run))
         require(work.actor, *_permission(act.verb, task, transition.plan))
         off: timedelta | None = None
@@ -480,7 +475,7 @@ class Command:
         if act.verb == "submit":
             act = _receipt_of(task, command_id, act, note, files)
         after = transition.act(task_id, act, work.now)
-        self._write(work, transition)
+        self._write(work, transition, incident.title)
         if act.receipt is not None and after.submitted_at is not None:
             receipt = Receipt(
                 act.receipt, task_id, after.submitted_at, act.by, note, act.form, tuple(files), act.place, after.done_at,
@@ -582,13 +577,13 @@ class Command:
             run = store.find_run(work.conn, run_id)
             if run is None:
                 raise NotFound(f"there is no run {run_id}", remedy="look at the incident's runs")
-            self._locked(work, run.incident)
+            incident = self._locked(work, run.incident)
             run = self._run(work, run_id)
             transition = self._transition(work, run)
             by = {"id": actor.id, "name": actor.name}
             patch = Patch(0, op, id, reason, by, work.now, spec, unit, due)
             kept = transition.change(self.plan(run.plan), patch, work.now)
-            self._write(work, transition)
+            self._write(work, transition, incident.title)
             return {"run_id": run_id, "patch_no": kept.number}
 
         return self._database.once(actor, command_id, "run.patch", payload, do)
@@ -632,20 +627,22 @@ class Command:
             self._effective[run.id] = kept
         return kept[1]
 
-    def _write(self, work: Work, transition: Transition) -> None:
+    def _write(self, work: Work, transition: Transition, incident_title: Text) -> None:
         """State, events and messages of one transition, in the caller's transaction."""
         run = transition.run
-        store.save_tasks(work.conn, transition.changed.values(), transition.known, _searched(work, transition))
+
+        def words(task: Task) -> str:
+            both = [*transition.plan.step(task.step).title.values(), *incident_title.values()]
+            return " ".join(both).lower()
+
+        store.save_tasks(work.conn, transition.changed.values(), transition.known, words)
         if run != transition.before:
             store.save_run(work.conn, run, transition.before)
         work.emit_all(f"run:{run.id}", ((one.type, {**one.data, "at": one.at}) for one in transition.events))
         orders = [happened for happened in transition.events if happened.type == "task.dispatched"]
-        posted = any(one.type in _POSTED for one in transition.events)
-        incident = store.find_incident(work.conn, id=run.incident) if posted else None
-        about = {} if incident is None else {"incident_title": incident.title}
 
         def told_of(one: Happened) -> dict[str, object]:
-            return {"at": one.at, "title": _step_title(transition, one), **about}
+            return {"at": one.at, "title": _step_title(transition, one), "incident_title": incident_title}
 
         if orders:
             key = f"orders:{orders[0].data['task']}:{len(orders)}"
@@ -713,7 +710,7 @@ class Command:
             raise PlanUnknown(problem.detail) from problem
         transition = self._transition(work, run)
         fired = transition.catch_up(due.at)
-        self._write(work, transition)
+        self._write(work, transition, due.title)
         return fired
 
     def _hear(self) -> None:
@@ -892,18 +889,14 @@ def _step_title(transition: Transition, happened: Happened) -> Text:
     return transition.plan.step(str(happened.data["step"])).title
 
 
-def _searched(work: Work, transition: Transition) -> Callable[[Task], str]:
-    """By which words a new task is found: the titles of its step and its incident."""
-    titles: list[Text] = []
-
-    def words(task: Task) -> str:
-        if not titles:
-            incident = store.find_incident(work.conn, id=task.incident)
-            titles.append(incident.title if incident else {})
-        both = [*transition.plan.step(task.step).title.values(), *titles[0].values()]
-        return " ".join(both).lower()
-
-    return words
+def _superseded(runs: Sequence[Run], digest: str, only: str | None) -> list[Run]:
+    """Of an incident's runs those that end when the plan of this digest is set going."""
+    active = [run for run in runs if run.state == "active" and run.superseded_by is None]
+    if any(run.plan == digest for run in active):
+        raise Conflict("this plan is under way for this incident", remedy="open the incident to see it")
+    if only is not None and only not in [run.id for run in active]:
+        raise Conflict(f"run {only} is not under way for this incident", remedy="look at the incident's runs")
+    return [run for run in active if only is None or run.id == only]
 
 
 def _receipt_of(task: Task, command_id: str, act: Act, note: str, files: Sequence[File]) -> Act:

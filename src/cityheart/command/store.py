@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from cityheart.command.models import File, Incident, Patch, Place, Receipt, Run,
 from cityheart.kernel import limits
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.events import event_table, subscription_table
+from cityheart.kernel.statements import Statement
 from cityheart.kernel.text import Text
 
 __all__ = [
@@ -184,45 +185,75 @@ file_table = sa.Table(
 
 _TASK = task_table.c
 _FIXED = ("id", "run", "incident", "step", "round", "opened_at", "verify_by", "does", "words")  # what never changes
-_COLUMNS = tuple(column.name for column in task_table.columns if column.name != "words")
+_COLUMNS = tuple(each.name for each in fields(Task))
+_RUNGS = _COLUMNS.index("rungs")
+_RUN_COLUMNS = tuple(column.name for column in run_table.columns)
 _CHANGING = [name for name in _COLUMNS if name not in _FIXED]
 # states in which a round may be open: said beside closed_at, so that the index of states leads past what is closed
 _OPEN = ("scheduled", "dispatched", "accepted", "submitted", "returned", "suspended")
 _READ_TASK = sa.select(*(_TASK[name] for name in _COLUMNS))
-_UPDATE_TASK = (
+_UPDATE_TASK = Statement(
     task_table.update().where(_TASK.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in _CHANGING})
 )
-_TASKS_OF_RUN = _READ_TASK.where(_TASK.run == sa.bindparam("run")).order_by(_TASK.step, _TASK.round)
-_INCIDENT_LOCKED = sa.select(incident_table).where(incident_table.c.id == sa.bindparam("of")).with_for_update()
-_RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
-_RUN_LOCKED = _RUN.with_for_update()
-_TASK_BY_ID = _READ_TASK.where(_TASK.id == sa.bindparam("id"))
-_NEXT_DUE = sa.select(sa.func.min(timer_table.c.fire_at))
+_TASKS_OF_RUN = Statement(_READ_TASK.where(_TASK.run == sa.bindparam("run")).order_by(_TASK.step, _TASK.round))
+_BY_ID = sa.select(incident_table).where(incident_table.c.id == sa.bindparam("of"))
+_INCIDENT, _INCIDENT_LOCKED = Statement(_BY_ID), Statement(_BY_ID.with_for_update())
+_INCIDENT_OF_ALERT = Statement(sa.select(incident_table).where(incident_table.c.alert_id == sa.bindparam("of")))
+_SAVE_INCIDENT = Statement(incident_table.update().where(incident_table.c.id == sa.bindparam("_id")))
+_NEW_RUN, _NEW_RECEIPT = Statement(run_table.insert()), Statement(receipt_table.insert())
+_NEW_TASKS, _NEW_TIMERS = Statement(task_table.insert()), Statement(timer_table.insert())
+_ONE_RUN = sa.select(run_table).where(run_table.c.id == sa.bindparam("id"))
+_RUN, _RUN_LOCKED = Statement(_ONE_RUN), Statement(_ONE_RUN.with_for_update())
+_RUNS = sa.select(run_table).where(run_table.c.id.in_(sa.bindparam("ids", expanding=True)))
+_RUNS_OF_INCIDENT = Statement(
+    sa.select(run_table)
+    .where(run_table.c.incident == sa.bindparam("of"))
+    .order_by(run_table.c.started_at, run_table.c.id)
+)
+_SAVE_RUN = Statement(run_table.update().where(run_table.c.id == sa.bindparam("_id")))
+_BUSY_RUN = Statement(
+    sa.select(run_table.c.id).where(run_table.c.incident == sa.bindparam("of"), run_table.c.state != "closed").limit(1)
+)
+_TASK_BY_ID = Statement(_READ_TASK.where(_TASK.id == sa.bindparam("id")))
+_NEXT_DUE = Statement(sa.select(sa.func.min(timer_table.c.fire_at)))
 _OVERDUE = sa.select(sa.func.count(), sa.func.min(timer_table.c.fire_at)).where(
     timer_table.c.fire_at < sa.bindparam("before")
 )
-_ENDED = (
+_ENDED = Statement(
     sa.select(event_table.c.seq)
     .where(event_table.c.type == "alert.ended", event_table.c.seq > sa.bindparam("after"))
     .limit(1)
 )
-_HEARD = sa.select(subscription_table.c.position).where(subscription_table.c.name == sa.bindparam("name"))
+_HEARD = Statement(sa.select(subscription_table.c.position).where(subscription_table.c.name == sa.bindparam("name")))
 _WAITING = file_table.c.task == sa.bindparam("of"), file_table.c.receipt.is_(None)
-_FILES_WAITING = sa.select(file_table).where(*_WAITING).order_by(file_table.c.at, file_table.c.sha256)
-_SEAL_FILES = file_table.update().where(*_WAITING).values(receipt=sa.bindparam("to"))
-_DROP_TIMERS = timer_table.delete().where(
-    timer_table.c.run == sa.bindparam("_run"),
-    timer_table.c.step == sa.bindparam("_step"),
-    timer_table.c.round == sa.bindparam("_round"),
+_FILES_WAITING = Statement(sa.select(file_table).where(*_WAITING).order_by(file_table.c.at, file_table.c.sha256))
+_FILES = (
+    sa.select(file_table)
+    .where(file_table.c.task.in_(sa.bindparam("tasks", expanding=True)))
+    .order_by(file_table.c.at, file_table.c.sha256)
+)
+_RECEIPTS = (
+    sa.select(receipt_table)
+    .where(receipt_table.c.task.in_(sa.bindparam("tasks", expanding=True)))
+    .order_by(receipt_table.c.at)
+)
+_SEAL_FILES = Statement(file_table.update().where(*_WAITING).values(receipt=sa.bindparam("to")))
+_DROP_TIMERS = Statement(
+    timer_table.delete().where(
+        timer_table.c.run == sa.bindparam("_run"),
+        timer_table.c.step == sa.bindparam("_step"),
+        timer_table.c.round == sa.bindparam("_round"),
+    )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The run whose timer is due first, and when."""
+    """The run whose timer is due first, in which incident, and when."""
 
     run: str
     incident: str
+    title: Text
     plan: str
     at: datetime
 
@@ -240,9 +271,13 @@ NOTHING = Leaving()
 
 def _insert_new(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert a row unless its key is there; whether it was inserted."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
-    return conn.execute(statement).first() is not None
+    return _inserting_new(conn.dialect.name, table).one(conn, values) is not None
+
+
+@cache
+def _inserting_new(dialect: str, table: sa.Table) -> Statement:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return Statement(insert(table).on_conflict_do_nothing().returning(sa.literal(1)))
 
 
 # ── plans ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,25 +328,29 @@ def plans(conn: sa.Connection) -> list[tuple[str, datetime]]:
 
 def open_incident(conn: sa.Connection, incident: Incident) -> bool:
     """Store a new incident; ``False`` when it is there already."""
-    return _insert_new(conn, incident_table, asdict(incident))
+    return _insert_new(conn, incident_table, _incident_values(incident))
+
+
+def _incident_values(incident: Incident) -> dict[str, Any]:
+    return {column.name: getattr(incident, column.name) for column in incident_table.columns}
 
 
 def lock_incident(conn: sa.Connection, id: str) -> Incident | None:
     """The incident, held against other writers until the transaction ends."""
-    row = conn.execute(_INCIDENT_LOCKED, {"of": id}).one_or_none()
-    return None if row is None else Incident(**row._mapping)
+    row = _INCIDENT_LOCKED.one(conn, {"of": id})
+    return None if row is None else Incident(**row._asdict())
 
 
 def find_incident(conn: sa.Connection, *, id: str | None = None, alert_id: str | None = None) -> Incident | None:
     """The incident with this id, or of this alert."""
-    where = incident_table.c.id == id if id is not None else incident_table.c.alert_id == alert_id
-    row = conn.execute(sa.select(incident_table).where(where)).one_or_none()
-    return None if row is None else Incident(**row._mapping)
+    statement, of = (_INCIDENT, id) if id is not None else (_INCIDENT_OF_ALERT, alert_id)
+    row = statement.one(conn, {"of": of})
+    return None if row is None else Incident(**row._asdict())
 
 
 def save_incident(conn: sa.Connection, incident: Incident) -> None:
     """Write the incident as it is now."""
-    conn.execute(incident_table.update().where(incident_table.c.id == incident.id).values(asdict(incident)))
+    _SAVE_INCIDENT.run(conn, {"_id": incident.id, **_incident_values(incident)})
 
 
 def incidents(
@@ -356,26 +395,23 @@ def newest_incidents(conn: sa.Connection, limit: int) -> list[Incident]:
 
 def find_run(conn: sa.Connection, id: str, *, lock: bool = False) -> Run | None:
     """The run; with ``lock`` held against other writers until the transaction ends."""
-    row = conn.execute(_RUN_LOCKED if lock else _RUN, {"id": id}).one_or_none()
+    row = (_RUN_LOCKED if lock else _RUN).one(conn, {"id": id})
     return None if row is None else _run(row)
 
 
 def find_runs(conn: sa.Connection, ids: Sequence[str]) -> list[Run]:
     """These runs, in no order; those that are not there are left out."""
-    return [_run(row) for row in conn.execute(sa.select(run_table).where(run_table.c.id.in_(ids)))] if ids else []
+    return [_run(row) for row in conn.execute(_RUNS, {"ids": ids})] if ids else []
 
 
 def runs_of(conn: sa.Connection, incident: str) -> list[Run]:
     """The incident's runs in the order they were started."""
-    table = run_table
-    rows = conn.execute(sa.select(table).where(table.c.incident == incident).order_by(table.c.started_at, table.c.id))
-    return [_run(row) for row in rows]
+    return [_run(row) for row in _RUNS_OF_INCIDENT.all(conn, {"of": incident})]
 
 
 def busy_run(conn: sa.Connection, incident: str) -> bool:
     """Whether any run of the incident is not closed."""
-    found = sa.select(run_table.c.id).where(run_table.c.incident == incident, run_table.c.state != "closed").limit(1)
-    return conn.execute(found).first() is not None
+    return _BUSY_RUN.one(conn, {"of": incident}) is not None
 
 
 def run_counts(conn: sa.Connection) -> dict[str, tuple[int, int]]:
@@ -396,13 +432,13 @@ def save_run(conn: sa.Connection, run: Run, before: Run | None = None) -> None:
     if before is None or run.patches != before.patches:
         values["patches"] = [_patch_json(patch) for patch in run.patches] or None
     if before is None:
-        conn.execute(run_table.insert(), values | {"context": dict(run.context)})
+        _NEW_RUN.run(conn, values | {"context": dict(run.context)})
     else:
-        conn.execute(run_table.update().where(run_table.c.id == run.id), values)
+        _SAVE_RUN.run(conn, {"_id": run.id, **values})
 
 
-def _run(row: sa.Row[Any]) -> Run:
-    values = dict(row._mapping)
+def _run(row: Sequence[Any]) -> Run:
+    values = dict(zip(_RUN_COLUMNS, row, strict=True))
     patches = tuple(_patch(each) for each in values["patches"] or ())
     return Run(
         **values | {"context": values["context"] or {}, "variables": values["variables"] or {}, "patches": patches}
@@ -423,12 +459,12 @@ def _patch(raw: dict[str, Any]) -> Patch:
 
 def tasks_of(conn: sa.Connection, run: str) -> list[Task]:
     """Every round of every step of the run."""
-    return [_task(row) for row in conn.execute(_TASKS_OF_RUN, {"run": run})]
+    return [_task(row) for row in _TASKS_OF_RUN.all(conn, {"run": run})]
 
 
 def find_task(conn: sa.Connection, id: str) -> Task | None:
     """One round of one step."""
-    row = conn.execute(_TASK_BY_ID, {"id": id}).one_or_none()
+    row = _TASK_BY_ID.one(conn, {"id": id})
     return None if row is None else _task(row)
 
 
@@ -456,7 +492,13 @@ def tasks(
         codes = sorted(units)
         having = sa.and_(_TASK.unit.in_(codes), *states)
         verifying = sa.and_(_TASK.verify_by.in_(codes), _TASK.state == "submitted")
-        where.append(sa.or_(having, verifying) if state in (None, "submitted") else having)
+        if state not in (None, "submitted"):
+            where.append(having)
+        elif states:  # each by its own index: asked for either at once, databases go through all that is open
+            both = sa.union(sa.select(_TASK.id).where(having), sa.select(_TASK.id).where(verifying))
+            where.append(_TASK.id.in_(both))
+        else:
+            where.append(sa.or_(having, verifying))
     else:
         where += states
     if over is not None:
@@ -511,25 +553,25 @@ def save_tasks(
     new = [values | {"words": words(task)} for task, values in rows if task.id not in stored]
     old = [(task, values) for task, values in rows if task.id in stored]
     if new:
-        conn.execute(task_table.insert(), new)
+        _NEW_TASKS.run_all(conn, new)
     if old:
-        conn.execute(
-            _UPDATE_TASK, [{"_id": task.id} | {name: values[name] for name in _CHANGING} for task, values in old]
+        _UPDATE_TASK.run_all(
+            conn, [{"_id": task.id} | {name: values[name] for name in _CHANGING} for task, values in old]
         )
-        conn.execute(_DROP_TIMERS, [{"_run": task.run, "_step": task.step, "_round": task.round} for task, _ in old])
+        _DROP_TIMERS.run_all(conn, [{"_run": task.run, "_step": task.step, "_round": task.round} for task, _ in old])
     due = [
         {"run": timer.run, "step": timer.step, "round": timer.round, "kind": timer.kind, "fire_at": timer.fire_at}
         for task, _ in rows
         for timer in timers(task)
     ]
     if due:
-        conn.execute(timer_table.insert(), due)
+        _NEW_TIMERS.run_all(conn, due)
 
 
 def next_due(conn: sa.Connection, leaving: Leaving = NOTHING) -> datetime | None:
     """When the next timer fires, of all but those that are left."""
     if leaving == NOTHING:
-        moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
+        moment: datetime | None = _NEXT_DUE.value(conn)
         return moment
     row = conn.execute(_in_order(leaving).limit(1)).first()
     return None if row is None else row.fire_at
@@ -537,12 +579,12 @@ def next_due(conn: sa.Connection, leaving: Leaving = NOTHING) -> datetime | None
 
 def alert_ended_after(conn: sa.Connection, seq: int) -> bool:
     """Whether an alert ended later than event ``seq``."""
-    return conn.execute(_ENDED, {"after": seq}).first() is not None
+    return _ENDED.one(conn, {"after": seq}) is not None
 
 
 def heard(conn: sa.Connection, subscription: str) -> int:
     """Up to which event the subscription has read."""
-    return conn.execute(_HEARD, {"name": subscription}).scalar() or 0
+    return _HEARD.value(conn, {"name": subscription}) or 0
 
 
 def take_due(conn: sa.Connection, until: datetime, leaving: Leaving = NOTHING) -> Due | None:
@@ -552,7 +594,7 @@ def take_due(conn: sa.Connection, until: datetime, leaving: Leaving = NOTHING) -
     Of what is due only the first ``limits.TIMERS_LOOKED_AT`` are looked at: when others hold all of these, others work.
     """
     row = conn.execute(_take_due(leaving), {"until": until}).first()
-    return None if row is None else Due(row.run, row.incident, row.plan, row.fire_at)
+    return None if row is None else Due(row.run, row.incident, row.title, row.plan, row.fire_at)
 
 
 @lru_cache(maxsize=64)
@@ -561,7 +603,7 @@ def _take_due(leaving: Leaving) -> sa.Select[Any]:
     due = _in_order(leaving).where(timer_table.c.fire_at <= sa.bindparam("until"))
     first = due.limit(limits.TIMERS_LOOKED_AT).subquery()
     return (
-        sa.select(first.c.run, first.c.fire_at, run_table.c.incident, run_table.c.plan)
+        sa.select(first.c.run, first.c.fire_at, run_table.c.incident, incident_table.c.title, run_table.c.plan)
         .join(run_table, run_table.c.id == first.c.run)
         .join(incident_table, incident_table.c.id == run_table.c.incident)
         .order_by(first.c.fire_at, first.c.run)
@@ -595,13 +637,14 @@ def _values(task: Task) -> dict[str, Any]:
     return values
 
 
-def _task(row: sa.Row[Any]) -> Task:
-    values = dict(row._mapping)
+def _task(row: Sequence[Any]) -> Task:
     ladder = tuple(
         RungDue(rule, datetime.fromisoformat(at), to, None if fired is None else datetime.fromisoformat(fired))
-        for rule, at, to, fired in values["rungs"]
+        for rule, at, to, fired in row[_RUNGS]
     )
-    return Task(**{**values, "rungs": ladder})
+    values = list(row)
+    values[_RUNGS] = ladder
+    return Task(*values)
 
 
 def _iso(moment: datetime) -> str:
@@ -618,12 +661,12 @@ def add_file(conn: sa.Connection, task: str, file: File, at: datetime, by: str) 
 
 def files_waiting(conn: sa.Connection, task: str) -> list[File]:
     """Files attached to the task that belong to no receipt yet."""
-    return [_file(row) for row in conn.execute(_FILES_WAITING, {"of": task})]
+    return [_file(row) for row in _FILES_WAITING.all(conn, {"of": task})]
 
 
 def seal_files(conn: sa.Connection, task: str, receipt: str) -> None:
     """Let the files waiting at the task belong to ``receipt``."""
-    conn.execute(_SEAL_FILES, {"of": task, "to": receipt})
+    _SEAL_FILES.run(conn, {"of": task, "to": receipt})
 
 
 def add_receipt(conn: sa.Connection, receipt: Receipt) -> None:
@@ -639,20 +682,16 @@ def add_receipt(conn: sa.Connection, receipt: Receipt) -> None:
         "done_at": receipt.done_at,
         "clock_off": receipt.clock_off,
     }
-    conn.execute(receipt_table.insert(), values)
+    _NEW_RECEIPT.run(conn, values)
 
 
 def receipts(conn: sa.Connection, tasks: Sequence[str]) -> dict[str, list[Receipt]]:
     """The receipts of each task, oldest first, with their files."""
     files: dict[str, list[File]] = {}
-    for row in conn.execute(
-        sa.select(file_table).where(file_table.c.task.in_(tasks)).order_by(file_table.c.at, file_table.c.sha256)
-    ):
+    for row in conn.execute(_FILES, {"tasks": tasks}):
         files.setdefault(row.receipt or "", []).append(_file(row))
     found: dict[str, list[Receipt]] = {}
-    for row in conn.execute(
-        sa.select(receipt_table).where(receipt_table.c.task.in_(tasks)).order_by(receipt_table.c.at)
-    ):
+    for row in conn.execute(_RECEIPTS, {"tasks": tasks}):
         place = row.place and Place(**row.place)
         receipt = Receipt(
             row.id, row.task, row.at, row.by, row.note, row.form, tuple(files.get(row.id, ())), place, row.done_at,
@@ -662,5 +701,5 @@ def receipts(conn: sa.Connection, tasks: Sequence[str]) -> dict[str, list[Receip
     return found
 
 
-def _file(row: sa.Row[Any]) -> File:
+def _file(row: Any) -> File:
     return File(row.name, row.sha256, row.bytes, row.media)

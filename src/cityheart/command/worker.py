@@ -22,7 +22,7 @@ from cityheart.command.store import Due, Leaving
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import stopwatch
-from cityheart.kernel.database import Database, StoreFailure, Work
+from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Problem, Unavailable
 
 __all__ = ["Firing", "Left", "PlanUnknown"]
@@ -97,7 +97,7 @@ class Firing:
                     idle = due if not done else None
                     if done:
                         self._runs.pop(due.run, None)
-        except (Unavailable, StoreFailure):
+        except Unavailable:
             raise
         except PlanUnknown as error:
             assert due is not None

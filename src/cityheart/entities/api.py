@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from cityheart.entities.previewing import Previews
 from cityheart.entities.service import Entities
 from cityheart.entities.views import area_shown
 from cityheart.kernel import limits
@@ -51,6 +52,14 @@ class Merge(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS)]
 
 
+class Click(BaseModel):
+    """A click, counted once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command_id: str
+
+
 class Rebuild(BaseModel):
     """Why all subjects are made anew."""
 
@@ -60,15 +69,15 @@ class Rebuild(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS)]
 
 
-def router(entities: Entities) -> APIRouter:
+def router(entities: Entities, previews: Previews) -> APIRouter:
     """The routes below ``/api/subjects``, ``/api/links`` and ``/api/areas``."""
     routes = APIRouter(prefix="/api", tags=["entities"])
-    _subjects(routes, entities)
+    _subjects(routes, entities, previews)
     _questions(routes, entities)
     return routes
 
 
-def _subjects(routes: APIRouter, entities: Entities) -> None:
+def _subjects(routes: APIRouter, entities: Entities, previews: Previews) -> None:
     @routes.get("/subjects", summary="Subjects by name, former name or identifier, also when mistyped or cut short")
     def find(
         request: Request,
@@ -83,21 +92,11 @@ def _subjects(routes: APIRouter, entities: Entities) -> None:
     def figures(request: Request) -> dict[str, object]:
         return entities.figures(_actor(request))
 
-    @routes.get(
-        "/subjects/rebuild/preview", summary="How far the newest preview of a rebuild is, and what would change"
-    )
-    def preview(request: Request) -> dict[str, object]:
-        return entities.preview_state(_actor(request))
-
     @routes.post(
-        "/subjects/rebuild/preview", status_code=201, summary="Find what making all subjects anew would change"
+        "/subjects/rebuild/preview", status_code=201, summary="Find what making all subjects anew would change: a job"
     )
-    def start_preview(request: Request) -> dict[str, object]:
-        return entities.start_preview(_actor(request))
-
-    @routes.post("/subjects/rebuild/preview/stop", summary="Stop finding what making all subjects anew would change")
-    def stop_preview(request: Request) -> dict[str, object]:
-        return entities.stop_preview(_actor(request))
+    def preview(request: Request, order: Click) -> dict[str, object]:
+        return previews.start(_actor(request), order.command_id)
 
     @routes.get("/subjects/rebuild", summary="Rebuilds that were asked for, the newest first")
     def rebuilds(request: Request) -> dict[str, object]:

@@ -1,36 +1,28 @@
-"""What a rebuild would change, found beside the live city: how far it is, a stop, and the result until the next one.
+"""What a rebuild would change, found beside the live city by a job.
 
-A million records take a minute and more. So comparing is long work: one at a time, in a thread of low priority, which says
-how far it is and stops where it is told to. Nothing is written, so the result lives as long as the program; it says
-whether the city has changed since.
+A million records take a minute and more. Nothing is written but the result, which says whether the city has changed since.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-
-import structlog
+from dataclasses import dataclass
+from typing import Any
 
 from cityheart.entities import rebuilding, store
 from cityheart.entities.models import KIND_TITLES
 from cityheart.entities.resolving import Resolving
+from cityheart.kernel.access import require_everywhere
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.database import Database
+from cityheart.kernel.jobs.models import Job, Kind, Result
+from cityheart.kernel.jobs.service import Jobs, Running
+from cityheart.kernel.text import text
 
-__all__ = ["Compared", "Previews", "compare"]
+__all__ = ["PREVIEW", "Compared", "Previews", "compare"]
 
-_LOG = structlog.get_logger("previews")
-_NICE = 15
+PREVIEW = "subjects-preview"
 _NAMED = 3  # records of a change whose names are shown
-
-
-class _StoppedError(Exception):
-    """Somebody stopped the work."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,23 @@ class Compared:
     kinds: Sequence[Mapping[str, object]]
     examples: Sequence[tuple[Mapping[str, object], Sequence[tuple[str, str | None]]]]
     stamp: tuple[int, int]
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Compared:
+        """What :meth:`kept` made."""
+        models = [(name, count) for name, count in kept["models"]]
+        examples = [(one, [(dataset, name) for dataset, name in spoken]) for one, spoken in kept["examples"]]
+        return cls(kept["model"], models, kept["kinds"], examples, tuple(kept["stamp"]))
+
+    def kept(self) -> Mapping[str, object]:
+        """As it is kept; for nobody's eyes, since it names records of every dataset."""
+        return {
+            "model": self.model,
+            "models": [list(one) for one in self.models],
+            "kinds": [dict(one) for one in self.kinds],
+            "examples": [[dict(one), [list(name) for name in spoken]] for one, spoken in self.examples],
+            "stamp": list(self.stamp),
+        }
 
     def shown(self, readable: Collection[str]) -> dict[str, object]:
         """As people read it; names of records of datasets that the reader may not see are left out."""
@@ -83,99 +92,41 @@ def compare(database: Database, rules: Resolving, pace: rebuilding.Pace) -> Comp
     return Compared(rules.rules.model, models, kinds, examples, stamp)
 
 
-@dataclass(frozen=True)
-class _Run:
-    state: str
-    by: str
-    started_at: datetime
-    share: float = 0.0
-    seconds: float | None = None
-    failure: str | None = None
-    found: Compared | None = None
-
-
 class Previews:
-    """The one preview of a program. Safe for threads."""
+    """Previews of rebuilds as jobs. ``rules``: those of the moment; ``readable``: the datasets that a reader may see."""
 
-    def __init__(self, database: Database, rules: Callable[[], Resolving]) -> None:
-        self._database, self._rules = database, rules
-        self._lock = threading.Lock()
-        self._run: _Run | None = None
-        self._thread: threading.Thread | None = None
-        self._halt = threading.Event()
+    def __init__(
+        self,
+        database: Database,
+        jobs: Jobs,
+        rules: Callable[[], Resolving],
+        readable: Callable[[Actor], Collection[str]],
+    ) -> None:
+        self._database, self._jobs, self._rules, self._readable = database, jobs, rules, readable
+        jobs.register(
+            Kind(
+                PREVIEW, text("重建主体预览", "Preview of a rebuild of subjects"), text("条记录", "records"),
+                "subject.review", "subject.review", self._run, self._shown, long=("examples",),
+            )
+        )  # fmt: skip
 
-    def start(self, actor: Actor) -> None:
-        """Begin; where one is under way already it goes on."""
-        with self._lock:
-            if self._run is not None and self._run.state == "running":
-                return
-            self._run = _Run("running", actor.id, self._database.clock.now())
-            self._halt = threading.Event()
-            self._thread = threading.Thread(target=self._go, args=(self._halt,), daemon=True, name="subjects-preview")
-            self._thread.start()
+    def start(self, actor: Actor, command_id: str) -> dict[str, object]:
+        """Ask what a rebuild would change: the job. Raises :class:`Forbidden` to who does not decide for the whole city."""
+        require_everywhere(actor, "subject.review")
+        title = text("重建主体会改变什么", "What a rebuild of subjects would change")
+        asked = self._jobs.ask(actor, command_id, PREVIEW, title=title, given={}, path="/subjects/reviews")
+        return self._jobs.job(actor, asked.id)
 
-    def stop(self, patience: float | None = None) -> None:
-        """Stop what is under way, and wait until it stands still."""
-        self._halt.set()
-        self.wait(patience)
-
-    def wait(self, patience: float | None = None) -> None:
-        """Until what is under way is over."""
-        if (thread := self._thread) is not None:
-            thread.join(patience)
-
-    def told(self, readable: Collection[str]) -> dict[str, object]:
-        """``{state, by, started_at, share, seconds, failure, outdated, result}``.
-
-        ``state``: none, running, done, stopped, failed. ``outdated``: records changed since, or people decided something.
-        """
-        run = self._run
-        if run is None:
-            return {
-                "state": "none", "by": None, "started_at": None, "share": 0.0, "seconds": None, "failure": None,
-                "outdated": False, "result": None,
-            }  # fmt: skip
+    def _run(self, running: Running) -> Result:
         with self._database.read() as conn:
-            outdated = run.found is not None and store.stamp(conn) != run.found.stamp
-        return {
-            "state": run.state,
-            "by": run.by,
-            "started_at": run.started_at,
-            "share": round(run.share, 3),
-            "seconds": run.seconds,
-            "failure": run.failure,
-            "outdated": outdated,
-            "result": None if run.found is None else run.found.shown(readable),
-        }
+            running.of(sum(store.count_records(conn).values()))
+        return compare(self._database, self._rules(), running.pace).kept()
 
-    def _go(self, halt: threading.Event) -> None:
-        _step_back()
-        began = stopwatch()
-
-        def pace(share: float) -> None:
-            if halt.is_set():
-                raise _StoppedError
-            self._note(share=share)
-
-        try:
-            found = compare(self._database, self._rules(), pace)
-            self._note(state="done", share=1.0, seconds=round(stopwatch() - began, 3), found=found)
-        except _StoppedError:
-            self._note(state="stopped", seconds=round(stopwatch() - began, 3))
-        except Exception as error:  # the store went away, or a record broke the rules in a way nobody thought of
-            _LOG.exception("preview.failed")
-            self._note(state="failed", seconds=round(stopwatch() - began, 3), failure=type(error).__name__)
-
-    def _note(self, **values: object) -> None:
-        with self._lock:
-            assert self._run is not None
-            self._run = replace(self._run, **values)  # type: ignore[arg-type]
-
-
-def _step_back() -> None:
-    """Let every other thread go first, where the system knows how."""
-    if hasattr(os, "setpriority"):
-        try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        except OSError:  # not allowed here
-            return
+    def _shown(self, actor: Actor, job: Job, whole: bool) -> Result | None:
+        """``outdated``: records changed since, or people decided something."""
+        if job.result is None or not whole:
+            return None
+        found = Compared.of(job.result)
+        with self._database.read() as conn:
+            outdated = store.stamp(conn) != found.stamp
+        return {**found.shown(self._readable(actor)), "outdated": outdated}

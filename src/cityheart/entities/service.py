@@ -30,7 +30,7 @@ from cityheart.entities.marks import Marks, blocking, mark
 from cityheart.entities.models import IDENTIFIERS, KIND_TITLES, Link, Record, Review, Subject
 from cityheart.entities.names import Index
 from cityheart.entities.normalise import Gazetteer
-from cityheart.entities.previewing import Previews, compare
+from cityheart.entities.previewing import compare
 from cityheart.entities.resolving import Counts, Resolving, unpacked
 from cityheart.entities.rules import KINDS, Rules, read_rules, rules
 from cityheart.kernel import limits
@@ -84,7 +84,6 @@ class Entities:
         self._lock = threading.Lock()
         self._index = Index()
         self._catching = threading.Lock()
-        self.previews = Previews(database, lambda: self._resolving)
         self._followed: dict[str, int] = {}  # versions known to be followed, so that an idle look costs no question
 
     def register(self, declared: Declaration) -> None:
@@ -100,6 +99,11 @@ class Entities:
 
     def _datasets(self) -> set[str]:
         return {one.dataset for one in self._declared.subjects} | {one.dataset for one in self._declared.rows}
+
+    @property
+    def resolving(self) -> Resolving:
+        """The rules by which records become subjects, as they are now."""
+        return self._resolving
 
     @property
     def declared(self) -> Declaration:
@@ -672,27 +676,6 @@ class Entities:
         """
         self._whole_city(actor)
         return compare(self._database, self._resolving, pace).shown(self.readable(actor))
-
-    def start_preview(self, actor: Actor) -> dict[str, object]:
-        """Find beside the live city what a rebuild would change; one at a time. As :meth:`preview_state`."""
-        self._whole_city(actor)
-        self.previews.start(actor)
-        return self.preview_state(actor)
-
-    def preview_state(self, actor: Actor) -> dict[str, object]:
-        """How far the newest preview of this program is, and what it found (:meth:`Previews.told`). Raises Forbidden."""
-        self._whole_city(actor)
-        return self.previews.told(self.readable(actor))
-
-    def stop_preview(self, actor: Actor) -> dict[str, object]:
-        """Stop the preview that is under way; one that is over stays what it is. Raises Forbidden."""
-        self._whole_city(actor)
-        self.previews.stop(limits.STOP_PATIENCE.total_seconds())
-        return self.preview_state(actor)
-
-    def close(self) -> None:
-        """Stop what is under way."""
-        self.previews.stop(limits.STOP_PATIENCE.total_seconds())
 
     def rebuild(self, actor: Actor, command_id: str, reason: str) -> dict[str, object]:
         """Ask that all subjects are made anew under the present rules; it is done at the city's next turn. ``{id, state}``.

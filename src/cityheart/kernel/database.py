@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -23,11 +24,10 @@ from cityheart.kernel.clock import Clock, StoreClock, SystemClock
 from cityheart.kernel.errors import Conflict, Invalid, Unavailable
 from cityheart.kernel.events import Event
 from cityheart.kernel.ids import Ids
-from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
+from cityheart.kernel.schema import Json, Spelled, UtcDateTime, canonical, metadata, spelling
+from cityheart.kernel.statements import Statement, savepoint
 
-__all__ = ["Database", "Json", "StoreFailure", "UtcDateTime", "Work", "metadata"]
-
-StoreFailure = sa.exc.OperationalError  # the store itself cannot go on (disk, locks), whoever asks
+__all__ = ["Database", "Json", "UtcDateTime", "Work", "metadata"]
 
 command_table = sa.Table(
     "command",
@@ -41,12 +41,19 @@ command_table = sa.Table(
 )
 
 
-_COMMAND = sa.select(command_table).where(command_table.c.id == sa.bindparam("of"))
-_REMEMBER = command_table.insert()
+_COMMAND = Statement(
+    sa.select(command_table.c.digest, command_table.c.result).where(command_table.c.id == sa.bindparam("of"))
+)
+_REMEMBER = Statement(command_table.insert())
 _TIME = sa.select(sa.func.clock_timestamp())
 _ALONE = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(sa.bindparam("of"))), sa.func.clock_timestamp())
 _UNDONE = {"40001", "40P01"}  # PostgreSQL undid the transaction for the sake of another; it may be tried again
 _TRIES = 3
+_SQLITE_CANNOT = {  # its disk is full, broken, gone or not to be written; or another program holds the file
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB,
+}  # fmt: skip
+_POSTGRES_CANNOT = {"53", "57", "58"}  # no room or memory; it is being shut down; its disk
 
 
 class Work:
@@ -60,10 +67,15 @@ class Work:
         self.ids = database.ids
         self.stream_heads: dict[str, tuple[int, str]] = {}
         self.posted = 0  # messages put into the outbox
+        self.appended = 0  # events
 
     def emit(self, stream: str, type: str, data: Mapping[str, object]) -> Event:
         """Append a hash-chained event to ``stream`` in this transaction."""
         return events.append(self, stream, type, data)
+
+    def begin(self, stream: str) -> None:
+        """Say that ``stream`` begins in this transaction, which has just made what it is about: nobody looks for its end."""
+        events.begin(self, stream)
 
     def emit_all(self, stream: str, happened: Iterable[tuple[str, Mapping[str, object]]]) -> None:
         """Append several events, ``(type, data)``, to ``stream`` in their order and in this transaction."""
@@ -93,7 +105,7 @@ class Database:
             raise Invalid(f"{parsed.get_backend_name()} is not supported", remedy="use SQLite or PostgreSQL")
         self.clock: Clock = clock
         self.ids = ids
-        self.appended = 0  # events appended through this object: unchanged means that nothing happened through it
+        self.appended = 0  # events committed through this object: unchanged means that nothing happened through it
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
         )
@@ -107,12 +119,12 @@ class Database:
         # SQLite has one writer: threads of this process queue here instead of polling the file's lock
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         if self.dialect == "sqlite":
-            self.engine = sa.create_engine(parsed, json_serializer=canonical, connect_args={"timeout": 30})
+            self.engine = sa.create_engine(parsed, json_serializer=spelling, connect_args={"timeout": 30})
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         else:
             self.engine = sa.create_engine(
-                parsed, json_serializer=canonical, pool_size=10, max_overflow=20, pool_pre_ping=True
+                parsed, json_serializer=spelling, pool_size=10, max_overflow=20, pool_pre_ping=True
             )
 
     @contextmanager
@@ -124,9 +136,12 @@ class Database:
         """
         if self.closed_to_writing is not None:
             raise Unavailable(self.closed_to_writing, remedy="ask an administrator to install the newer CityHeart here")
-        with self._writer, self.connect() as conn, _still_there(), conn.begin():
+        with self._writer, self.connect() as conn, conn.begin():
             work = Work(self, conn, actor, self._begun(conn, alone))
             yield work
+        if work.appended:
+            with self._bell:
+                self.appended += work.appended
         if work.posted:
             self.ring()
 
@@ -160,14 +175,17 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A consistent read-only view. Raises :class:`Unavailable` when the store goes away in the middle."""
         option = {"cityheart_read": True} if self.dialect == "sqlite" else {"postgresql_readonly": True}
-        with self.connect() as conn, _still_there():
+        with self.connect() as conn:
             conn = conn.execution_options(**option)
             with conn.begin():
                 yield conn
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """A connection. Raises :class:`Unavailable` when the store does not answer."""
+        """A connection. Raises :class:`Unavailable` when the store does not answer, goes away, or cannot go on.
+
+        Raises :class:`Invalid` for a value that it cannot hold.
+        """
         try:
             conn = self.engine.connect()
         except sa.exc.DatabaseError as error:
@@ -178,7 +196,8 @@ class Database:
                 remedy=started if self.dialect == "postgresql" else f"look at {self.engine.url.database}",
             ) from error
         try:
-            yield conn
+            with _goes_on():
+                yield conn
         finally:
             conn.close()
 
@@ -209,15 +228,16 @@ class Database:
         self, actor: Actor, command_id: str, verb: str, digest: str, do: Callable[[Work], dict[str, object]]
     ) -> dict[str, object]:
         with self._part(actor, command_id) as work:
-            row = work.conn.execute(_COMMAND, {"of": command_id}).one_or_none()
+            row = _COMMAND.one(work.conn, {"of": command_id})
             if row is not None:
                 if row.digest != digest:
                     raise Conflict("this command id was used for something else", remedy="send a fresh command id")
                 stored: dict[str, object] = row.result
                 return stored
-            result: dict[str, object] = json.loads(canonical(do(work)))
-            values = {"id": command_id, "actor": actor.id, "verb": verb, "digest": digest, "result": result}
-            work.conn.execute(_REMEMBER, values | {"at": work.now})
+            written = canonical(do(work))
+            result: dict[str, object] = json.loads(written)
+            values: dict[str, object] = {"id": command_id, "actor": actor.id, "verb": verb, "digest": digest}
+            _REMEMBER.run(work.conn, values | {"result": Spelled(result, written), "at": work.now})
             return result
 
     @contextmanager
@@ -246,12 +266,12 @@ class Database:
                 yield alone
             return
         assert work.actor == actor, "what is committed together is done by one person"
-        heads, posted = dict(work.stream_heads), work.posted
+        before = dict(work.stream_heads), work.posted, work.appended
         try:
-            with work.conn.begin_nested():
+            with savepoint(work.conn):
                 yield work
         except BaseException:
-            work.stream_heads, work.posted = heads, posted
+            work.stream_heads, work.posted, work.appended = before
             raise
 
     def create_all(self) -> None:
@@ -264,16 +284,31 @@ class Database:
 
 
 @contextmanager
-def _still_there() -> Iterator[None]:
+def _goes_on() -> Iterator[None]:
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        if not error.connection_invalidated:
+    except sa.exc.StatementError as error:
+        again = "do the same again: a click that was counted is not counted twice"
+        if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+            raise Unavailable("the operational store went away in the middle of this", remedy=again) from error
+        reason = str(error.orig).partition("\n")[0]
+        if isinstance(error, sa.exc.DataError) or isinstance(error.orig, OverflowError):
+            raise Invalid(
+                f"a value cannot be stored: {reason}",
+                remedy="leave out control characters, and numbers and times out of range",
+            ) from error
+        if not _cannot(error.orig):
             raise
         raise Unavailable(
-            "the operational store went away in the middle of this",
-            remedy="do the same again: a click that was counted is not counted twice",
+            f"the operational store cannot go on: {reason}",
+            remedy="look at its disk and at who else holds it; then do the same again",
         ) from error
+
+
+def _cannot(error: BaseException | None) -> bool:
+    """Whether it is the store that cannot go on, whoever asks and whatever is asked."""
+    state = getattr(error, "sqlstate", None)
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_CANNOT or (state or "")[:2] in _POSTGRES_CANNOT
 
 
 def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

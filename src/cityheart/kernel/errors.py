@@ -5,6 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import ClassVar
 
+from cityheart.kernel import refusals
+from cityheart.kernel.text import Text, text
+
 __all__ = [
     "BadRequest",
     "Conflict",
@@ -20,31 +23,51 @@ __all__ = [
 
 
 class Problem(Exception):  # noqa: N818  (the name RFC 9457 gives it)
-    """A refusal: ``detail`` says what is wrong, ``remedy`` what to do about it."""
+    """A refusal: ``detail`` says what is wrong, ``remedy`` what to do about it.
+
+    Both are said in English, and the catalogues (:mod:`cityheart.kernel.refusals`) have them in Chinese; whoever has
+    the words in both languages gives both.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
 
-    def __init__(self, detail: str, *, remedy: str | None = None, **extra: object) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.remedy = remedy
+    def __init__(self, detail: str | Text, *, remedy: str | Text | None = None, **extra: object) -> None:
+        self.detail = detail if isinstance(detail, str) else detail["en"]
+        self.remedy = remedy["en"] if isinstance(remedy, dict) else remedy
+        super().__init__(self.detail)
         self.extra = extra
+        self._given = (detail, remedy)
 
-    def json(self) -> dict[str, object]:
+    def both(self) -> tuple[Text, Text | None]:
+        """What is wrong and what to do about it, in both languages, for a text that several people will read."""
+        (detail, remedy), (chinese, advice) = (self.detail, self.remedy), self.said("zh-CN")
+        return text(chinese, detail), None if remedy is None else text(advice or remedy, remedy)
+
+    def said(self, language: str) -> tuple[str, str | None]:
+        """What is wrong and what to do about it, in a language."""
+        detail, remedy = self._given
+        return _in(language, detail), None if remedy is None else _in(language, remedy)
+
+    def json(self, language: str = "en") -> dict[str, object]:
         """The problem as RFC 9457 members, with ``code`` and ``remedy`` beside them."""
+        detail, remedy = self.said(language)
         return {
             "type": f"urn:cityheart:problem:{self.code}",
-            "title": HTTPStatus(self.status).phrase,
+            "title": refusals.say(HTTPStatus(self.status).phrase, language),
             "status": self.status,
-            "detail": self.detail,
+            "detail": detail,
             "code": self.code,
-            "remedy": self.remedy,
+            "remedy": remedy,
             **self.extra,
         }
 
     def __str__(self) -> str:
         return f"{self.detail} ({self.remedy})" if self.remedy else self.detail
+
+
+def _in(language: str, words: str | Text) -> str:
+    return refusals.say(words, language) if isinstance(words, str) else words[language]
 
 
 class BadRequest(Problem):

@@ -21,7 +21,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.errors import TooLarge
-from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
+from cityheart.kernel.schema import Json, Spelled, UtcDateTime, canonical, metadata
+from cityheart.kernel.statements import Statement
 
 if TYPE_CHECKING:
     from cityheart.kernel.database import Database, Work
@@ -32,6 +33,7 @@ __all__ = [
     "Subscription",
     "append",
     "append_all",
+    "begin",
     "check",
     "deliver",
     "fingerprint",
@@ -60,7 +62,9 @@ event_table = sa.Table(
     sa.Column("data", Json, nullable=False),
     sa.Column("prev", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column("tx", sa.BigInteger, nullable=True),  # PostgreSQL: the writing transaction, for gap-free reading
+    sa.Column(
+        "tx", sa.BigInteger, nullable=True
+    ),  # PostgreSQL: the writing transaction; older programs beside read by it
     sa.UniqueConstraint("stream", "n"),
     sa.Index("ix_event_type_seq", "type", "seq"),
     sqlite_autoincrement=True,
@@ -76,17 +80,35 @@ subscription_table = sa.Table(
 
 
 # built once: statements of the hottest path
-_APPEND = {
+_INSERT = {
     "sqlite": event_table.insert(),
     "postgresql": event_table.insert().values(tx=sa.text("pg_current_xact_id()::text::bigint")),
 }
-_APPEND_ALL = {dialect: statement.inline() for dialect, statement in _APPEND.items()}
-_HEAD = (
+_APPEND = {dialect: Statement(insert.returning(event_table.c.seq)) for dialect, insert in _INSERT.items()}
+_APPEND_ALL = {dialect: Statement(insert.inline()) for dialect, insert in _INSERT.items()}
+_HEAD = Statement(
     sa.select(event_table.c.n, event_table.c.hash)
     .where(event_table.c.stream == sa.bindparam("of"))
     .order_by(event_table.c.n.desc())
     .limit(1)
 )
+
+# on PostgreSQL: the ticket of a transaction that draws numbers, a shared lock named by how far they were drawn before
+_TICKETS = 0x43  # the upper bits of its name, apart from those of other locks; 40 lower ones hold the number
+_TICKET = sa.text(
+    "select pg_advisory_xact_lock_shared(:names + coalesce(pg_sequence_last_value('event_seq_seq'), 0))"
+).bindparams(names=_TICKETS << 40)
+_UPTO = sa.text(  # tickets are looked at after the numbers, so their condition names what was found of these
+    """
+    with drawn as materialized (select coalesce(pg_sequence_last_value('event_seq_seq'), 0) as upto)
+    select least(upto, (
+        select min(((classid::bigint << 32) | objid::bigint) - :names) from pg_locks
+        where locktype = 'advisory' and objsubid = 1 and classid::bigint >> 8 = :kind and upto >= 0
+        and database = (select oid from pg_database where datname = current_database())
+    )) from drawn
+    """
+).bindparams(kind=_TICKETS, names=_TICKETS << 40)
+_SETTLED: list[sa.ColumnElement[bool]] = [event_table.c.seq <= sa.bindparam("settled", type_=sa.BigInteger)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,39 +154,52 @@ class Break:
 
 def fingerprint(stream: str, n: int, type: str, at: datetime, actor: str, data: object, prev: str) -> str:
     """The hash of an event: over all it says and the hash of the one before it in its stream."""
-    return hashlib.sha256(canonical([stream, n, type, at, actor, data, prev]).encode()).hexdigest()
+    return _fingerprint(stream, n, type, at, actor, canonical(data), prev)
+
+
+def _fingerprint(stream: str, n: int, type: str, at: datetime, actor: str, written: str, prev: str) -> str:
+    """The same over data that is spelled already: that of the list of all of it, in canonical JSON."""
+    head = canonical([stream, n, type, at, actor])
+    return hashlib.sha256(f"{head[:-1]},{written},{canonical(prev)}]".encode()).hexdigest()
+
+
+def begin(work: Work, stream: str) -> None:
+    """Take ``stream`` for one that begins in the caller's transaction, which has just made what it is about."""
+    work.stream_heads.setdefault(stream, (0, GENESIS))
 
 
 def append(work: Work, stream: str, type: str, data: Mapping[str, object]) -> Event:
     """Append to ``stream`` in the caller's transaction. Raises :class:`TooLarge` past ``limits.EVENT_BYTES``."""
     values = _next(work, stream, type, data)
-    result = work.conn.execute(_APPEND[work.database.dialect], values)
-    assert result.inserted_primary_key is not None
-    work.database.appended += 1
-    return Event(seq=int(result.inserted_primary_key[0]), **values)
+    seq: int = _APPEND[work.database.dialect].value(work.conn, values)
+    work.appended += 1
+    return Event(seq=seq, **values)
 
 
 def append_all(work: Work, stream: str, happened: Iterable[tuple[str, Mapping[str, object]]]) -> None:
     """Append several ``(type, data)`` to one stream, in their order, with one statement."""
     values = [_next(work, stream, type, data) for type, data in happened]
     if values:
-        work.conn.execute(_APPEND_ALL[work.database.dialect], values)
-        work.database.appended += len(values)
+        _APPEND_ALL[work.database.dialect].run_all(work.conn, values)
+        work.appended += len(values)
 
 
 def _next(work: Work, stream: str, type: str, data: Mapping[str, object]) -> dict[str, Any]:
     """The row of the next event of ``stream``."""
+    if not work.appended and work.database.dialect == "postgresql":
+        work.conn.execute(_TICKET)
     encoded = canonical(data)
     if len(encoded) > limits.EVENT_BYTES:
         raise TooLarge(
             f"event {type} holds {len(encoded)} bytes", remedy="keep large content in a file, its hash in the event"
         )
     plain: dict[str, object] = json.loads(encoded)
+    written = canonical(plain)  # keys that were no texts may have come in another order
     n, prev = _head(work, stream)
-    digest = fingerprint(stream, n + 1, type, work.now, work.actor.id, plain, prev)
+    digest = _fingerprint(stream, n + 1, type, work.now, work.actor.id, written, prev)
     work.stream_heads[stream] = (n + 1, digest)
     row: dict[str, Any] = {"stream": stream, "n": n + 1, "type": type, "at": work.now, "actor": work.actor.id}
-    return row | {"data": plain, "prev": prev, "hash": digest}
+    return row | {"data": Spelled(plain, written), "prev": prev, "hash": digest}
 
 
 def _head(work: Work, stream: str) -> tuple[int, str]:
@@ -173,15 +208,21 @@ def _head(work: Work, stream: str) -> tuple[int, str]:
         return known
     if work.database.dialect == "postgresql":
         work.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("stream " + stream))))
-    row = work.conn.execute(_HEAD, {"of": stream}).one_or_none()
+    row = _HEAD.one(work.conn, {"of": stream})
     return (0, GENESIS) if row is None else (row.n, row.hash)
 
 
-def _settled(dialect: str) -> list[sa.ColumnElement[bool]]:
-    """On PostgreSQL, only what no running transaction can still precede: a reader by ``seq`` then misses nothing."""
-    if dialect != "postgresql":
-        return []
-    return [event_table.c.tx < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")]
+def _settled(conn: sa.Connection) -> tuple[list[sa.ColumnElement[bool]], dict[str, object]]:
+    """Only what no running transaction can still precede: a reader by ``seq`` then misses nothing.
+
+    On PostgreSQL a transaction draws its numbers before others that are committed first. Before its first it takes a
+    ticket, a lock that says how far the numbers were drawn by then. Whoever reads looks first how far they are drawn, then
+    at the tickets, and then, in a later snapshot, at what is committed up to the lower of both: whoever drew one of these
+    numbers either still holds a ticket below it or is over.
+    """
+    if conn.dialect.name != "postgresql":
+        return [], {}
+    return _SETTLED, {"settled": conn.execute(_UPTO).scalar_one()}
 
 
 def read(
@@ -201,18 +242,22 @@ def read(
         values["of"] = stream
     if types is not None:
         values["types"] = sorted(types)
-    statement = _reading(conn.dialect.name, stream is not None, types is not None)
+    settled: list[sa.ColumnElement[bool]] = []
+    if stream is None:
+        settled, more = _settled(conn)
+        values |= more
+    statement = _reading(bool(settled), stream is not None, types is not None)
     return [of_row(row) for row in conn.execute(statement, values)]
 
 
 @cache
-def _reading(dialect: str, of_stream: bool, of_types: bool) -> sa.Select[tuple[object, ...]]:
+def _reading(settled: bool, of_stream: bool, of_types: bool) -> sa.Select[tuple[object, ...]]:
     table = event_table
     statement = sa.select(table).where(table.c.seq > sa.bindparam("after")).order_by(table.c.seq)
     if of_stream:
         statement = statement.where(table.c.stream == sa.bindparam("of"))
-    else:
-        statement = statement.where(*_settled(dialect))
+    if settled:
+        statement = statement.where(*_SETTLED)
     if of_types:
         statement = statement.where(table.c.type.in_(sa.bindparam("types", expanding=True)))
     return statement.limit(sa.bindparam("most"))
@@ -232,8 +277,9 @@ def scan(
 
     What :func:`read` gives, without what a reader of very many events has no use for.
     """
-    statement = _scanning(conn.dialect.name)
-    rows: Sequence[Any] = conn.execute(statement, {"after": after, "most": limit, "types": sorted(types)}).all()
+    _, settled = _settled(conn)
+    values = {"after": after, "most": limit, "types": sorted(types), **settled}
+    rows: Sequence[Any] = conn.execute(_scanning(conn.dialect.name), values).all()
     if conn.dialect.name != "sqlite":
         return rows
     # texts of one page are read as one list: half the time of one by one
@@ -248,7 +294,7 @@ def _scanning(dialect: str) -> sa.Select[tuple[object, ...]]:
     return (
         sa.select(table.c.seq, table.c.type, table.c.actor, data)
         .where(table.c.seq > sa.bindparam("after"), table.c.type.in_(sa.bindparam("types", expanding=True)))
-        .where(*_settled(dialect))
+        .where(*(_SETTLED if dialect == "postgresql" else ()))
         .order_by(table.c.seq)
         .limit(sa.bindparam("most"))
     )
@@ -256,7 +302,8 @@ def _scanning(dialect: str) -> sa.Select[tuple[object, ...]]:
 
 def last(conn: sa.Connection) -> int:
     """The newest settled ``seq``, 0 when the log is empty."""
-    return conn.execute(sa.select(sa.func.max(event_table.c.seq)).where(*_settled(conn.dialect.name))).scalar() or 0
+    where, values = _settled(conn)
+    return conn.execute(sa.select(sa.func.max(event_table.c.seq)).where(*where), values).scalar() or 0
 
 
 def latest(conn: sa.Connection) -> datetime | None:
@@ -311,10 +358,12 @@ def deliver(database: Database, subscription: Subscription, limit: int = limits.
 def seal(work: Work) -> Event | None:
     """Bind every event since the last seal into one hash; ``None`` when nothing has happened since."""
     since = _last_seal(work.conn)
+    where, values = _settled(work.conn)
     rows = work.conn.execute(
         sa.select(event_table.c.seq, event_table.c.hash)
-        .where(event_table.c.seq > since, event_table.c.stream != SEAL_STREAM, *_settled(work.database.dialect))
-        .order_by(event_table.c.seq)
+        .where(event_table.c.seq > since, event_table.c.stream != SEAL_STREAM, *where)
+        .order_by(event_table.c.seq),
+        values,
     ).all()
     if not rows:
         return None

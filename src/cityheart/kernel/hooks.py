@@ -7,7 +7,7 @@ the group ``cityheart``. The system's own connectors and applications are the fi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -23,13 +23,14 @@ __all__ = ["CORE_PLUGINS", "hookimpl", "hookspec", "plugins"]
 hookspec = pluggy.HookspecMarker("cityheart")
 hookimpl = pluggy.HookimplMarker("cityheart")
 
-CORE_PLUGINS = (
-    "cityheart.share.connectors",
-    "cityheart.apps",
-    "cityheart.kernel.outbox",
-    "cityheart.serve.inbox.service",
-    "cityheart.kernel.deliveries",
-)
+# what the system brings itself, by hook: a module is loaded when its hook is first asked
+CORE_PLUGINS: Mapping[str, tuple[str, ...]] = {
+    "connectors": ("cityheart.share.connectors",),
+    "apps": ("cityheart.apps",),
+    "cities": ("cityheart.apps",),
+    "deliveries": ("cityheart.kernel.outbox", "cityheart.serve.inbox.service"),
+    "channels": ("cityheart.kernel.deliveries",),
+}
 
 
 class Hooks:
@@ -62,9 +63,6 @@ class Plugins:
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager("cityheart")
         self._manager.add_hookspecs(Hooks)
-        for name in CORE_PLUGINS:
-            module = importlib.import_module(name)
-            self._manager.register(module, name)
         self._manager.load_setuptools_entrypoints("cityheart")
 
     def register(self, plugin: object) -> None:
@@ -72,8 +70,9 @@ class Plugins:
         self._manager.register(plugin)
 
     def _gather(self, hook: str) -> list[object]:
-        lists = cast("list[Iterable[object]]", getattr(self._manager.hook, hook)())
-        return [item for contributed in reversed(lists) for item in contributed]
+        core = [getattr(importlib.import_module(name), hook)() for name in CORE_PLUGINS[hook]]
+        others = cast("list[Iterable[object]]", getattr(self._manager.hook, hook)())
+        return [item for contributed in (*core, *reversed(others)) for item in contributed]
 
     def connectors(self) -> list[ConnectorKind]:
         """Every kind of connector."""

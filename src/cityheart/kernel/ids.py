@@ -17,12 +17,12 @@ __all__ = ["Ids", "derive", "dice", "unguessable"]
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
 
-def _base32(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
+def _base32(number: int, pairs: int) -> str:
+    """The last ``pairs`` of digits of the number."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(10 * pairs - 10, -10, -10)])
 
 
 def derive(kind: str, *parts: str) -> str:
@@ -32,7 +32,7 @@ def derive(kind: str, *parts: str) -> str:
     True
     """
     digest = hashlib.sha256("\x1f".join((kind, *parts)).encode()).digest()
-    return f"{kind}-{_base32(int.from_bytes(digest[:10]), 16)}"
+    return f"{kind}-{_base32(int.from_bytes(digest[:10]), 8)}"
 
 
 def dice(*parts: str) -> random.Random:
@@ -65,4 +65,4 @@ class Ids:
         milliseconds = int(self._clock.now().timestamp() * 1000)
         with self._lock:
             tail = self.rng.getrandbits(80)
-        return f"{kind}-{_base32(milliseconds, 10)}{_base32(tail, 16)}"
+        return f"{kind}-{_base32(milliseconds, 5)}{_base32(tail, 8)}"

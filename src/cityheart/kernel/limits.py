@@ -9,6 +9,9 @@ PAGE_ROWS = 200  # rows of one page of a list, at most
 REQUEST_BYTES = 8 * 2**20  # body of one API request; files have their own limit
 UPLOAD_BYTES = 21 * 2**20  # body of a request that brings a receipt's file: the file and what wraps it
 TEXT_CHARS = 10_000  # one note, reason or comment
+REFUSAL_CHARS = 4_000  # a longer refusal is not looked for in the catalogue: it is shown as it was raised
+REFUSAL_DEPTH = 3  # a refusal within a refusal within a refusal
+REFUSAL_READINGS = 4  # templates that fit the same text and are compared
 
 # Sessions
 SESSION_AGE = timedelta(hours=13)  # a twelve-hour shift and its hand-over
@@ -45,6 +48,17 @@ WALL_DUE = timedelta(days=92)  # tasks that were due longer ago are no part of a
 GROUND_BYTES = 16 * 2**20  # a GeoJSON file of the city drawn as the ground of its map
 GROUND_LAYERS = 50  # layers of a city's own ground
 
+# Long work that people ask for
+JOBS_AT_ONCE = 2  # jobs under way in a city, one of each kind
+JOBS_WAITING = 5  # jobs of one person that wait
+JOB_BEAT = timedelta(seconds=1)  # between two notes of how far a job is
+JOB_SILENT = timedelta(seconds=60)  # a job that was not heard of for so long has died with its process
+JOB_REST = 0.25  # of the time a step of a job took is left to the live city before the next
+JOB_RESULT_BYTES = 4 * 2**20  # of what came of a job, as JSON
+JOB_FAILURE_CHARS = 1_000  # of the reason why a job failed
+JOB_KEPT = timedelta(days=30)  # how long what came of a job is kept
+JOB_TOLD = timedelta(seconds=30)  # who asked for a job that took longer is written to when it is done
+
 # Outbox
 OUTBOX_LEASE = timedelta(seconds=60)  # how long a relay may hold a claimed message
 OUTBOX_SENDING = timedelta(seconds=30)  # of one relay's turn; what is not begun by then waits for the next
@@ -72,6 +86,7 @@ EVIDENCE_TOLD = 50_000  # readings of alerts' evidence that are remembered as to
 SIGHTS_KEPT = 4_096  # what kinds of readers see of datasets, kept compiled
 
 # Command
+INCIDENT_TITLE_CHARS = 200  # of what has happened, in each language
 PLAN_BYTES = 512 * 1024  # one plan as YAML or JSON
 PLAN_STEPS = 200  # steps of one plan
 PLAN_ITEMS = 200  # items of a list: of a parameter, of a step that is done for each
@@ -90,7 +105,7 @@ FORM_ERRORS = 50  # mistakes of one form told at once
 PLACE_METRES = 100_000  # accuracy of a place; worse is no place
 PHONE_CLOCK = timedelta(days=366)  # furthest a phone's clock may be off and still be set right
 ACTS_TOGETHER = 200  # acts of one queue that a phone sends
-ACTS_COMMITTED = 20  # of these that SQLite commits at once: nobody else writes for that long, some 50 ms
+ACTS_COMMITTED = 50  # of these that SQLite commits at once: nobody else writes for that long, some 30 ms
 DECISION_BYTES = 2**20  # one model of decision tables as DMN or YAML
 DECISION_TABLES = 100  # decisions of one model
 DECISION_RULES = 1_000  # rules of one table
@@ -168,8 +183,7 @@ TRIAL_SPAN = timedelta(days=366)  # longest period of a backtest that is started
 TRIAL_ALERTS = 20_000  # alerts of such a period it is compared with
 TRIAL_CASES = 200  # cases gained, and lost, that are named; the rest is counted
 TRIAL_NAME_CHARS = 120  # of the name of such a backtest
-TRIAL_SILENT = timedelta(minutes=2)  # a backtest that has not said how far it is for so long has died
-TRIAL_REST = 0.25  # of the time a step took is left to the live city before the next
+TRIAL_KEPT = timedelta(days=366)  # how long what came of such a backtest is kept
 DETECTOR_DAYS = 90  # days of findings shown of one detector
 DETECTOR_FINDINGS = 100_000  # findings of such a time that are counted by day
 BACKTEST_CUTS = 100  # pieces into which 30 days are cut to make findings again without later rows
@@ -283,6 +297,7 @@ FLAG_TASKS = 50  # tasks shown with a flag
 HISTORY_BYTES = 64 * 2**20  # a file of closed cases of another system, unpacked
 HISTORY_ROWS = 500_000  # its rows
 HISTORY_CASES = 200  # cases taken in by one transaction
+HISTORY_KEPT = timedelta(days=1)  # how long a file of them waits, looked through, to be taken in
 
 # Intake of reports
 REPORT_CHARS = 4_000  # words of one report
@@ -295,7 +310,6 @@ OPEN311_BYTES = 64 * 2**10  # body of one request to the Open311 endpoint
 OPEN311_ROWS = 1_000  # requests handed out at once, as the standard has it
 OPEN311_SPAN = timedelta(days=90)  # between start_date and end_date, as the standard has it
 IMPORT_ROWS = 200_000  # rows of one file of a hotline system
-IMPORT_BYTES = 20 * 2**20  # one file of a hotline system sent by the console; the command line takes larger ones
 MATTER_TITLE_CHARS = 80  # of the line by which a matter is shown
 MATTER_REPORTS_READ = 5_000  # reports looked at when a matter is split or merged by a person
 MERGE_CANDIDATES = 64  # open matters that a report is compared with

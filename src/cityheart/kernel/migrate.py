@@ -15,7 +15,7 @@ from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Unavailable
 from cityheart.kernel.schema import metadata
 
-__all__ = ["Outdated", "Schema", "differences", "pending", "revise", "upgrade"]
+__all__ = ["Outdated", "Schema", "differences", "empty", "pending", "revise", "upgrade"]
 
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -55,6 +55,11 @@ class Schema:
 def _revision(database: Database) -> str | None:
     with database.read() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def empty(database: Database) -> bool:
+    """Whether nothing was ever made in the store."""
+    return _revision(database) is None
 
 
 def _config() -> Config:

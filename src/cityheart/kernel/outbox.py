@@ -32,7 +32,8 @@ from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.errors import Conflict, Invalid, NotFound
 from cityheart.kernel.hooks import hookimpl
-from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
+from cityheart.kernel.schema import Json, UtcDateTime, metadata
+from cityheart.kernel.statements import Statement
 from cityheart.kernel.text import Text
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ delivery_table = sa.Table(
 
 
 _POST = {
-    "sqlite": sqlite.insert(outbox_table).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(outbox_table).on_conflict_do_nothing(),
+    "sqlite": Statement(sqlite.insert(outbox_table).on_conflict_do_nothing()),
+    "postgresql": Statement(postgresql.insert(outbox_table).on_conflict_do_nothing()),
 }
 _ROUTE = {
     "sqlite": sqlite.insert(delivery_table).on_conflict_do_nothing(),
@@ -242,9 +243,9 @@ def deliveries() -> Iterable[Delivery]:
 
 def post(work: Work, key: str, topic: str, payload: Mapping[str, object]) -> None:
     """Write a message in the caller's transaction; the same key is written once."""
-    row: dict[str, object] = {"key": key, "topic": topic, "payload": json.loads(canonical(payload)), "attempts": 0}
+    row: dict[str, object] = {"key": key, "topic": topic, "payload": dict(payload), "attempts": 0}
     row |= {"state": "waiting", "next_at": work.now, "posted_at": work.now}
-    work.conn.execute(_POST[work.database.dialect], row)
+    _POST[work.database.dialect].run(work.conn, row)
 
 
 # ── carrying out ───────────────────────────────────────────────────────────────────────────────────────────────

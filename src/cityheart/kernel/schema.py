@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-__all__ = ["Json", "UtcDateTime", "canonical", "metadata"]
+__all__ = ["Json", "Spelled", "UtcDateTime", "canonical", "metadata", "spelling"]
 
 metadata = sa.MetaData(
     naming_convention={
@@ -55,14 +56,33 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 def canonical(value: object) -> str:
     """JSON with one spelling for one value: sorted keys, no spaces, times in UTC; what digests are taken of."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(value)
+
+
+class Spelled(dict[str, Any]):
+    """An object of JSON that is stored as ``text``, its canonical spelling, which is known already."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, value: Mapping[str, Any], text: str) -> None:
+        super().__init__(value)
+        self.text = text
+
+
+def spelling(value: object) -> str:
+    """How a value is written into a column of JSON."""
+    return value.text if type(value) is Spelled else canonical(value)
 
 
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+        utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return utc.isoformat(timespec="microseconds")[:26] + "Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (set, frozenset, tuple)):
         return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
     raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)

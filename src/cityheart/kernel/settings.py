@@ -166,7 +166,8 @@ def _first(error: ValidationError) -> str:
     """The first of the mistakes as one line."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
-    return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+    unknown = first["type"] == "extra_forbidden"
+    return f"{name}: {'there is no such setting' if unknown else first['msg'].removeprefix('Value error, ')}"
 
 
 def _toml(value: object) -> str:

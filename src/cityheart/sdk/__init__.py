@@ -23,7 +23,7 @@ from cityheart.kernel.events import Event
 from cityheart.kernel.events import read as read_events
 from cityheart.kernel.hooks import hookimpl
 from cityheart.kernel.ids import derive, dice
-from cityheart.kernel.text import LANGUAGES, Text, text
+from cityheart.kernel.text import LANGUAGES, Text, counted, text
 from cityheart.sdk.application import App, Feed, load
 from cityheart.sdk.manifest import read_alerts, read_manifest
 from cityheart.sdk.reader import Reader
@@ -87,6 +87,7 @@ __all__ = [
     "View",
     "Watch",
     "compiled",
+    "counted",
     "derive",
     "dice",
     "hookimpl",

@@ -25,6 +25,7 @@ from cityheart.command.knowledge.models import Clause
 from cityheart.engine.tracks.parameters import Parameters
 from cityheart.entities.declared import Declaration, read_declaration
 from cityheart.entities.declared import check as check_entities
+from cityheart.kernel import refusals
 from cityheart.kernel.access import ROLES
 from cityheart.kernel.errors import Invalid, NotFound, Problem
 from cityheart.kernel.text import LANGUAGES, Text
@@ -129,6 +130,7 @@ def load(folder: Path) -> App:
     """
     folder = folder.resolve()
     manifest = read_manifest(folder)
+    _learn_refusals(folder / refusals.FILE)
     contracts = tuple(Contract.load(_file(folder, name)) for name in manifest.app.contracts)
     tracks = _tracks(folder, manifest.app.tracks)
     contracts += _followed(folder, tracks, contracts)
@@ -170,6 +172,15 @@ def load(folder: Path) -> App:
     )
     _Check(app).all()
     return app
+
+
+def _learn_refusals(file: Path) -> None:
+    """What the application's refusals are in Chinese, if it says so."""
+    if file.is_file():
+        try:
+            refusals.add(file)
+        except ValueError as error:
+            raise Invalid(f"{file}: {error}", remedy="docs/how-to/refuse-in-both-languages.md shows one") from error
 
 
 def _file(folder: Path, name: str) -> Path:

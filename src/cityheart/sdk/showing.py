@@ -291,7 +291,8 @@ class Showing:
                 raise Invalid(f"{one.name} is no day: {said}", remedy="write it as 2015-12-01") from None
         if wrong:
             told = cast("Text", wrong[0]["message"])
-            raise Invalid(f"{one.name} = {said}: {told['en']}", remedy="choose another value")
+            detail = {language: f"{one.name} = {said}: {words}" for language, words in told.items()}
+            raise Invalid(detail, remedy="choose another value")
         return cast("Value", value)
 
     def _short(self, actor: Actor, id: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ from cityheart.kernel import limits
 from cityheart.kernel.access import departments, require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.clock import Clock, SystemClock
-from cityheart.kernel.database import Database, StoreFailure
+from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from cityheart.kernel.text import Text
 from cityheart.serve import store
@@ -142,7 +142,7 @@ class Serve:
         try:
             with self._database.work(Actor.system("serve")) as work:
                 store.note_seen(work.conn, digest, now)
-        except (Unavailable, StoreFailure):  # whoever reads does not have to wait for a store that cannot be written
+        except Unavailable:  # whoever reads does not have to wait for a store that cannot be written
             return
 
     def actor(self, token: str) -> Actor | None:

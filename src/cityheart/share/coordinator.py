@@ -134,11 +134,12 @@ class Coordinator:
                 self._answered(source, landed, failed.retry_after)
                 return landed
             self._failed(source, failed.message, failed.retry_after)
-            raise Unavailable(
-                f"source {source.id}: {failed.message['en']}", remedy="its page says when it is tried again"
-            ) from failed
+            detail = text(
+                f"数据源 {source.id}：{failed.message['zh-CN']}", f"source {source.id}: {failed.message['en']}"
+            )
+            raise Unavailable(detail, remedy="its page says when it is tried again") from failed
         except Unavailable as problem:  # what came cannot be kept now: it is asked for again
-            reason = text(f"暂时无法入库：{problem.detail}", f"nothing can be landed now: {problem.detail}")
+            reason = text(f"暂时无法入库：{problem.said('zh-CN')[0]}", f"nothing can be landed now: {problem.detail}")
             self._failed(source, reason, None)
             raise
         except Problem:

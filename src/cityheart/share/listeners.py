@@ -12,7 +12,7 @@ import structlog
 
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.database import Database, StoreFailure
+from cityheart.kernel.database import Database
 from cityheart.kernel.errors import Problem
 from cityheart.kernel.text import Text
 from cityheart.share import store
@@ -146,5 +146,5 @@ class Listeners:
                     state = "ok" if row.deliveries else "idle"
                     store.set_source(work.conn, id, {"state": state, "reason": None, "failures": 0})
                     work.emit(f"source:{id}", "source.recovered", {"source": id, "failures": row.failures})
-        except (Problem, OSError, StoreFailure) as error:
+        except (Problem, OSError) as error:
             log.warning("listener.unrecorded", source=id, reason=str(error)[:300])

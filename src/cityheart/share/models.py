@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cityheart.kernel.text import Text
-from cityheart.share.contracts import Contract
+
+if TYPE_CHECKING:
+    from cityheart.share.contracts import Contract
 
 __all__ = [
     "Dataset",

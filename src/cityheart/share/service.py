@@ -43,7 +43,8 @@ from cityheart.share.grants.quarantined import Seen, cut
 from cityheart.share.grants.reading import Reading
 from cityheart.share.grants.service import Grants
 from cityheart.share.grants.sight import Sights
-from cityheart.share.handing import Handing, Incoming
+from cityheart.share.handing import Handing
+from cityheart.share.incoming import Incoming
 from cityheart.share.landing import (
     Examined,
     Identified,

@@ -12,7 +12,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cityheart.kernel.database import Json, UtcDateTime, metadata
 from cityheart.kernel.text import Text
-from cityheart.share.contracts import Contract
 from cityheart.share.models import Dataset, Department, Source
 
 __all__ = [
@@ -35,6 +34,7 @@ __all__ = [
     "delivered_stamps",
     "deliveries_by_id",
     "deliveries_page",
+    "departments",
     "discard_unacknowledged",
     "drift_of",
     "flow_by_minute",
@@ -274,15 +274,19 @@ class QuarantineRow:
 
 def catalogue(conn: sa.Connection) -> tuple[list[Department], list[Dataset], list[Source]]:
     """Everything registered, by code, name and id."""
-    departments = [
-        Department(row.code, row.title, row.kind, row.parent, row.level)
-        for row in conn.execute(sa.select(department_table).order_by(department_table.c.code))
-    ]
+    from cityheart.share.contracts import Contract  # not for departments alone: it brings what reads columns
+
     datasets = [
         Dataset.of(Contract.parse(row.contract, where=f"contract of {row.name}"))
         for row in conn.execute(sa.select(dataset_table).order_by(dataset_table.c.name))
     ]
-    return departments, datasets, [row.source for row in source_rows(conn)]
+    return departments(conn), datasets, [row.source for row in source_rows(conn)]
+
+
+def departments(conn: sa.Connection) -> list[Department]:
+    """The departments, by code."""
+    rows = conn.execute(sa.select(department_table).order_by(department_table.c.code))
+    return [Department(row.code, row.title, row.kind, row.parent, row.level) for row in rows]
 
 
 def put_department(conn: sa.Connection, department: Department) -> None:

@@ -11,6 +11,7 @@ from cityheart.sdk import Actor, Command, Database, Event, Plan, Text, Watch, re
 __all__ = ["Office"]
 
 _SYSTEM = Actor.system("simulation")
+_PAGE = 1_000  # events read at once
 
 
 class Office:
@@ -29,10 +30,10 @@ class Office:
         """The events that followed ``after``; asks the log only when something happened."""
         if self._seen == self._database.appended:
             return []
+        appended = self._database.appended
         with self._database.read() as conn:
-            appended = self._database.appended
-            found = read_events(conn, after=after)
-        if not found:
+            found = read_events(conn, after=after, limit=_PAGE)
+        if len(found) < _PAGE:  # that was all
             self._seen = appended
         return found
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -52,9 +52,7 @@ from cityheart.watch.runs import Standing, ask, first_instant, in_order, landed_
 from cityheart.watch.store import Checkpoint
 from cityheart.watch.surveys import Ground, Seen, Snapshot, look
 from cityheart.watch.tracks.models import Tracking
-
-if TYPE_CHECKING:
-    from cityheart.watch.tracks.step import Follower
+from cityheart.watch.tracks.step import Follower
 
 __all__ = ["Derived", "Watch"]
 
@@ -151,8 +149,6 @@ class Watch:
         that is taken.
         """
         for tracking in trackings:
-            from cityheart.watch.tracks.step import Follower  # compiled code is loaded by cities that follow vehicles
-
             if tracking.id in {follower.id for follower in self._followers}:
                 raise Invalid(f"there are two tracks {tracking.name}", remedy="give one of them another name")
             self._followers.append(Follower(tracking, self._lake, folder))
@@ -601,7 +597,7 @@ class Watch:
         """A detector in service. Raises :class:`NotFound`."""
         found = [detector for detector in self._all() if detector.id == detector_id]
         if not found:
-            names = ", ".join(detector.id for detector in self._all())
+            names = ", ".join(detector.id for detector in self._all()) or "none"
             raise NotFound(f"no detector {detector_id}", remedy=f"detectors: {names}")
         return found[0]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -25,11 +28,13 @@ from cityheart.command.intake import open311
 from cityheart.command.knowledge import api as knowledge_api
 from cityheart.command.library import api as library_api
 from cityheart.entities import api as entities_api
-from cityheart.kernel import events, limits
+from cityheart.kernel import events, limits, refusals
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.errors import BadRequest, Invalid, NotFound, Problem, Unavailable
-from cityheart.kernel.text import Text
+from cityheart.kernel.disk import of_disk
+from cityheart.kernel.errors import BadRequest, Forbidden, Invalid, NotFound, Problem, Unavailable
+from cityheart.kernel.refusals import language_of
+from cityheart.kernel.text import Text, text
 from cityheart.sdk import api as sdk_api
 from cityheart.serve import api as serve_api
 from cityheart.serve.inbox import api as inbox_api
@@ -39,7 +44,7 @@ from cityheart.watch import api as watch_api
 from cityheart.watch.past import Past
 from cityheart.watch.tracks import api as tracks_api
 from cityheart.watch.trials import api as trials_api
-from cityheart.web import audit, desk, wall
+from cityheart.web import audit, desk, jobs, wall
 from cityheart.web.find import Finder
 from cityheart.web.ground import Ground
 from cityheart.web.guard import Guard, problem_response
@@ -48,6 +53,8 @@ from cityheart.web.vehicles import Vehicles
 
 __all__ = ["create_app"]
 
+_LOG = structlog.get_logger("web")
+_EXPECTED = "see /api/openapi.json for what is expected"
 STATIC = Path(console.__file__).parent / "static"
 
 
@@ -65,6 +72,9 @@ def create_app(city: City) -> FastAPI:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(OverflowError, _out_of_range)
+    app.add_exception_handler(UnicodeEncodeError, _half_a_character)
     titles = city.share.department_titles()
 
     def names(ids: Iterable[str]) -> dict[str, Text]:
@@ -73,11 +83,11 @@ def create_app(city: City) -> FastAPI:
     app.include_router(serve_api.router(city.serve, titles, secure=city.settings.secure_cookies))
     app.include_router(inbox_api.router(city.inbox, city.database))
     app.include_router(share_api.router(city.share))
-    app.include_router(entities_api.router(city.entities))
+    app.include_router(entities_api.router(city.entities, city.previews))
     app.include_router(watch_api.router(city.watch, city.command, city.knowledge))
     app.include_router(trials_api.router(city.trials, lambda actor: _freshness(city, actor)))
     app.include_router(tracks_api.router(city.tracks))
-    app.include_router(knowledge_api.router(city.knowledge))
+    app.include_router(knowledge_api.router(city.knowledge, names))
     app.include_router(command_api.router(city.command, city.account))
     app.include_router(decisions_api.router(city.decisions))
     app.include_router(library_api.router(city.library, names))
@@ -87,10 +97,11 @@ def create_app(city: City) -> FastAPI:
     app.include_router(
         open311.router(city.intake, city.clock, city.ids, city.settings.name, city.settings.title["zh-CN"])
     )
-    app.include_router(account_api.router(city.account))
+    app.include_router(account_api.router(city.account, city.taking))
     app.include_router(sdk_api.router(city.pages))
     _city_routes(app, city)
-    app.include_router(audit.router(audit.Audit(city.database, city.serve), audit.Verifying(city.database)))
+    app.include_router(jobs.router(city.jobs))
+    app.include_router(audit.router(audit.Audit(city.database, city.serve), audit.Verifying(city.database, city.jobs)))
     trackings = [tracking for each in city.apps for tracking in each.tracks]
     ground = Ground(city.settings, city.clock, [each.zones for each in trackings if each.zones])
     app.include_router(desk.router(Finder(city), Past(city.database), ground))
@@ -156,24 +167,57 @@ def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     permission = error.extra.get("permission")
     if isinstance(permission, str):
-        error.extra["needs"] = needs(permission, str(error.extra.get("scope", "anywhere")))
-    return problem_response(error)
+        error.extra["needs"] = lacking = needs(permission, str(error.extra.get("scope", "anywhere")))
+        detail = text(f"缺少权限：{cast('Text', lacking['title'])['zh-CN']}", error.detail)
+        error = Forbidden(detail, remedy=error.remedy, **error.extra)
+    return problem_response(error, _accepted(request))
 
 
 def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    kind = BadRequest if first["type"].startswith("json") else Invalid
-    return problem_response(kind(f"{where}: {first['msg']}", remedy="see /api/openapi.json for what is expected"))
+    detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    unreadable = first["type"].startswith("json")
+    problem = BadRequest(detail, remedy=_EXPECTED) if unreadable else Invalid(detail, remedy=_EXPECTED)
+    return problem_response(problem, _accepted(request))
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    problem = Problem(str(error.detail))
-    body = problem.json() | {
-        "status": error.status_code,
-        "title": str(error.detail),
-        "code": f"http-{error.status_code}",
-    }
-    return JSONResponse(body, error.status_code, headers=error.headers, media_type="application/problem+json")
+    detail, code = str(error.detail), f"http-{error.status_code}"
+    title = refusals.say(detail, language_of(_accepted(request)))
+    answer = problem_response(Problem(detail), _accepted(request), status=error.status_code, title=title, code=code)
+    answer.status_code = error.status_code
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _disk(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    problem = of_disk(error)
+    if problem is None:
+        raise error
+    return problem_response(problem, _accepted(request))
+
+
+def _out_of_range(request: Request, error: Exception) -> JSONResponse:
+    """A moment beyond the years 1 to 9999 in UTC, a number beyond 64 bits: it shows when it is first reckoned with."""
+    _LOG.info("web.out_of_range", path=request.url.path, reason=str(error), where=_where(error))
+    problem = Invalid("a number or a time is out of range", remedy="give one that can be")
+    return problem_response(problem, _accepted(request))
+
+
+def _half_a_character(request: Request, error: Exception) -> JSONResponse:
+    _LOG.info("web.half_a_character", path=request.url.path, where=_where(error))
+    problem = Invalid("the text holds half a character", remedy="send it as UTF-8, without lone surrogates")
+    return problem_response(problem, _accepted(request))
+
+
+def _where(error: Exception) -> str:
+    """The line of code at which it showed, in case it is no fault of the request."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
+
+
+def _accepted(request: Request) -> str:
+    return request.headers.get("accept-language", "")

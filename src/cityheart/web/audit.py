@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -13,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
@@ -23,17 +21,20 @@ from cityheart.kernel import audit, limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.audit import Check, Wanted
-from cityheart.kernel.clock import SystemClock, stopwatch
+from cityheart.kernel.clock import stopwatch
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Conflict, Invalid, TooLarge, Unauthenticated
+from cityheart.kernel.errors import Invalid, TooLarge, Unauthenticated
 from cityheart.kernel.events import Event
+from cityheart.kernel.jobs.models import Kind, Result
+from cityheart.kernel.jobs.service import Jobs, Running, Stopped
 from cityheart.kernel.schema import canonical
 from cityheart.kernel.text import Text, text
 from cityheart.serve.service import Serve
 
-__all__ = ["Audit", "Verifying", "router"]
+__all__ = ["VERIFICATION", "Audit", "Verifying", "router"]
 
-_LOG = structlog.get_logger("audit")
+VERIFICATION = "log-verification"
+_PROOFS = 20  # earlier ones that are shown
 _RESTRICTED = ".read"  # types that tell of somebody who looked at what is restricted
 
 
@@ -205,91 +206,67 @@ def _part(actor: str) -> Text | None:
 
 
 class Verifying:
-    """The proof of the log: one run at a time, in a thread of its own, with its progress; its result is an event."""
+    """The proof of the log, made by a job; its result is an event besides."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._check: Check | None = None
-        self._command = ""
-        self._run: dict[str, object] = {"state": "idle"}
+    def __init__(self, database: Database, jobs: Jobs) -> None:
+        self._database, self._jobs = database, jobs
+        jobs.register(
+            Kind(
+                VERIFICATION, text("验证日志", "Verification of the log"), text("条事件", "events"), "event.read",
+                "event.read", self._run, long=("first", "faults"),
+            )
+        )  # fmt: skip
 
-    def status(self, actor: Actor) -> dict[str, object]:
-        """The run under way or the last of this program, and what was proven before, newest first."""
+    def before(self, actor: Actor) -> dict[str, object]:
+        """What was proven before, the newest first: ``{items, total, next}``."""
         require(actor, "event.read")
-        check = self._check
         with self._database.read() as conn:
-            before = [{"at": event.at, "by": event.actor, **event.data} for event in reversed(audit.proofs(conn)[-20:])]
-        share = 0.0 if check is None or not check.total else min(1.0, check.done / (2 * check.total))
-        return {
-            **self._run,
-            "checked": 0 if check is None else check.done // 2,
-            "total": 0 if check is None else check.total,
-            "share": round(share, 4),
-            "faults": [] if check is None else [fault.json() for fault in check.faults[: limits.AUDIT_FAULTS]],
-            "before": before,
-        }
+            proofs = audit.proofs(conn)
+        items = [{"at": event.at, "by": event.actor, **event.data} for event in reversed(proofs[-_PROOFS:])]
+        return {"items": items, "total": len(proofs), "next": None}
 
     def start(self, actor: Actor, command_id: str) -> dict[str, object]:
-        """Begin. Raises :class:`Conflict` while another run is under way; the same command again is the same run."""
+        """Ask for a proof of everything that is in the log when its turn comes: the job."""
         require(actor, "event.read")
-        with self._lock:
-            if self._run["state"] == "running" or command_id == self._command:
-                if command_id != self._command:
-                    raise Conflict("the log is being verified already", remedy="wait for the end, or stop it")
-                return self.status(actor)
-            self._command, self._stop = command_id, threading.Event()
-            self._check = Check.of(self._database)
-            self._run = {"state": "running", "by": actor.id, "by_name": actor.name, "started_at": SystemClock().now()}
-            self._thread = threading.Thread(
-                target=self._go, args=(actor, self._check, self._stop), daemon=True, name="verifying"
-            )
-            self._thread.start()
-        return self.status(actor)
+        title = text("验证日志", "Verification of the log")
+        asked = self._jobs.ask(actor, command_id, VERIFICATION, title=title, given={}, path="/audit")
+        return self._jobs.job(actor, asked.id)
 
-    def stop(self, actor: Actor) -> dict[str, object]:
-        """End the run under way; what it had found until then is told."""
-        require(actor, "event.read")
-        self._stop.set()
-        self.wait()
-        return self.status(actor)
+    def _run(self, running: Running) -> Result:
+        check, began = Check.of(self._database), stopwatch()
+        running.of(check.total)
 
-    def wait(self) -> None:
-        """Until the run under way is over."""
-        if self._thread is not None:
-            self._thread.join(limits.STOP_PATIENCE.total_seconds())
+        def goes_on() -> bool:
+            running.pace(check.done / (2 * check.total) if check.total else 1.0)
+            return True
 
-    def _go(self, actor: Actor, check: Check, stop: threading.Event) -> None:
-        began = stopwatch()
         try:
-            whole = check.run(self._database, lambda: not stop.wait(0.001))  # others are let in between two steps
-            told: dict[str, object] = {
-                "events": check.total,
-                "streams": check.streams,
-                "seals": check.seals,
-                "upto": check.upto,
-                "breaks": len(check.faults),
-                "first": [fault.json() for fault in check.faults[:20]],
-                "seconds": round(stopwatch() - began, 3),
-            }
-            if whole:
-                told["digest"] = check.digest
-            else:
-                told["checked"] = check.done // 2
-            with self._database.work(actor) as work:
-                if whole:
-                    work.emit(audit.PROOFS, "log.verified", told)
-                else:
-                    work.emit(audit.PROOFS, "log.verification_stopped", told)
-            self._over("done" if whole else "stopped", told)
-        except Exception as error:  # the store went away: told, and tried again by whoever asked
-            _LOG.exception("verifying.failed")
-            self._over("failed", {"reason": f"{type(error).__name__}: {error}"[:500]})
+            check.run(self._database, goes_on)
+        except Stopped:
+            self._tell(running.actor, "log.verification_stopped", check, began, {"checked": check.done // 2})
+            raise
+        told = self._tell(running.actor, "log.verified", check, began, {"digest": check.digest})
+        return told | {"faults": [fault.json() for fault in check.faults[: limits.AUDIT_FAULTS]]}
 
-    def _over(self, state: str, told: Mapping[str, object]) -> None:
-        self._run = {**self._run, "state": state, "ended_at": SystemClock().now(), **told}
+    def _tell(
+        self, actor: Actor, type: str, check: Check, began: float, more: Mapping[str, object]
+    ) -> dict[str, object]:
+        told: dict[str, object] = {
+            "events": check.total,
+            "streams": check.streams,
+            "seals": check.seals,
+            "upto": check.upto,
+            "breaks": len(check.faults),
+            "first": [fault.json() for fault in check.faults[:20]],
+            "seconds": round(stopwatch() - began, 3),
+            **more,
+        }
+        with self._database.work(actor) as work:
+            if type == "log.verified":
+                work.emit(audit.PROOFS, "log.verified", told)
+            else:
+                work.emit(audit.PROOFS, "log.verification_stopped", told)
+        return told
 
 
 class Begin(BaseModel):
@@ -324,17 +301,13 @@ def router(log: Audit, verifying: Verifying) -> APIRouter:
         headers = {"content-disposition": f'attachment; filename="events.{format}"'}
         return StreamingResponse(pieces, media_type=media, headers=headers)
 
-    @routes.get("/verification", summary="How far the proof of the log is, and what was proven before")
-    def status(request: Request) -> dict[str, object]:
-        return verifying.status(_actor(request))
+    @routes.get("/verification", summary="What was proven of the log before, the newest first")
+    def before(request: Request) -> dict[str, object]:
+        return verifying.before(_actor(request))
 
-    @routes.post("/verification", summary="Prove every chain and seal of the log")
+    @routes.post("/verification", status_code=201, summary="Prove every chain and seal of the log: a job")
     def start(request: Request, body: Begin) -> dict[str, object]:
         return verifying.start(_actor(request), body.command_id)
-
-    @routes.post("/verification/stop", summary="Stop the proof under way")
-    def stop(request: Request) -> dict[str, object]:
-        return verifying.stop(_actor(request))
 
     return routes
 

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from cityheart.kernel import limits
 from cityheart.kernel.errors import BadRequest, Forbidden, Problem, TooLarge, Unauthenticated
+from cityheart.kernel.refusals import language_of
 from cityheart.serve.api import COOKIE
 from cityheart.serve.service import Serve
 
@@ -42,10 +43,14 @@ HEADERS = [
 ]
 
 
-def problem_response(problem: Problem) -> JSONResponse:
-    """The problem as ``application/problem+json``."""
-    headers = {"retry-after": "600"} if problem.status == 429 else None
-    return JSONResponse(problem.json(), problem.status, headers=headers, media_type="application/problem+json")
+def problem_response(problem: Problem, accepted: str = "", **members: object) -> JSONResponse:
+    """The problem as ``application/problem+json`` in the language that the reader accepts, with more members."""
+    language = language_of(accepted)
+    headers = {"content-language": language, "vary": "Accept-Language"}
+    if problem.status == 429:
+        headers["retry-after"] = "600"
+    body = problem.json(language) | members
+    return JSONResponse(body, problem.status, headers=headers, media_type="application/problem+json")
 
 
 class Guard:
@@ -75,7 +80,8 @@ class Guard:
             if must_change and scope["path"].startswith("/api/") and scope["path"] not in TO_CHANGE:
                 raise Forbidden("the one-time code must be replaced first", remedy="choose a password of your own")
         except Problem as problem:
-            await problem_response(problem)(scope, receive, _with_headers(send, scope["path"]))
+            answer = problem_response(problem, headers.get(b"accept-language", ""))
+            await answer(scope, receive, _with_headers(send, scope["path"]))
             return
         await self._app(scope, receive, _with_headers(send, scope["path"]))
 
@@ -95,7 +101,7 @@ def _most(path: str) -> int:
     """How long the body of a request to a path may be."""
     if not path.endswith(UPLOADS):
         return limits.REQUEST_BYTES
-    return limits.HANDED_FILE_BYTES if path.startswith("/api/sources/") else limits.UPLOAD_BYTES
+    return limits.HANDED_FILE_BYTES if path.startswith(("/api/sources/", "/api/reports/")) else limits.UPLOAD_BYTES
 
 
 def _check_length(headers: dict[bytes, str], most: int) -> None:

@@ -22,9 +22,10 @@ from cityheart.kernel import events, limits
 from cityheart.kernel.access import can
 from cityheart.kernel.actors import Actor
 from cityheart.kernel.database import Database
-from cityheart.kernel.errors import Problem
+from cityheart.kernel.errors import Invalid, Problem
 from cityheart.kernel.events import Event
 from cityheart.kernel.schema import canonical
+from cityheart.kernel.text import text
 from cityheart.share.grants.models import Sight, Use
 from cityheart.web.guard import check_origin
 from cityheart.web.vehicles import Looking, Vehicles
@@ -138,22 +139,23 @@ class Live:
         """Look at other vehicles or another part of the map; says what is followed now, and what may not be."""
         try:
             datasets, box = _wanted(said)
-        except ValueError as error:
-            return {"type": "following", "datasets": [one for one, _ in client.following], "refused": {"": str(error)}}
-        refused: dict[str, object] = {}
+        except Invalid as problem:
+            refused = {"": problem.both()[0]}
+            return {"type": "following", "datasets": [one for one, _ in client.following], "refused": refused}
+        refused = {}
         before = dict(client.following)
         client.following = []
         for dataset in datasets:
             fleet = self._vehicles.fleet(dataset)
             if fleet is None:
-                refused[dataset] = "its vehicles are not followed"
+                refused[dataset] = text("没有跟踪这个数据集的车辆", "its vehicles are not followed")
                 continue
             try:
                 if dataset not in client.admitted or not self._shown(client, dataset):
                     self._sharing.admit(client.actor, dataset, columns=fleet.needs(), use="live")
                     client.admitted.add(dataset)
             except Problem as problem:
-                refused[dataset] = problem.detail
+                refused[dataset] = problem.both()[0]
                 continue
             looking = before.get(dataset) or Looking(box)
             looking.turn(box)
@@ -172,7 +174,9 @@ class Live:
             return None
         client.admitted -= set(over)
         client.following = [(dataset, looking) for dataset, looking in client.following if dataset not in over]
-        why = "it is no longer shared with you: the grant ended or was revoked"
+        why = text(
+            "不再向您共享：授权已到期或被撤销", "it is no longer shared with you: the grant ended or was revoked"
+        )
         return {
             "type": "following", "datasets": [one for one, _ in client.following], "refused": dict.fromkeys(over, why),
         }  # fmt: skip
@@ -198,18 +202,18 @@ class Live:
 
 
 def _wanted(said: dict[str, object]) -> tuple[list[str], tuple[float, float, float, float]]:
-    """``{"follow": [dataset, …], "box": [west, south, east, north]}``. Raises ValueError for anything else."""
+    """``{"follow": [dataset, …], "box": [west, south, east, north]}``. Raises :class:`Invalid` for anything else."""
     datasets, box = said.get("follow"), said.get("box", [-180, -90, 180, 90])
     if not isinstance(datasets, list) or len(datasets) > limits.LIVE_FOLLOWED:
-        raise ValueError(f"follow is a list of at most {limits.LIVE_FOLLOWED} datasets")
+        raise Invalid(f"follow is a list of at most {limits.LIVE_FOLLOWED} datasets")
     if not all(isinstance(one, str) for one in datasets) or len(set(datasets)) != len(datasets):
-        raise ValueError("follow names each dataset once")
+        raise Invalid("follow names each dataset once")
     if not isinstance(box, list) or len(box) != 4:
-        raise ValueError("box is west, south, east, north in degrees")
+        raise Invalid("box is west, south, east, north in degrees")
     corners = [float(one) if isinstance(one, int | float) and math.isfinite(one) else math.nan for one in box]
     west, south, east, north = corners
     if not (west <= east and south <= north):
-        raise ValueError("box is west, south, east, north in degrees")
+        raise Invalid("box is west, south, east, north in degrees")
     return [str(one) for one in datasets], (west, south, east, north)
 
 

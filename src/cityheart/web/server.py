@@ -91,12 +91,14 @@ class Running:
         self._server = Server(config)
         self._compactor = city.compactor
         self._relays = city.relays
+        self._jobs = city.jobs
         self._share = city.share
 
     def run(self) -> None:
         """Serve until :meth:`stop` or an interrupt."""
         self._compactor.start()
         self._relays.start()
+        self._jobs.start()
         self._share.listen()
         try:
             self._server.run(sockets=[self._listener])
@@ -104,6 +106,7 @@ class Running:
             pass  # Ctrl-C is how a city is stopped by hand
         finally:
             self._stop.set()
+            self._jobs.close()
             self._share.stop_listening()
             self._compactor.stop()
             self._relays.stop()

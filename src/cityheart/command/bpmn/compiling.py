@@ -397,7 +397,7 @@ class _Compiling:
         except Invalid as error:
             self.found.error(
                 flow.id,
-                text(f"条件无法读取：{given[:80]}", error.detail),
+                error.both()[0],
                 text("例如 level <= 2 and kind == 'fire'", str(error.remedy)),
                 "when",
             )
@@ -600,7 +600,7 @@ class _Compiling:
             except Invalid as error:
                 self.found.error(
                     node.id,
-                    text(f"条件无法读取：{own[:80]}", error.detail),
+                    error.both()[0],
                     text("例如 level <= 2 and kind == 'fire'", str(error.remedy)),
                     "when",
                 )

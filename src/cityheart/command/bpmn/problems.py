@@ -84,10 +84,11 @@ class Refused(Invalid):
         self.problems = tuple(problems)
         errors = [problem for problem in self.problems if problem.severity == "error"]
         first = errors[0]
-        where = f"{first.element}: " if first.element else ""
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        where = (f"{first.element}：", f"{first.element}: ") if first.element else ("", "")
+        rest = len(errors) - 1
+        more = (f"（另有 {rest} 处）", f" (and {rest} more)") if rest else ("", "")
         super().__init__(
-            f"{where}{first.detail['en']}{more}",
-            remedy=first.remedy["en"],
+            text(f"{where[0]}{first.detail['zh-CN']}{more[0]}", f"{where[1]}{first.detail['en']}{more[1]}"),
+            remedy=first.remedy,
             problems=[problem.json() for problem in self.problems],
         )

@@ -8,7 +8,7 @@ from datetime import date
 
 from cityheart.command.decisions.values import plain
 from cityheart.kernel.errors import Invalid
-from cityheart.kernel.text import Text
+from cityheart.kernel.text import Text, text
 
 __all__ = ["Decision", "Input", "Outcome", "Output", "Problem", "Refused", "Step"]
 
@@ -37,10 +37,13 @@ class Refused(Invalid):
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         first = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        rest = len(problems) - 1
+        more = (f"（另有 {rest} 处）", f" (and {rest} more)") if rest else ("", "")
         super().__init__(
-            f"{first.element}: {first.detail['en']}{more}",
-            remedy=first.remedy["en"],
+            text(
+                f"{first.element}：{first.detail['zh-CN']}{more[0]}", f"{first.element}: {first.detail['en']}{more[1]}"
+            ),
+            remedy=first.remedy,
             element=first.element,
             problems=[problem.json() for problem in problems],
         )

@@ -110,7 +110,8 @@ class Decisions:
         outcome = self.decide(digest, inputs)
         if outcome.problems and not any(value is not None for value in outcome.outputs.values()):
             first = outcome.problems[0]
-            raise Invalid(f"{first.element}: {first.detail['en']}", remedy=first.remedy["en"])
+            detail = {language: f"{first.element}: {words}" for language, words in first.detail.items()}
+            raise Invalid(detail, remedy=first.remedy)
         return Decided(cast("Mapping[str, Value]", outcome.outputs), outcome.matched)
 
     def _find(self, digest: str) -> Decision | None:

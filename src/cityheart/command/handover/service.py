@@ -532,7 +532,8 @@ def _seen(note: Note, revision: int) -> None:
     if note.revision != revision:
         who = cast("Mapping[str, str]", note.written_by["name"])
         raise Conflict(
-            f"{who['en']} changed the note meanwhile", remedy="load what is there now, then make your change again"
+            text(f"{who['zh-CN']}刚刚改过这份记录", f"{who['en']} changed the note meanwhile"),
+            remedy="load what is there now, then make your change again",
         )
 
 

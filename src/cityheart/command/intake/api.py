@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
-from cityheart.command.intake.filing import Filing
-from cityheart.command.intake.models import Caller, Joined, Matter, Refusal, Report
+from cityheart.command.intake.filing import REASONS, Filing
+from cityheart.command.intake.models import Caller, Joined, Matter, Refusal, RefusalState, Report, Sought
 from cityheart.command.intake.service import Intake
 from cityheart.kernel import limits
 from cityheart.kernel.access import can
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.errors import BadRequest, Invalid, TooLarge
+from cityheart.kernel.errors import BadRequest, Invalid
 from cityheart.kernel.events import Event
 from cityheart.kernel.text import Text
 
@@ -101,11 +102,20 @@ class EvaluationOrder(Strict):
     note: str = ""
 
 
+class EveryRefused(Strict):
+    """Every refused row of a file or of a reason that had been refused by then."""
+
+    file: str | None = None
+    code: str | None = None
+    upto: AwareDatetime
+
+
 class RefusedOrder(Strict):
-    """Refused rows that somebody has looked at."""
+    """Refused rows that somebody has looked at: these, or every one of a kind."""
 
     command_id: str
-    rows: list[str] = Field(max_length=limits.PAGE_ROWS)
+    rows: list[str] = Field(default=[], max_length=limits.PAGE_ROWS)
+    every: EveryRefused | None = None
     reason: str
 
 
@@ -122,6 +132,7 @@ def router(intake: Intake, names: Names) -> APIRouter:
     """The routes; ``names`` gives the names of people by their ids."""
     routes = APIRouter(prefix="/api", tags=["intake"])
     _report_routes(routes, intake)
+    _file_routes(routes, intake, names)
     _matter_routes(routes, intake, names)
     _decision_routes(routes, intake)
     return routes
@@ -147,30 +158,6 @@ def _report_routes(routes: APIRouter, intake: Intake) -> None:
         )  # fmt: skip
         return intake.take(_actor(request), filing)
 
-    @routes.post("/reports/files", summary="Take in a file of a hotline system (CSV, xlsx, JSON, XML, zip of these)")
-    def take_file(
-        request: Request, file: Annotated[UploadFile, File()], source: Annotated[str, Form(max_length=80)] = "hotline"
-    ) -> dict[str, int]:
-        payload = file.file.read(limits.IMPORT_BYTES + 1)
-        if len(payload) > limits.IMPORT_BYTES:
-            raise TooLarge(f"a file has at most {limits.IMPORT_BYTES} bytes", remedy="split it")
-        return intake.take_file(_actor(request), source, file.filename or "file", payload)
-
-    @routes.get("/reports/refused", summary="Rows of files that were no reports")
-    def refused(
-        request: Request, state: str = "waiting", after: str | None = None, limit: int = 50
-    ) -> dict[str, object]:
-        if state not in ("waiting", "dismissed"):
-            raise Invalid(f"no row is {state!r}", remedy="waiting or dismissed")
-        limit = _limit(limit)
-        items, total = intake.refusals(_actor(request), state, _cursor(after), limit)
-        last = (items[-1].at, items[-1].id) if len(items) == limit else None
-        return {"items": [_refusal_json(each) for each in items], "total": total, "next": _next(last)}
-
-    @routes.post("/reports/refused/dismiss", summary="Leave refused rows out")
-    def dismiss_refused(request: Request, order: RefusedOrder) -> dict[str, object]:
-        return intake.dismiss_refusals(_actor(request), order.command_id, order.rows, order.reason)
-
     @routes.get("/callers", summary="Programs that may hand reports over")
     def callers(request: Request) -> dict[str, object]:
         items = [_caller_json(each) for each in intake.callers(_actor(request))]
@@ -184,6 +171,74 @@ def _report_routes(routes: APIRouter, intake: Intake) -> None:
     @routes.post("/callers/{caller_id}/revoke", summary="Revoke a program's key", status_code=204)
     def revoke(request: Request, caller_id: str) -> None:
         intake.revoke_key(_actor(request), caller_id)
+
+
+def _file_routes(routes: APIRouter, intake: Intake, names: Names) -> None:
+    @routes.post(
+        "/reports/files",
+        summary="Hand over a file of a hotline system (CSV, xlsx, JSON, XML, zip of these): the body is the file as it is",
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def take_file(
+        request: Request,
+        name: Annotated[str, Query(max_length=1_000)],
+        source: Annotated[str, Query(max_length=80)] = "hotline",
+    ) -> dict[str, object]:
+        actor = _actor(request)
+        size = int(request.headers.get("content-length", "0"))
+        with intake.incoming(actor, source, name, size) as file:
+            async for piece in request.stream():
+                await run_in_threadpool(file.write, piece)
+            counts = await run_in_threadpool(intake.take_file, actor, source, name, file.whole())
+            return {**counts, "bytes": file.size}
+
+    @routes.get("/reports/files", summary="Files that were handed over and what came of them; rows that were left out")
+    def taken(
+        request: Request,
+        before: Annotated[int | None, Query(ge=1, lt=2**62)] = None,
+        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
+    ) -> dict[str, object]:
+        found = intake.desk(_actor(request), before, limit)
+        items = _history(found.events, names)
+        return {
+            "items": items,
+            "next": found.next,
+            "most_bytes": limits.HANDED_FILE_BYTES,
+            "most_rows": limits.IMPORT_ROWS,
+        }
+
+    @routes.get("/reports/refused", summary="Rows of files that were no reports")
+    def refused(
+        request: Request,
+        state: RefusalState = "waiting",
+        file: Annotated[str | None, Query(max_length=200)] = None,
+        code: Annotated[str | None, Query(max_length=40)] = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> dict[str, object]:
+        limit = _limit(limit)
+        items, total, facets = intake.refusals(_actor(request), Sought(state, file, code), _cursor(after), limit)
+        last = (items[-1].at, items[-1].id) if len(items) == limit else None
+        return {
+            "items": [_refusal_json(each) for each in items],
+            "total": total,
+            "facets": facets,
+            "reasons": {code: REASONS[code] for code in facets["code"] if code in REASONS},
+            "next": _next(last),
+        }
+
+    @routes.post(
+        "/reports/refused/dismiss", summary="Leave refused rows out: these, or every one of a file or a reason"
+    )
+    def dismiss_refused(request: Request, order: RefusedOrder) -> dict[str, object]:
+        of = order.every
+        every = None if of is None else Sought("waiting", of.file, of.code, of.upto)
+        return intake.dismiss_refusals(_actor(request), order.command_id, order.rows, order.reason, every=every)
 
 
 def _matter_routes(routes: APIRouter, intake: Intake, names: Names) -> None:
@@ -247,7 +302,7 @@ def _matter_routes(routes: APIRouter, intake: Intake, names: Names) -> None:
 
 
 def _history(log: Sequence[Event], names: Names) -> list[dict[str, object]]:
-    """The log of a matter, with the names of who acted."""
+    """What happened, with the names of who acted."""
     known = names({event.actor for event in log})
     return [{**event.json(), "actor_name": known.get(event.actor)} for event in log]
 

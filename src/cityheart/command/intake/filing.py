@@ -71,12 +71,17 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a file: what it hands over, or why it is no report. ``raw`` is the row without personal data."""
+    """A row of a file: what it hands over, or why it is no report. ``raw`` is the row without personal data.
+
+    ``external`` is the id of its report, empty when it has none. ``message`` says why a row could not even be read.
+    """
 
     number: int
     filing: Filing | None
     problem: Problem | None
     raw: str
+    external: str = ""
+    message: Text | None = None
 
 
 def check(filing: Filing, services: Mapping[str, Service], bounds: Bounds, now: datetime, secret: Secret) -> Given:
@@ -186,9 +191,11 @@ def rows(name: str, payload: Payload, source: str, services: Mapping[str, Servic
     known = {spelled: code for code, each in services.items() for spelled in (code, *each.name.values())}
     for batch in decode(name, payload, None, Reading(frozenset(_FIELD))):
         for piece in batch.malformed:
-            problem = Invalid(piece.message["en"], remedy="mend the row", reason=piece.code)
-            yield Row(piece.row, None, problem, scrub(clean(piece.raw.decode("utf-8", "replace")))[:1_000])
-        for number, values in zip(batch.rows.tolist(), batch.table.to_pylist(), strict=True):
+            problem = Invalid(piece.message, remedy="mend the row", reason=piece.code)
+            raw = scrub(clean(piece.raw.decode("utf-8", "replace")))[:1_000]
+            yield Row(piece.row, None, problem, raw, message=piece.message)
+        told = batch.table.to_pylist() or [{}] * len(batch.rows)  # a table without columns has no rows
+        for number, values in zip(batch.rows.tolist(), told, strict=True):
             yield _row(int(number), values, source, known, zone)
 
 
@@ -205,10 +212,11 @@ def _row(number: int, values: Mapping[str, object], source: str, known: Mapping[
             told.setdefault(name, str(value).strip())
     shown = {name: value for name, value in told.items() if name not in ("name", "phone")}
     raw = scrub(clean(json.dumps(shown, ensure_ascii=False)))[:1_000]
+    external = clean(told.get("external", ""))
     try:
-        return Row(number, _filing(told, rest, source, known, zone), None, raw)
+        return Row(number, _filing(told, rest, source, known, zone), None, raw, external)
     except Problem as problem:
-        return Row(number, None, problem, raw)
+        return Row(number, None, problem, raw, external)
 
 
 def _filing(

@@ -20,10 +20,13 @@ __all__ = [
     "MatterState",
     "Proposal",
     "Refusal",
+    "RefusalState",
     "Report",
     "Service",
+    "Sought",
 ]
 
+RefusalState = Literal["waiting", "dismissed", "mended"]
 MatterState = Literal["open", "dispatching", "dispatched", "closed", "dismissed", "merged"]
 
 
@@ -168,4 +171,18 @@ class Refusal:
     message: Text
     raw: str
     at: datetime
-    state: str  # waiting, dismissed
+    state: RefusalState
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which refused rows: in this state, of this file, for this reason; ``upto``: refused by then (``None``: any)."""
+
+    state: RefusalState = "waiting"
+    file: str | None = None
+    code: str | None = None
+    upto: datetime | None = None
+
+    def json(self) -> dict[str, object]:
+        """As an event and a command hold it."""
+        return {"state": self.state, "file": self.file, "code": self.code, "upto": self.upto}

@@ -8,10 +8,13 @@ written first and carried out under an id derived from the matter, so that it ha
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
@@ -20,10 +23,10 @@ import yaml
 
 from cityheart.command.intake import filing as files
 from cityheart.command.intake import store
-from cityheart.command.intake.filing import REASONS, Filing
+from cityheart.command.intake.filing import REASONS, Filing, Row
 from cityheart.command.intake.merging import Verdict
-from cityheart.command.intake.models import Caller, Given, Joined, Matter, Refusal, Report
-from cityheart.command.intake.personal import Secret
+from cityheart.command.intake.models import Caller, Given, Joined, Matter, Refusal, Report, Sought
+from cityheart.command.intake.personal import Secret, clean
 from cityheart.command.intake.placing import Placing, Triage, title_of
 from cityheart.command.intake.routing import Known, class_of
 from cityheart.command.intake.rules import Rules
@@ -33,6 +36,7 @@ from cityheart.command.service import Command
 from cityheart.kernel import limits
 from cityheart.kernel.access import departments, require, require_everywhere
 from cityheart.kernel.actors import Actor
+from cityheart.kernel.audit import Found, Wanted, find
 from cityheart.kernel.database import Database, Work
 from cityheart.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Problem, TooMany
 from cityheart.kernel.events import Event, Subscription, deliver, read
@@ -40,6 +44,7 @@ from cityheart.kernel.ids import derive
 from cityheart.kernel.secret import city_key
 from cityheart.kernel.text import Text, text
 from cityheart.share.formats import Payload
+from cityheart.share.incoming import Incoming, file_name, incoming, of_size
 from cityheart.share.models import Refused
 
 if TYPE_CHECKING:
@@ -50,6 +55,8 @@ __all__ = ["Intake"]
 SYSTEM = Actor.system("intake")
 _HANDLE = Path(__file__).parent / "data" / "handle.yaml"
 _PASSED = ("task.return_upheld", "task.reassigned", "task.delegated")  # another department has it from now on
+_DESK = "intake:files"  # the stream of what was handed over and left out
+_WAITING = Sought()
 _CHUNK = 200  # reports of a file in one transaction
 _KEPT_APART = (text("人工合并", "merged by a person"),)
 
@@ -74,6 +81,7 @@ class Intake:
     ) -> None:
         self._database = database
         self._command = command
+        self._home = home
         self._bounds = bounds
         self._zone = ZoneInfo(zone)
         self._units: dict[str, Text] = {}
@@ -115,13 +123,43 @@ class Intake:
         """What would be taken in of a report. Raises :class:`Invalid`, :class:`TooLarge`."""
         return files.check(filing, self.rules.services, self._bounds, self._database.clock.now(), self._secret)
 
+    def incoming(self, actor: Actor, source: str, name: str, size: int) -> AbstractContextManager[Incoming]:
+        """A place for a file that a person hands over, before a byte of it is read. Raises Invalid, TooLarge, Unavailable."""
+        require(actor, "report.file")
+        _named(source)
+        file_name(name)
+        of_size(size)
+        return incoming(self._home)
+
     def take_file(self, actor: Actor, source: str, name: str, payload: Payload) -> dict[str, int]:
         """Take in the rows of a hotline system's file, in the order of their times; what is no report is kept apart.
 
-        Returns how many are ``new``, ``same``, ``revised`` and ``refused``. The same file again changes nothing. Raises
+        Returns how many are ``new``, ``same``, ``revised`` and ``refused``, how many ``matters`` the new ones opened, and how
+        many rows that were refused before are ``mended`` by it. The same file again changes nothing. Raises
         :class:`Invalid` when the file as a whole cannot be read.
         """
         require(actor, "report.file")
+        source, name = _named(source), file_name(name)
+        givens, refused = self._rows(source, name, payload)
+        counts = {"new": 0, "same": 0, "revised": 0, "refused": len(refused), "matters": 0, "mended": 0}
+        for first in range(0, len(givens), _CHUNK):
+            chunk = givens[first : first + _CHUNK]
+            with self._database.work(actor) as work:
+                store.lock(work)
+                self._refresh(work.conn)
+                for given in chunk:
+                    report, state = self._placing.take(work, given)
+                    counts[state] += 1
+                    counts["matters"] += state == "new" and report.matter == derive("matter", report.id)
+                known = [_row_id(source, given.external) for given in chunk]
+                counts["mended"] += store.settle_refusals(work.conn, known, "mended")
+        with self._database.work(actor) as work:
+            store.add_refusals(work, refused)
+            work.emit(_DESK, "intake.taken", {"file": name, "source": source, **_known_by(payload), **counts})
+        return counts
+
+    def _rows(self, source: str, name: str, payload: Payload) -> tuple[list[Given], list[Refusal]]:
+        """The reports of a file in the order of their times, and the rows that are none."""
         givens: list[Given] = []
         refused: list[Refusal] = []
         now = self._database.clock.now()
@@ -135,46 +173,61 @@ class Intake:
                     assert row.filing is not None
                     givens.append(self.check(row.filing))
                 except Problem as problem:
-                    refused.append(_refusal(name, row.number, problem, row.raw, now))
+                    refused.append(_refusal(source, name, row, problem, now))
         except Refused as error:
             raise Invalid(
-                f"{name}: {error.message['en']}",
+                {language: f"{name}: {words}" for language, words in error.message.items()},
                 remedy="send CSV, a workbook, JSON or XML with a column of ids and texts",
             ) from None
-        counts = {"new": 0, "same": 0, "revised": 0, "refused": len(refused)}
         givens.sort(key=lambda given: (given.at, given.external))
-        for first in range(0, len(givens), _CHUNK):
-            with self._database.work(actor) as work:
-                store.lock(work)
-                self._refresh(work.conn)
-                for given in givens[first : first + _CHUNK]:
-                    counts[self._placing.take(work, given)[1]] += 1
-        if refused:
-            with self._database.work(actor) as work:
-                store.add_refusals(work, refused)
-                work.emit(f"intake:{source[:80]}", "intake.refused", {"file": name[:200], "rows": len(refused)})
-        return counts
+        return givens, refused
 
     def refusals(
-        self, actor: Actor, state: str = "waiting", after: tuple[datetime, str] | None = None, limit: int = 50
-    ) -> tuple[list[Refusal], int]:
-        """One page of rows that were no reports, newest first, and how many there are."""
+        self,
+        actor: Actor,
+        sought: Sought = _WAITING,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
+    ) -> tuple[list[Refusal], int, dict[str, dict[str, int]]]:
+        """One page of rows that were no reports, newest first, how many there are, and how many by file, code and state.
+
+        How many there are by one of these is counted among the rows that the others leave.
+        """
         require(actor, "report.file")
         with self._database.read() as conn:
-            return store.refusals(conn, state, after, limit)
+            facets = {by: store.count_refusals(conn, sought, by) for by in ("file", "code", "state")}
+            return store.refusals(conn, sought, after, limit), facets["state"].get(sought.state, 0), facets
 
-    def dismiss_refusals(self, actor: Actor, command_id: str, ids: Sequence[str], reason: str) -> dict[str, object]:
-        """A person has looked at refused rows and leaves them out; a mended file is simply taken in again."""
+    def dismiss_refusals(
+        self, actor: Actor, command_id: str, ids: Sequence[str], reason: str, *, every: Sought | None = None
+    ) -> dict[str, object]:
+        """A person has looked at refused rows, these or ``every`` waiting one of a kind, and leaves them out.
+
+        A row that is mended in its file is simply taken in again with the file. Raises :class:`Invalid`.
+        """
         require(actor, "report.file")
         reason = _words(reason)
+        if bool(ids) == (every is not None):
+            raise Invalid(
+                "which rows are left out is not said", remedy="choose rows, or every row of a file or a reason"
+            )
+        which = {"ids": sorted(ids)} if every is None else every.json()
 
         def do(work: Work) -> dict[str, object]:
-            done = store.settle_refusals(work.conn, ids)
-            work.emit("intake:refused", "intake.dismissed", {"rows": sorted(ids), "reason": reason})
+            if every is None:
+                done = store.settle_refusals(work.conn, ids, "dismissed")
+            else:
+                done = store.settle_every_refusal(work.conn, every, "dismissed")
+            work.emit(_DESK, "intake.dismissed", {**which, "rows": done, "reason": reason})
             return {"dismissed": done}
 
-        payload = {"ids": sorted(ids), "reason": reason}
-        return self._database.once(actor, command_id, "intake.dismiss", payload, do)
+        return self._database.once(actor, command_id, "intake.dismiss", {**which, "reason": reason}, do)
+
+    def desk(self, actor: Actor, before: int | None = None, limit: int = 50) -> Found:
+        """Files that were taken in and rows that were left out, newest first."""
+        require(actor, "report.file")
+        with self._database.read() as conn:
+            return find(conn, Wanted(streams=(_DESK,)), before=before, limit=limit)
 
     # ── callers ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -674,12 +727,31 @@ class Intake:
             )
 
 
-def _refusal(file: str, row: int, problem: Problem, raw: str, now: datetime) -> Refusal:
+def _refusal(source: str, file: str, row: Row, problem: Problem, now: datetime) -> Refusal:
+    """A row that is no report: by the id of its report, else by what it says, the same in every file of its source."""
     code = str(problem.extra.get("reason", problem.code))
-    return Refusal(
-        derive("refused", file, str(row), code, raw), file[:200], row, code[:40],
-        REASONS.get(code, text("该行无法读取", "the row cannot be read")), raw, now, "waiting",
-    )  # fmt: skip
+    id = _row_id(source, row.external) if row.external else derive("refused", source, code, row.raw)
+    message = REASONS.get(code) or row.message or text("该行无法读取", "the row cannot be read")
+    return Refusal(id, file, row.number, code[:40], message, row.raw, now, "waiting")
+
+
+def _row_id(source: str, external: str) -> str:
+    return derive("refused", source, external)
+
+
+def _known_by(payload: Payload) -> dict[str, object]:
+    """Which file it was, by its content."""
+    size = len(payload) if isinstance(payload, bytes) else payload.stat().st_size
+    with BytesIO(payload) if isinstance(payload, bytes) else payload.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": size}
+
+
+def _named(source: str) -> str:
+    """The name of the system that a file comes from."""
+    named = clean(source)
+    if not named or len(named) > 80:
+        raise Invalid("the source has 1 to 80 characters", remedy="name the system it comes from")
+    return named
 
 
 def _cursor(raw: object) -> tuple[datetime, str] | None:

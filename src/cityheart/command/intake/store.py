@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cityheart.command.intake.models import Caller, Candidate, Given, Joined, Matter, Proposal, Refusal, Report
+from cityheart.command.intake.models import (
+    Caller,
+    Candidate,
+    Given,
+    Joined,
+    Matter,
+    Proposal,
+    Refusal,
+    RefusalState,
+    Report,
+    Sought,
+)
+from cityheart.kernel import limits
 from cityheart.kernel.database import Work
 from cityheart.kernel.schema import Json, UtcDateTime, canonical, metadata
 
@@ -23,6 +36,7 @@ __all__ = [
     "callers",
     "candidates",
     "clear_marks",
+    "count_refusals",
     "count_since",
     "counts",
     "decided_after",
@@ -51,6 +65,7 @@ __all__ = [
     "save_matter",
     "search",
     "set_representative",
+    "settle_every_refusal",
     "settle_refusals",
 ]
 
@@ -164,7 +179,7 @@ refusal_table = sa.Table(
     sa.Column("message", Json, nullable=False),
     sa.Column("raw", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),  # waiting, dismissed
+    sa.Column("state", sa.String(16), nullable=False),  # waiting, dismissed, mended
     sa.Index("ix_report_refused_state_at_id", "state", "at", "id"),
 )
 
@@ -177,6 +192,7 @@ known_table = sa.Table(
     sa.Column("read", Json, nullable=False),  # up to which report and which closed matter it has read
 )
 
+_ROWS = 500  # values of one statement
 OPEN = ("open", "dispatching", "dispatched")
 _COLUMNS = [column.name for column in matter_table.c if column.name not in ("proposal", "unit")]
 
@@ -574,37 +590,56 @@ def revoke_caller(conn: sa.Connection, id: str, at: datetime) -> bool:
 
 
 def add_refusals(work: Work, rows: Sequence[Refusal]) -> None:
-    """Keep rows that are no reports; the same row of the same content is kept once."""
-    values = [
-        {
-            "id": each.id, "file": each.file, "row": each.row, "code": each.code, "message": each.message,
-            "raw": each.raw, "at": each.at, "state": each.state,
-        }
-        for each in rows
-    ]  # fmt: skip
-    if values:
-        work.conn.execute(_new(work, refusal_table), values)
+    """Keep rows that are no reports, each where it stood last. What a person left out stays so while it says the same."""
+    names = ("id", "file", "row", "code", "message", "raw", "at", "state")
+    latest = {each.id: each for each in rows}
+    values = [{name: getattr(each, name) for name in names} for each in latest.values()]
+    make = sqlite.insert if work.database.dialect == "sqlite" else postgresql.insert
+    for first in range(0, len(values), _ROWS):
+        insert = make(refusal_table)
+        told, table = insert.excluded, refusal_table.c
+        other = sa.or_(told.code != table.code, told.raw != table.raw, table.state != "dismissed")
+        update = insert.on_conflict_do_update(
+            index_elements=["id"], set_={name: told[name] for name in names if name != "id"}, where=other
+        )
+        work.conn.execute(update, values[first : first + _ROWS])
 
 
-def refusals(
-    conn: sa.Connection, state: str, after: tuple[datetime, str] | None, limit: int
-) -> tuple[list[Refusal], int]:
-    """One page of refused rows, newest first, and how many there are."""
+def refusals(conn: sa.Connection, sought: Sought, after: tuple[datetime, str] | None, limit: int) -> list[Refusal]:
+    """One page of refused rows, newest first."""
     table = refusal_table.c
-    statement = sa.select(refusal_table).where(table.state == state)
+    statement = sa.select(refusal_table).where(*_sought(sought))
     if after is not None:
         statement = statement.where(sa.tuple_(table.at, table.id) < _edge(after))
     rows = conn.execute(statement.order_by(table.at.desc(), table.id.desc()).limit(limit))
-    found = [Refusal(row.id, row.file, row.row, row.code, row.message, row.raw, row.at, row.state) for row in rows]
-    total = conn.execute(sa.select(sa.func.count()).where(table.state == state)).scalar_one()
-    return found, total
+    return [Refusal(row.id, row.file, row.row, row.code, row.message, row.raw, row.at, row.state) for row in rows]
 
 
-def settle_refusals(conn: sa.Connection, ids: Collection[str]) -> int:
-    """Mark these refused rows as dismissed; returns how many were waiting."""
+def count_refusals(conn: sa.Connection, sought: Sought, by: str) -> dict[str, int]:
+    """How many refused rows there are by ``file``, ``code`` or ``state``, most first, whatever is sought of that one."""
+    column, n = refusal_table.c[by], sa.func.count()
+    statement = sa.select(column, n).where(*_sought(sought, leave=by)).group_by(column).order_by(n.desc(), column)
+    return {row[0]: row[1] for row in conn.execute(statement.limit(limits.PAGE_ROWS))}
+
+
+def settle_refusals(conn: sa.Connection, ids: Collection[str], state: RefusalState) -> int:
+    """Nobody has to look at these refused rows any more; returns how many were waiting."""
     table = refusal_table.c
     statement = refusal_table.update().where(table.id.in_(sorted(ids)), table.state == "waiting")
-    return conn.execute(statement.values(state="dismissed")).rowcount
+    return conn.execute(statement.values(state=state)).rowcount
+
+
+def settle_every_refusal(conn: sa.Connection, sought: Sought, state: RefusalState) -> int:
+    """The same for every row that is sought."""
+    statement = refusal_table.update().where(*_sought(replace(sought, state="waiting")))
+    return conn.execute(statement.values(state=state)).rowcount
+
+
+def _sought(sought: Sought, leave: str = "") -> list[sa.ColumnElement[bool]]:
+    table = refusal_table.c
+    wanted = {"state": sought.state, "file": sought.file, "code": sought.code}
+    rules = [table[name] == value for name, value in wanted.items() if value is not None and name != leave]
+    return rules if sought.upto is None else [*rules, table.at <= sought.upto]
 
 
 def known(conn: sa.Connection) -> tuple[bytes, datetime, Mapping[str, object]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from cityheart.command.knowledge.service import Knowledge
 from cityheart.command.knowledge.views import case_json, clause_json
 from cityheart.kernel import limits
 from cityheart.kernel.actors import Actor
+from cityheart.kernel.text import Text
 
 __all__ = ["router"]
 
@@ -47,8 +49,14 @@ class ClauseImport(ClauseFile):
     command_id: str
 
 
-def router(knowledge: Knowledge) -> APIRouter:
-    """The routes below ``/api/incidents/{id}/suggestions``, ``/api/cases`` and ``/api/clauses``."""
+Names = Callable[[set[str]], Mapping[str, Text]]
+
+
+def router(knowledge: Knowledge, names: Names = lambda ids: {}) -> APIRouter:
+    """The routes below ``/api/incidents/{id}/suggestions``, ``/api/cases`` and ``/api/clauses``.
+
+    ``names`` gives the names of people by their ids; who is unknown is left out.
+    """
     routes = APIRouter(prefix="/api", tags=["knowledge"])
 
     @routes.get("/incidents/{incident_id}/suggestions", summary="Plans that suit the incident, with cases and clauses")
@@ -87,6 +95,8 @@ def router(knowledge: Knowledge) -> APIRouter:
     @routes.get("/cases/{case_id}/revisions", summary="Earlier versions of a case that its source corrected")
     def revisions(request: Request, case_id: str) -> dict[str, object]:
         found = knowledge.revisions(_actor(request), case_id)
+        known = names({str(one["replaced_by"]) for one in found})
+        found = [{**one, "replaced_by_name": known.get(str(one["replaced_by"]))} for one in found]
         return {"items": found, "total": len(found), "next": None}
 
     @routes.get("/clauses", summary="Regulation clauses and what they mandate")

@@ -215,7 +215,8 @@ class Knowledge:
             nonlocal refused
             refused += 1
             if len(refusals) < limits.CASE_REFUSALS:
-                refusals.append({"row": row, "reason": problem.detail, "remedy": problem.remedy})
+                reason, remedy = problem.both()
+                refusals.append({"row": row, "reason": reason, "remedy": remedy})
 
         different = Conflict(
             "a case of this id has another content",

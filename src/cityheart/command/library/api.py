@@ -16,6 +16,7 @@ from starlette.responses import Response
 from cityheart.command.decisions.service import Version
 from cityheart.command.decisions.views import decision_json
 from cityheart.command.library.checking import Checked
+from cityheart.command.library.comparing import difference
 from cityheart.command.library.models import MEDIA, Draft
 from cityheart.command.library.service import Library
 from cityheart.command.library.store import PlanRow, RunRow
@@ -115,10 +116,31 @@ def _draft_routes(routes: APIRouter, library: Library, who: Callable[[Iterable[s
         actor = _actor(request)
         return shown(actor, library.save(actor, given.source, draft_id=draft_id, revision=given.revision))
 
-    @routes.get("/drafts/{draft_id}/revisions/{revision}", summary="An earlier text of a draft")
-    def earlier(request: Request, draft_id: str, revision: int) -> dict[str, object]:
-        source = library.source_of(_actor(request), draft_id, revision)
-        return {"draft": draft_id, "revision": revision, "source": source}
+    @routes.get("/drafts/{draft_id}/revisions", summary="The revisions of a draft, newest first: who, when")
+    def revisions(request: Request, draft_id: str) -> dict[str, object]:
+        found = library.revisions(_actor(request), draft_id)
+        named = who(author for _, author, _ in found)
+        items = [{"revision": number, "author": named(author), "at": at} for number, author, at in found]
+        return {"items": items, "total": len(items), "next": None}
+
+    @routes.get("/drafts/{draft_id}/revisions/{revision}", summary="An earlier revision: text, drawing, what changed")
+    def earlier(request: Request, draft_id: str, revision: int, against: int | None = None) -> dict[str, object]:
+        actor = _actor(request)
+        one, other = (library.revision(actor, draft_id, number) for number in (revision, against))
+        checked, compared = library.checked(one), library.checked(other)
+        older, newer = (checked, compared) if one.number <= other.number else (compared, checked)
+        changed = None if older.plan is None or newer.plan is None else difference(older.plan, newer.plan)
+        return {
+            **_checked(library, one.kind, checked),
+            "draft": draft_id,
+            "revision": one.number,
+            "author": who([one.author])(one.author),
+            "at": one.at,
+            "source": one.source,
+            "against": other.number,
+            "compared": compared.plan and _body(compared.plan),
+            "changed": changed,
+        }
 
     @routes.post("/drafts/{draft_id}/{verb}", summary="Hand in, approve and so publish, reject, withdraw a draft")
     def act(

@@ -59,7 +59,7 @@ def look_over(kind: str, source: str | bytes, sources: Sources) -> Checked:
     except Refused as refused:
         return Checked(None, None, refused.problems)
     except (Invalid, TooLarge) as error:
-        found.error(None, text(error.detail, error.detail), _remedy(error))
+        found.error(None, error.both()[0], _remedy(error))
         return Checked(None, None, tuple(found.listed()))
 
 
@@ -100,8 +100,7 @@ def _outputs(sources: Sources) -> Callable[[str], Collection[str]]:
 
 
 def _remedy(error: Invalid | TooLarge) -> Text:
-    words = error.remedy or "mend it"
-    return text(words, words)
+    return error.both()[1] or text("请改正", "mend it")
 
 
 def every_problem(
@@ -126,7 +125,7 @@ def every_problem(
         except (Invalid, TooLarge) as error:
             id = error.extra.get("step")
             element = None if id is None else elements.get(str(id), str(id))
-            found.error(element, text(error.detail, error.detail), _remedy(error))
+            found.error(element, error.both()[0], _remedy(error))
             if id is not None and isinstance(current, str):
                 current = cast("Mapping[str, object]", yaml.safe_load(current))  # it was read once: it is plain YAML
             mended = None if isinstance(current, str) else _stood_in(current, id, sources.units)

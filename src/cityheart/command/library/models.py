@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cityheart.kernel.text import Text
 
-__all__ = ["KINDS", "MEDIA", "STATES", "Draft"]
+__all__ = ["KINDS", "MEDIA", "STATES", "Draft", "Revision"]
 
 KINDS = ("yaml", "bpmn", "dmn")  # dmn: a decision table, as DMN XML or as YAML
 STATES = ("draft", "submitted", "rejected", "published", "withdrawn")
@@ -43,3 +43,14 @@ class Draft:
     def open(self) -> bool:
         """Whether it can be edited."""
         return self.state in ("draft", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A draft as somebody saved it."""
+
+    kind: str
+    number: int
+    source: str
+    author: str
+    at: datetime

@@ -15,7 +15,7 @@ from cityheart.command.decisions.service import Decisions, Version
 from cityheart.command.library import store
 from cityheart.command.library.checking import Checked, Sources, look_over
 from cityheart.command.library.comparing import difference
-from cityheart.command.library.models import KINDS, STATES, Draft
+from cityheart.command.library.models import KINDS, STATES, Draft, Revision
 from cityheart.command.library.spelling import as_yaml
 from cityheart.command.models import Plan
 from cityheart.command.service import Command
@@ -278,14 +278,28 @@ class Library:
             raise NotFound(f"there is no draft {draft_id[:80]}", remedy="look at the list of drafts")
         return draft
 
-    def source_of(self, actor: Actor, draft_id: str, revision: int | None = None) -> str:
-        """What a draft says, in its newest revision or an earlier one."""
+    def source_of(self, actor: Actor, draft_id: str) -> str:
+        """What a draft says now."""
+        return self.revision(actor, draft_id).source
+
+    def revisions(self, actor: Actor, draft_id: str) -> list[tuple[int, str, datetime]]:
+        """The revisions of a draft, newest first: number, who wrote it, when."""
+        self.draft(actor, draft_id)
+        with self._database.read() as conn:
+            return store.revisions(conn, draft_id)
+
+    def revision(self, actor: Actor, draft_id: str, number: int | None = None) -> Revision:
+        """A revision of a draft, the newest when no number is given. Raises :class:`NotFound`."""
         draft = self.draft(actor, draft_id)
         with self._database.read() as conn:
-            found = store.revision(conn, draft_id, draft.revision if revision is None else revision)
+            found = store.revision(conn, draft_id, draft.revision if number is None else number)
         if found is None:
-            raise NotFound(f"the draft has no revision {revision}", remedy=f"it has 1 to {draft.revision}")
-        return found[0]
+            raise NotFound(f"the draft has no revision {number}", remedy=f"it has 1 to {draft.revision}")
+        return Revision(draft.kind, number or draft.revision, *found)
+
+    def checked(self, revision: Revision) -> Checked:
+        """A revision looked over, as it would be published now."""
+        return look_over(revision.kind, revision.source, self.sources())
 
     def drafts(
         self, actor: Actor, state: str | None, after: tuple[datetime, str] | None, limit: int

@@ -24,6 +24,7 @@ __all__ = [
     "keep_drawing",
     "put_draft",
     "revision",
+    "revisions",
     "runs_of",
     "versions",
 ]
@@ -92,6 +93,13 @@ def add_revision(conn: sa.Connection, draft: str, number: int, source: str, auth
     """Keep what was saved; nothing is ever overwritten."""
     values = {"draft": draft, "number": number, "source": source, "author": author, "at": at}
     conn.execute(revision_table.insert(), values)
+
+
+def revisions(conn: sa.Connection, draft: str) -> list[tuple[int, str, datetime]]:
+    """The revisions of a draft, newest first: number, author, when."""
+    table = revision_table
+    newest = sa.select(table.c.number, table.c.author, table.c.at).where(table.c.draft == draft)
+    return [(row.number, row.author, row.at) for row in conn.execute(newest.order_by(table.c.number.desc()))]
 
 
 def revision(conn: sa.Connection, draft: str, number: int) -> tuple[str, str, datetime] | None:

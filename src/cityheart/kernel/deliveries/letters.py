@@ -32,12 +32,13 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One letter: whom it is for, what it says, where in the console it leads."""
+    """One letter: whom it is for, what it says, where in the console it leads, which incident it is about."""
 
     to: str
     subject: Text
     lines: tuple[Text, ...]
     path: str
+    incident: str | None = None
 
 
 def addressees(message: Message) -> list[str]:
@@ -61,7 +62,9 @@ def letter(message: Message, to: str, zone: ZoneInfo, titles: Mapping[str, Text]
         return _escalation_letter(message, to, titles)
     subject = _text(message.payload.get("title")) or text(message.topic, message.topic)
     body = _text(message.payload.get("text"))
-    return Letter(to, _short(subject), (body,) if body else (), _path(message.payload))
+    return Letter(
+        to, _short(subject), (body,) if body else (), _path(message.payload), _id(message.payload, "incident")
+    )
 
 
 def _order_letter(message: Message, to: str, zone: ZoneInfo) -> Letter:
@@ -81,7 +84,7 @@ def _order_letter(message: Message, to: str, zone: ZoneInfo) -> Letter:
         else text(f"新任务 {many} 项：{first['zh-CN']} 等", f"{many} new tasks: {first['en']} and more")
     )
     path = _path(orders[0]) if many == 1 else "/tasks"
-    return Letter(to, _short(subject), tuple(lines), path)
+    return Letter(to, _short(subject), tuple(lines), path, _id(orders[0], "incident") if orders else None)
 
 
 def _escalation_letter(message: Message, to: str, titles: Mapping[str, Text]) -> Letter:
@@ -91,7 +94,7 @@ def _escalation_letter(message: Message, to: str, titles: Mapping[str, Text]) ->
     reason = _REASONS.get(str(payload.get("reason"))) or text("催办", "escalated")
     subject = text(f"催办：{title['zh-CN']}（{reason['zh-CN']}）", f"Escalated: {title['en']} ({reason['en']})")
     lines = [text(f"承办单位：{holder['zh-CN']}", f"Held by: {holder['en']}")] if unit else []
-    return Letter(to, _short(subject), (*lines, *_matter(payload)), _path(payload))
+    return Letter(to, _short(subject), (*lines, *_matter(payload)), _path(payload), _id(payload, "incident"))
 
 
 def _matter(part: Mapping[str, object]) -> list[Text]:
@@ -130,11 +133,15 @@ def _at(value: object, zone: ZoneInfo) -> str:
 
 
 def _path(part: Mapping[str, object]) -> str:
-    for name, page in (("task", "tasks"), ("incident", "incidents")):
-        id = _word(part.get(name))
-        if id and all(sign.isalnum() or sign in "-_" for sign in id):
+    for name, page in (("task", "tasks"), ("incident", "incidents"), ("job", "jobs")):
+        if id := _id(part, name):
             return f"/{page}/{id}"
     return "/tasks"
+
+
+def _id(part: Mapping[str, object], name: str) -> str | None:
+    id = _word(part.get(name))
+    return id if id and len(id) <= 60 and all(sign.isalnum() or sign in "-_" for sign in id) else None
 
 
 def _short(subject: Text) -> Text:

@@ -41,6 +41,7 @@ class SoughtBody(BaseModel):
     text: str | None = Field(default=None, max_length=120)
     since: datetime | None = None
     until: datetime | None = None
+    incident: str | None = Field(default=None, max_length=60)
 
 
 def router(inbox: Inbox, database: Database) -> APIRouter:
@@ -56,10 +57,11 @@ def router(inbox: Inbox, database: Database) -> APIRouter:
         text: Short = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        incident: Short = None,
         limit: int = 50,
         after: str | None = None,
     ) -> dict[str, object]:
-        actor, sought = _actor(request), Sought(unread, topic, to, text, since, until)
+        actor, sought = _actor(request), Sought(unread, topic, to, text, since, until, incident)
         found, total, left = inbox.messages(actor, sought, after=after, limit=_limit(limit))
         return {
             "items": [one.json() for one in found],

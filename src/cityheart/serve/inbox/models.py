@@ -25,6 +25,7 @@ class InboxMessage:
     path: str
     at: datetime
     read_at: datetime | None
+    incident: str | None = None  # the one that it is about
 
     def json(self) -> Mapping[str, object]:
         """As the API shows it."""
@@ -37,6 +38,7 @@ class InboxMessage:
             "path": self.path,
             "at": self.at,
             "read_at": self.read_at,
+            "incident": self.incident,
         }
 
 
@@ -45,7 +47,8 @@ class Sought:
     """Which messages are asked for; nothing said means all.
 
     ``topic`` is one of TOPICS, other for everything that is neither an order nor an escalation; ``to`` one of the asker's
-    own addresses; ``text`` words that the message holds, each of them; ``since`` and ``until`` when it came.
+    own addresses; ``text`` words that the message holds, each of them; ``since`` and ``until`` when it came; ``incident`` what it
+    is about.
     """
 
     unread: bool = False
@@ -54,3 +57,4 @@ class Sought:
     text: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    incident: str | None = None

@@ -45,7 +45,7 @@ class InboxDelivery:
                 id = derive("message", message.key, to)
                 rows[id] = {
                     "id": id, "recipient": to, "key": message.key, "topic": message.topic, "subject": said.subject,
-                    "lines": list(said.lines), "path": said.path, "at": message.posted_at,
+                    "lines": list(said.lines), "path": said.path, "at": message.posted_at, "incident": said.incident,
                 }  # fmt: skip
         with sending.database.work(Actor.system("inbox")) as work:
             there = store.known(work.conn, rows)
@@ -112,7 +112,8 @@ def _check(sought: Sought) -> None:
         raise BadRequest(f"topic {sought.topic!r} is unknown", remedy=f"one of {', '.join(TOPICS)}")
     if any(at is not None and at.tzinfo is None for at in (sought.since, sought.until)):
         raise BadRequest("a time has no offset", remedy="write it like 2016-12-16T08:00:00+08:00")
-    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in (sought.text or "") + (sought.to or "")):
+    typed = (sought.text, sought.to, sought.incident)
+    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for words in typed for letter in words or ""):
         raise BadRequest("there are control characters in the text", remedy="leave them out")
 
 

@@ -26,6 +26,7 @@ message_table = sa.Table(
     sa.Column("lines", Json, nullable=False),
     sa.Column("path", sa.String(200), nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("incident", sa.String(60), nullable=True, index=True),
     sa.Index("ix_inbox_message_recipient_at", "recipient", "at"),
 )
 
@@ -89,6 +90,8 @@ def _where(recipients: Collection[str], since: datetime, sought: Sought) -> list
         where.append(_M.topic.not_in(TOPICS[:-1]))
     elif sought.topic is not None:
         where.append(_M.topic == sought.topic)
+    if sought.incident is not None:
+        where.append(_M.incident == sought.incident)
     if sought.unread:
         where.append(read_table.c.at.is_(None))
     said = sa.func.lower(sa.cast(_M.subject, sa.Text) + sa.cast(_M.lines, sa.Text))
@@ -135,4 +138,6 @@ def _insert(conn: sa.Connection, table: sa.Table, found: sa.Select[Any] | None =
 
 
 def _message(row: sa.Row[Any]) -> InboxMessage:
-    return InboxMessage(row.id, row.recipient, row.topic, row.subject, tuple(row.lines), row.path, row.at, row.read_at)
+    return InboxMessage(
+        row.id, row.recipient, row.topic, row.subject, tuple(row.lines), row.path, row.at, row.read_at, row.incident
+    )

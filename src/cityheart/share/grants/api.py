@@ -42,11 +42,21 @@ class Asking(_Order):
     role: str | None = Field(default=None, max_length=40)
 
 
+class AskingFor(Asking):
+    """``alone``: for oneself and nobody else; then ``until`` is needed."""
+
+    alone: bool = False
+
+
 class Giving(Asking):
-    """A grant without a request: to a department, a role (of it), or those who handle an alert."""
+    """A grant without a request: to a department, a role (of it), one person, or those who handle an alert.
+
+    ``username``: the name that the person signs in with; then ``until`` is needed.
+    """
 
     department: str | None = Field(default=None, max_length=80)
     handlers: bool = False
+    username: str | None = Field(default=None, max_length=60)
 
 
 class Decision(_Order):
@@ -98,9 +108,9 @@ def _of_requests(routes: APIRouter, grants: Grants) -> None:
         return grants.requests(_actor(request), dataset=dataset, state=state, after=after, limit=limit)
 
     @routes.post("/requests")
-    def ask(request: Request, body: Asking) -> dict[str, object]:
+    def ask(request: Request, body: AskingFor) -> dict[str, object]:
         """Ask the owner of a dataset for columns and rows, for a purpose. The answer is due by law."""
-        return grants.ask(_actor(request), body.command_id, _asked(body), role=body.role)
+        return grants.ask(_actor(request), body.command_id, _asked(body), role=body.role, alone=body.alone)
 
     @routes.get("/requests/{request_id}")
     def one(request: Request, request_id: str) -> dict[str, object]:
@@ -137,7 +147,7 @@ def _of_grants(routes: APIRouter, grants: Grants) -> None:
     def give(request: Request, body: Giving) -> dict[str, object]:
         """Grant columns and rows of one's department's dataset without a request."""
         to = Party(body.department, body.role, body.handlers)
-        return grants.give(_actor(request), body.command_id, _asked(body), to)
+        return grants.give(_actor(request), body.command_id, _asked(body), to, username=body.username or None)
 
     @routes.get("/grants/{grant_id}")
     def one(request: Request, grant_id: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from cityheart.engine.veil import Veil
+from cityheart.kernel.actors import Actor
 from cityheart.kernel.text import Text
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Grant",
     "GrantState",
     "Party",
+    "Person",
     "Proposal",
     "Request",
     "RequestState",
@@ -33,14 +35,37 @@ RequestState = Literal["open", "granted", "refused", "withdrawn"]
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """To whom something is granted: the people of a department, those of a role, or both at once.
+    """To whom something is granted: the people of a department, those of a role, one person; what is named must all fit.
 
-    ``handlers``: whoever has work in the incident of an alert, as long as it is about that alert's evidence.
+    ``handlers``: whoever has work in the incident of an alert, as long as it is about that alert's evidence. ``person``:
+    the id of an account; who stands in for that person is not meant.
     """
 
     department: str | None = None
     role: str | None = None
     handlers: bool = False
+    person: str | None = None
+
+    def meets(self, actor: Actor, *, handling: bool = False) -> bool:
+        """Whether the actor is meant. ``handling``: the actor has work in the matter."""
+        if self == Party() or (self.handlers and not handling):
+            return False
+        return (
+            self.department in (None, actor.department)
+            and (self.role is None or self.role in actor.roles)
+            and self.person in (None, actor.id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody to whom something is granted. ``blocked``: who cannot sign in."""
+
+    id: str
+    username: str
+    name: Text
+    department: str | None = None
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from cityheart.kernel.text import Text, text
 from cityheart.share.grants import store
 from cityheart.share.grants.condition import compiled
 from cityheart.share.grants.deadlines import due
-from cityheart.share.grants.models import USES, Grant, GrantState, Party, Proposal, Request, RequestState, Use
+from cityheart.share.grants.models import USES, Grant, GrantState, Party, Person, Proposal, Request, RequestState, Use
 from cityheart.share.grants.sight import Sights
 from cityheart.share.models import Dataset
 
@@ -72,6 +72,14 @@ class Grants:
     ) -> None:
         self._database, self._sights = database, sights
         self._dataset, self._titles, self._home, self._zone = dataset, titles, home, ZoneInfo(zone)
+        self._person: Callable[[str], Person] = _nobody
+        self._people: Callable[[Iterable[str]], Mapping[str, Person]] = lambda ids: {}
+
+    def register_people(
+        self, person: Callable[[str], Person], people: Callable[[Iterable[str]], Mapping[str, Person]]
+    ) -> None:
+        """Say who knows people: by the name that one signs in with (raises NotFound), and by ids."""
+        self._person, self._people = person, people
 
     @cached_property
     def _calendar(self) -> Calendar:
@@ -79,12 +87,14 @@ class Grants:
 
     # ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def ask(self, actor: Actor, command_id: str, asked: Asked, *, role: str | None = None) -> dict[str, object]:
+    def ask(
+        self, actor: Actor, command_id: str, asked: Asked, *, role: str | None = None, alone: bool = False
+    ) -> dict[str, object]:
         """Ask the owner of a dataset for columns and rows; the request as :meth:`request` shows it.
 
         It is asked for the actor's department, of which ``role`` can be one part; who belongs to none asks for a role.
-        Raises Forbidden; Invalid for what cannot be asked; Conflict for what is seen already, asked already, or not
-        shared at all.
+        ``alone``: for the actor and nobody else, until a moment that it says. Raises Forbidden; Invalid for what cannot
+        be asked; Conflict for what is seen already, asked already, or not shared at all.
         """
         require(actor, "share.request")
         found = self._checked(asked)
@@ -92,7 +102,8 @@ class Grants:
             raise Invalid(f"you do not have the role {role}", remedy="ask for a role of your own")
         if role is None and actor.department is None:
             role = min(actor.roles & ROLES.keys(), default=None)
-        to = Party(actor.department, role)
+        to = Party(person=actor.id) if alone else Party(actor.department, role)
+        _ends(to, asked)
         if to == Party():
             raise Forbidden("nobody could be given this", remedy="ask as a member of a department, or in a role")
         if found.sharing == 3:
@@ -102,7 +113,7 @@ class Grants:
         wanted = asked.columns or tuple(each.name for each in found.contract.stored if not each.secrecy)
         if sight.shows(*wanted):
             raise Conflict(f"you see this of {found.name} already", remedy="no request is needed")
-        payload = {"asked": _payload(asked), "role": role}
+        payload = {"asked": _payload(asked), "role": role, "alone": alone}
 
         def do(work: Work) -> dict[str, object]:
             others, _ = store.requests(
@@ -123,7 +134,8 @@ class Grants:
                 "request.filed",
                 {
                     "request": made.id, "dataset": found.name, "department": to.department, "role": to.role,
-                    "columns": list(asked.columns), "uses": list(asked.uses), "due_at": at, "rule": rule.title,
+                    "person": to.person, "columns": list(asked.columns),
+                    "uses": list(asked.uses), "due_at": at, "rule": rule.title,
                 },
             )  # fmt: skip
             return {"id": made.id}
@@ -223,21 +235,31 @@ class Grants:
 
     # ── giving, and what applications propose ──────────────────────────────────────────────────────────────────
 
-    def give(self, actor: Actor, command_id: str, given: Asked, to: Party) -> dict[str, object]:
-        """Grant without a request; for the owner's steward. The grant as :meth:`grant` shows it."""
+    def give(
+        self, actor: Actor, command_id: str, given: Asked, to: Party, *, username: str | None = None
+    ) -> dict[str, object]:
+        """Grant without a request; for the owner's steward. The grant as :meth:`grant` shows it.
+
+        ``username``: to the person who signs in so, beside what ``to`` says, until a moment that it says. Raises
+        NotFound for one that there is not.
+        """
         found = self._checked(given)
         self._decider(actor, found)
+        if username is not None:
+            person = self._person(username)
+            if person.blocked:
+                raise Invalid(f"{username} is blocked", remedy="name somebody who can sign in")
+            to = replace(to, person=person.id)
+            _ends(to, given)
         if to.department is not None and to.department not in self._titles():
             raise Invalid(f"there is no department {to.department}", remedy="GET /api/departments lists them")
         if to.role is not None and (to.role not in ROLES or to.role == "system"):
             raise Invalid(f"there is no role {to.role}", remedy=f"roles: {', '.join(sorted(ROLES))}")
         if to == Party():
-            raise Invalid("it says to nobody", remedy="name a department, a role, or those who handle an alert")
-        if (
-            to.department in (None, actor.department)
-            and to.role in (None, *actor.roles)
-            and found.owner != actor.department
-        ):
+            raise Invalid(
+                "it says to nobody", remedy="name a department, a role, a person, or those who handle an alert"
+            )
+        if to.meets(actor, handling=True) and found.owner != actor.department:
             raise Forbidden("nobody gives to himself", remedy="let a steward of the owner decide")
         if to.handlers and set(given.uses) != {"alert"}:
             raise Invalid("who handles an alert sees its evidence", remedy="give it for the use alert alone")
@@ -246,7 +268,7 @@ class Grants:
         def do(work: Work) -> dict[str, object]:
             return {"id": self._give(work, actor, given, to, words, words)}
 
-        payload = {"given": _payload(given), "to": [to.department, to.role, to.handlers]}
+        payload = {"given": _payload(given), "to": [to.department, to.role, to.handlers, to.person]}
         done = self._database.once(actor, command_id, "share.give", payload, do)
         self._sights.forget()
         return self.grant(actor, str(done["id"]))
@@ -274,7 +296,7 @@ class Grants:
     def _told_given(self, work: Work, grant: Grant) -> None:
         data = {
             "grant": grant.id, "dataset": grant.dataset, "department": grant.to.department, "role": grant.to.role,
-            "handlers": grant.to.handlers, "columns": list(grant.columns), "uses": list(grant.uses),
+            "handlers": grant.to.handlers, "person": grant.to.person, "columns": list(grant.columns), "uses": list(grant.uses),
             "until": grant.until, "origin": grant.origin,
         }  # fmt: skip
         work.emit(f"dataset:{grant.dataset}", "grant.given", data)
@@ -502,7 +524,18 @@ class Grants:
 
     def _to(self, to: Party) -> dict[str, object]:
         title = None if to.department is None else self._titles().get(to.department, text(to.department, to.department))
-        return {"department": to.department, "department_title": title, "role": to.role, "handlers": to.handlers}
+        person = None
+        if to.person is not None:
+            known = self._people([to.person]).get(to.person)
+            person = {"id": to.person} | (
+                {}
+                if known is None
+                else {"username": known.username, "name": known.name, "department": known.department}
+            )
+        return {
+            "department": to.department, "department_title": title, "role": to.role, "handlers": to.handlers,
+            "person": person,
+        }  # fmt: skip
 
     def _shown(self, actor: Actor, one: Grant) -> dict[str, object]:
         dataset = self._dataset(one.dataset)
@@ -519,7 +552,7 @@ class Grants:
             "purpose": one.purpose,
             "columns": list(one.columns),
             # a condition may name what only the owner knows
-            "rows": one.rows if may or one.to.department == actor.department else None,
+            "rows": one.rows if may or one.to.meets(actor) else None,
             "limited": one.rows is not None,
             "uses": list(one.uses),
             "state": "expired" if over else one.state,
@@ -571,6 +604,15 @@ class Grants:
 
 def _who(actor: Actor) -> dict[str, object]:
     return {"id": actor.id, "name": actor.name}
+
+
+def _nobody(username: str) -> Person:
+    raise NotFound(f"there is no user {username}", remedy="look at the list of people")
+
+
+def _ends(to: Party, asked: Asked) -> None:
+    if to.person is not None and asked.until is None:
+        raise Invalid("what is for one person alone has an end", remedy="say until when it is needed")
 
 
 def _reason(reason: str) -> None:

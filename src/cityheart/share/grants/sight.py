@@ -1,8 +1,8 @@
 """What a reader sees of a dataset, compiled from how it is shared, its classified columns and the grants in force.
 
 This is the one place: whatever reads the lake for somebody asks here and lays the veil over the tables. Answers are kept
-for a kind of reader (roles, department) until a grant changes or ends; other processes' changes are seen within
-``limits.GRANTS_LOOK``.
+for a kind of reader (roles, department, the person where a grant names one) until a grant changes or ends; other
+processes' changes are seen within ``limits.GRANTS_LOOK``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SYSTEM = "system"
 
 _ALWAYS = (KNOWN_AT, SOURCE, BATCH, SEQ, LANDED_AT)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-_Key = tuple[frozenset[str], str | None, str, Use, bool]
+_Key = tuple[frozenset[str], str | None, str, Use, bool, str | None]
 
 
 @dataclass
@@ -45,6 +45,7 @@ class _State:
     version: tuple[int, int]
     looked: datetime
     grants: dict[str, list[Grant]]
+    named: frozenset[tuple[str, str]]  # dataset and person, of the grants that name one
     kept: dict[_Key, tuple[datetime, Sight]] = field(default_factory=dict)
 
 
@@ -73,7 +74,8 @@ class Sights:
         """What the actor sees of a dataset. ``handling``: the actor has work in the matter. Raises NotFound."""
         now = self._database.clock.now()
         state = self._now(now)
-        key = (actor.roles, actor.department, dataset, use, handling)
+        person = actor.id if (dataset, actor.id) in state.named else None
+        key = (actor.roles, actor.department, dataset, use, handling, person)
         kept = state.kept.get(key)
         if kept is not None and now < kept[0]:
             return kept[1]
@@ -107,7 +109,13 @@ class Sights:
                 grants: dict[str, list[Grant]] = {}
                 for each in store.in_force(conn):
                     grants.setdefault(each.dataset, []).append(each)
-            self._state = _State(version, now, grants)
+            named = frozenset(
+                (each.dataset, each.to.person)
+                for ones in grants.values()
+                for each in ones
+                if each.to.person is not None
+            )
+            self._state = _State(version, now, grants, named)
             return self._state
 
     def _compiled(self, actor: Actor, found: Dataset, grants: Sequence[Grant]) -> Sight:
@@ -181,11 +189,4 @@ def _condition(name: str, pieces: Iterable[_Piece]) -> object:
 def _for(grant: Grant, actor: Actor, use: Use, handling: bool) -> bool:
     if use not in grant.uses and "read" not in grant.uses:
         return False
-    to = grant.to
-    if to.handlers and not (use == "alert" and handling):
-        return False
-    if to.department is not None and to.department != actor.department:
-        return False
-    if to.role is not None and to.role not in actor.roles:
-        return False
-    return to.handlers or to.department is not None or to.role is not None
+    return grant.to.meets(actor, handling=use == "alert" and handling)

@@ -37,6 +37,7 @@ grant_table = sa.Table(
     sa.Column("department", sa.String(80), nullable=True),
     sa.Column("role", sa.String(40), nullable=True),
     sa.Column("handlers", sa.Boolean, nullable=False),
+    sa.Column("person", sa.String(120), nullable=True),
     sa.Column("title", Json, nullable=False),
     sa.Column("purpose", Json, nullable=False),
     sa.Column("columns", Json, nullable=False),
@@ -64,6 +65,7 @@ request_table = sa.Table(
     sa.Column("owner", sa.String(80), nullable=False),
     sa.Column("department", sa.String(80), nullable=True),
     sa.Column("role", sa.String(40), nullable=True),
+    sa.Column("person", sa.String(120), nullable=True),
     sa.Column("columns", Json, nullable=False),
     sa.Column("rows", sa.Text, nullable=True),
     sa.Column("uses", Json, nullable=False),
@@ -143,7 +145,8 @@ def insert_grant(conn: sa.Connection, grant: Grant) -> None:
     conn.execute(
         grant_table.insert().values(
             id=grant.id, dataset=grant.dataset, department=grant.to.department, role=grant.to.role,
-            handlers=grant.to.handlers, title=dict(grant.title), purpose=dict(grant.purpose), columns=list(grant.columns),
+            handlers=grant.to.handlers, person=grant.to.person,
+            title=dict(grant.title), purpose=dict(grant.purpose), columns=list(grant.columns),
             rows=grant.rows, uses=list(grant.uses), state=grant.state, since=grant.since, until=grant.until,
             origin=grant.origin, request=grant.request, given_by=grant.given_by, given_at=grant.given_at,
             ended_by=grant.ended_by, ended_at=grant.ended_at, reason=grant.reason, revision=1,
@@ -173,7 +176,8 @@ def insert_request(conn: sa.Connection, request: Request, owner: str) -> None:
     conn.execute(
         request_table.insert().values(
             id=request.id, dataset=request.dataset, owner=owner, department=request.to.department, role=request.to.role,
-            columns=list(request.columns), rows=request.rows, uses=list(request.uses), purpose=request.purpose,
+            person=request.to.person, columns=list(request.columns),
+            rows=request.rows, uses=list(request.uses), purpose=request.purpose,
             until=request.until, state=request.state, asked_by=request.asked_by, asker=request.asked_by["id"],
             asked_at=request.asked_at,
             due_at=request.due_at, reason="", told_overdue=False,
@@ -234,15 +238,15 @@ def overdue(conn: sa.Connection, now: datetime, limit: int) -> list[Request]:
 
 def _grant(row: sa.Row[Any]) -> Grant:
     return Grant(
-        row.id, row.dataset, Party(row.department, row.role, row.handlers), row.title, row.purpose, tuple(row.columns),
-        row.rows, tuple(row.uses), row.state, row.since, row.until, row.origin, row.request, row.given_by, row.given_at,
-        row.ended_by, row.ended_at, row.reason,
+        row.id, row.dataset, Party(row.department, row.role, row.handlers, row.person), row.title, row.purpose,
+        tuple(row.columns), row.rows, tuple(row.uses), row.state, row.since, row.until, row.origin, row.request,
+        row.given_by, row.given_at, row.ended_by, row.ended_at, row.reason,
     )  # fmt: skip
 
 
 def _request(row: sa.Row[Any]) -> Request:
     return Request(
-        row.id, row.dataset, Party(row.department, row.role), tuple(row.columns), row.rows, tuple(row.uses), row.purpose,
-        row.until, row.state, row.asked_by, row.asked_at, row.due_at, row.decided_by, row.decided_at, row.reason,
-        row.grant_id,
+        row.id, row.dataset, Party(row.department, row.role, person=row.person), tuple(row.columns), row.rows,
+        tuple(row.uses), row.purpose, row.until, row.state, row.asked_by, row.asked_at, row.due_at, row.decided_by,
+        row.decided_at, row.reason, row.grant_id,
     )  # fmt: skip

@@ -28,9 +28,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cityheart.kernel import limits
 from cityheart.kernel.clock import stopwatch
-from cityheart.kernel.database import StoreFailure
 from cityheart.kernel.errors import Problem
-from cityheart.kernel.text import Text, text
+from cityheart.kernel.text import LANGUAGES, Text, text
 from cityheart.share.connectors.base import Listening, SourceFailed
 from cityheart.share.formats.mqtt_json import MESSAGES
 from cityheart.share.models import Delivery
@@ -362,12 +361,12 @@ class Subscriber:
         try:
             (result,) = self._listening.land([one])
         except Problem as problem:
-            shown = problem.detail
-        except (OSError, StoreFailure) as error:
-            shown = str(getattr(error, "orig", None) or error).partition("\n")[0][:300]
+            shown = problem.both()[0]
+        except OSError as error:
+            shown = dict.fromkeys(LANGUAGES, str(error)[:300])
         except Exception as error:  # whatever it is, nothing that came may be lost for it
             log.exception("listener.failed", source=self._listening.source)
-            shown = f"{type(error).__name__}: {error}"[:300]
+            shown = dict.fromkeys(LANGUAGES, f"{type(error).__name__}: {error}"[:300])
         else:
             with self._lock:
                 self._counts["rows"] += result.rows
@@ -375,7 +374,7 @@ class Subscriber:
             return None
         with self._lock:
             self._counts["failures"] += 1
-        return text(f"暂时无法入库：{shown}", f"nothing can be landed now: {shown}")
+        return text(f"暂时无法入库：{shown['zh-CN']}", f"nothing can be landed now: {shown['en']}")
 
     def _acknowledge(self, answers: Sequence[tuple[int, int]]) -> None:
         """Tell the broker what is durable; what came on an earlier connection it will send again."""

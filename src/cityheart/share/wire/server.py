@@ -20,9 +20,8 @@ import structlog
 
 from cityheart.kernel import limits
 from cityheart.kernel.clock import stopwatch
-from cityheart.kernel.database import StoreFailure
 from cityheart.kernel.errors import Problem
-from cityheart.kernel.text import Text, text
+from cityheart.kernel.text import LANGUAGES, Text, text
 from cityheart.share.connectors.base import Listening, SourceFailed
 from cityheart.share.connectors.devices import Address
 from cityheart.share.models import Delivery
@@ -328,19 +327,19 @@ class Server:
         try:
             (result,) = self._listening.land([one])
         except Problem as problem:
-            shown = problem.detail
-        except (OSError, StoreFailure) as error:
-            shown = str(getattr(error, "orig", None) or error).partition("\n")[0][:300]
+            shown = problem.both()[0]
+        except OSError as error:
+            shown = dict.fromkeys(LANGUAGES, str(error)[:300])
         except Exception as error:  # whatever it is, nothing that came may be lost for it
             log.exception("listener.failed", source=self._listening.source)
-            shown = f"{type(error).__name__}: {error}"[:300]
+            shown = dict.fromkeys(LANGUAGES, f"{type(error).__name__}: {error}"[:300])
         else:
             self._counts["rows"] += result.rows
             self._counts["quarantined"] += result.quarantined
             answers = batch.late if result.refused is None else []
             self._call(self._landed, answers, dict(batch.taken))
             return None
-        return text(f"暂时无法入库：{shown}", f"nothing can be landed now: {shown}")
+        return text(f"暂时无法入库：{shown['zh-CN']}", f"nothing can be landed now: {shown['en']}")
 
 
 class _Batch:

@@ -1,12 +1,11 @@
-"""Routes of detectors as people read them, and of trials."""
+"""Routes of detectors as people read them, and of asking for trials."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from cityheart.kernel import limits
@@ -29,14 +28,8 @@ class NewTrial(BaseModel):
     name: str = Field(default="", max_length=limits.TRIAL_NAME_CHARS)
 
 
-class Order(BaseModel):
-    """A click, counted once."""
-
-    command_id: str = Field(min_length=8, max_length=80)
-
-
 def router(trials: Trials, freshness: Freshness) -> APIRouter:
-    """Routes below ``/api/detectors`` and ``/api/trials``; ``freshness`` tells of datasets what an actor may see."""
+    """Routes below ``/api/detectors``; ``freshness`` tells of datasets what an actor may see."""
     routes = APIRouter(prefix="/api", tags=["watch"])
 
     @routes.get("/detectors")
@@ -54,30 +47,10 @@ def router(trials: Trials, freshness: Freshness) -> APIRouter:
 
     @routes.post("/detectors/{detector_id}/trials", status_code=201)
     def start(request: Request, detector_id: str, body: NewTrial) -> dict[str, object]:
-        """Start a backtest that is kept; one runs at a time."""
+        """Ask for a backtest, which is kept: the job, as /api/jobs/ID shows it."""
         return trials.start(
             _actor(request), body.command_id, detector_id, body.since, body.until, body.parameters, body.name
         )
-
-    @routes.get("/trials")
-    def listed(
-        request: Request,
-        detector: Annotated[str | None, Query(max_length=80)] = None,
-        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS)] = 50,
-        after: Annotated[str | None, Query(max_length=60)] = None,
-    ) -> dict[str, object]:
-        """Backtests that were kept, the newest first."""
-        return trials.trials(_actor(request), detector, after, limit)
-
-    @routes.get("/trials/{trial_id}")
-    def trial(request: Request, trial_id: str) -> dict[str, object]:
-        """One backtest: how far it is, and what came of it by day and case by case."""
-        return trials.trial(_actor(request), trial_id)
-
-    @routes.post("/trials/{trial_id}/stop")
-    def stop(request: Request, trial_id: str, body: Order) -> dict[str, object]:
-        """Stop a backtest that is under way."""
-        return trials.stop(_actor(request), body.command_id, trial_id)
 
     return routes
 

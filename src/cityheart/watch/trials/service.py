@@ -1,42 +1,33 @@
-"""The verbs of trials: start a backtest, see how far it is, stop it; and detectors as people read them.
-
-One trial runs at a time, in a thread of low priority that rests between its steps, so that the live city goes first.
-"""
+"""The verbs of trials: ask for a backtest, which is a job (:mod:`cityheart.kernel.jobs`); detectors as people read them."""
 
 from __future__ import annotations
 
-import json
-import os
-import threading
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
-
-import structlog
 
 from cityheart.kernel import limits
 from cityheart.kernel.access import require
 from cityheart.kernel.actors import Actor
-from cityheart.kernel.clock import Clock, SystemClock, stopwatch
-from cityheart.kernel.database import Database, Work
-from cityheart.kernel.errors import Conflict, Invalid, NotFound, Problem
-from cityheart.kernel.schema import canonical
+from cityheart.kernel.clock import stopwatch
+from cityheart.kernel.database import Database
+from cityheart.kernel.errors import Invalid
+from cityheart.kernel.jobs.models import Kind, Result, Sought
+from cityheart.kernel.jobs.service import Jobs, Running
 from cityheart.kernel.text import Text, text
 from cityheart.watch.backtest import BacktestReport, with_parameters
-from cityheart.watch.models import Detector, Person, QueryDetector, Survey
+from cityheart.watch.models import Detector, QueryDetector, Survey
 from cityheart.watch.service import Watch
 from cityheart.watch.trials import store
 from cityheart.watch.trials.compare import Case, compared, of_alert, of_past, summary
-from cityheart.watch.trials.models import Trial
 
-__all__ = ["Trials"]
+__all__ = ["TRIAL", "Trials"]
 
-_LOG = structlog.get_logger("trials")
-_NOTED_SECONDS = 1.0  # between two notes of how far a trial is
-_NICE = 15
+TRIAL = "trial"
+_SHOWN = 20  # newest trials shown with their detector
 
 Application = Mapping[str, object]  # {"id", "title"}
 _COMMON: Mapping[str, Text] = {  # what parameters of these names mean wherever they are
@@ -45,23 +36,19 @@ _COMMON: Mapping[str, Text] = {  # what parameters of these names mean wherever 
 }
 
 
-class _Stopped(Problem):
-    """Somebody stopped the trial."""
-
-
 class Trials:
     """Trials of one city's detectors. ``zone`` is the city's, by which days are counted."""
 
-    def __init__(self, database: Database, watch: Watch, zone: ZoneInfo, wall: Clock | None = None) -> None:
-        self._database = database
-        self._watch = watch
-        self._zone = zone
-        self._wall = wall or SystemClock()
+    def __init__(self, database: Database, watch: Watch, jobs: Jobs, zone: ZoneInfo) -> None:
+        self._database, self._watch, self._jobs, self._zone = database, watch, jobs, zone
         self._apps: Mapping[str, Application] = {}
         self._meanings: Mapping[str, Mapping[str, Text]] = {}
-        self._thread: threading.Thread | None = None  # of the newest trial of this program
-        self._own: str | None = None
-        self._halt = threading.Event()
+        jobs.register(
+            Kind(
+                TRIAL, text("探测器回测", "Backtest of a detector"), text("小时", "hours"), "alert.read",
+                "detector.backtest", self._run, told=_told, kept=limits.TRIAL_KEPT, long=("days", "gained", "lost"),
+            )
+        )  # fmt: skip
 
     def register(self, apps: Mapping[str, Application], meanings: Mapping[str, Mapping[str, Text]]) -> None:
         """Make known which application each detector is of, and what its parameters mean, by detector id."""
@@ -103,7 +90,7 @@ class Trials:
         since = self._database.clock.now() - timedelta(days=limits.DETECTOR_DAYS)
         with self._database.read() as conn:
             found = store.moments(conn, detector_id, since, limits.DETECTOR_FINDINGS)
-            before, _ = store.trials(conn, detector_id, None, 20)
+        before = self._jobs.newest(actor, Sought(kinds=(TRIAL,), about=detector_id), _SHOWN)
         meanings = {**_COMMON, **self._meanings.get(detector_id, {})}
         values = cast("Mapping[str, object]", shown["parameters"])
         counter = Counter((at.astimezone(self._zone).date(), level) for at, level in found)
@@ -121,25 +108,10 @@ class Trials:
                 {"day": day.isoformat(), "levels": {str(level): counter[day, level] for level in (1, 2, 3, 4)}}
                 for day in days
             ],
-            "trials": [self._alive(one).json() for one in before],
+            "trials": before,
         }
 
     # ── trials ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def trials(
-        self, actor: Actor, detector: str | None = None, after: str | None = None, limit: int = 50
-    ) -> dict[str, object]:
-        """A page of trials, the newest first: ``{"items", "total", "next"}``."""
-        require(actor, "alert.read")
-        with self._database.read() as conn:
-            found, total = store.trials(conn, detector, after, limit + 1)
-        items = [self._alive(one).json() for one in found[:limit]]
-        return {"items": items, "total": total, "next": found[limit - 1].id if len(found) > limit else None}
-
-    def trial(self, actor: Actor, trial_id: str) -> dict[str, object]:
-        """One trial with its days and cases. Raises :class:`NotFound`."""
-        require(actor, "alert.read")
-        return self._alive(self._of(trial_id)).json(whole=True)
 
     def start(
         self,
@@ -151,7 +123,7 @@ class Trials:
         parameters: Mapping[str, object],
         name: str = "",
     ) -> dict[str, object]:
-        """Start a trial; its result is kept under ``name``. Raises :class:`Conflict` while another runs.
+        """Ask for a trial, which begins when its turn comes; its result is kept under ``name``. The job as it is then.
 
         Raises :class:`Invalid` for a parameter that the detector does not have, a period that is none or too long.
         """
@@ -170,177 +142,58 @@ class Trials:
         called = " ".join(name.split()) or f"{detector_id} {since.astimezone(self._zone):%Y-%m-%d}"
         if len(called) > limits.TRIAL_NAME_CHARS or not called.isprintable():
             raise Invalid(f"a name has at most {limits.TRIAL_NAME_CHARS} characters", remedy="take a shorter one")
-        fresh: list[Trial] = []
+        given = {"since": since.isoformat(), "until": until.isoformat(), "parameters": changed}
+        asked = self._jobs.ask(
+            actor, command_id, TRIAL, title=text(called, called), given=given, about=detector_id,
+            path=f"/detectors/{detector_id}?trial={{id}}",
+        )  # fmt: skip
+        return self._jobs.job(actor, asked.id)
 
-        def do(work: Work) -> dict[str, object]:
-            store.alone(work.conn)
-            now = self._wall.now()
-            for other in store.running(work.conn):
-                if now - other.beat_at <= limits.TRIAL_SILENT:
-                    raise Conflict(
-                        f"{other.by.name['en']} is running a backtest: {other.name}",
-                        remedy="wait for its end, or stop it",
-                    )
-                store.finish(work.conn, other.id, state="interrupted", ended_at=now)
-            trial = Trial(
-                work.ids.new("trial"), detector_id, called, Person(actor.id, actor.name), changed, since, until,
-                "running", 0.0, now, now, None, None, None, None,
-            )  # fmt: skip
-            store.insert(work.conn, trial)
-            told = {"detector": detector_id, "name": called, "parameters": changed, "since": since, "until": until}
-            work.emit(_stream(trial), "trial.started", told)
-            fresh.append(trial)
-            return {"id": trial.id}
-
-        payload = {"detector": detector_id, "since": since, "until": until, "parameters": parameters, "name": name}
-        started = self._database.once(actor, command_id, "trial.start", payload, do)
-        if fresh:
-            self._halt, self._own = threading.Event(), fresh[0].id
-            self._thread = threading.Thread(
-                target=self._go, args=(actor, detector, fresh[0], self._halt), daemon=True, name="trial"
-            )
-            self._thread.start()
-        return self.trial(actor, str(started["id"]))
-
-    def stop(self, actor: Actor, command_id: str, trial_id: str) -> dict[str, object]:
-        """Stop a trial that is under way; one that is over stays what it is."""
-        require(actor, "detector.backtest")
-        self._of(trial_id)
-
-        def do(work: Work) -> dict[str, object]:
-            store.stop(work.conn, trial_id, self._wall.now())
-            return {"id": trial_id}
-
-        self._database.once(actor, command_id, "trial.stop", {"trial": trial_id}, do)
-        if trial_id == self._own:  # one of another program sees it when it next notes how far it is
-            self.close()
-        return self.trial(actor, trial_id)
-
-    def wait(self) -> None:
-        """Until the trial of this program is over."""
-        if self._thread is not None:
-            self._thread.join(limits.STOP_PATIENCE.total_seconds())
-
-    def close(self) -> None:
-        """Stop what is under way in this program."""
-        self._halt.set()
-        self.wait()
-
-    # ── at work ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _go(self, actor: Actor, detector: Detector, trial: Trial, halt: threading.Event) -> None:
-        _step_back()
-        began = stopwatch()
-        try:
-            result = self._result(detector, trial, halt)
-            self._over(actor, trial, "done", "trial.finished", stopwatch() - began, result=result)
-        except _Stopped:
-            self._over(actor, trial, "stopped", "trial.stopped", stopwatch() - began)
-        except Problem as problem:
-            why = f"{problem.detail}. {problem.remedy or ''}".strip()
-            self._over(actor, trial, "failed", "trial.failed", stopwatch() - began, failure=why)
-        except Exception as error:  # the store went away, or a detector broke in a way nobody thought of
-            _LOG.exception("trial.failed")
-            self._over(actor, trial, "failed", "trial.failed", stopwatch() - began, failure=type(error).__name__)
-
-    def _result(self, detector: Detector, trial: Trial, halt: threading.Event) -> dict[str, object]:
-        parts = 2 if trial.parameters else 1
-        tried, seconds = self._run(detector, trial, trial.parameters, self._pace(trial, halt, 0, parts))
-        until = tried.until
+    def _run(self, running: Running) -> Result:
+        given = running.job.given
+        since, until = (datetime.fromisoformat(cast(str, given[name])) for name in ("since", "until"))
+        parameters = cast("Mapping[str, object]", given["parameters"])
+        detector = self._watch.detector(running.job.about)
+        parts = 2 if parameters else 1
+        running.of(parts * math.ceil((until - since) / timedelta(hours=1)))
+        tried, seconds = self._replayed(
+            detector, since, until, parameters, lambda share: running.pace(share / parts)
+        )  # fmt: skip
         present: tuple[BacktestReport, float] | None = None
-        if trial.parameters:
-            present = self._run(detector, trial, {}, self._pace(trial, halt, 1, parts))
+        if parameters:
+            present = self._replayed(detector, since, until, {}, lambda share: running.pace((1 + share) / parts))
         with self._database.read() as conn:
-            rows = store.alerts_of(conn, detector.id, trial.since, until, limits.TRIAL_ALERTS)
+            rows = store.alerts_of(conn, detector.id, since, tried.until, limits.TRIAL_ALERTS)
         real = [of_alert(row) for row in rows]
         cases: list[Case] = [of_past(past) for past in tried.alerts]
         beside = None if present is None else [of_past(past) for past in present[0].alerts]
         return {
-            "until": until,
+            "until": tried.until,
             "trial": summary(tried, seconds),
             "present": None if present is None else summary(*present),
-            **compared(cases, beside, real, trial.since, until, self._zone),
+            **compared(cases, beside, real, since, tried.until, self._zone),
         }
 
-    def _run(
-        self, detector: Detector, trial: Trial, parameters: Mapping[str, object], pace: Callable[[float], None]
+    def _replayed(
+        self,
+        detector: Detector,
+        since: datetime,
+        until: datetime,
+        parameters: Mapping[str, object],
+        pace: Callable[[float], None],
     ) -> tuple[BacktestReport, float]:
         began = stopwatch()
-        report = self._watch.replay(pace).run(detector, trial.since, trial.until, parameters)
-        return report, stopwatch() - began
-
-    def _pace(self, trial: Trial, halt: threading.Event, part: int, parts: int) -> Callable[[float], None]:
-        noted = last = stopwatch()
-
-        def pace(share: float) -> None:
-            nonlocal noted, last
-            now = stopwatch()
-            if halt.wait(min(1.0, (now - last) * limits.TRIAL_REST)):
-                raise _Stopped("stopped", remedy="start it again")
-            last = stopwatch()
-            if last - noted < _NOTED_SECONDS:
-                return
-            noted = last
-            with self._database.work(Actor.system("watch")) as work:
-                goes_on = store.note(work.conn, trial.id, (part + share) / parts, self._wall.now())
-            if not goes_on:
-                raise _Stopped("stopped", remedy="start it again")
-
-        return pace
-
-    def _over(
-        self,
-        actor: Actor,
-        trial: Trial,
-        state: str,
-        event: str,
-        seconds: float,
-        *,
-        result: dict[str, object] | None = None,
-        failure: str | None = None,
-    ) -> None:
-        told: dict[str, object] = {"detector": trial.detector, "name": trial.name, "seconds": round(seconds, 3)}
-        if result is not None:
-            told |= {name: result[name] for name in ("against", "gained_total", "lost_total", "kept_total")}
-        if failure is not None:
-            told["failure"] = failure[: limits.DETECTOR_FAILURE_CHARS]
-        try:
-            with self._database.work(actor) as work:
-                store.finish(
-                    work.conn,
-                    trial.id,
-                    state=state,
-                    share=1.0 if state == "done" else trial.share,
-                    ended_at=self._wall.now(),
-                    seconds=round(seconds, 3),
-                    failure=told.get("failure"),
-                    result=_plain(result),
-                )
-                work.emit(_stream(trial), event, told)
-        except Exception:  # the store went away: the trial is silent and counts as interrupted
-            _LOG.exception("trials.lost")
-
-    def _of(self, trial_id: str) -> Trial:
-        with self._database.read() as conn:
-            found = store.trial_of(conn, trial_id)
-        if found is None:
-            raise NotFound(f"no backtest {trial_id}")
-        return found
-
-    def _alive(self, trial: Trial) -> Trial:
-        """The trial, interrupted if it is said to run and has been silent for too long."""
-        silent = trial.state == "running" and self._wall.now() - trial.beat_at > limits.TRIAL_SILENT
-        return replace(trial, state="interrupted") if silent else trial
+        return self._watch.replay(pace).run(detector, since, until, parameters), stopwatch() - began
 
 
-def _plain(result: dict[str, object] | None) -> object:
-    return None if result is None else json.loads(canonical(result))
+def _told(result: Result) -> Mapping[str, object]:
+    return {name: result[name] for name in ("against", "gained_total", "lost_total", "kept_total")}
 
 
-def _measured(trials: Sequence[Trial], name: str) -> float | None:
+def _measured(trials: Sequence[Mapping[str, object]], name: str) -> float | None:
     """What the newest trial that measured it says of the present costs."""
-    parts = (cast("Mapping[str, object]", (one.result or {}).get("trial") or {}) for one in trials)
-    return next((cast(float, part[name]) for part in parts if part.get(name) is not None), None)
+    results = (cast("Mapping[str, Any]", one["result"] or {}) for one in trials)
+    return next((part[name] for one in results if (part := one.get("trial") or {}).get(name) is not None), None)
 
 
 def _every(detector: Detector) -> float | None:
@@ -350,16 +203,3 @@ def _every(detector: Detector) -> float | None:
 def _fates(counted: Mapping[str, int]) -> dict[str, object]:
     fates = {fate: counted.get(fate, 0) for fate in ("taken", "silenced", "over", "waiting")}
     return {"findings": counted.get("findings", 0), "alerts": sum(fates.values()), **fates}
-
-
-def _stream(trial: Trial) -> str:
-    return f"trial:{trial.id}"
-
-
-def _step_back() -> None:
-    """Let every other thread go first, where the system knows how."""
-    if hasattr(os, "setpriority"):
-        try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        except OSError:  # not allowed here: the rests between steps remain
-            return

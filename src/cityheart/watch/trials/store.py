@@ -1,4 +1,4 @@
-"""All SQL of trials, and what is counted of a detector's findings and alerts."""
+"""All SQL of what is counted of a detector's findings and alerts."""
 
 from __future__ import annotations
 
@@ -8,137 +8,14 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from cityheart.kernel.database import Json, UtcDateTime, metadata
-from cityheart.watch.models import Person
 from cityheart.watch.store import alert_table, checkpoint_table, finding_table
-from cityheart.watch.trials.models import Trial
 
 __all__ = [
     "alerts_of",
-    "alone",
     "counted",
-    "finish",
-    "insert",
     "looked",
     "moments",
-    "note",
-    "running",
-    "stop",
-    "trial_of",
-    "trials",
 ]
-
-trial_table = sa.Table(
-    "trial",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("detector", sa.String(80), nullable=False),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("by", Json, nullable=False),
-    sa.Column("parameters", Json, nullable=False),
-    sa.Column("since", UtcDateTime, nullable=False),
-    sa.Column("until", UtcDateTime, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("share", sa.Float, nullable=False),
-    sa.Column("started_at", UtcDateTime, nullable=False),
-    sa.Column("beat_at", UtcDateTime, nullable=False),  # the wall clock's; a trial that is silent for long has died
-    sa.Column("stop_at", UtcDateTime, nullable=True),  # somebody wants it to stop
-    sa.Column("ended_at", UtcDateTime, nullable=True),
-    sa.Column("seconds", sa.Float, nullable=True),
-    sa.Column("failure", sa.Text, nullable=True),
-    sa.Column("result", Json, nullable=True),
-    sa.Index("ix_trial_detector_id", "detector", "id"),
-)
-
-
-def _trial(row: sa.Row[tuple[object, ...]]) -> Trial:
-    return Trial(
-        id=row.id,
-        detector=row.detector,
-        name=row.name,
-        by=Person(row.by["id"], row.by["name"]),
-        parameters=row.parameters,
-        since=row.since,
-        until=row.until,
-        state=row.state,
-        share=row.share,
-        started_at=row.started_at,
-        beat_at=row.beat_at,
-        ended_at=row.ended_at,
-        seconds=row.seconds,
-        failure=row.failure,
-        result=row.result,
-    )
-
-
-def alone(conn: sa.Connection) -> None:
-    """Until the end of the transaction nobody else begins a trial."""
-    if conn.dialect.name == "postgresql":
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("trials"))))
-
-
-def insert(conn: sa.Connection, trial: Trial) -> None:
-    """Insert a trial that begins."""
-    conn.execute(
-        trial_table.insert().values(
-            id=trial.id,
-            detector=trial.detector,
-            name=trial.name,
-            by={"id": trial.by.id, "name": trial.by.name},
-            parameters=dict(trial.parameters),
-            since=trial.since,
-            until=trial.until,
-            state=trial.state,
-            share=trial.share,
-            started_at=trial.started_at,
-            beat_at=trial.beat_at,
-        )
-    )
-
-
-def running(conn: sa.Connection) -> list[Trial]:
-    """Trials that are said to be under way."""
-    rows = conn.execute(sa.select(trial_table).where(trial_table.c.state == "running").order_by(trial_table.c.id))
-    return [_trial(row) for row in rows]
-
-
-def note(conn: sa.Connection, trial_id: str, share: float, now: datetime) -> bool:
-    """Note how far a trial is; whether it shall go on."""
-    table = trial_table
-    conn.execute(table.update().where(table.c.id == trial_id).values(share=share, beat_at=now))
-    row = conn.execute(sa.select(table.c.stop_at, table.c.state).where(table.c.id == trial_id)).one()
-    return row.stop_at is None and row.state == "running"
-
-
-def stop(conn: sa.Connection, trial_id: str, now: datetime) -> None:
-    """Ask a trial to stop."""
-    table = trial_table
-    conn.execute(table.update().where(table.c.id == trial_id, table.c.state == "running").values(stop_at=now))
-
-
-def finish(conn: sa.Connection, trial_id: str, **values: object) -> None:
-    """Write what came of a trial."""
-    conn.execute(trial_table.update().where(trial_table.c.id == trial_id).values(**values))
-
-
-def trial_of(conn: sa.Connection, trial_id: str) -> Trial | None:
-    """One trial."""
-    row = conn.execute(sa.select(trial_table).where(trial_table.c.id == trial_id)).one_or_none()
-    return None if row is None else _trial(row)
-
-
-def trials(conn: sa.Connection, detector: str | None, after: str | None, limit: int) -> tuple[list[Trial], int]:
-    """A page of trials, the newest first, and how many there are."""
-    table = trial_table
-    wanted = [] if detector is None else [table.c.detector == detector]
-    total = conn.execute(sa.select(sa.func.count()).select_from(table).where(*wanted)).scalar_one()
-    if after is not None:
-        wanted.append(table.c.id < after)
-    rows = conn.execute(sa.select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit))
-    return [_trial(row) for row in rows], total
-
-
-# ── what detectors found ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def looked(conn: sa.Connection) -> dict[str, datetime]:

@@ -1,0 +1,38 @@
+import type { zh } from "./words.zh";
+
+export const en: Record<keyof typeof zh, string> = {
+  title: "Background work",
+  about:
+    "What takes long goes on in the background, also when you leave the page; when it took a while, a letter in your inbox tells of its end.",
+  whose: "Whose",
+  mine: "Asked for by me",
+  all: "All",
+  what: "Work",
+  state: "State",
+  by: "Asked for by",
+  asked: "Asked for",
+  took: "Took",
+  kept: "Result kept until",
+  none: "No background work",
+  noneWhy:
+    "Backtests, previews of a rebuild, closed cases that are taken in and verifications of the log are listed here.",
+  open: "Open",
+  stop: "Stop",
+  stopped: "Asked to stop",
+  "state.waiting": "waiting",
+  "state.running": "under way",
+  "state.stopping": "stopping",
+  "state.done": "done",
+  "state.failed": "failed",
+  "state.stopped": "stopped",
+  "state.interrupted": "interrupted",
+  first: "Waiting; begins shortly.",
+  behind: "Waiting behind {n} {n|other|others}.",
+  begins: "Beginning…",
+  far: "{share} ({done} of {total} {unit})",
+  stopping: "Stopping at the end of this step.",
+  stoppedBy: "Stopped by {who} at {share}.",
+  stoppedAt: "Stopped at {share}.",
+  interrupted: "The program that was at it ended. Ask for it again if it is still wanted.",
+  failed: "Not done: {why}",
+};

@@ -1,0 +1,18 @@
+export const zh = {
+  choose: "从日历选择",
+  before: "上一月",
+  after: "下一月",
+  yearBefore: "上一年",
+  yearAfter: "下一年",
+  today: "今天",
+  "form.date": "年-月-日",
+  "form.month": "年-月",
+  "form.datetime-local": "年-月-日 时:分",
+  "form.time": "时:分",
+  "not.date": "请按“年-月-日”填写，例如 {example}",
+  "not.month": "请按“年-月”填写，例如 {example}",
+  "not.datetime-local": "请按“年-月-日 时:分”填写，例如 {example}",
+  "not.time": "请按24小时制“时:分”填写，例如 {example}",
+  early: "不能早于 {min}",
+  late: "不能晚于 {max}",
+};
