@@ -20,6 +20,7 @@ from .books import (
     USCC,
     at,
     firm_table,
+    licence_table,
     licensed_table,
     return_row,
     site_table,
@@ -67,6 +68,7 @@ def scene(waybills: Sequence[Row] = (), **more: pa.Table) -> dict[str, pa.Table]
     return {
         "approval_firm": firm_table(),
         "approval_site": SITES,
+        "approval_licence": licence_table([]),
         "approval_licensed_chemical": licensed_table([("L", CAS, 500.0)]),
         "approval_monthly_return": table("approval_monthly_return", []),
         "hazard_tank": tank_table([]),

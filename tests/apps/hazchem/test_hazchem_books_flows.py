@@ -108,6 +108,54 @@ def test_what_use_loss_transfer_or_stock_explains(flows: list[Row], returned: Ro
     assert judged(flows, [returned])[HOLDER, "2026-03"]["probability"] < 0.5
 
 
+@pytest.mark.parametrize(
+    ("bought", "used", "returned"),
+    [
+        # one delivery in the middle of the month, of which the return admits two thirds and balances in itself
+        ([("03-18 10:00", 2920.0)], 4380.0, (5.61, 0, 1.98, 4.38, 0, 0, 3.19)),
+        # four deliveries of which 1.3 are missing, none after the 25th
+        ([(f"03-{day} 10:00", 560.0) for day in ("04", "11", "18", "25")], 1600.0, (1.2, 0, 1.52, 1.6, 0, 0, 1.12)),
+        # honest books that do not balance
+        ([("03-05 10:00", 3750.0), ("03-20 10:00", 3760.0)], 8670.0, (10.47, 0, 7.51, 8.67, 0, 0, 7.93)),
+        # a delivery on the border that is in the return is no excuse
+        ([("03-05 10:00", 3750.0), ("03-31 10:00", 1350.0)], 5000.0, (6.0, 0, 5.1, 5.0, 0, 0, 4.75)),
+        # nor is one that is not the difference
+        ([("03-05 10:00", 3750.0), ("03-31 10:00", 3000.0)], 5000.0, (6.0, 0, 5.4, 5.0, 0, 0, 6.4)),
+    ],
+    ids=["one delivery", "a part of four", "honest books", "in the return", "another load"],
+)
+def test_what_is_bought_and_gone_in_the_middle_of_a_month(
+    bought: list[tuple[str, float]], used: float, returned: Sequence[float]
+) -> None:
+    daily = [flow("use", f"03-{day:02} 17:00", used / 31, None, HOLDER) for day in range(1, 32)]
+    flows = [row for when, kg in bought for row in deal(when, kg)]
+    assert (
+        judged([*flows, *daily], [return_row("S4", "2026-03", CAS, returned)])[HOLDER, "2026-03"]["probability"] > 0.8
+    )
+
+
+@pytest.mark.parametrize(
+    ("bought", "returned"),
+    [
+        ([("03-05 10:00", 3750.0), ("03-31 12:00", 1210.0)], (6.0, 0, 3.78, 5.0, 0, 0, 4.78)),  # in April's return
+        ([("03-05 10:00", 3750.0), ("04-01 09:00", 1210.0)], (6.0, 0, 4.96, 5.0, 0, 0, 5.96)),  # in March's already
+        (
+            [("02-28 15:00", 900.0), ("03-05 10:00", 3750.0), ("03-31 12:00", 1210.0)],
+            (6.0, 0, 4.65, 5.0, 0, 0, 5.65),
+        ),  # the clerk is a day behind at both ends
+    ],
+    ids=["next month", "month before", "both"],
+)
+def test_deals_at_the_border_that_are_the_difference(
+    bought: list[tuple[str, float]], returned: Sequence[float]
+) -> None:
+    flows = [row for when, kg in bought for row in deal(when, kg)]
+    daily = [flow("use", f"03-{day:02} 17:00", 5000.0 / 31, None, HOLDER) for day in range(1, 32)]
+    assert (
+        judged([*flows, *daily], [return_row("S4", "2026-03", CAS, returned)])[HOLDER, "2026-03"]["probability"] < 0.5
+    )
+
+
 def test_a_purchase_that_only_the_seller_tells_is_one() -> None:
     told = [flow("sale", "03-20 10:00", 1500.0, DEALER, HOLDER)]
     found = judged([*deal("03-04 10:00", 2000.0), *told, *uses(3, 1800.0)], [MARCH])[HOLDER, "2026-03"]
@@ -128,11 +176,27 @@ def test_a_deal_is_one_though_told_twice_with_small_differences() -> None:
     assert set(came["holder"].to_pylist()) == {HOLDER}
 
 
-def test_the_month_waits_for_its_last_reports_and_for_its_end() -> None:
+def test_the_month_waits_for_its_end_and_for_reports_that_could_explain_it() -> None:
     flows = [*deal("03-04 10:00", 2000.0), *deal("03-20 10:00", 1500.0), *uses(3, 1800.0)]
     assert judged(flows, [MARCH], now=at("03-30 00:00"))[HOLDER, "2026-03"]["probability"] == 0.0
-    assert judged(flows, [MARCH], now=at("04-01 12:00"))[HOLDER, "2026-03"]["probability"] == 0.0
-    assert judged(flows, [MARCH], now=at("04-03 00:00"))[HOLDER, "2026-03"]["probability"] > 0.9
+    soon = judged(flows, [MARCH], now=at("04-01 12:00"))[HOLDER, "2026-03"]
+    assert 225.0 < soon["awaited_kg"] < 500.0 and soon["probability"] > 0.9  # 1,500 kg are not used in a day
+    less = [*deal("03-04 10:00", 2000.0), *uses(3, 1500.0)]
+    assert judged(less, [MARCH], now=at("04-01 12:00"))[HOLDER, "2026-03"]["probability"] < 0.5
+    late = judged(less, [MARCH], now=at("04-03 00:00"))[HOLDER, "2026-03"]
+    assert late["awaited_kg"] == 0.0 and late["probability"] > 0.9
+
+
+def test_who_always_reports_late_is_waited_for() -> None:
+    """The use of the last days is not yet told; others who report in time are judged."""
+    short = [*uses(3, 1500.0), *deal("03-04 10:00", 2000.0)]
+    slow = [{**row, "reported_at": row["occurred_at"] + timedelta(days=5)} for row in short]
+    prompt = [flow("use", f"03-{1 + n // 8:02} 12:00", 1.0, None, DEALER) for n in range(240)]
+    early = at("04-04 12:00")  # after the two days that are the city's custom
+    assert judged([*short, *prompt], [MARCH], now=early)[HOLDER, "2026-03"]["probability"] > 0.5
+    waited = judged([*slow, *prompt], [MARCH], now=early)[HOLDER, "2026-03"]
+    assert waited["unexplained_kg"] == pytest.approx(300.0) and waited["probability"] < 0.5
+    assert judged([*slow, *prompt], [MARCH], now=at("04-07 12:00"))[HOLDER, "2026-03"]["probability"] > 0.5
 
 
 def test_without_a_return_the_licence_says_how_much_can_be_in_stock() -> None:

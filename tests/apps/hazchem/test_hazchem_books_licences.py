@@ -148,6 +148,14 @@ def test_a_second_licence_covers_and_another_activity_does_not() -> None:
     assert lapses(withdrawn) == [("S3", "A", date(2026, 2, 28), None)]
 
 
+def test_what_was_never_licensed_as_it_should_be_goes_by_what_it_has() -> None:
+    trade = ("A", "F2", "S3", TRADE, "2023-01-01", "2025-12-31", "有效")  # a firm that uses them, licensed to sell them
+    assert lapses(trade) == [("S3", "A", date(2025, 12, 31), None)]
+    used = ("B", "F2", "S3", USE, "2026-01-01", "2027-12-31", "有效")
+    assert lapses(trade, used) == [("S3", "B", date(2027, 12, 31), None)]  # its own licence alone counts then
+    assert lapses(("W", "F2", "S3", licences.WASTE, "2023-01-01", "2025-12-31", "有效")) == []
+
+
 def test_carriers_are_licensed_as_firms() -> None:
     assert lapses(("A", "F3", None, ROAD, "2023-01-01", "2025-12-31", "有效")) == [
         ("F3", "A", date(2025, 12, 31), None)

@@ -84,6 +84,8 @@ def judged(
     stays: tuple[Mapping[str, object], ...] = (),
     tracked: bool = True,
     licence: tuple[object, ...] = LICENCE,
+    waybills: tuple[Mapping[str, object], ...] = (),
+    silent: tuple[datetime, datetime] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Every shipment by its number."""
     whole = {"terminal_phone": "1A", "since": at("03-01 00:00"), "until": now, "lon": 121.0, "lat": 32.0}
@@ -91,7 +93,12 @@ def judged(
         {**whole, "since": at("03-01 00:00") + timedelta(days=day), "until": at("03-02 00:00") + timedelta(days=day)}
         for day in range(40)
     ]
-    found = waste.shipments(scene(rows, visits, stays, trips if tracked else [], licence), now, ZONE, waste.PARAMETERS)
+    if silent is not None:
+        first, last = ({**whole, "since": a, "until": b} for a, b in ((at("03-01 00:00"), silent[0]), (silent[1], now)))
+        trips = [first, last]
+    tables = scene(rows, visits, stays, trips if tracked else [], licence)
+    tables["transport_waybill"] = table("transport_waybill", waybills)
+    found = waste.shipments(tables, now, ZONE, waste.PARAMETERS)
     return {str(each["manifest_no"]): each for each in found.to_pylist()}
 
 
@@ -112,6 +119,7 @@ def scene(
         "transport_visit": track_table(visits),
         "transport_stay": track_table(stays),
         "transport_trip": track_table(trips or []),
+        "transport_waybill": table("transport_waybill", []),
     }
 
 
@@ -126,6 +134,20 @@ def test_a_load_got_rid_of_on_the_way_is_lost() -> None:
     assert found["M"]["lost"] > 0.9
     assert (found["M"]["emptied_lon"], found["M"]["emptied_at"]) == (121.5, at("03-17 11:00"))
     assert max(each["lost"] for no, each in found.items() if no != "M") < 0.5
+
+
+def test_where_a_truck_was_emptied_in_a_hole_of_its_track_nobody_knows() -> None:
+    rows, visits = normal(range(2, 16))
+    later = {"terminal_phone": "1A", "since": at("03-17 11:00"), "until": at("03-17 11:40"), "lon": 121.5, "lat": 32.5}
+    rows, visits = [*rows, manifest("M", "03-17 09:00")], [*visits, visit("S1", "03-17 08:30", 0, 1)]
+    stays = ({**later, "load_before": 3, "load_after": 0},)
+    hole = (at("03-17 09:40"), at("03-17 11:00"))
+    found = judged(rows, visits, stays=stays, silent=hole)["M"]
+    assert found["emptied_at"] is None
+    waybill = {"waybill_no": "Y", "plate": "苏F0000A", "consignee_uscc": USCC["F2"], "status": "完成"}
+    told = {**waybill, "unloaded_at": at("03-17 10:50")}
+    assert judged(rows, visits, stays=stays, silent=hole, waybills=(told,))["M"]["lost"] < 0.5 < found["lost"]
+    assert judged(rows, visits, stays=stays, waybills=(told,))["M"]["lost"] > 0.5  # papers alone do not bring it there
 
 
 def test_one_never_seen_again_is_lost_only_after_the_wait() -> None:

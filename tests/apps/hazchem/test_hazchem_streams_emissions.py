@@ -270,6 +270,20 @@ def test_dilution_is_found_by_all_pollutants_falling_together() -> None:
     assert "Oxygen" in air.reasons[1]["en"]
 
 
+def test_air_that_is_let_in_shows_in_flow_and_oxygen() -> None:
+    """More gas with more oxygen and less of everything else: a fall that by itself would be none."""
+    less = dict.fromkeys(("a21026", "a21002"), during(3000, 3720, 0.62))
+    more = during(3000, 3720, 1.6)
+
+    def oxygen(v: Array) -> Array:
+        return v + np.where((np.arange(len(v)) >= 3000) & (np.arange(len(v)) < 3720), 4.0, 0.0)
+
+    (found,) = tampered(gas(LENGTH, **less, a00000=more, a19001=oxygen))
+    assert (found.start, found.end) == (START + 50 * HOUR, START + 62 * HOUR) and found.score > 0.6
+    assert tampered(gas(LENGTH, **less, a00000=more)) == []  # another fuel, a filter
+    assert tampered(gas(LENGTH, **less, a19001=oxygen)) == []
+
+
 def test_dilution_of_waste_water() -> None:
     flue = gas(LENGTH)
     fallen = during(3000, 3600, 0.3)
@@ -286,6 +300,20 @@ def test_dilution_of_waste_water() -> None:
         "w21003": fallen(flue["a21002"]),
     }
     assert tampered(off, kind="废水") == []
+
+
+def test_thin_waste_water_is_told_from_rain() -> None:
+    flue = gas(LENGTH)
+
+    def water(flow: float, fall: float) -> Sequence[object]:
+        rows = {"w00000": during(3000, 3720, flow)(flue["a00000"])}
+        for ours, theirs in (("w01018", "a21026"), ("w21003", "a21002")):
+            rows[ours] = during(3000, 3720, fall)(flue[theirs])
+        return tampered(rows, kind="废水")
+
+    assert len(water(1.6, 0.58)) == 1  # as much goes out as ever, in more water
+    assert water(1.9, 0.62) == []  # more goes out: it was washed in
+    assert water(1.0, 0.66) == []  # a better day
 
 
 def test_short_or_empty_cities_are_silent() -> None:

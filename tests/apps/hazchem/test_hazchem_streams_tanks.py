@@ -135,6 +135,17 @@ def test_two_interleaved_clocks_are_no_excursion() -> None:
     assert excursions(rows) == []
 
 
+def test_a_tank_that_is_too_full_when_it_is_first_read() -> None:
+    values = noisy(np.concatenate([np.full(900, 8.85), np.linspace(8.85, 5.0, 240), np.full(300, 5.0)]), 0.008)
+    (found,) = excursions(of_tank({**quiet(HOURS), "level_m": values}))
+    assert found.start == START and found.end is not None and "first read" in found.reasons[0]["en"]
+    assert found.score > 0.6 and "long" not in found.case
+    (standing,) = excursions(of_tank({**quiet(HOURS), "level_m": noisy(np.full(1440, 8.85), 0.008)}))
+    assert standing.end is None
+    brief = noisy(np.concatenate([np.full(60, 8.85), np.full(1380, 5.0)]), 0.008)
+    assert excursions(of_tank({**quiet(HOURS), "level_m": brief})) == []
+
+
 def test_several_metrics_of_a_site_are_one_case() -> None:
     rows = of_tank({
         **quiet(HOURS),
@@ -213,6 +224,14 @@ def test_more_of_a_chemical_than_licensed_is_found_over_all_tanks() -> None:
     assert found.start == START + 40 * HOUR
     assert found.score > 0.8 and "1000.0 t" in found.reasons[0]["en"]
     assert len(json.dumps(found.evidence, ensure_ascii=False)) < limits.EVIDENCE_BYTES
+
+
+def test_a_small_excess_counts_when_every_tank_was_read_for_hours() -> None:
+    hours = level_hours({"T1": levels([(40, 4.0), (6, 5.3), (50, 4.0)]), "T2": levels([(96, 5.0)])})
+    (found,) = stored(hours)  # 1,030 t for six hours; gauges are wrong by 7 t
+    assert (found.start, found.end) == (START + 40 * HOUR, START + 46 * HOUR) and found.score < 0.6
+    part = level_hours({"T1": levels([(40, 4.0), (6, 5.3), (50, 4.0)])})
+    assert stored(part, 515.0) == []  # half of the tanks say nothing
 
 
 def test_it_ends_and_is_shown_for_some_days() -> None:

@@ -132,6 +132,13 @@ def test_what_only_looks_like_it_is_no_case() -> None:
     assert not found(other, zones("sometimes")) and not found(other, zones(""))
 
 
+def test_a_way_just_inside_the_edge_counts_when_its_fixes_agree() -> None:
+    inward = (WEST + 0.016, 6.2), (WEST + 0.065, 9.9)  # from 16 to 65 m inside
+    lorry = before(23, at(WEST + 0.016, 3)).drive(at(*inward[0])).drive(at(*inward[1])).drive(at(WEST - 2, 10)).stay(20)
+    (case,) = found(lorry)
+    assert case.score > 0.9 and case.start >= clock(23)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_drift_beside_the_edge_is_no_case(seed: int) -> None:
     lorry = Lorry("13900000001", at(WEST - 0.06, 8), clock(21), seed=seed)

@@ -92,7 +92,7 @@ def balance(
     """What the return says, item by item, what is left over, and what the other departments say of the same items.
 
     ``month`` is as in :func:`books.month_named`. Empty when the firm has returned nothing for it. Takes the tables of
-    :func:`returns.balances` and, if there, ``police_flow``.
+    :func:`returns.balances`.
     """
     months_back = {**returns.PARAMETERS, "months": 240.0}
     found = returns.balances(tables, now, zone, months_back)
@@ -102,13 +102,13 @@ def balance(
         return []
     row = rows[0]
     names = {
-        "opening_t": (text("期初库存", "Opening stock"), 1, "stock_share"),
+        "opening_t": (text("期初库存", "Opening stock"), 1, "change_share"),
         "produced_t": (text("生产", "Produced"), 1, "weighing_share"),
         "purchased_t": (text("购入", "Purchased"), 1, "weighing_share"),
         "used_t": (text("使用", "Used"), -1, "weighing_share"),
         "sold_t": (text("销售", "Sold"), -1, "weighing_share"),
         "disposed_t": (text("处置", "Disposed of"), -1, "weighing_share"),
-        "closing_t": (text("期末库存", "Closing stock"), -1, "stock_share"),
+        "closing_t": (text("期末库存", "Closing stock"), -1, "change_share"),
     }
     own = "approval_monthly_return"
     lines = []
@@ -472,8 +472,8 @@ def month(reader: Reader, now: datetime, parameters: Mapping[str, object]) -> Ma
         which = int(books.month_named(pa.array([str(parameters["month"])]))[0])
         if which < 12:
             raise Invalid(f"{parameters['month']!r} is no month", remedy="e.g. 2026-03")
-    names = ["approval_firm", "approval_site", "approval_licensed_chemical", "approval_monthly_return", "hazard_tank"]
-    tables, closed = _tables(reader, [*names, "transport_waybill", "police_flow"])
+    names = [f"approval_{each}" for each in ("firm", "site", "licence", "licensed_chemical", "monthly_return")]
+    tables, closed = _tables(reader, [*names, "hazard_tank", "transport_waybill", "police_flow"])
     end = books.month_begin(which + 1, zone)
     tables["hazchem_tank_hour"] = TANK_HOURS.empty_table()
     if reader.may("hazchem_tank_hour"):

@@ -26,7 +26,7 @@ from cityheart.apps.hazchem.grading import grade_sites
 from cityheart.apps.hazchem.names import listed, title
 from cityheart.apps.hazchem.signals import licences
 from cityheart.apps.hazchem.signals import orders as standstills
-from cityheart.sdk import ALL_TIME, Problem, Reader, Text, text
+from cityheart.sdk import ALL_TIME, Problem, Reader, Text, counted, text
 
 __all__ = ["INPUTS", "Books", "Part", "Risk", "assess", "books", "fixed", "ranking", "read", "risk", "rules"]
 
@@ -307,10 +307,12 @@ def _grade(known: Books, site: str, table: Rules) -> Part | None:
 
 def _residents(known: Books, site: str, table: Rules) -> Part | None:
     people = known.sites[site].get("residents_500m")
-    points = _step(people, table["residents"]["steps"]) if isinstance(people, int) else 0.0
+    if not isinstance(people, int):
+        return None
+    points = _step(people, table["residents"]["steps"])
     if not points:
         return None
-    reason = text(f"500 米内居民 {people} 人", f"{people} people live within 500 m")
+    reason = text(f"500 米内居民 {people} 人", f"{counted(people, 'person lives', 'people live')} within 500 m")
     return Part("residents", points, reason, "approval_site")
 
 
@@ -348,7 +350,7 @@ def _order(known: Books, site: str, at: datetime, table: Rules) -> list[Part]:
         parts.append(Part("deadline", float(rule["deadline"]), said, "enforcement_order"))
     past = [row for row in rows if _moment(row["effective_from"]) > at - timedelta(days=int(rule["past_days"]))]
     if past and not parts:
-        said = text(f"一年内有执法决定 {len(past)} 份", f"{len(past)} orders within a year")
+        said = text(f"一年内有执法决定 {len(past)} 份", f"{counted(len(past), 'order')} within a year")
         parts.append(Part("orders", float(rule["past"]), said, "enforcement_order"))
     return parts
 
@@ -377,7 +379,7 @@ def _inspected(known: Books, site: str, at: datetime, table: Rules) -> list[Part
         said = text(f"最近一次检查（{day}）：{result}", f"The last inspection ({day}): {result}")
         parts.append(Part("result", points, said, "enforcement_inspection"))
     if points := _step(days, rule["steps"]):
-        said = text(f"已 {days} 天未检查", f"{days} days without an inspection")
+        said = text(f"已 {days} 天未检查", f"{counted(days, 'day')} without an inspection")
         parts.append(Part("age", points, said, "enforcement_inspection"))
     return parts
 
@@ -391,7 +393,7 @@ def _alerts(known: Books, site: str, table: Rules) -> Part:
     named = titles[0] if isinstance(titles[0], Mapping) else {}
     said = text(
         f"预警 {len(all_)} 起，其中未结束 {len(standing)} 起：{named.get('zh-CN', '')}",
-        f"{len(all_)} warnings, {len(standing)} of them standing: {named.get('en', '')}",
+        f"{counted(len(all_), 'warning')}, {len(standing)} of them standing: {named.get('en', '')}",
     )
     return Part("alerts", points, said, "alerts")
 
@@ -412,7 +414,7 @@ def _wasted(known: Books, site: str, at: datetime, table: Rules) -> Part | None:
     late = [sent for sent in known.waste.get(site, ()) if sent < at - timedelta(days=int(rule["wait_days"]))]
     if not late:
         return None
-    said = text(f"危险废物 {len(late)} 车未见接收", f"{len(late)} shipments of waste without a receipt")
+    said = text(f"危险废物 {len(late)} 车未见接收", f"{counted(len(late), 'shipment')} of waste without a receipt")
     return Part("waste", min(len(late) * float(rule["each"]), float(rule["most"])), said, "waste_manifest")
 
 

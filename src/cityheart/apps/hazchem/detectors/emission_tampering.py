@@ -69,6 +69,12 @@ PARAMETERS: Mapping[str, object] = {
     "steady_share": 0.5,  # of the usual flow, above which an hour is steady
     "least_hours": 24,  # steady hours that make a past
     "fall": 0.6,  # of the own past, to which every pollutant falls at least
+    "thinned_flow": 1.2,  # of the usual flow: something was let in
+    "thinned_load": 1.15,  # of the usual load (flow times pollutant), above which more goes out than usual
+    "thinned_fall": 0.68,  # of the own past, to which every pollutant falls then
+    "aired_fall": 0.8,  # and where there is more oxygen in flue gas
+    "aired_oxygen": 1.5,  # percentage points above the usual
+    "back_fall": 0.85,  # of the own past: an hour above it ends what is diluted
     "spreads": 1.5,  # robust standard deviations that every hour must be below the past; several hours are asked for
     "least_spread": 0.08,  # of the logarithm: no past is quieter than that
     "diluted_h": 3,  # steady hours in a row
@@ -89,6 +95,7 @@ PARAMETERS: Mapping[str, object] = {
         "long": 1.0,  # five steady hours or more
         "deep": 1.0,  # to 40 % or less
         "shallow": -1.0,  # to no less than 45 %
+        "washed": -3.0,  # that, with more in all than usual: rain brings some of its own
         "several": 1.5,  # two pollutants or more
         "flow_up": 1.5,  # a tenth more flows than usual
         "flow_same": 0.5,
@@ -413,14 +420,14 @@ def _diluted(cube: _Cube, flow: _Flow, parameters: Mapping[str, object]) -> list
         if not drops or len(drops) < len(series):
             continue
         least = np.max([drop for drop, _ in drops], axis=0)  # of the pollutant that fell least
-        low = steady & (least <= np.log(shown.number(parameters, "fall")))
+        low = steady & (least <= _fallen(cube, flow, outlet, steady, parameters))
         for drop, spread in drops:
             low &= drop <= -shown.number(parameters, "spreads") * spread
         usual = steady & ~low & ~np.isnan(least)
         mean = np.mean([drop for drop, _ in drops], axis=0)
         found += [
             _judge_diluted(cube, flow, outlet, part, usual, mean, parameters)
-            for part in _in_a_row(low, steady)
+            for part in _in_a_row(low, steady & (least > np.log(shown.number(parameters, "back_fall"))))
             if len(part) >= shown.number(parameters, "diluted_h")
         ]
     return found
@@ -432,12 +439,34 @@ def _hopeful(cube: _Cube, parameters: Mapping[str, object]) -> Truth:
     count = np.count_nonzero(~np.isnan(cube.mean), axis=1)
     high = ordered[np.arange(len(ordered)), np.maximum((0.9 * count).astype(np.int64) - 1, 0)]
     with np.errstate(invalid="ignore"):
-        low = cube.mean <= shown.number(parameters, "fall") * high[:, None]
+        low = cube.mean <= shown.number(parameters, "aired_fall") * high[:, None]
     chosen = np.array([emissions.pollutant(factor) for factor in cube.factor], dtype=bool)
     not_low = np.zeros((len(cube.mns), cube.hours), dtype=np.int64)
     np.add.at(not_low, cube.mn[chosen], ~low[chosen])
     has = np.bincount(cube.mn[chosen], minlength=len(cube.mns)) > 0
     return np.asarray(has & ((not_low == 0).sum(axis=1) >= shown.number(parameters, "diluted_h")))
+
+
+def _fallen(cube: _Cube, flow: _Flow, outlet: int, steady: Truth, parameters: Mapping[str, object]) -> Array:
+    """The logarithm to which all pollutants must have fallen, by hour: less far where more flows.
+
+    Where oxygen is measured in flue gas it must have risen.
+    """
+    fallen = np.full(cube.hours, np.log(shown.number(parameters, "fall")))
+    if not steady.any():
+        return fallen
+    with np.errstate(invalid="ignore"):
+        share = flow.share[outlet] / np.median(flow.share[outlet][steady])
+        thinned = share >= shown.number(parameters, "thinned_flow")
+        limit = shown.number(parameters, "thinned_fall")
+        probes = [place for place in cube.of(outlet).tolist() if cube.factor[place] == "a19001"]
+        if probes:
+            oxygen = cube.mean[probes[0]]
+            usual = np.nanmedian(oxygen[steady]) if (~np.isnan(oxygen[steady])).any() else np.inf
+            thinned &= oxygen >= usual + shown.number(parameters, "aired_oxygen")
+            limit = shown.number(parameters, "aired_fall")
+    fallen[thinned] = np.log(limit)
+    return fallen
 
 
 def _drop(cube: _Cube, series: int, steady: Truth, parameters: Mapping[str, object]) -> tuple[Array, float] | None:
@@ -453,12 +482,12 @@ def _drop(cube: _Cube, series: int, steady: Truth, parameters: Mapping[str, obje
     return logs - usual, max(spread, shown.number(parameters, "least_spread"))
 
 
-def _in_a_row(low: Truth, steady: Truth) -> list[Whole]:
-    """Low hours with nothing but low or unsteady hours between them."""
+def _in_a_row(low: Truth, back: Truth) -> list[Whole]:
+    """Low hours between which no hour is back at what is usual."""
     places = np.flatnonzero(low)
     if not len(places):
         return []
-    normal = np.cumsum(steady & ~low)
+    normal = np.cumsum(back & ~low)
     cuts = np.flatnonzero((np.diff(normal[places]) > 0) | (np.diff(places) > 24)) + 1
     return [np.asarray(part) for part in np.split(places, cuts)]
 
@@ -476,6 +505,7 @@ def _judge_diluted(
     signs = {"fraction": fraction, "pollutants": float(pollutants), "flow": flowing}
     odds = weight["prior"] + weight["long"] * (len(part) >= 5) + weight["deep"] * (fraction <= 0.4)
     odds += weight["shallow"] * (fraction > 0.45)
+    odds += weight["washed"] * (fraction > 0.45 and fraction * flowing > shown.number(parameters, "thinned_load"))
     odds += weight["several"] * (pollutants >= 2) + weight["endless"] * (end - begin >= 72)
     if flowing >= 0.85:
         odds += weight["flow_up" if flowing >= 1.1 else "flow_same"]

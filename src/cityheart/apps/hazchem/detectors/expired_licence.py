@@ -46,7 +46,7 @@ from cityheart.apps.hazchem.signals.books import (
     seconds,
     site_of,
 )
-from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, counted, text
 
 __all__ = ["INPUTS", "PARAMETERS", "ExpiredLicence", "detectors", "operating"]
 
@@ -246,7 +246,7 @@ class ExpiredLicence:
     title: Text = field(default_factory=lambda: text("许可过期仍在经营", "Operating after a licence has ended"))
     kind: str = "expired_licence"
     inputs: Mapping[str, Input] = field(default_factory=lambda: INPUTS)
-    every: timedelta = timedelta(days=1)
+    every: timedelta = timedelta(hours=12)
     phase: timedelta = timedelta(hours=2)
 
     @law.grounded
@@ -327,14 +327,15 @@ def _reasons(row: Mapping[str, Any], days: int, zone: ZoneInfo) -> list[Text]:
         reasons.append(
             text(
                 f"此后 {row['known_days']} 天中有 {row['days']} 天判为正在生产经营（用电、排放、储罐）。",
-                f"It ran on {row['days']} of {row['known_days']} days since (power, emissions, tanks).",
+                f"It ran on {row['days']} of {counted(row['known_days'], 'day')} since (power, emissions, tanks).",
             )
         )
     if row["brought"] or row["taken"]:
         reasons.append(
             text(
                 f"此后运单与联单：运入 {row['brought']} 次，运出 {row['taken']} 次。",
-                f"Since then waybills and manifests show {row['brought']} deliveries and {row['taken']} loads taken.",
+                f"Since then waybills and manifests show {counted(row['brought'], 'delivery', 'deliveries')} and "
+                f"{counted(row['taken'], 'load')} taken.",
             )
         )
     if row["other"]:
@@ -346,7 +347,9 @@ def _reasons(row: Mapping[str, Any], days: int, zone: ZoneInfo) -> list[Text]:
         reasons.append(text(f"此后{zh} {row['other']} 次。", f"Since then {row['other']} {en}."))
     if row["last_at"] > 0:
         at = shown.clock(shown.moment(row["last_at"] * 1e6), zone)
-        reasons.append(text(f"最近一次在 {at}，已过期 {days} 天。", f"The last was at {at}; it has been {days} days."))
+        reasons.append(
+            text(f"最近一次在 {at}，已过期 {days} 天。", f"The last was at {at}; it has been {counted(days, 'day')}.")
+        )
     return reasons
 
 

@@ -522,7 +522,7 @@ class NoWaybill:
             "approval_firm": Input(ALL_TIME, ("firm_id", "uscc")),
         }
     )
-    every: timedelta = timedelta(hours=6)
+    every: timedelta = timedelta(hours=4)
     phase: timedelta = timedelta(minutes=20)
     parameters: Mapping[str, object] = field(default_factory=lambda: PARAMETERS)
 

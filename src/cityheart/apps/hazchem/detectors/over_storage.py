@@ -59,7 +59,7 @@ PARAMETERS: Mapping[str, object] = {
     "raise_at": 0.5,  # probability
     # log-odds
     "weights": {
-        "prior": -1.0,  # an excess beyond the error for the least time
+        "prior": -0.45,  # an excess beyond the error for the least time
         "held": 1.0,  # for twelve hours or more
         "clear": 1.5,  # five times the error or more
         "whole": 0.5,  # every tank of the chemical was measured

@@ -7,7 +7,8 @@ empty makes no difference to whether it is a case, only to how serious it is.
 Signal: the visits to zones that the tracks tell, with how deep inside the zone the vehicle was, and its way in the zone.
 Innocent, and why it stays silent:
 
-- along the edge, or parked beside it: a fix counts only if it is deeper in the zone than positions are wrong;
+- along the edge, or parked beside it: a fix counts only if it is deeper in the zone than positions are wrong; beside one such
+  fix less deep ones count where several on a way are well inside on average, as errors of positions even out;
 - drift while parked, jumps of kilometres: two such fixes in a row are needed at least, and what counts is how many there are,
   how far the vehicle drove between them, and whether they came as close together as those of a vehicle under way;
 - inside in open hours: only the time in closed hours counts; of a visit that goes over their border some minutes are allowed.
@@ -36,7 +37,7 @@ from shapely.geometry import shape
 from cityheart.apps.hazchem import law
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.vehicles import apart, phones_of
-from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, read_path, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, SubjectRef, Text, View, counted, read_path, text
 
 __all__ = ["PARAMETERS", "RestrictedZone", "Rule", "closed_times", "detectors", "evaluate", "rules_of"]
 
@@ -44,6 +45,9 @@ PARAMETERS: Mapping[str, object] = MappingProxyType(
     {
         "edge_m": 50.0,  # m inside the zone that a fix must be: what positions and drawn edges are wrong by
         "fixes": 2,  # such fixes in closed hours, at least
+        "along_m": 15.0,  # m inside that the others must be where one is clearly inside
+        "along_fixes": 5,  # fixes in all in closed hours, at least, on a way of way_m
+        "along_mean_m": 30.0,  # m inside that these must be on average
         "border_min": 5.0,  # min of a visit over the border of closed hours that are allowed
         "way_m": 300.0,  # m driven in the zone, from which it is no drift
         "dwell_min": 10.0,  # min in the zone without a way, from which it is a stay
@@ -194,7 +198,7 @@ def evaluate(
 
 def _candidates(visits: pa.Table, rules: Mapping[str, Rule]) -> pa.Table:
     """Visits to closed zones in which some fix was clearly inside."""
-    chosen = pc.and_(pc.equal(visits["layer"].cast(pa.string()), "zone"), pc.greater_equal(visits["deep_fixes"], 2))
+    chosen = pc.and_(pc.equal(visits["layer"].cast(pa.string()), "zone"), pc.greater_equal(visits["deep_fixes"], 1))
     chosen = pc.and_(chosen, pc.not_equal(visits["state"].cast(pa.string()), "withdrawn"))
     for name in ("terminal_phone", "since", "until"):
         chosen = pc.and_(chosen, visits[name].is_valid())
@@ -220,8 +224,8 @@ def _visit(
     # seconds are rounded in a way: a fix half a second before the closing is in it
     second = timedelta(seconds=1)
     closed = np.array([any(start - second <= at <= end + second for start, end in spans) for at, *_ in points])
-    deep = closed & (depth >= shown.number(parameters, "edge_m"))
-    if deep.sum() < shown.number(parameters, "fixes"):
+    deep = _clear(closed, depth, places, parameters)
+    if deep is None:
         return None
     ended = row["state"] == "closed" or until < now - timedelta(minutes=shown.number(parameters, "open_min"))
     seen = int(str(row["fixes"] or 0))
@@ -238,9 +242,31 @@ def _visit(
         loaded=any(isinstance(load, int) and load > 0 for load in loads),
         odds=_odds(points, places, deep, depth, minutes, few, parameters),
         deepest_m=float(depth[deep].max()),
-        fixes=int(deep.sum()) if few else int(str(row["deep_fixes"])),
+        fixes=int(deep.sum()) if few else max(int(deep.sum()), int(str(row["deep_fixes"] or 0))),
         points=points,
     )
+
+
+def _clear(
+    closed: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    depth: shown.Array,
+    places: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    parameters: Mapping[str, object],
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    """Which positions say that the vehicle was inside in closed hours; None where they do not."""
+    deep: np.ndarray[tuple[int], np.dtype[np.bool_]] = closed & (depth >= shown.number(parameters, "edge_m"))
+    along: np.ndarray[tuple[int], np.dtype[np.bool_]] = closed & (depth >= shown.number(parameters, "along_m"))
+    several = deep.any() and along.sum() >= shown.number(parameters, "along_fixes")
+    if several and depth[along].mean() >= shown.number(parameters, "along_mean_m"):
+        if _way(places[along]) >= shown.number(parameters, "way_m"):
+            return along
+    return deep if deep.sum() >= shown.number(parameters, "fixes") else None
+
+
+def _way(places: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> float:
+    """How far (m) from the first place the furthest is."""
+    lon, lat = places[:, 0], places[:, 1]
+    return float(apart(lon[:1], lat[:1], lon, lat).max())
 
 
 def _depth(area: shapely.Geometry, places: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> shown.Array:
@@ -268,9 +294,7 @@ def _odds(
     odds += weigh["five_fixes" if count >= 5 else "three_fixes" if count >= 3 else "two_fixes"]
     deepest = float(depth[deep].max())
     odds += weigh["deep_300"] if deepest >= 300 else weigh["deep_100"] if deepest >= 100 else 0.0
-    lon, lat = places[deep, 0], places[deep, 1]
-    way = float(apart(lon[:1], lat[:1], lon, lat).max())
-    if way >= shown.number(parameters, "way_m"):
+    if _way(places[deep]) >= shown.number(parameters, "way_m"):
         odds += weigh["drove"]
         times = [at.timestamp() for (at, *_), inside in zip(points, deep, strict=True) if inside]
         if few and count < 5 and float(np.median(np.diff(times))) > shown.number(parameters, "cadence_s"):
@@ -327,7 +351,7 @@ def _sighting(case: _Visit, plate: str, zone: ZoneInfo) -> Sighting:
             ),
             text(
                 f"{case.fixes} 个定位明确在区内，最深 {case.deepest_m:.0f} 米，超出定位误差",
-                f"{case.fixes} positions clearly inside, up to {case.deepest_m:.0f} m, more than positions are wrong",
+                f"{counted(case.fixes, 'position')} clearly inside, up to {case.deepest_m:.0f} m, more than positions are wrong",
             ),
         ),
         evidence=(track,),

@@ -42,7 +42,7 @@ from cityheart.apps.hazchem.signals import power as electric
 from cityheart.apps.hazchem.signals import shown
 from cityheart.apps.hazchem.signals.activity import Activity
 from cityheart.apps.hazchem.signals.orders import Order
-from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, text
+from cityheart.sdk import ALL_TIME, Input, Sighting, Survey, Text, View, counted, text
 
 __all__ = [
     "PARAMETERS",
@@ -435,8 +435,8 @@ def reasons(case: Case, judged: Judged, now: datetime, zone: ZoneInfo) -> tuple[
         text(
             f"{order.order} {order.kind}（{order.scope}）自 {since} 生效；此后可判断的 {days} 天中有 {count} 天显示在生产，"
             f"综合概率 {case.chance:.0%}",
-            f"Order {order.order} ({order.kind}, {order.scope}) in force from {since}; {count} of the {days} days since that "
-            f"could be judged show production; probability {case.chance:.0%}",
+            f"Order {order.order} ({order.kind}, {order.scope}) in force from {since}; {count} of the "
+            f"{counted(days, 'day')} since that could be judged show production; probability {case.chance:.0%}",
         )
     ]
     seen = times.at_work if count else times.days
@@ -504,7 +504,7 @@ def _other_reasons(found: Activity, row: int, seen: Places, case: Case) -> list[
         said.append(
             text(
                 f"交通运输部门：送货卸车 {brought} 次，装车运出 {taken} 次",
-                f"Transport: {brought} lorries unloaded there, {taken} loaded",
+                f"Transport: {counted(brought, 'lorry', 'lorries')} unloaded there, {taken} loaded",
             )
         )
     return said

@@ -18,8 +18,9 @@ gap                 a value after a hole has no approach and is not judged befor
 ==================  =================================================================================================
 
 A rise must be seen: the parts (five minutes) before the value reached 97 % are known and lead up to it in steps that
-liquid and heat can make. Level, temperature and pressure of one tank that move together weigh for each other. Episodes of a
-site within two hours are one case; it is shown for some days after it ended.
+liquid and heat can make. Where a tank is above from its first reading on, nobody saw the rise; it counts when it stands
+there for hours, alive and without a jump. Level, temperature and pressure of one tank that move together weigh for each
+other. Episodes of a site within two hours are one case; it is shown for some days after it ended.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ PARAMETERS: Mapping[str, object] = {
     "approach_parts": 6,  # parts before the rise that are looked at
     "approach_known": 2,  # parts of these that must be known
     "join_h": 2.0,  # hours: episodes of a site closer than this are one case
+    "stood_parts": 24,  # known parts above the share, of a tank that was never seen below it
+    "stood_most": 1.1,  # of the alarm value, at most: more is rather a broken wire
     "over_parts": 3,  # known parts below the share after which it is over
     "raise_at": 0.5,  # probability
     "keep_days": 2.0,  # days for which an excursion that is over is shown
@@ -71,6 +74,7 @@ PARAMETERS: Mapping[str, object] = {
     "weights": {
         "prior": -2.0,  # a value above 97 % of the alarm, and nothing else known
         "approach": 3.0,  # it rose there in steps that are possible
+        "stood": 2.0,  # it stood there when it was first seen
         "held": 1.0,  # for ten minutes or more
         "brief": -0.5,  # for less
         "fell": 0.5,  # and fell back in such steps, or is still there
@@ -132,6 +136,7 @@ class Episode:
     at: Whole
     values: Array
     together: tuple[int, ...]
+    stood: bool
 
 
 def evaluate(tables: Tables, now: datetime, zone: ZoneInfo, parameters: Mapping[str, object]) -> list[Sighting]:
@@ -281,6 +286,10 @@ def _judged(
     odds = weight["prior"]
     if _leads(share, first, -1, parameters) and not broken[max(first - 1, 0) : first + 1].any():
         odds += weight["approach"]
+    stood = bool(np.isnan(profile.values[metric, :first]).all()) and not broken[first : last + 3].any()
+    stood &= len(values) >= shown.number(parameters, "stood_parts") and float(np.ptp(values)) > 0.0
+    stood &= float(values.max()) <= shown.number(parameters, "stood_most")
+    odds += weight["stood"] * stood
     odds += weight["held"] if len(values) >= 2 else weight["brief"]
     goes_on = end is None and last >= int(np.flatnonzero(~np.isnan(share))[-1]) - 1
     fell = _leads(share, last, +1, parameters) and not broken[last : last + 2].any()
@@ -301,6 +310,7 @@ def _judged(
         profile.at,
         profile.values[metric],
         together,
+        stood,
     )
 
 
@@ -360,6 +370,7 @@ def _sightings(
             continue
         site_id = site_of[case[0].tank]
         first = case[0]
+        cut = first.stood and first.start < now - timedelta(hours=shown.number(parameters, "window_h") - 2)
         sightings.append(
             Sighting(
                 shown.site(site_id, names),
@@ -369,7 +380,8 @@ def _sightings(
                 round(max(one.score for one in case), 3),
                 tuple(_reason(one, tanks, zone) for one in case[:6]),
                 (*(_evidence(one, tanks) for one in case[:3]), _tank_rows(case, tanks, now)),
-                f"{tanks['tank_id'][first.tank].as_py()}:{METRICS[first.metric]}:{first.start:%Y%m%dT%H}",
+                f"{tanks['tank_id'][first.tank].as_py()}:{METRICS[first.metric]}:"
+                + ("long" if cut else f"{first.start:%Y%m%dT%H}"),
             )
         )
     return sightings
@@ -393,11 +405,13 @@ def _reason(one: Episode, tanks: pa.Table, zone: ZoneInfo) -> Text:
     until_en = f", back below at {shown.clock(one.end, zone)}" if one.end else ", not yet back"
     return text(
         f"储罐 {row['tank_id']}（{row['chemical']}）{name['zh-CN']}自 {shown.clock(one.start, zone)} 起达到报警值的 97%，"
-        f"最高 {peak:.2f} {unit}（报警值 {alarm:g}，{one.peak:.0%}）{until_zh}；上升过程连续"
+        f"最高 {peak:.2f} {unit}（报警值 {alarm:g}，{one.peak:.0%}）{until_zh}；"
+        + ("自有读数起即如此" if one.stood else "上升过程连续")
         + (f"，{zh}同时上升。" if zh else "。"),
         f"Tank {row['tank_id']} ({row['chemical']}): its {name['en']} reached 97 % of the alarm value at "
-        f"{shown.clock(one.start, zone)}, at most {peak:.2f} {unit} (alarm {alarm:g}, {one.peak:.0%}){until_en}; it rose "
-        "step by step" + (f", and {en} rose with it." if en else "."),
+        f"{shown.clock(one.start, zone)}, at most {peak:.2f} {unit} (alarm {alarm:g}, {one.peak:.0%}){until_en}; "
+        + ("it stood there when it was first read" if one.stood else "it rose step by step")
+        + (f", and {en} rose with it." if en else "."),
     )
 
 

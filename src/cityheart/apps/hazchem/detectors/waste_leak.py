@@ -49,6 +49,7 @@ INPUTS: Mapping[str, Input] = {
         _TRACK, ("terminal_phone", "since", "until", "lon", "lat", "load_before", "load_after", "state")
     ),
     "transport_trip": Input(_TRACK, ("terminal_phone", "since", "until", "state")),
+    "transport_waybill": Input(_TRACK, ("plate", "consignee_uscc", "unloaded_at", "status"), ahead=timedelta(days=1)),
 }
 
 

@@ -15,17 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cityheart.apps.hazchem.signals import licences
+from cityheart.apps.hazchem.signals import borders, licences
 from cityheart.apps.hazchem.signals.books import (
     DAY,
-    HOUR,
     NEVER,
     Array,
     Parameters,
     Whole,
     chance,
     codes,
-    edge_s,
     joined,
     looked_up,
     month_begin,
@@ -40,19 +38,21 @@ from cityheart.apps.hazchem.signals.books import (
     weight,
 )
 
-__all__ = ["LEDGER", "PARAMETERS", "lateness_s", "ledger", "movements"]
+__all__ = ["LEDGER", "PARAMETERS", "Book", "book_of", "lateness_s", "ledger", "movements"]
 
 PARAMETERS: Mapping[str, object] = {
     "weighing_share": 0.01,  # of what came and went: scales and packing
-    "stock_share": 0.01,  # of the opening stock: stock-taking
-    "least_kg": 2.0,  # kg: returns are written in tonnes with two or three digits
-    "border_h": 12.0,  # h from a border of months within which a deal may be in the other month's return
+    "stock_share": 0.01,  # of the opening and closing stock: stock-taking
+    "least_kg": 5.0,  # kg: returns are written in tonnes with two or three digits
+    "border_h": 36.0,  # h from a border of months within which a deal may be in the other month's return
     "material_share": 0.05,  # of opening stock and what came: less is left to the department's own audit
     "late_quantile": 0.98,  # of how late reports have come
+    "own_quantile": 0.9,  # of how late a holder's own reports have come
     "late_most_days": 10.0,  # days to wait at most
+    "awaited_times": 1.5,  # times what usually goes in the days whose reports are still due
     "peers": 8,  # holders from which on their spread is learnt
     "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
-    "per_sigma": 1.2,  # log-odds for each standard error beyond two
+    "per_sigma": 1.5,  # log-odds for each standard error beyond two
     "most": 9.0,  # log-odds at most
     "prior": -4.0,  # log-odds before anything is known: one holder and month in fifty
     "licence_factor": 1.2,  # times the licensed stock beyond which goods cannot be in store
@@ -83,6 +83,7 @@ LEDGER = pa.schema(
         ("return_in_kg", pa.float64()),
         ("return_out_kg", pa.float64()),
         ("licensed_kg", pa.float64()),
+        ("awaited_kg", pa.float64()),
         ("unexplained_kg", pa.float64()),
         ("sigma_kg", pa.float64()),
         ("z", pa.float64()),
@@ -90,7 +91,8 @@ LEDGER = pa.schema(
         ("probability", pa.float64()),
     ]
 )
-"""One row a holder, chemical and month. ``basis`` is what tells: ``return``, ``licence``, ``turnover`` or ``trend``."""
+"""One row a holder, chemical and month. ``basis`` is what tells: ``return``, ``licence``, ``turnover`` or ``trend``;
+``awaited_kg`` is what reports may still tell of that are not yet due."""
 
 
 def movements(flow: pa.Table) -> pa.Table:
@@ -118,6 +120,8 @@ def movements(flow: pa.Table) -> pa.Table:
     # Who gets: buyers of purchases and of sales that they do not report; who gives: the other way round.
     gets = np.flatnonzero((is_purchase | (is_sale & lone) | moved) & (buyer >= 0))
     gives = np.flatnonzero((is_sale | (is_purchase & lone) | moved) & (seller >= 0))
+    late = (seconds(flow["reported_at"]) - at).astype(np.float64)
+    own = np.concatenate([~is_sale[gets], ~is_purchase[gives]])
     spends = np.flatnonzero(own_use & ((buyer >= 0) | (seller >= 0)))
     rows = np.concatenate([gets, gives, spends])
     holder_names = pc.coalesce(plain(flow["buyer_uscc"]), plain(flow["seller_uscc"]))
@@ -140,6 +144,9 @@ def movements(flow: pa.Table) -> pa.Table:
             "what": pa.array(np.where(lost, 3, what)),  # 0 in, 1 sold or passed on, 2 used, 3 lost
             "kg": pa.array(kg[rows]),
             "unreported": pa.array(one_sided & is_sale[rows]),  # bought by the seller's word alone
+            "late": pa.array(
+                np.where(np.append(own, np.ones(len(spends), np.bool_)), late[rows], np.nan)
+            ),  # s, if its own report
         }
     )
 
@@ -179,12 +186,43 @@ def lateness_s(flow: pa.Table, quantile: float, most_days: float) -> int:
     return int(np.clip(found, DAY, most_days * DAY))
 
 
+def _own_lateness_s(moved: pa.Table, book: Book, least_s: int, parameters: Parameters) -> Whole:
+    """How late (s) the reports of each row's holder come: at least ``least_s``, later where its own usually do."""
+    known = np.asarray(
+        pc.and_(pc.greater_equal(moved["late"], 0.0), pc.less(moved["late"], 400.0 * DAY)), dtype=np.bool_
+    )
+    told = moved.filter(pa.array(known))
+    holder, asked = codes(told["holder"], book.who)
+    late = numbers(told["late"])
+    order = np.lexsort((late, holder))
+    group, begin, count = np.unique(holder[order], return_index=True, return_counts=True)
+    own = np.zeros(int(max(holder.max(initial=-1), asked.max(initial=-1))) + 1)
+    at = begin + ((count - 1) * number(parameters, "own_quantile")).astype(np.int64)
+    own[group] = late[order][at]
+    most = number(parameters, "late_most_days") * DAY
+    mine = np.where(asked >= 0, own[np.maximum(asked, 0)], 0.0) if len(own) else np.zeros(len(asked))
+    return np.clip(mine, least_s, max(most, least_s)).astype(np.int64)
+
+
+def _awaited(moved: pa.Table, book: Book, open_s: Whole, parameters: Parameters) -> Array:
+    """What use and sales (kg) may still be told of a month whose reports are due for so many seconds more.
+
+    As much as usually goes in that time, and one more as large as the largest.
+    """
+    asked, told = codes(joined(book.who, book.cas), joined(moved["holder"], moved["cas"]))
+    largest = np.zeros(int(max(asked.max(initial=0), told.max(initial=0))) + 1)
+    np.maximum.at(largest, told, np.where(np.asarray(moved["what"]) > 0, numbers(moved["kg"]), 0.0))
+    rate = book.went / (30 * DAY)
+    return np.where(open_s > 0, largest[asked] + number(parameters, "awaited_times") * rate * open_s, 0.0)
+
+
 def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parameters: Parameters) -> pa.Table:
     """What each holder's controlled chemicals came to in each month that is over: a table of :data:`LEDGER`.
 
     Takes ``police_flow``, ``approval_firm``, ``approval_site``, ``approval_licence``, ``approval_licensed_chemical`` and
     ``approval_monthly_return``; the parameters of the detector ``controlled_diversion``. A month is judged when the
-    reports of its last day have had their usual time to come.
+    reports of its last day have had their usual time to come, and the time that this holder takes; by its return sooner,
+    where more is missing than these reports could tell of.
     """
     flow = tables["police_flow"]
     flow = flow.filter(pc.less_equal(flow["occurred_at"], pa.scalar(now, pa.timestamp("us", tz="UTC"))))
@@ -192,30 +230,14 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
         return LEDGER.empty_table()
     moved = movements(flow)
     late = lateness_s(flow, number(parameters, "late_quantile"), number(parameters, "late_most_days"))
-    month = month_of(moved["occurred_at"], zone)
-    holder, cas = codes(moved["holder"])[0], codes(moved["cas"])[0]
-    key = _keyed(holder, cas, month)
-    _, where, group = np.unique(key, return_index=True, return_inverse=True)
-    kg, what = numbers(moved["kg"]), np.asarray(moved["what"])
-    total = [np.bincount(group, np.where(what == n, kg, 0.0), len(where)) for n in range(4)]
-    at = seconds(moved["occurred_at"])
-    near = edge_s(at, month, zone) < number(parameters, "border_h") * HOUR
-    in_border, out_border = (
-        np.sqrt(np.bincount(group, np.where(near & side, kg, 0.0) ** 2, len(where))) for side in (what == 0, what != 0)
-    )
-    unreported = np.bincount(group, np.where(np.asarray(moved["unreported"]), kg, 0.0), len(where))
-    book = _Book(
-        who=plain(moved["holder"]).take(pa.array(where)),
-        cas=plain(moved["cas"]).take(pa.array(where)),
-        month=month[where],
-        came=np.asarray(total[0], dtype=np.float64),
-        went=np.asarray(total[1] + total[2] + total[3], dtype=np.float64),
-        in_border=np.asarray(in_border, dtype=np.float64),
-        out_border=np.asarray(out_border, dtype=np.float64),
-    )
+    book = book_of(moved, zone, number(parameters, "border_h"))
     returned = _returned(tables, book)
     licensed = _licensed(tables, book, now, zone)
-    basis, unexplained, sigma, z, odds = _explained(book, returned, licensed, parameters)
+    ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(book.month).tolist() if each >= 12}
+    end = np.array([ends.get(each, NEVER) for each in book.month.tolist()], dtype=np.int64)
+    open_s = end + _own_lateness_s(moved, book, late, parameters) - int(now.timestamp())
+    awaited = _awaited(moved, book, open_s, parameters)
+    basis, unexplained, sigma, z, odds = _explained(book, returned, licensed, awaited, parameters)
     turnover = _turnover(moved, book, int(now.timestamp()) - late, returned, tables, parameters)
     trend = _trend(moved, book, returned, parameters)
     for name, (left, error, weighed) in (("turnover", turnover), ("trend", trend)):
@@ -223,30 +245,70 @@ def ledger(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parame
         basis = np.where(more, name, basis)
         unexplained, sigma = np.where(more, left, unexplained), np.where(more, error, sigma)
         z, odds = np.where(more, left / np.maximum(error, 1e-9), z), np.where(more, weighed, odds)
-    ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(book.month).tolist() if each >= 12}
-    over = np.array([int(now.timestamp()) >= ends.get(each, NEVER) + late for each in book.month.tolist()])
-    probability = np.where(over, chance(odds), 0.0)
-    columns = [book.who, book.cas, book.month, total[0], total[1], total[2], total[3], unreported]
-    columns += [returned["opening"], returned["closing"], returned["in"], returned["out"], licensed, unexplained, sigma]
+    judged = (open_s <= 0) | ((basis == "return") & (end <= int(now.timestamp())))
+    probability = np.where(judged, chance(odds), 0.0)
+    columns = [book.who, book.cas, book.month, *book.kg, book.unreported]
+    columns += [returned["opening"], returned["closing"], returned["in"], returned["out"], licensed, awaited]
+    columns += [unexplained, sigma]
     made = pa.table([*map(pa.array, columns), pa.array(z), pa.array(basis), pa.array(probability)], schema=LEDGER)
     return made.sort_by([("month", "ascending"), ("holder", "ascending"), ("cas", "ascending")])
 
 
 @dataclass(frozen=True, slots=True)
-class _Book:
-    """What came and went (kg) by holder, chemical and month; ``in_border`` and ``out_border``: of that, what did so near a
-    border of months (root of the sum of squares)."""
+class Book:
+    """What came and went (kg) by holder, chemical and month: a row each.
+
+    ``kg`` is by kind as in :func:`movements`; ``ins`` and ``outs`` are what of it was near a border of months.
+    """
 
     who: pa.Array
     cas: pa.Array
     month: Whole
-    came: Array
-    went: Array
-    in_border: Array
-    out_border: Array
+    kg: Array
+    unreported: Array
+    ins: borders.Loads
+    outs: borders.Loads
+
+    @property
+    def came(self) -> Array:
+        """What was bought or taken over."""
+        return np.asarray(self.kg[0], dtype=np.float64)
+
+    @property
+    def went(self) -> Array:
+        """What was sold, passed on, used or lost."""
+        return np.asarray(self.kg[1:].sum(axis=0), dtype=np.float64)
 
 
-def _returned(tables: Mapping[str, pa.Table], book: _Book) -> dict[str, Array]:
+def book_of(moved: pa.Table, zone: ZoneInfo, border_h: float) -> Book:
+    """The account of each holder, chemical and month in which anything moved."""
+    month = month_of(moved["occurred_at"], zone)
+    (holder,), (cas,) = codes(moved["holder"]), codes(moved["cas"])
+    at, kg, what = seconds(moved["occurred_at"]), numbers(moved["kg"]), np.asarray(moved["what"])
+    other = borders.beside(at, month, zone, border_h)
+    # A load near the border is one more here and may be one less in the month beside: both find their row by one key.
+    key = _keyed(*(np.concatenate([each, each]) for each in (holder, cas)), np.concatenate([month, other]))
+    own, beside = key[: len(month)], key[len(month) :]
+    keys, where, group = np.unique(own, return_index=True, return_inverse=True)
+    slot = np.minimum(np.searchsorted(keys, beside), max(len(keys) - 1, 0))
+    near = other >= 0
+    there = near & (keys[slot] == beside)
+    rows, mass = np.concatenate([group[near], slot[there]]), np.concatenate([kg[near], -kg[there]])
+    came = np.concatenate([what[near], what[there]]) == 0
+    total = [np.bincount(group, np.where(what == n, kg, 0.0), len(where)) for n in range(4)]
+    unreported = np.bincount(group, np.where(np.asarray(moved["unreported"]), kg, 0.0), len(where))
+    return Book(
+        who=plain(moved["holder"]).take(pa.array(where)),
+        cas=plain(moved["cas"]).take(pa.array(where)),
+        month=month[where],
+        kg=np.asarray(total, dtype=np.float64),
+        unreported=np.asarray(unreported, dtype=np.float64),
+        ins=borders.Loads(rows[came], mass[came]),
+        outs=borders.Loads(rows[~came], mass[~came]),
+    )
+
+
+def _returned(tables: Mapping[str, pa.Table], book: Book) -> dict[str, Array]:
     """What the holder's own monthly returns say (kg), all of its sites together; NaN where a return is not yet in.
 
     A month in which fewer sites have reported a chemical than in the month before is not complete.
@@ -289,7 +351,7 @@ def _returned(tables: Mapping[str, pa.Table], book: _Book) -> dict[str, Array]:
     return result
 
 
-def _licensed(tables: Mapping[str, pa.Table], book: _Book, now: datetime, zone: ZoneInfo) -> Array:
+def _licensed(tables: Mapping[str, pa.Table], book: Book, now: datetime, zone: ZoneInfo) -> Array:
     """What the holder's sites may store together (kg); NaN where no licence names the chemical."""
     firm, site = tables["approval_firm"], tables["approval_site"]
     most = licences.allowed(tables["approval_licence"], tables["approval_licensed_chemical"], site, now, zone)
@@ -303,32 +365,29 @@ def _licensed(tables: Mapping[str, pa.Table], book: _Book, now: datetime, zone: 
 
 
 def _explained(
-    book: _Book, returned: Mapping[str, Array], licensed: Array, parameters: Parameters
+    book: Book, returned: Mapping[str, Array], licensed: Array, awaited: Array, parameters: Parameters
 ) -> tuple[npt.NDArray[np.str_], Array, Array, Array, Array]:
     """What neither use, sale, transfer, loss nor stock explains: by the return's closing stock, else by the licence's room."""
     share, gauge = number(parameters, "weighing_share"), number(parameters, "stock_share")
     opening = np.where(np.isnan(returned["opening"]), returned["before"], returned["opening"])
     came = book.came + np.nan_to_num(returned["produced"])
     stock = opening + came - book.went
-    # A purchase near the border may be in the other month's return; where the return has bought as much, it is not.
-    elsewhere = np.abs(book.came - returned["in"])
-    in_border = np.fmin(book.in_border, elsewhere)
     sigma = np.sqrt(
         (share * book.came) ** 2
         + (share * book.went) ** 2
         + (gauge * np.nan_to_num(opening)) ** 2
-        + in_border**2
-        + book.out_border**2
+        + (gauge * np.nan_to_num(returned["closing"])) ** 2
         + number(parameters, "least_kg") ** 2
     )
-    by_flows = stock - returned["closing"]
-    generous = by_flows - np.maximum(np.nan_to_num(returned["out"]) - book.went, 0.0)
+    told, told_generous = _unaccounted(book, returned, came, stock - returned["closing"], parameters)
+    by_flows, generous = _nearest(told), _nearest(told_generous)
     least, floor = int(number(parameters, "peers")), number(parameters, "floor_sigma")
-    z_flows = robust(by_flows / sigma, floor, least)
+    sure = np.minimum(np.maximum(by_flows - awaited, 0.0), by_flows)
+    z_flows = robust(by_flows / sigma, floor, least) * np.where(by_flows > 0, sure / np.maximum(by_flows, 1e-9), 1.0)
     z_generous = robust(generous / sigma, floor, least)
     material = number(parameters, "material_share") * np.maximum(opening + came, 1e-9)
     most = number(parameters, "most")
-    odds = np.where(by_flows > material, 0.7 * weight(z_flows, parameters, most), 0.0)
+    odds = np.where(sure > material, 0.7 * weight(z_flows, parameters, most), 0.0)
     odds = np.where(generous > material, np.maximum(odds, weight(z_generous, parameters, most)), odds)
     known = np.isfinite(by_flows)
     # Without a return: the goods must be in stock, and the licence says how much room there is.
@@ -336,14 +395,46 @@ def _explained(
     room = np.isfinite(beyond) & ~known & (stock > number(parameters, "licence_factor") * licensed)
     odds = np.where(room, number(parameters, "licence_weight"), odds) + number(parameters, "prior")
     basis = np.where(known, "return", "licence")
-    unexplained = np.where(known, np.where(generous > material, generous, by_flows), beyond)
+    unexplained = np.where(known, np.where(generous > material, told_generous[0], told[0]), beyond)
     z = np.where(known, np.where(generous > material, z_generous, z_flows), unexplained / sigma)
     return basis, unexplained, sigma, z, odds
 
 
+def _unaccounted(
+    book: Book, returned: Mapping[str, Array], came: Array, by_flows: Array, parameters: Parameters
+) -> tuple[Array, Array]:
+    """What flows leave without whereabouts: by themselves, and when use that only the return shows counts as well. The
+    first row is what the books say, the others forgive deals near the border.
+
+    What the return and the flows say of purchases, or of sales and use, may differ by deals near the border of months; where
+    these are the difference, it is not missing. Where the return has bought as much as the flows, none of them is.
+    """
+    share, least = number(parameters, "weighing_share"), number(parameters, "least_kg")
+    steep = number(parameters, "per_sigma")
+    sides: list[tuple[Array, Array]] = []
+    for told, written, loads in ((came, returned["in"], book.ins), (book.went, returned["out"], book.outs)):
+        difference = told - written
+        error = np.hypot(share * np.fmax(told, written), least)
+        near = borders.within(difference, error, book.month, int(number(parameters, "peers")))
+        sides.append((difference, borders.unexplained(difference, error, near, loads, book.month, steep)))
+    (more_in, left_in), (more_out, left_out) = sides
+    strict, generous = [], []
+    for bought in (more_in, left_in):
+        for spent in (more_out, left_out):
+            rest = by_flows - (more_in - bought) + (more_out - spent)
+            strict.append(rest)
+            generous.append(rest - np.maximum(np.nan_to_num(-spent), 0.0))
+    return np.vstack(strict), np.vstack(generous)
+
+
+def _nearest(each: Array) -> Array:
+    """By column the value nearest to nothing."""
+    return np.asarray(np.take_along_axis(each, np.abs(each).argmin(axis=0)[None], 0)[0], dtype=np.float64)
+
+
 def _turnover(
     moved: pa.Table,
-    book: _Book,
+    book: Book,
     heard: int,
     returned: Mapping[str, Array],
     tables: Mapping[str, pa.Table],
@@ -380,7 +471,7 @@ def _turnover(
 
 
 def _trend(
-    moved: pa.Table, book: _Book, returned: Mapping[str, Array], parameters: Parameters
+    moved: pa.Table, book: Book, returned: Mapping[str, Array], parameters: Parameters
 ) -> tuple[Array, Array, Array]:
     """For holders that return nothing at all: stock that grows by more than the largest purchase while little is used.
 

@@ -200,7 +200,8 @@ def lapses(licence: pa.Table, site: pa.Table, firm: pa.Table, zone: ZoneInfo) ->
     """Every time in which a holder that had been licensed for what it does was not: a table of :data:`LAPSES`.
 
     Licences of all kinds in :data:`COVERS` of the firm's kind count together, those of the site and those of the firm; for
-    a carrier only the firm's. One that was never licensed has no lapse.
+    a carrier only the firm's. Where none of these kinds was ever entered for a site, the licences that it has stand for what
+    it does (a producer that works under one to use chemicals). One that was never licensed has no lapse.
     """
     each = counting(licence, site, zone)
     road = spans(licence, zone)
@@ -210,7 +211,13 @@ def lapses(licence: pa.Table, site: pa.Table, firm: pa.Table, zone: ZoneInfo) ->
     for kind, covers in COVERS.items():
         firms = pa.array([number for number, its in kinds.items() if its == kind], pa.string())
         whole = road if kind == "carrier" else each
-        of = whole.filter(pc.and_(pc.is_in(whole["firm_id"], firms), pc.is_in(whole["kind"], pa.array(covers))))
+        whole = whole.filter(pc.is_in(whole["firm_id"], firms))
+        proper = pc.is_in(whole["kind"], pa.array(covers))
+        of = whole.filter(proper)
+        if kind != "carrier":
+            without = pc.invert(pc.is_in(whole["site_id"], of["site_id"].combine_chunks()))
+            other = pc.and_(without, pc.invert(pc.is_in(whole["kind"], pa.array([ROAD, WASTE]))))
+            of = whole.filter(pc.or_(proper, other))
         holder = of["firm_id"] if kind == "carrier" else of["site_id"]
         named = of.append_column("holder", holder).append_column(
             "firm_kind", pa.array([kind] * of.num_rows, pa.string())

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityheart.apps.hazchem.signals import borders, flows, licences
 from cityheart.apps.hazchem.signals.books import (
     DAY,
     HOUR,
@@ -24,7 +25,6 @@ from cityheart.apps.hazchem.signals.books import (
     bare,
     chance,
     codes,
-    edge_s,
     joined,
     looked_up,
     month_begin,
@@ -44,9 +44,12 @@ __all__ = ["BALANCES", "PARAMETERS", "PARTS", "balances", "chemical_of"]
 PARAMETERS: Mapping[str, object] = {
     "months": 2,  # months back from the running one that are judged
     "stock_share": 0.01,  # of the stock: gauges of tanks, stock-taking
+    "change_share": 0.006,  # of the stock at both ends of a month: what a gauge is not off by the same each time
     "weighing_share": 0.01,  # of what was produced, bought, used, sold, disposed of
     "least_t": 0.1,  # t: rounding and samples
     "planned_share": 0.015,  # of waybills: planned and actual load differ
+    "planned_t": 0.3,  # t: the same, at least
+    "flow_t": 0.02,  # t: flows are told to the kilogram, returns written in tonnes with two or three digits
     "gauge_share": 0.01,  # of the tanks' capacity
     "border_h": 36.0,  # h from the border of months within which a load may be in the other month's return
     "material_share": 0.02,  # of what there was to account for: less is no case whatever its significance
@@ -54,16 +57,22 @@ PARAMETERS: Mapping[str, object] = {
     "floor_sigma": 0.7,  # the learnt spread is never less, in standard errors
     "per_sigma": 1.5,  # log-odds for each standard error beyond two
     "most": 9.0,  # log-odds at most
-    "witness_most": 5.5,  # log-odds at most from waybills in either direction
+    "witness_most": 5.5,  # log-odds at most from waybills in either direction, and from flows
     "tank_most": 2.5,  # log-odds at most from tanks: not enough to raise a case alone
     "tank_alone": 5.0,  # log-odds at most from tanks where those of the other sites agree with the returns
+    "close_h": 6.0,  # h before or after midnight at which the books of a month are closed
     "tank_peers": 8,  # returns with tanks from which on that can be said
     "tank_agree": 1.5,  # standard errors within which half of them must be
+    "tank_floor": 0.3,  # the learnt spread is never less, in standard errors
     "tank_material": 0.05,  # of capacity or stock: a smaller difference is none
+    "tank_least": 0.015,  # the same where the tanks of others agree still better
+    "tank_times": 3.0,  # times the difference that nine of ten sites stay below
     "prior": -4.0,  # log-odds before anything is known: one return in fifty
     "slip_days": 10.0,  # days in which a slip of the pen may be corrected
     "slip_sigma": 5.0,  # standard errors from which a slip is looked for
     "slip_share": 0.004,  # of the largest number: how exactly a slip must explain the rest
+    "doubt_share": 0.01,  # the same, where it is as likely that mass is missing
+    "doubt_days": 2.0,  # days in which that may be corrected
     "raise": 0.5,
 }
 """What the detector ``mass_imbalance`` goes by."""
@@ -72,6 +81,9 @@ PARTS = ("opening_t", "produced_t", "purchased_t", "used_t", "sold_t", "disposed
 SIGNS = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
 FROZEN_MIN = 45
 """Minutes of an hour in which a level repeats to the last digit: the sensor may be frozen."""
+
+LESS = 3.0
+"""Standard errors by which waybills fall short of a return from which on goods also come by other ways."""
 
 SLIPS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001)
 """A comma in the wrong place, or kilograms for tonnes."""
@@ -91,6 +103,9 @@ BALANCES = pa.schema(
         ("z_in", pa.float64()),
         ("way_out_t", pa.float64()),
         ("z_out", pa.float64()),
+        ("flow_in_t", pa.float64()),
+        ("flow_out_t", pa.float64()),
+        ("z_flow", pa.float64()),
         ("tank_t", pa.float64()),
         ("z_tank", pa.float64()),
         ("slip", pa.string()),
@@ -99,14 +114,17 @@ BALANCES = pa.schema(
     ]
 )
 """One row a site, chemical and month that a firm has returned. ``residual_t``: what came in and did not go anywhere
-(negative: what went out and came from nowhere). ``slip`` names the column in which one slip of the pen explains it."""
+(negative: what went out and came from nowhere). ``flow_in_t`` and ``flow_out_t`` are what the police were told; ``z_flow`` is
+positive where more of it came than the return has, negative where more went. ``slip`` names the column in which one slip of
+the pen explains it."""
 
 
 def balances(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, parameters: Parameters) -> pa.Table:
     """Whether each return adds up and agrees with what others saw: a table of :data:`BALANCES`.
 
     Takes ``approval_monthly_return``, ``approval_firm``, ``approval_site``, ``transport_waybill``, ``hazard_tank``,
-    ``hazchem_tank_hour`` and ``approval_licensed_chemical``; the parameters of the detector ``mass_imbalance``.
+    ``hazchem_tank_hour`` and ``approval_licensed_chemical``, and ``police_flow`` with ``approval_licence`` if there; the
+    parameters of the detector ``mass_imbalance``.
     """
     given = tables["approval_monthly_return"]
     month = month_named(given["month"])
@@ -125,29 +143,36 @@ def balances(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, para
     z_border = _by_month(step, month, floor, least)
     bought, sold = _carried(given, month, tables, zone, parameters)
     way_in, way_out = bought.tonnes, sold.tonnes
-    share = number(parameters, "planned_share")
-    z_in = _by_month(_excess(bought, parts[2], share, month, least), month, floor, least)
-    z_out = _by_month(_excess(sold, parts[4], share, month, least), month, floor, least)
+    z_in = _one_sided(_excess(bought, parts[2], month, parameters), month, floor, least)
+    z_out = _one_sided(_excess(sold, parts[4], month, parameters), month, floor, least)
+    flow_in, flow_out, raw = _flows(given, month, parts, residual, tables, now, zone, parameters)
+    z_flow = _by_month(raw, month, floor, least)
     tank, room, swing = _tank_close(given, month, tables, zone)
     z_tank, tank_most = _tank_witness(tank, room, swing, parts, month, parameters)
-    slip = _slip(parts, z, sigma, _confirmed(parts, previous, tank, room, swing, parameters), parameters)
+    slip, sure, doubtful = _slip(parts, z, sigma, _agreed(parts, previous, tank, room, swing, parameters), parameters)
     columns: list[object] = [given["site_id"], given["cas"], pa.array(month), *map(pa.array, parts)]
     columns += [pa.array(each) for each in (residual, sigma, z, previous, z_border, way_in, z_in, way_out, z_out)]
-    columns += [pa.array(tank), pa.array(z_tank), slip, given["updated_at"]]
-    odds = _balance_odds(parts, residual, z, previous, z_border, z_in, z_out, parameters)
+    columns += [*map(pa.array, (flow_in, flow_out, z_flow, tank, z_tank)), slip, given["updated_at"]]
+    odds = _balance_odds(parts, residual, z, previous, z_border, parameters)
+    for seen in (z_in, z_out, np.abs(z_flow)):
+        odds = odds + weight(seen, parameters, number(parameters, "witness_most"))
     odds = odds + np.minimum(weight(np.abs(z_tank), parameters, number(parameters, "tank_alone")), tank_most)
     waiting = int(now.timestamp()) < seconds(given["updated_at"]) + int(number(parameters, "slip_days") * DAY)
     slipped = np.asarray(pc.is_valid(slip))
     witness = np.asarray(pc.is_in(slip, pa.array(["purchased_t", "sold_t"])), dtype=np.bool_)
     proven = slipped & witness & (np.where(np.asarray(pc.equal(slip, "purchased_t").fill_null(False)), z_in, z_out) < 0)
-    odds = np.where(slipped & (waiting | proven), -9.0, odds)
+    soon = int(now.timestamp()) < seconds(given["updated_at"]) + int(number(parameters, "doubt_days") * DAY)
+    odds = np.where((slipped & (waiting | proven | sure)) | (doubtful & soon), -9.0, odds)
     made = pa.table([*columns, pa.array(chance(odds))], schema=BALANCES)
     return made.sort_by([("month", "ascending"), ("site_id", "ascending"), ("cas", "ascending")])
 
 
 def _sigma(parts: Array, parameters: Parameters) -> Array:
-    """The standard error (t) of a balance: gauges of the stock, scales and meters of all that moved."""
-    stock, weigh = number(parameters, "stock_share"), number(parameters, "weighing_share")
+    """The standard error (t) of a balance: gauges of the stock, scales and meters of all that moved.
+
+    The same gauge reads both stocks, so that much of its error is in neither of them more than in the other.
+    """
+    stock, weigh = number(parameters, "change_share"), number(parameters, "weighing_share")
     shares = np.array([stock, weigh, weigh, weigh, weigh, weigh, stock])[:, None]
     return np.asarray(
         np.sqrt(((shares * parts) ** 2).sum(axis=0) + number(parameters, "least_t") ** 2), dtype=np.float64
@@ -163,53 +188,126 @@ def _by_month(z: Array, month: Whole, floor: float, least: int) -> Array:
     return result
 
 
+def _one_sided(z: Array, month: Whole, floor: float, least: int) -> Array:
+    """:func:`_by_month` for witnesses that see a part only: how far the others fall short says nothing of how exact they are."""
+    whole = z > -LESS
+    return np.where(whole, _by_month(np.where(whole, z, np.nan), month, floor, least), z)
+
+
 def _balance_odds(
-    parts: Array,
-    residual: Array,
-    z: Array,
-    previous: Array,
-    z_border: Array,
-    z_in: Array,
-    z_out: Array,
-    parameters: Parameters,
+    parts: Array, residual: Array, z: Array, previous: Array, z_border: Array, parameters: Parameters
 ) -> Array:
-    """Log-odds that mass is missing (or came from nowhere)."""
+    """Log-odds that mass is missing (or came from nowhere), by what the returns say."""
     most = number(parameters, "most")
     material = number(parameters, "material_share") * np.maximum(parts[0] + parts[1] + parts[2], 1e-9)
     odds = number(parameters, "prior") + np.where(np.abs(residual) > material, weight(np.abs(z), parameters, most), 0.0)
     jumped = np.abs(np.nan_to_num(previous - parts[0])) > material
-    odds = odds + np.where(jumped, weight(np.abs(z_border), parameters, most), 0.0)
-    others = number(parameters, "witness_most")
-    return np.asarray(odds + weight(z_in, parameters, others) + weight(z_out, parameters, others), dtype=np.float64)
+    return np.asarray(odds + np.where(jumped, weight(np.abs(z_border), parameters, most), 0.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Carried:
-    """What waybills carried in a month (t); of that ``border`` so near its ends that the return may have it in another
-    month, and ``slack``, the error this leaves when each such load is as likely here as there."""
+    """What waybills carried in a month (t), and what of that was so near its ends that it may be in another return."""
 
     tonnes: Array
-    border: Array
-    slack: Array
+    loads: borders.Loads
 
 
-def _excess(carried: _Carried, reported: Array, share: float, month: Whole, least: int) -> Array:
-    """By how many standard errors waybills show more than the return; less is no sign: not all goods go by road.
-
-    How often loads near the border are in the other month's return is learnt from the returns of the month. What is beyond
-    the return even without every such load needs no allowance for these.
-    """
-    error = np.sqrt((share * np.maximum(carried.tonnes, reported)) ** 2 + 0.3**2)
+def _excess(carried: _Carried, reported: Array, month: Whole, parameters: Parameters) -> Array:
+    """By how many standard errors waybills show more than the return, when loads near the border that are the difference
+    are in the other month's; less is no sign: not all goods go by road."""
+    share, least = number(parameters, "planned_share"), number(parameters, "planned_t")
+    error = np.hypot(share * np.maximum(carried.tonnes, reported), least)
     more = carried.tonnes - reported
-    slack = carried.slack.copy()
-    for each in np.unique(month).tolist():  # a few months, not rows
-        of = (month == each) & (carried.border > 0)
-        if np.count_nonzero(of) >= least:
-            moved = (1 + np.count_nonzero(more[of] > 2 * error[of])) / (2 + np.count_nonzero(of))
-            slack[of] *= 2 * np.sqrt(moved * (1 - moved)) if moved < 0.5 else 1.0
-    likely = more / np.hypot(error, slack)
-    sure = (more - carried.border) / error
-    return np.asarray(np.where(carried.tonnes > 0, np.maximum(likely, sure), np.nan), dtype=np.float64)
+    near = borders.within(np.where(carried.tonnes > 0, more, np.nan), error, month, int(number(parameters, "peers")))
+    steep = number(parameters, "per_sigma")
+    left = borders.unexplained(np.maximum(more, 0.0), error, near, carried.loads, month, steep)
+    return np.where(carried.tonnes > 0, np.where(more > 0, left, more) / error, np.nan)
+
+
+def _flows(
+    given: pa.Table,
+    month: Whole,
+    parts: Array,
+    residual: Array,
+    tables: Mapping[str, pa.Table],
+    now: datetime,
+    zone: ZoneInfo,
+    parameters: Parameters,
+) -> tuple[Array, Array, Array]:
+    """What was told to the police of a controlled chemical that came to and went from each site (t), and by how many
+    standard errors more came (or, negative, went) than the return has, as far as that leaves its balance open.
+
+    Flows name firms: they speak for a site where no other site of the firm has ever returned the chemical or is licensed
+    for it, whether or not its return of this month is in. What a firm passes on without having it in its return nets out,
+    so a month waits for the reports of its last day. Fewer flows than in the return are no sign: not everything is told
+    in time.
+    """
+    nothing = np.full(len(month), np.nan)
+    flow = tables.get("police_flow")
+    if flow is not None:
+        flow = flow.filter(pc.less_equal(flow["occurred_at"], pa.scalar(now, pa.timestamp("us", tz="UTC"))))
+    if flow is None or not flow.num_rows:
+        return nothing, nothing, nothing
+    book = flows.book_of(flows.movements(flow), zone, number(parameters, "border_h"))
+    row = _sole_rows(given, month, tables, zone, book)
+    share, least, steep = (number(parameters, name) for name in ("weighing_share", "flow_t", "per_sigma"))
+    here = row >= 0
+    told = np.full((4, len(month)), np.nan)  # bought, sold, used, lost
+    told[:, row[here]] = book.kg[:, here] / 1000.0
+    came, went = told[0], told[1:].sum(axis=0)
+    left: list[Array] = []
+    variance = np.zeros(len(month))
+    for seen, written, loads in ((came, parts[2], book.ins), (went, parts[3:6].sum(axis=0), book.outs)):
+        error = np.hypot(share * np.fmax(seen, written), least)
+        known = row[loads.of] >= 0
+        mine = borders.Loads(row[loads.of][known], loads.mass[known] / 1000.0)
+        near = borders.within(seen - written, error, month, int(number(parameters, "peers")))
+        left.append(borders.unexplained(seen - written, error, near, mine, month, steep))
+        variance += error**2
+    # What is bought and passed on, used or lost beside the books nets out, by kind: those not told of are not held against it.
+    beside = sum(np.maximum(told[n] - parts[at], 0.0) for n, at in ((1, 4), (2, 3), (3, 5)))
+    up, down = np.maximum(left[0] - beside, 0.0), np.maximum(left[1] - np.maximum(came - parts[2], 0.0), 0.0)
+    net = up - down
+    open_ = np.where(net > 0, np.clip(residual + net, 0.0, net), np.clip(residual + net, net, 0.0))
+    count = parts[0] + parts[1] + np.fmax(parts[2], came)
+    small = np.abs(open_) <= number(parameters, "material_share") * count
+    quantile, most = (number(flows.PARAMETERS, name) for name in ("late_quantile", "late_most_days"))
+    heard = int(now.timestamp()) - flows.lateness_s(flow, quantile, most)
+    ends = {each: int(month_begin(each + 1, zone).timestamp()) for each in np.unique(month).tolist()}
+    early = np.array([ends[each] > heard for each in month.tolist()])
+    return came, went, np.where(small | early, 0.0, open_) / np.sqrt(variance)
+
+
+def _sole_rows(
+    given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo, book: flows.Book
+) -> Whole:
+    """For each row of a book of flows the return it is about, -1 where there is none or several sites may hold the goods."""
+    firm, site, every = (tables[name] for name in ("approval_firm", "approval_site", "approval_monthly_return"))
+    permitted = licences.permits(tables["approval_licence"], tables["approval_licensed_chemical"], site, zone)
+    held = pa.concat_tables([each.select(["site_id", "cas"]) for each in (every, permitted)]).group_by(
+        ["site_id", "cas"]
+    )
+    holding = held.aggregate([])
+    uscc = looked_up(site["firm_id"], firm["firm_id"], firm["uscc"])
+
+    def owned(table: pa.Table) -> pa.Array:
+        return joined(looked_up(table["site_id"], site["site_id"], uscc), table["cas"])
+
+    told, asked, holds = codes(owned(given), joined(book.who, book.cas), owned(holding))
+    sites = np.bincount(holds[holds >= 0], minlength=int(max(asked.max(initial=0), 0)) + 1)
+    row, _ = _rows(told, month, asked, book.month)
+    return np.where((asked >= 0) & (sites[asked] == 1), row, -1)
+
+
+def _rows(told: Whole, month: Whole, asked: Whole, when: Whole) -> tuple[Whole, Whole]:
+    """The first row of ``told`` and ``month`` that is ``asked`` and ``when``, and how many there are; -1 and 0 for none."""
+    span = 12 * 10_000
+    keys, first, count = np.unique(told * span + month, return_index=True, return_counts=True)
+    wanted = asked * span + when
+    slot = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    hit = (asked >= 0) & (when >= 0) & (keys[slot] == wanted)
+    return np.where(hit, first[slot], -1), np.where(hit, count[slot], 0)
 
 
 def _previous(given: pa.Table, month: Whole, whole: pa.Table) -> Array:
@@ -237,35 +335,36 @@ def chemical_of(waybill: pa.Table, licensed_chemical: pa.Table, tank: pa.Table) 
 def _carried(
     given: pa.Table, month: Whole, tables: Mapping[str, pa.Table], zone: ZoneInfo, parameters: Parameters
 ) -> tuple[_Carried, _Carried]:
-    """What finished waybills brought to and took from each site.
+    """What waybills brought to and took from each site: to it when they are finished, from it once loaded.
 
-    Goods that a firm moves between its own sites are neither bought nor sold.
+    What is still on its way may never arrive; a waybill that nobody closed has left its consignor all the same. Goods that
+    a firm moves between its own sites are neither bought nor sold.
     """
     waybill = tables["transport_waybill"]
-    waybill = waybill.filter(pc.equal(waybill["status"], "完成"))
     waybill = waybill.filter(pc.fill_null(pc.not_equal(waybill["consignor_uscc"], waybill["consignee_uscc"]), True))
+    loaded = pc.and_(pc.not_equal(waybill["status"], "作废"), pc.is_valid(waybill["loaded_at"]))
+    waybill = waybill.filter(pc.or_(loaded, pc.equal(waybill["status"], "完成")))
+    finished = np.asarray(pc.equal(waybill["status"], "完成"), dtype=np.bool_)
     cas = chemical_of(waybill, tables["approval_licensed_chemical"], tables["hazard_tank"])
     firm, site = tables["approval_firm"], tables["approval_site"]
     found: list[_Carried] = []
-    for who, place, moment, planned in (
-        ("consignee_uscc", "unload_site", "unloaded_at", "planned_arrival"),
-        ("consignor_uscc", "load_site", "loaded_at", "planned_departure"),
+    for who, place, moment, planned, counts in (
+        ("consignee_uscc", "unload_site", "unloaded_at", "planned_arrival", finished),
+        ("consignor_uscc", "load_site", "loaded_at", "planned_departure", np.ones_like(finished)),
     ):
         at = pc.coalesce(plain(waybill[moment]), plain(waybill[planned]))
         there = site_of(waybill[who], waybill[place], firm, site)
         asked, told = codes(joined(given["site_id"], given["cas"]), joined(there, cas))
+        told = np.where(counts, told, -1)
         when, tonnes = month_of(at, zone), np.nan_to_num(numbers(waybill["quantity_t"]))
-        span = 12 * 10_000
-        keys, group = np.unique(asked * span + month, return_inverse=True)
-        slot = np.searchsorted(keys, told * span + when)
-        hit = (told >= 0) & (np.take(keys, np.minimum(slot, len(keys) - 1)) == told * span + when)
-        near = edge_s(seconds(at), when, zone) < number(parameters, "border_h") * HOUR
-        edge = hit & near
-        sums = [
-            np.bincount(slot[those], values[those], len(keys))[group].astype(np.float64)
-            for those, values in ((hit, tonnes), (edge, tonnes), (edge, tonnes**2))
-        ]
-        found.append(_Carried(sums[0], sums[1], np.sqrt(sums[2])))
+        other = borders.beside(seconds(at), when, zone, number(parameters, "border_h"))
+        here, beside = (_rows(asked, month, told, months)[0] for months in (when, other))
+        near = (here >= 0) & (other >= 0)
+        loads = borders.Loads(
+            np.concatenate([here[near], beside[beside >= 0]]), np.concatenate([tonnes[near], -tonnes[beside >= 0]])
+        )
+        total = np.bincount(here[here >= 0], tonnes[here >= 0], len(month)).astype(np.float64)
+        found.append(_Carried(total, loads))
     return found[0], found[1]
 
 
@@ -316,47 +415,66 @@ def _tank_witness(
 ) -> tuple[Array, Array]:
     """How far tanks are from the closing stock, in standard errors, and the most that this may weigh.
 
-    Where the tanks of most sites agree with the returns, one that does not says so for itself; where they do not (goods
-    in drums, tanks of others), tanks only add to what else is known.
+    Where the tanks of most sites agree with the returns, one that does not says so for itself, and the better they agree,
+    the less it takes; where they do not (goods in drums, tanks of others), tanks only add to what else is known.
     """
     share, stock = number(parameters, "gauge_share"), number(parameters, "stock_share")
-    error = np.sqrt((share * room) ** 2 + (stock * parts[6]) ** 2 + swing**2) + 0.1
+    moved = np.maximum(parts[1:3].sum(axis=0), parts[3:6].sum(axis=0)) * number(parameters, "close_h") / (30 * 24)
+    error = np.sqrt((share * room) ** 2 + (stock * parts[6]) ** 2 + swing**2 + moved**2) + 0.1
     raw = (tank - parts[6]) / error
     peers = int(number(parameters, "tank_peers"))
-    z = _by_month(raw, month, number(parameters, "floor_sigma"), peers)
+    z = _by_month(raw, month, number(parameters, "tank_floor"), peers)
+    away = np.abs(tank - parts[6]) / np.maximum(np.maximum(room, parts[6]), 1e-9)
     most = np.full(len(raw), number(parameters, "tank_most"))
+    material = np.full(len(raw), number(parameters, "tank_material"))
     for each in np.unique(month).tolist():  # a few months, not rows
-        others = raw[(month == each) & np.isfinite(raw)]
-        if len(others) >= peers and np.median(np.abs(others)) <= number(parameters, "tank_agree"):
+        others = (month == each) & np.isfinite(raw)
+        if np.count_nonzero(others) >= peers and np.median(np.abs(raw[others])) <= number(parameters, "tank_agree"):
             most[month == each] = number(parameters, "tank_alone")
-    small = np.abs(np.nan_to_num(tank - parts[6])) <= number(parameters, "tank_material") * np.maximum(room, parts[6])
-    return np.where(small & np.isfinite(z), 0.0, z), most
+            usual = number(parameters, "tank_times") * float(np.quantile(away[others], 0.9))
+            material[month == each] = np.clip(
+                usual, number(parameters, "tank_least"), number(parameters, "tank_material")
+            )
+    return np.where(away <= material, 0.0, z), most
 
 
-def _confirmed(
+def _agreed(
     parts: Array, previous: Array, tank: Array, room: Array, swing: Array, parameters: Parameters
 ) -> tuple[Flags, Flags]:
-    """Where the opening stock is what the month before closed with, and the closing stock what the tanks held."""
+    """Where the opening stock, as written and after each slip, is what the month before closed with, and the closing stock
+    what the tanks held. By factor (the first is 1) and row."""
     stock, gauge, least = (number(parameters, name) for name in ("stock_share", "gauge_share", "least_t"))
-    opening = np.abs(np.nan_to_num(previous - parts[0], nan=np.inf)) <= stock * parts[0] + least
-    closing = np.abs(np.nan_to_num(tank - parts[6], nan=np.inf)) <= gauge * room + stock * parts[6] + swing + least
-    return opening, closing
+    factors = np.array([1.0, *SLIPS])[:, None]
+    opening, closing = factors * parts[0], factors * parts[6]
+    begun = np.abs(np.nan_to_num(previous - opening, nan=np.inf)) <= stock * opening + least
+    ended = np.abs(np.nan_to_num(tank - closing, nan=np.inf)) <= gauge * room + stock * closing + swing + least
+    return begun, ended
 
 
-def _slip(parts: Array, z: Array, sigma: Array, confirmed: tuple[Flags, Flags], parameters: Parameters) -> pa.Array:
-    """The column in which one slip of the pen makes the balance whole; null where none does or nothing is wrong.
+def _slip(
+    parts: Array, z: Array, sigma: Array, agreed: tuple[Flags, Flags], parameters: Parameters
+) -> tuple[pa.Array, Flags, Flags]:
+    """The column in which one slip of the pen makes the balance whole, null where none does or nothing is wrong; where
+    somebody else says the same as that column without its slip; and where some slip makes it nearly whole.
 
-    A stock that somebody else confirms was written rightly.
+    A stock that somebody else confirms was written rightly; one that is confirmed after the slip need not make the balance
+    whole more exactly than balances are.
     """
     factors = np.array(SLIPS)[:, None, None]
     changed = SIGNS[:, None] * parts * (factors - 1.0)  # by slip, column, row
     left = np.abs((SIGNS @ parts)[None, None, :] + changed)
     moved = np.abs(changed) > 0
-    moved[:, 0, confirmed[0]] = moved[:, 6, confirmed[1]] = False
-    tight = np.where(moved, left, np.inf) / np.minimum(
-        sigma, number(parameters, "slip_share") * np.abs(parts).max(axis=0) + 0.05
-    )
-    best = tight.min(axis=0)
-    column = best.argmin(axis=0)
-    found = (best.min(axis=0) < 1.0) & (np.abs(z) > number(parameters, "slip_sigma"))
-    return pa.array(PARTS).take(pa.array(column, mask=~found))
+    exact = np.minimum(sigma, number(parameters, "slip_share") * np.abs(parts).max(axis=0) + 0.05)
+    backed = np.zeros(left.shape, dtype=np.bool_)
+    for column, flags in ((0, agreed[0]), (6, agreed[1])):
+        moved[:, column, flags[0]] = False
+        backed[:, column] = flags[1:]
+    exact = np.where(backed, 2.0 * sigma, exact)
+    tight = np.where(moved, left, np.inf) / exact
+    best = tight.reshape(-1, tight.shape[-1]).argmin(axis=0)
+    least, sure = (np.take_along_axis(each.reshape(-1, each.shape[-1]), best[None], 0)[0] for each in (tight, backed))
+    wrong = np.abs(z) > number(parameters, "slip_sigma")
+    found = (least < 1.0) & wrong
+    nearly = np.minimum(sigma, number(parameters, "doubt_share") * np.abs(parts).max(axis=0) + 0.05)
+    doubtful = (np.where(moved, left, np.inf) < nearly).any(axis=(0, 1)) & wrong
+    return pa.array(PARTS).take(pa.array(best % len(PARTS), mask=~found)), found & sure, doubtful

@@ -20,12 +20,14 @@ from cityheart.apps.hazchem.signals.books import (
     HOUR,
     NEVER,
     Array,
+    Column,
     Flags,
     Parameters,
     Whole,
     chance,
     codes,
     day_numbers,
+    joined,
     looked_up,
     number,
     numbers,
@@ -46,6 +48,7 @@ PARAMETERS: Mapping[str, object] = {
     "wait_emptied_h": 24.0,  # h, when it was seen to be emptied elsewhere
     "collect_h": 6.0,  # h within which a truck collects several loads for one receiver
     "tracked_share": 0.8,  # of the day after shipping that tracks must cover
+    "seen_share": 0.5,  # of the hour before a truck was empty that they must cover, to say that it was emptied there
     "renewal_days": 5,  # days within which a renewal may be entered late
     "strangers_share": 0.1,  # of shipments to receivers in no register, above which these are no sign
     "unlicensed_registered": 0.95,  # probability, when the receiver is in the register without such a licence
@@ -55,7 +58,7 @@ PARAMETERS: Mapping[str, object] = {
     "left": 1.0,  # the truck was at the producer
     "elsewhere": -1.0,  # it was not: another truck may have gone
     "emptied": 2.5,  # it was emptied somewhere else
-    "receipt": -2.0,  # the receiver reports that it arrived
+    "receipt": -2.0,  # the receiver reports that it arrived, or the waybill of the trip that it was unloaded there
     "raise": 0.5,  # probability from which a case is raised
     "keep_days": 14,  # days after the manifest was last changed for which it is shown
     "crime_t": 3.0,  # t from which the level is orange
@@ -94,7 +97,8 @@ def shipments(tables: Mapping[str, pa.Table], now: datetime, zone: ZoneInfo, par
     """Every manifest with what is wrong with it: a table of :data:`SHIPMENTS` in order of shipping.
 
     Takes ``waste_manifest``, ``approval_firm``, ``approval_site``, ``approval_licence``, ``transport_vehicle``,
-    ``transport_visit``, ``transport_stay`` and ``transport_trip``; the parameters of the detector ``waste_leak``.
+    ``transport_visit``, ``transport_stay``, ``transport_trip`` and ``transport_waybill``; the parameters of the detector
+    ``waste_leak``.
     """
     manifest = tables["waste_manifest"]
     manifest = manifest.filter(pc.less_equal(manifest["shipped_at"], pa.scalar(now, pa.timestamp("us", tz="UTC"))))
@@ -185,14 +189,15 @@ def _followed(
     one, other = overlapping(truck, loading, until, visit_truck, since)
     arrived = np.zeros(len(at), dtype=np.bool_)
     arrived[one[(receiver[one] == host[other]) & (receiver[one] >= 0)]] = True
-    emptied, lon, lat = _emptied(truck, at, np.minimum(until, moment), stay, stay_truck)
-    covered = _covered(manifest, phone, at, moment, stay, trip)
+    emptied, lon, lat = _emptied(truck, at, np.minimum(until, moment), stay, stay_truck, trip, parameters)
+    covered = _covered(phone, at, np.minimum(at + DAY, moment), 7 * DAY, stay, trip)
     enough = covered >= number(parameters, "tracked_share")
     known_place = np.asarray(
         pc.is_in(manifest["receiver_uscc"], looked_up(site["firm_id"], firm["firm_id"], firm["uscc"]).drop_null())
     )
     tracked = enough & known_place & (truck >= 0)
     open_ = ~present(manifest["received_t"]) & ~present(manifest["received_at"])
+    open_ &= ~_unloaded(manifest, at, until, tables["transport_waybill"])
     wait = np.where(emptied < NEVER, number(parameters, "wait_emptied_h"), number(parameters, "wait_h")) * HOUR
     settled = moment >= at + wait
     odds = _lost_odds(tracked, arrived, left, emptied < NEVER, open_, receiver, parameters)
@@ -266,10 +271,37 @@ def _deadline(truck: Whole, receiver: Whole, at: Whole, empty: Flags, parameters
     return np.minimum(until, at + int(number(parameters, "wait_h") * HOUR))
 
 
-def _emptied(truck: Whole, at: Whole, until: Whole, stay: pa.Table, stay_truck: Whole) -> tuple[Whole, Array, Array]:
-    """The first stay after shipping at which the load went: its time (``NEVER`` if none) and place."""
+def _unloaded(manifest: pa.Table, at: Whole, until: Whole, waybill: pa.Table) -> Flags:
+    """Which shipments a finished waybill of the truck says were unloaded at the receiver."""
+    waybill = waybill.filter(pc.and_(pc.equal(waybill["status"], "完成"), pc.is_valid(waybill["unloaded_at"])))
+    trip, told = codes(
+        joined(manifest["plate"], manifest["receiver_uscc"]), joined(waybill["plate"], waybill["consignee_uscc"])
+    )
+    one, _ = overlapping(trip, at, until, told, seconds(waybill["unloaded_at"]))
+    found = np.zeros(len(at), dtype=np.bool_)
+    found[one] = True
+    return found
+
+
+def _emptied(
+    truck: Whole,
+    at: Whole,
+    until: Whole,
+    stay: pa.Table,
+    stay_truck: Whole,
+    trip: pa.Table,
+    parameters: Parameters,
+) -> tuple[Whole, Array, Array]:
+    """The first stay after shipping at which the load went: its time (``NEVER`` if none) and place.
+
+    After a hole in the tracks nobody knows where it went.
+    """
     gone = (numbers(stay["load_before"]) > 0) & (numbers(stay["load_after"]) == 0)
     gone &= np.isfinite(numbers(stay["lon"])) & np.isfinite(numbers(stay["lat"]))
+    those = stay.filter(pa.array(gone))
+    since = seconds(those["since"])
+    seen = _covered(those["terminal_phone"], since - HOUR, since, DAY, stay, trip)
+    gone[gone] = seen >= number(parameters, "seen_share")
     one, other = overlapping(truck, at + 60, until, np.where(gone, stay_truck, -2), seconds(stay["since"]))
     moment, lon, lat = np.full(len(at), NEVER), np.full(len(at), np.nan), np.full(len(at), np.nan)
     one, other = one[::-1], other[::-1]  # the first of each is written last
@@ -278,13 +310,12 @@ def _emptied(truck: Whole, at: Whole, until: Whole, stay: pa.Table, stay_truck: 
     return moment, lon, lat
 
 
-def _covered(manifest: pa.Table, phone: pa.Array, at: Whole, now: int, stay: pa.Table, trip: pa.Table) -> Array:
-    """Which share of the day after shipping (as far as it has passed) the truck's stays and trips cover."""
+def _covered(phone: Column, low: Whole, high: Whole, longest: int, stay: pa.Table, trip: pa.Table) -> Array:
+    """Which share of each time (s) a truck's stays and trips cover; none is looked for that began ``longest`` before."""
     track = pa.concat_tables([each.select(["terminal_phone", "since", "until"]) for each in (stay, trip)])
     truck, key = codes(phone, track["terminal_phone"])
     since, until = seconds(track["since"]), seconds(track["until"])
-    high = np.minimum(at + DAY, now)
-    one, other = overlapping(truck, at - 7 * DAY, high, key, since)
-    shared = np.minimum(until[other], high[one]) - np.maximum(since[other], at[one])
-    total = np.bincount(one, np.maximum(shared, 0), len(at))
-    return np.asarray(np.minimum(total / np.maximum(high - at, 1), 1.0), dtype=np.float64)
+    one, other = overlapping(truck, low - longest, high, key, since)
+    shared = np.minimum(until[other], high[one]) - np.maximum(since[other], low[one])
+    total = np.bincount(one, np.maximum(shared, 0), len(low))
+    return np.asarray(np.minimum(total / np.maximum(high - low, 1), 1.0), dtype=np.float64)
