@@ -7,6 +7,7 @@ import type { Task } from "../api/types";
 import { TaskForm } from "../ui/TaskForm";
 import { useTell } from "../ui/Toast";
 import { useField } from "./context";
+import { Drafting } from "./drafting";
 import { filled, formAsked } from "./form";
 import { NoPhoto, room, smaller } from "./photo";
 import { atLeast, lacking, PlaceField } from "./Receiving";
@@ -15,12 +16,12 @@ import { useFieldWords } from "./words";
 
 /** A round takes 50 files at most; a person in the field needs fewer. */
 const MOST_PHOTOS = 20;
-const TYPING_MS = 400;
 
 interface Props {
   task: Task;
   busy: boolean;
-  send: (body: ActBody) => void;
+  /** Whether the act is kept. */
+  send: (body: ActBody) => Promise<boolean>;
   close: () => void;
 }
 
@@ -34,50 +35,43 @@ export function ReceiptForm({ task, busy, send, close }: Props) {
   );
   const [tried, setTried] = useState(false);
   const [taking, setTaking] = useState(false);
-  const latest = useRef(draft);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const sent = useRef(false);
   const failed = (error: unknown) =>
     tell.failed(error instanceof DOMException && error.name === "QuotaExceededError" ? f("do.full") : error);
+  const heard = useRef(failed);
+  heard.current = failed;
+  const [drafting] = useState(
+    () =>
+      new Drafting(
+        draft,
+        (one, photos) => sync.keepDraft(one, photos),
+        (error) => heard.current(error),
+      ),
+  );
 
-  const change = (part: Partial<Draft>) => {
-    latest.current = { ...latest.current, ...part };
-    setDraft(latest.current);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => void sync.keepDraft(latest.current).catch(failed), TYPING_MS);
-  };
-  // What was typed in the last moment is kept too when the page is left or the phone goes dark.
+  const change = (part: Partial<Omit<Draft, "photos">>) => setDraft(drafting.change(part));
   useEffect(() => {
-    const now = () => {
-      if (timer.current === undefined || sent.current) return;
-      clearTimeout(timer.current);
-      timer.current = undefined;
-      void sync.keepDraft(latest.current).catch(() => undefined);
-    };
-    const hidden = () => document.visibilityState === "hidden" && now();
+    const leave = () => drafting.leave();
+    const hidden = () => document.visibilityState === "hidden" && leave();
     document.addEventListener("visibilitychange", hidden);
-    window.addEventListener("pagehide", now);
+    window.addEventListener("pagehide", leave);
     return () => {
       document.removeEventListener("visibilitychange", hidden);
-      window.removeEventListener("pagehide", now);
-      now();
+      window.removeEventListener("pagehide", leave);
+      leave();
     };
-  }, [sync]);
+  }, [drafting]);
 
   const add = async (event: ChangeEvent<HTMLInputElement>) => {
     const input = event.currentTarget;
-    const chosen = [...(input.files ?? [])].slice(0, MOST_PHOTOS - latest.current.photos.length);
+    const chosen = [...(input.files ?? [])].slice(0, MOST_PHOTOS - drafting.draft.photos.length);
     setTaking(true);
     try {
       for (const file of chosen) {
         const blob = await smaller(file);
         if (!(await room(blob.size))) throw new DOMException("full", "QuotaExceededError");
         const name = `${file.name.replace(/\.[^.]*$/, "").slice(0, 80) || "photo"}.jpg`;
-        const photo: PhotoNote = { key: commandId(), name, bytes: blob.size, sent: false };
-        const next = { ...latest.current, photos: [...latest.current.photos, photo] };
-        await sync.keepDraft(next, { put: [{ key: photo.key, blob }] });
-        latest.current = { ...latest.current, photos: next.photos };
-        setDraft(latest.current);
+        await drafting.add({ key: commandId(), name, bytes: blob.size, sent: false }, blob);
+        setDraft(drafting.draft);
       }
     } catch (error) {
       failed(error instanceof NoPhoto ? f("submit.notPhoto") : error);
@@ -87,9 +81,8 @@ export function ReceiptForm({ task, busy, send, close }: Props) {
     }
   };
   const remove = async (photo: PhotoNote) => {
-    latest.current = { ...latest.current, photos: latest.current.photos.filter(({ key }) => key !== photo.key) };
-    setDraft(latest.current);
-    await sync.keepDraft(latest.current, { drop: [photo.key] }).catch(failed);
+    await drafting.remove(photo).catch(failed);
+    setDraft(drafting.draft);
   };
 
   const lacks = lacking(task.evidence, { ...draft, photos: draft.photos.length });
@@ -103,20 +96,13 @@ export function ReceiptForm({ task, busy, send, close }: Props) {
       requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
       return;
     }
-    clearTimeout(timer.current);
-    timer.current = undefined;
-    try {
-      await sync.keepDraft(latest.current);
-    } catch (error) {
-      return failed(error);
-    }
-    sent.current = true;
     const form = filled(draft.form);
-    send({
+    const body = {
       note: draft.note.trim(),
       ...(Object.keys(form).length > 0 ? { form } : {}),
       ...(draft.place ? { place: draft.place } : {}),
-    });
+    };
+    await drafting.hand(() => send(body)).catch(failed);
   };
   return (
     <form className="stack" style={{ gap: 16 }} onSubmit={(event) => void submit(event)} noValidate>
