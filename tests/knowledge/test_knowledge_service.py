@@ -278,6 +278,12 @@ def test_a_changed_clause_is_another_revision(knowledge: Knowledge, database: Da
     assert [event.data["revision"] for event in told] == [1, 2]
 
 
+def test_a_source_is_told_in_both_languages_or_as_it_was_entered() -> None:
+    both = clause().replace('source = "made up for tests"', 'source = { zh-CN = "公报", en = "The gazette" }')
+    assert read_clauses(both, "here")[0].source == {"zh-CN": "公报", "en": "The gazette"}
+    assert isinstance(read_clauses(clause(), "here")[0].source, str)
+
+
 BAD_CLAUSES = {
     "no TOML [": "neither TOML nor JSON",
     '{"clauses": [{"id": "a"}]}': "clauses.0.title",
@@ -285,6 +291,8 @@ BAD_CLAUSES = {
     clause(since="2015-02-01", until="2015-01-01"): "until is not after from",
     clause().replace("PT3H", "3 hours"): "not a duration",
     clause().replace('unit = "health"', 'unit = "nobody"'): "there is no department nobody",
+    clause().replace('source = "made up for tests"', "source = 5"): "clauses.0.source: write 1 to 400",
+    clause().replace('source = "made up for tests"', 'source = { en = "Read" }'): "clauses.0.source: write it in both",
     clause() + clause(): "there twice",
     clause().replace("levels = [1, 2]", "levels = [5]"): "levels.0",
     "[" * 5_000: "neither TOML nor JSON",

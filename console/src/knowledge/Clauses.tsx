@@ -175,7 +175,7 @@ function ClauseCard({ clause, state }: { clause: Clause; state: ReturnType<typeo
             </Table>
           </section>
         )}
-        <div className="quiet">{p("clauses.source", { source: clause.source })}</div>
+        <div className="quiet">{p("clauses.source", { source: say(clause.source) })}</div>
       </div>
     </Panel>
   );

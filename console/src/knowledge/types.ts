@@ -129,7 +129,7 @@ export interface Clause {
   text: Text;
   law: Text;
   article: string;
-  source: string;
+  source: Text | string;
   verified: boolean;
   from: string;
   until: string | null;

@@ -7,7 +7,7 @@ title = { zh-CN = "…", en = "…" }
 text = { zh-CN = "…", en = "…" }      # what it says
 law = { zh-CN = "…", en = "…" }       # the law, rule or plan it is a clause of
 article = "第九十六条"
-source = "where the words were read"
+source = { zh-CN = "…", en = "…" }    # where the words were read; one language will do
 verified = false                       # were they compared with the official text?
 from = 2016-01-01                      # in force from this day on
 until = 2018-10-26                     # optional: before this day
@@ -21,7 +21,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,10 +34,20 @@ from cityheart.kernel.text import LANGUAGES
 __all__ = ["clause_from", "clause_json", "read_clauses", "spelled"]
 
 
+_LINE_CHARS = 400
+
+
 def _both(words: dict[str, str]) -> dict[str, str]:
     if set(words) != set(LANGUAGES) or not all(value.strip() for value in words.values()):
         raise ValueError(f"write it in both languages: {' and '.join(LANGUAGES)}")
     return words
+
+
+def _where(words: object) -> object:
+    each = list(words.values()) if isinstance(words, dict) else [words]
+    if not all(isinstance(one, str) and 0 < len(one) <= _LINE_CHARS for one in each):
+        raise ValueError(f"write 1 to {_LINE_CHARS} characters, in one language or in both")
+    return _both(words) if isinstance(words, dict) else words
 
 
 def _span(value: str) -> str:
@@ -49,7 +59,8 @@ def _span(value: str) -> str:
 
 
 Words = Annotated[dict[str, Annotated[str, Field(max_length=limits.TEXT_CHARS)]], AfterValidator(_both)]
-Line = Annotated[str, Field(min_length=1, max_length=400)]
+Line = Annotated[str, Field(min_length=1, max_length=_LINE_CHARS)]
+Source = Annotated[Any, AfterValidator(_where)]
 
 
 class _Declared(BaseModel):
@@ -78,7 +89,7 @@ class _Clause(_Declared):
     text: Words
     law: Words
     article: Line
-    source: Line
+    source: Source
     verified: bool = False
     since: date = Field(alias="from")
     until: date | None = None

@@ -64,7 +64,8 @@ class Mandate:
 class Clause:
     """One clause of a law, rule or plan of the city, in force from ``since`` until before ``until``.
 
-    ``verified`` says that its words were compared with the official text.
+    ``source`` says where the words were read, in both languages or as whoever entered them wrote it. ``verified`` says that
+    they were compared with the official text.
     """
 
     id: str
@@ -72,7 +73,7 @@ class Clause:
     text: Text
     law: Text
     article: str
-    source: str
+    source: Text | str
     verified: bool
     since: date
     until: date | None
