@@ -226,6 +226,8 @@ def test_a_given_file_is_looked_through_before_it_is_taken_in(
 
     looked = taking.check(STEWARD, "given-0001", mapping, "some.csv", given(file), 2**20)
     assert taking.check(STEWARD, "given-0001", mapping, "some.csv", given(file), 2**20)["id"] == looked["id"]
+    with pytest.raises(Conflict, match="used for something else"):
+        taking.check(STEWARD, "given-0001", mapping, "some.csv", iter([b"another"]), 2**20)
     checked = ended(jobs, looked)
     look = checked["result"]
     assert checked["state"] == "done" and look["cases"] > 20 and look["late"] > 0

@@ -7,8 +7,9 @@ stopped it stays, and the same file again goes on from there.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -55,7 +56,8 @@ class Taking:
     ) -> dict[str, object]:
         """Keep a file of at most ``most`` bytes and ask that it is looked through: the job.
 
-        Raises :class:`BadRequest` for what is no CSV file, Invalid for a mapping that is wrong, :class:`TooLarge`.
+        Raises :class:`BadRequest` for what is no CSV file, Invalid for a mapping that is wrong, :class:`TooLarge`, and
+        :class:`Conflict` for another file with the same command.
         """
         require(actor, "case.manage")
         by = history.mapping_of(mapping)
@@ -63,9 +65,10 @@ class Taking:
         if not called.endswith(_SUFFIXES) or not called.isprintable() or len(called) > 200:
             raise BadRequest(f"{called[:80]!r} is no CSV file", remedy="give a file that ends in .csv or .csv.gz")
         id = derive("job", LOOK, actor.id, command_id)
-        fresh = self._brought(self._jobs.folder(id), called, mapping, content, most)
+        coming = _Coming(content, most)
+        fresh = self._brought(self._jobs.folder(id), called, mapping, coming)
         try:
-            given = {"name": called, "origin": by.id}
+            given = {"name": called, "origin": by.id, "sha256": coming.sha256()}
             self._jobs.ask(
                 actor, command_id, LOOK, title=text(called, called), given=given, about=by.id, path=_PATH, id=id
             )  # fmt: skip
@@ -80,14 +83,17 @@ class Taking:
         return self._jobs.job(actor, id)
 
     @staticmethod
-    def _brought(folder: Path, name: str, mapping: str, content: Iterable[bytes], most: int) -> bool:
+    def _brought(folder: Path, name: str, mapping: str, content: _Coming) -> bool:
         """Keep the file of a job, all of it or nothing; whether it was not there: the same click again brings none."""
         if folder.is_dir():
+            for _ in content:
+                pass
             return False
         coming = folder.with_name(f"{folder.name}-{unguessable(8).hex()}")
         try:
             coming.mkdir(parents=True)
-            _keep(coming / _given(name), content, most)
+            with (coming / _given(name)).open("wb") as kept:
+                kept.writelines(content)
             (coming / "mapping").write_text(mapping, "utf-8")
             try:
                 coming.rename(folder)
@@ -165,14 +171,24 @@ def _given(name: str) -> str:
     return "given" + next(suffix for suffix in _SUFFIXES if name.endswith(suffix))
 
 
-def _keep(file: Path, content: Iterable[bytes], most: int) -> None:
-    size = 0
-    with file.open("wb") as kept:
-        for piece in content:
+class _Coming:
+    """The pieces of a file of at most ``most`` bytes, counted and hashed as they come. Raises :class:`TooLarge`."""
+
+    def __init__(self, content: Iterable[bytes], most: int) -> None:
+        self._content, self._most, self._hash = content, most, hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for piece in self._content:
             size += len(piece)
-            if size > most:
-                raise TooLarge(f"the file has more than {most >> 20} MiB", remedy="give it packed, as .csv.gz")
-            kept.write(piece)
+            if size > self._most:
+                raise TooLarge(f"the file has more than {self._most >> 20} MiB", remedy="give it packed, as .csv.gz")
+            self._hash.update(piece)
+            yield piece
+
+    def sha256(self) -> str:
+        """Of what has come."""
+        return self._hash.hexdigest()
 
 
 def _reason(why: str) -> Text:
