@@ -53,12 +53,26 @@ AREAS = {
 }
 
 
-def contract(name: str, owner: str, sharing: int, key: Sequence[str], fields: Mapping[str, str]) -> Contract:
-    """A contract whose fields are all optional but the key."""
+def contract(
+    name: str,
+    owner: str,
+    sharing: int,
+    key: Sequence[str],
+    fields: Mapping[str, str],
+    labels: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+) -> Contract:
+    """A contract whose fields are all optional but the key; ``labels`` say values of some as people read them."""
+    categories = {
+        field: {"categories": [{"value": value, "label": label} for value, label in said.items()]}
+        for field, said in (labels or {}).items()
+    }
     return Contract.parse({
         "name": name,
         "title": text(f"数据集{name}", name),
-        "schema": {"fields": [{"name": k, "type": v} for k, v in fields.items()], "primaryKey": list(key)},
+        "schema": {
+            "fields": [{"name": k, "type": v} | categories.get(k, {}) for k, v in fields.items()],
+            "primaryKey": list(key),
+        },
         "cityheart": {"owner": owner, "sharing": sharing, "purpose": text("测试", "test")},
     })  # fmt: skip
 
@@ -77,7 +91,10 @@ CONTRACTS = (
     contract(
         "market", "market", 1, ["entry"], texts("entry", "uscc", "number", "name", "former", "person", "address")
     ),
-    contract("fire", "fire", 1, ["name", "address"], texts("name", "address", "result")),
+    contract(
+        "fire", "fire", 1, ["name", "address"], texts("name", "address", "result"),
+        {"result": {"合格": text("合格", "Passed"), "不合格": text("不合格", "Failed")}},
+    ),
     contract(
         "flow", "police", 3, ["flow_id"],
         texts("flow_id", "seller", "buyer", "loaded_at_site", day="date", lon="number", lat="number"),

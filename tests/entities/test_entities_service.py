@@ -101,6 +101,21 @@ def test_the_same_rows_again_change_nothing(quick: Scene) -> None:
     assert shown["addresses"] == [{"value": THERE, "datasets": ["market"]}]
 
 
+def test_values_are_said_as_the_contract_says_them(quick: Scene) -> None:
+    quick.land("fire", INSPECTED)
+    firm = quick.one("天万")
+    label = text("合格", "Passed")
+    (happened,) = cast("Any", quick.entities.subject(FIRE, firm))["timeline"]
+    (result,) = [one for one in happened["values"] if one["name"] == "result"]
+    assert (result["value"], result["label"]) == ("合格", label)
+    columns = cast("Any", quick.entities.rows(FIRE, firm, "fire"))["columns"]
+    assert {one["name"]: one["labels"].get("合格") for one in columns} == {
+        "name": None,
+        "address": None,
+        "result": label,
+    }
+
+
 def test_evidence_that_comes_later_merges_and_the_older_id_stays(scene: Scene) -> None:
     scene.land("flow", FLOW)
     seller = scene.entities.subject_of("firm", {"uscc": CODE_A})

@@ -263,6 +263,23 @@ def test_every_row_is_good_or_bad_and_every_key_keeps_its_best(rows: list[tuple[
     assert landed == shifted
 
 
+TWICE = {"value": "a", "label": "A"}
+
+
+def test_categories_are_the_values_there_are_and_say_them_to_people() -> None:
+    document = copy.deepcopy(AIR)
+    wind = document["schema"]["fields"][3]
+    del wind["constraints"]
+    wind["categories"] = ["E", {"value": "N", "label": {"zh-CN": "北", "en": "North"}}, {"value": "S", "label": "S"}]
+    field = Contract.parse(document, where="air.json").field("wind")
+    assert field.enum == ("E", "N", "S")
+    assert field.labels == {"N": {"zh-CN": "北", "en": "North"}, "S": {"zh-CN": "S", "en": "S"}}
+    table = pa.table(
+        {"station": ["a", "b"], "observed_at": ["2015-11-01 08:00"] * 2, "PM2.5": ["1", "2"], "wind": ["N", "W"]}
+    )
+    assert [bad.code for bad in check(Contract.parse(document, where="air.json"), table).bad] == ["enum"]
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -272,6 +289,19 @@ def test_every_row_is_good_or_bad_and_every_key_keeps_its_best(rows: list[tuple[
         (lambda d: d["schema"]["fields"][2]["constraints"].update(maximum="10"), "field 'pm25': maximum"),
         (lambda d: d["schema"]["fields"][0]["constraints"].update(pattern="("), "field 'station'"),
         (lambda d: d["schema"]["fields"][0]["constraints"].update(requred=True), "field 'station': constraints"),
+        (lambda d: d["schema"]["fields"][0].update(categories=[]), "field 'station': categories"),
+        (lambda d: d["schema"]["fields"][0].update(categories=[{"label": "a"}]), "field 'station': categories"),
+        (lambda d: d["schema"]["fields"][0].update(categories=[TWICE, TWICE]), "field 'station': categories"),
+        (
+            lambda d: d["schema"]["fields"][0].update(categories=[{"value": "a", "name": "A"}]),
+            "field 'station': categories",
+        ),
+        (
+            lambda d: d["schema"]["fields"][0].update(categories=[{"value": "a", "label": 1}]),
+            "field 'station': categories: label",
+        ),
+        (lambda d: d["schema"]["fields"][2].update(categories=[1.5]), "field 'pm25'"),
+        (lambda d: d["schema"]["fields"][3].update(categories=["N"]), "field 'wind'"),
         (lambda d: d["schema"]["fields"].append({"name": "station"}), "schema.fields"),
         (lambda d: d["cityheart"].update(time="pm25"), "cityheart.time"),
         (lambda d: d["cityheart"].update(sharing=4), "cityheart.sharing"),

@@ -252,7 +252,7 @@ def test_a_steward_goes_from_the_city_to_a_bad_row(sign: Sign, steward: Actor) -
     assert (first["form"], first["reason"]["field"], first["may_replay"]) == ("record", "pm25", True)
     assert first["declared"] == {
         "name": "pm25", "title": None, "description": None, "type": "number", "unit": None, "key": False,
-        "named": ["PM2.5"], "rules": {"minimum": 0, "maximum": 2000},
+        "named": ["PM2.5"], "labels": {}, "rules": {"minimum": 0, "maximum": 2000},
     }  # fmt: skip
     assert b"\\u0007x" in base64.b64decode(first["bytes"])
     assert first["bytes_kept"] == first["bytes_shown"]

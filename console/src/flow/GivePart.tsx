@@ -258,7 +258,7 @@ function Seen({ dataset, columns, rows }: { dataset: CatalogueDataset; columns: 
                     {one.withheld ? (
                       <span className="quiet">{f("give.notYours")}</span>
                     ) : (
-                      <CellView cell={row[one.name] ?? null} />
+                      <CellView cell={row[one.name] ?? null} labels={one.labels} />
                     )}
                   </td>
                 ))}

@@ -88,7 +88,7 @@ export function RowsPart({ dataset }: { dataset: CatalogueDataset }) {
                           {one.withheld ? (
                             <span className="quiet">···</span>
                           ) : (
-                            <CellView cell={row[one.name] ?? null} />
+                            <CellView cell={row[one.name] ?? null} labels={one.labels} />
                           )}
                         </td>
                       ))}

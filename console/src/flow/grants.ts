@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
 import type { Cell, Iso, Page, Person, Text } from "../api/types";
+import type { Labels } from "../ui/Cell";
 
 export type Use = "read" | "alert" | "live";
 
@@ -66,7 +67,7 @@ export interface RowsPage {
   items: Record<string, Cell>[];
   total: number;
   next: number | null;
-  columns: { name: string; title: Text; unit: string | null; type: string; withheld: boolean }[];
+  columns: { name: string; title: Text; unit: string | null; type: string; labels: Labels; withheld: boolean }[];
   limited: boolean;
 }
 

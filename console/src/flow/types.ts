@@ -1,6 +1,7 @@
 /** What the city tells about the flow of its data. Rates are rows a second; times are the city's. */
 
 import type { Cell, Iso, SourceDelivery, SourceState, Text } from "../api/types";
+import type { Labels } from "../ui/Cell";
 
 export type FlowState = SourceState | "none";
 export type Over = "now" | "hour" | "day";
@@ -121,6 +122,7 @@ export interface Declared {
   key: boolean;
   /** The names it has in the files of sources. */
   named: string[];
+  labels: Labels;
   rules: Record<string, Cell | Cell[]>;
   secrecy?: "personal" | "sensitive" | null;
   /** Whether you do not see its values. */

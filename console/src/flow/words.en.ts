@@ -179,6 +179,7 @@ export const en: Record<FlowKey, string> = {
   "rule.minimum": "≥ {v}",
   "rule.maximum": "≤ {v}",
   "rule.enum": "one of {v}",
+  "rule.label": "{value} ({label})",
   "rule.pattern": "of the form {v}",
   "rule.minLength": "at least {v} {v|character|characters}",
   "rule.maxLength": "at most {v} {v|character|characters}",

@@ -175,6 +175,7 @@ export const zh = {
   "rule.minimum": "≥ {v}",
   "rule.maximum": "≤ {v}",
   "rule.enum": "只能是 {v}",
+  "rule.label": "{value}（{label}）",
   "rule.pattern": "形如 {v}",
   "rule.minLength": "至少 {v} 个字符",
   "rule.maxLength": "至多 {v} 个字符",

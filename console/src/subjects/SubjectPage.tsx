@@ -6,6 +6,7 @@ import { Link, useLocation, useParams, useSearch } from "wouter";
 import { useMay } from "../api/queries";
 import { useCommand } from "../api/useCommand";
 import { SubjectTabs } from "../declared/SubjectTabs";
+import { labelOf } from "../ui/Cell";
 import { Sheet } from "../ui/Sheet";
 import { Empty, Failure, Loading, Panel, Shown } from "../ui/states";
 import { Table } from "../ui/Table";
@@ -116,9 +117,9 @@ function Overview({ of: one }: { of: Subject }) {
                         <span className="quiet">{unit(row.department)}</span>
                       </div>
                       <div className="quiet values">
-                        {row.values.slice(0, 8).map(({ name, title, value }) => (
+                        {row.values.slice(0, 8).map(({ name, title, value, label }) => (
                           <span key={name}>
-                            {say(title)} <b>{plain(value)}</b>
+                            {say(title)} <b>{say(label) || plain(value)}</b>
                           </span>
                         ))}
                       </div>
@@ -527,9 +528,11 @@ function RowsSheet({ subject, source, close }: { subject: string; source: Source
                 <tbody>
                   {rows.map((row, at) => (
                     <tr key={`${String(row.known_at)} ${at}`}>
-                      {filled.map(({ name }) => (
+                      {filled.map(({ name, labels }) => (
                         <td key={name} className="mono">
-                          {row[name] === null || row[name] === undefined ? "" : plain(row[name])}
+                          {row[name] === null || row[name] === undefined
+                            ? ""
+                            : say(labelOf(row[name], labels)) || plain(row[name])}
                         </td>
                       ))}
                       <td>

@@ -1,6 +1,7 @@
 /** What the city says of subjects: firms, sites, vehicles, tanks, outlets, meters. */
 
 import type { Iso, Text } from "../api/types";
+import type { Labels } from "../ui/Cell";
 
 export const KINDS = ["firm", "site", "vehicle", "tank", "outlet", "meter"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -97,7 +98,7 @@ export interface Happened {
   dataset: string;
   title: Text;
   department: string;
-  values: { name: string; title: Text; value: unknown }[];
+  values: { name: string; title: Text; value: unknown; label: Text | null }[];
 }
 
 export interface Subject extends Omit<ShortSubject, "records" | "identifiers"> {
@@ -138,7 +139,7 @@ export interface Ties {
 
 export interface Rows {
   items: Record<string, unknown>[];
-  columns: { name: string; title: Text; unit: string | null }[];
+  columns: { name: string; title: Text; unit: string | null; labels: Labels }[];
   next: number | null;
 }
 

@@ -344,7 +344,7 @@ class Look:
         columns = [
             {
                 "name": field.name, "title": field.title or text(field.name, field.name), "unit": field.unit,
-                "withheld": field.name in withheld,
+                "labels": field.labels, "withheld": field.name in withheld,
             }
             for field in contract.stored
         ]  # fmt: skip
@@ -375,11 +375,15 @@ class Look:
                 f'SELECT "{spec.time}" AS "_at", "_known_at"{", " if listed else ""}{listed} FROM {dataset} '  # noqa: S608
                 f'WHERE {where} ORDER BY "{spec.time}" DESC, "_seq" DESC LIMIT {limits.TIMELINE_ROWS:d}'
             )
-            titles = {field.name: field.title or text(field.name, field.name) for field in contract.stored}
+            fields = {field.name: field for field in contract.stored}
             for row in self._plain(dataset, self._lake.query(sql, params)):
                 at, known = row.pop("_at"), row.pop("known_at")
                 said = [
-                    {"name": name, "title": titles[name], "value": value} for name, value in row.items() if value is not None
+                    {
+                        "name": name, "title": fields[name].title or text(name, name), "value": value,
+                        "label": fields[name].labels.get(str(value)),
+                    }
+                    for name, value in row.items() if value is not None
                 ]  # fmt: skip
                 found.append({
                     "at": at, "known_at": known, "dataset": dataset, "title": contract.title,

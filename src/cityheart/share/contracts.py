@@ -4,8 +4,9 @@ A contract file is a Frictionless Table Schema (https://specs.frictionlessdata.i
 titles and a ``cityheart`` section. Of the Table Schema, CityHeart takes
 
 - ``fields`` with ``name``, ``type`` (string integer number boolean date datetime time), ``format`` (``default``,
-  ``any`` or a ``strptime`` pattern), ``title``, ``description``, ``unit``, ``trueValues``/``falseValues`` and the
-  constraints ``required unique minimum maximum enum pattern minLength maxLength``;
+  ``any`` or a ``strptime`` pattern), ``title``, ``description``, ``unit``, ``trueValues``/``falseValues``, the
+  constraints ``required unique minimum maximum enum pattern minLength maxLength`` and, of version 2,
+  ``categories`` of texts and integers: the values there are, each with its ``label`` in the languages of the city;
 - of a field ``cityheart``: ``{"personal": true}`` (it tells of a person) or ``{"sensitive": true}``: outside the
   department that holds the dataset such a column is withheld, unless its owner granted it;
 - ``primaryKey`` (mandatory: it says which rows are versions of one another) and ``missingValues``.
@@ -67,7 +68,7 @@ _TOP = {"name", "title", "description", "schema", "cityheart", "$schema", "profi
 _SCHEMA = {"fields", "primaryKey", "missingValues", "$schema", "foreignKeys"}
 _FIELD = {
     "name", "type", "format", "title", "description", "unit", "constraints", "trueValues", "falseValues", "example",
-    "rdfType", "cityheart",
+    "rdfType", "categories", "cityheart",
 }  # fmt: skip
 _CONSTRAINTS = {"required", "unique", "minimum", "maximum", "enum", "pattern", "minLength", "maxLength"}
 _SECTION = {
@@ -83,7 +84,9 @@ class ContractError(Invalid):
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a dataset. `minimum`, `maximum` and `enum` hold values of the field's own type."""
+    """One column of a dataset. `minimum`, `maximum` and `enum` hold values of the field's own type; `labels` says the
+    values of `enum` as people read them, by their spelling.
+    """
 
     name: str
     type: FieldType
@@ -96,6 +99,7 @@ class Field:
     minimum: float | int | date | datetime | None = None
     maximum: float | int | date | datetime | None = None
     enum: tuple[object, ...] | None = None
+    labels: Mapping[str, Text] = field(default_factory=dict)
     pattern: str | None = None
     min_length: int | None = None
     max_length: int | None = None
@@ -344,9 +348,7 @@ class _Reader:
         pattern = constraints.get("pattern")
         if pattern is not None:
             self.pattern(pattern, place)
-        enum = constraints.get("enum")
-        if enum is not None and (not isinstance(enum, list) or not enum):
-            raise self.fail(place, "enum must be a list with at least one value")
+        enum, labels = self.categories(raw, constraints, str(kind), place)
         defaults = Field(name=name, type=cast("FieldType", kind))
         return Field(
             name=name,
@@ -359,7 +361,8 @@ class _Reader:
             unique=self.flag(constraints, "unique", place),
             minimum=self.bound(constraints.get("minimum"), str(kind), f"{place}: minimum"),
             maximum=self.bound(constraints.get("maximum"), str(kind), f"{place}: maximum"),
-            enum=tuple(self.value(each, str(kind), f"{place}: enum") for each in enum) if enum is not None else None,
+            enum=enum,
+            labels=labels,
             pattern=cast("str | None", pattern),
             min_length=self.length(constraints.get("minLength"), f"{place}: minLength"),
             max_length=self.length(constraints.get("maxLength"), f"{place}: maxLength"),
@@ -369,6 +372,37 @@ class _Reader:
             else defaults.false_values,
             secrecy=self.secrecy(raw, place),
         )
+
+    def categories(
+        self, raw: Mapping[str, object], constraints: Mapping[str, object], kind: str, place: str
+    ) -> tuple[tuple[object, ...] | None, dict[str, Text]]:
+        """The values that a field may have, and the labels of those that have one."""
+        listed, there = constraints.get("enum"), f"{place}: enum"
+        labels: dict[str, Text] = {}
+        if "categories" in raw:
+            if listed is not None:
+                raise self.fail(place, "give its values once, in categories or in enum")
+            if kind not in ("string", "integer"):
+                raise self.fail(place, f"categories are for types string and integer, this is {kind}")
+            listed, there = raw["categories"], f"{place}: categories"
+        if listed is None:
+            return None, labels
+        if not isinstance(listed, list) or not listed:
+            raise self.fail(there, "must be a list with at least one value")
+        values: list[object] = []
+        for each in listed:
+            if "categories" not in raw or not isinstance(each, Mapping):
+                values.append(self.value(each, kind, there))
+                continue
+            self.known(each, {"value", "label"}, there)
+            if each.get("value") is None:
+                raise self.fail(there, "one has no value")
+            values.append(self.value(each["value"], kind, there))
+            if "label" in each:
+                labels[str(values[-1])] = self.text(each["label"], f"{there}: label")
+        if labels and len({str(each) for each in values}) < len(values):
+            raise self.fail(there, "a value is there twice")
+        return tuple(values), labels
 
     def secrecy(self, raw: Mapping[str, object], place: str) -> Secrecy:
         section = self.mapping(raw.get("cityheart", {}), f"{place}: cityheart")

@@ -474,6 +474,7 @@ def declaration(contract: Contract, field: Declared) -> dict[str, object]:
         "type": field.type,
         "unit": field.unit,
         "key": field.name in contract.key,
+        "labels": field.labels,
         "named": sorted(name for name, target in contract.rename.items() if target == field.name),
         "rules": {name: value for name, value in rules.items() if value is not None},
     }

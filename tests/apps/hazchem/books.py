@@ -168,7 +168,9 @@ def anything(dataset: str, columns: Sequence[str], dice: np.random.Generator, no
     """Up to thirty rows of nonsense that a dataset's contract allows, with nulls wherever they may be."""
     known = (CONTRACTS / f"{dataset}.json").exists()
     declared = json.loads((CONTRACTS / f"{dataset}.json").read_text(encoding="utf-8"))["schema"] if known else {}
-    rules = {each["name"]: each.get("constraints", {}) for each in declared.get("fields", ())}
+    fields_declared = declared.get("fields", ())
+    rules = {each["name"]: each.get("constraints", {}) for each in fields_declared}
+    categories = {each["name"]: [one["value"] for one in each.get("categories", ())] for each in fields_declared}
     key = [declared["primaryKey"]] if isinstance(declared.get("primaryKey"), str) else declared.get("primaryKey", ())
 
     def value(field: pa.Field) -> object:
@@ -181,7 +183,7 @@ def anything(dataset: str, columns: Sequence[str], dice: np.random.Generator, no
             return now.date() + timedelta(days=int(dice.integers(-400, 400)))
         if not pa.types.is_string(field.type):
             return int(dice.integers(0, 4)) if pa.types.is_integer(field.type) else float(dice.choice((0, 5.5, 700)))
-        words = rule.get("enum") or _WORDS.get(field.name) or ("a", "b", "c")
+        words = categories.get(field.name) or _WORDS.get(field.name) or ("a", "b", "c")
         return str(dice.choice(list(words)))
 
     fields = contracted(dataset, columns).schema

@@ -238,7 +238,7 @@ class Reading:
         return [
             {
                 "name": each.name, "title": each.title or text(each.name, each.name), "unit": each.unit,
-                "type": each.type, "withheld": each.name in sight.withheld,
+                "type": each.type, "labels": each.labels, "withheld": each.name in sight.withheld,
             }
             for each in fields
         ]  # fmt: skip
