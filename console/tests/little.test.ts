@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { SeriesLine } from "../src/api/types";
 import { placeAt } from "../src/map/way";
+import { labelOf } from "../src/ui/Cell";
 import { pathOf, scaleOf } from "../src/ui/LittleChart";
 import { alone, namedAtEnd, withBand } from "../src/ui/lines";
 import { unitWord } from "../src/ui/unit";
@@ -108,5 +109,15 @@ describe("units", () => {
       "constructor",
     ]);
     expect(["人", "d", "t"].map((unit) => unitWord(unit, "zh-CN"))).toEqual(["人", "天", "t"]);
+  });
+});
+
+describe("labels of a column", () => {
+  const labels = { sale: { "zh-CN": "售出", en: "Sale" }, "2011": { "zh-CN": "实时", en: "Real time" } };
+  it("are found by the spelling of a value, and only its own", () => {
+    expect(labelOf("sale", labels)?.en).toBe("Sale");
+    expect(labelOf(2011, labels)?.en).toBe("Real time");
+    expect(["use", "constructor", null, true].map((value) => labelOf(value, labels))).toEqual(Array(4).fill(undefined));
+    expect(labelOf("sale", undefined)).toBeUndefined();
   });
 });
