@@ -291,6 +291,7 @@ def test_categories_are_the_values_there_are_and_say_them_to_people() -> None:
         (lambda d: d["schema"]["fields"][0]["constraints"].update(requred=True), "field 'station': constraints"),
         (lambda d: d["schema"]["fields"][0].update(categories=[]), "field 'station': categories"),
         (lambda d: d["schema"]["fields"][0].update(categories=[{"label": "a"}]), "field 'station': categories"),
+        (lambda d: d["schema"]["fields"][0].update(categories=[None]), "field 'station': categories"),
         (lambda d: d["schema"]["fields"][0].update(categories=[TWICE, TWICE]), "field 'station': categories"),
         (
             lambda d: d["schema"]["fields"][0].update(categories=[{"value": "a", "name": "A"}]),

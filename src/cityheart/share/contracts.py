@@ -391,15 +391,13 @@ class _Reader:
             raise self.fail(there, "must be a list with at least one value")
         values: list[object] = []
         for each in listed:
-            if "categories" not in raw or not isinstance(each, Mapping):
-                values.append(self.value(each, kind, there))
-                continue
-            self.known(each, {"value", "label"}, there)
-            if each.get("value") is None:
+            entry = each if "categories" in raw and isinstance(each, Mapping) else {"value": each}
+            self.known(entry, {"value", "label"}, there)
+            if entry.get("value") is None:
                 raise self.fail(there, "one has no value")
-            values.append(self.value(each["value"], kind, there))
-            if "label" in each:
-                labels[str(values[-1])] = self.text(each["label"], f"{there}: label")
+            values.append(self.value(entry["value"], kind, there))
+            if "label" in entry:
+                labels[str(values[-1])] = self.text(entry["label"], f"{there}: label")
         if labels and len({str(each) for each in values}) < len(values):
             raise self.fail(there, "a value is there twice")
         return tuple(values), labels
