@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from cityheart.kernel.actors import Actor
 
@@ -164,6 +164,31 @@ def test_two_people_save_the_same_draft(served: Served, open_page: OpenPage) -> 
     with open_page("coordinator") as theirs:
         theirs.goto(address)
         expect(theirs.get_by_test_id("draft-text")).to_have_value(text.replace("第一项任务", "巡堤"))
+
+
+def test_what_is_typed_while_a_draft_is_saved_stays(served: Served, open_page: OpenPage) -> None:
+    with open_page("officer") as page:
+        held: list[Route] = []
+        _go(page, served, "/plans")
+        _new(page, "yaml")
+        written = page.get_by_test_id("draft-text")
+        expect(written).not_to_have_value("")
+        text = written.input_value()
+        page.route("**/api/library/drafts/*", lambda route: held.append(route))
+        written.fill(text + "# one\n")
+        with page.expect_request(lambda request: request.method == "PUT"):
+            page.get_by_test_id("draft-save").click()
+        written.fill(text + "# one\n# two\n")
+        with page.expect_response(lambda response: response.request.method == "PUT"):
+            held[0].continue_()
+        page.unroute("**/api/library/drafts/*")
+        expect(page.get_by_test_id("draft-save")).to_be_enabled()
+        expect(written).to_have_value(text + "# one\n# two\n")
+        expect(page.get_by_test_id("draft-saved")).to_have_attribute("data-dirty", "true")
+        page.get_by_test_id("draft-save").click()
+        expect(page.get_by_test_id("draft-saved")).to_have_attribute("data-dirty", "false")
+        page.reload()
+        expect(written).to_have_value(text + "# one\n# two\n")
 
 
 def test_leaving_with_unsaved_work_is_asked_about(served: Served, open_page: OpenPage) -> None:

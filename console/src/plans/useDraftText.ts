@@ -30,7 +30,24 @@ export interface Work {
   dropLeft(): void;
 }
 
-const kept = (id: string) => `cityheart.draft.${id}`;
+const nameOf = (id: string) => `cityheart.draft.${id}`;
+
+function kept(id: string): string | null {
+  try {
+    return localStorage.getItem(nameOf(id));
+  } catch {
+    return null;
+  }
+}
+
+function keep(id: string, text: string | null): void {
+  try {
+    if (text === null) localStorage.removeItem(nameOf(id));
+    else localStorage.setItem(nameOf(id), text);
+  } catch {
+    // Full or forbidden: there is no copy, and leaving is asked about all the same.
+  }
+}
 
 /** `read` gives the newest text when it is not in `source` yet (a drawing is written out only when it is asked for). */
 export function useDraftText(draft: DraftDetail, locked: boolean, read?: () => Promise<string>): Work {
@@ -44,15 +61,17 @@ export function useDraftText(draft: DraftDetail, locked: boolean, read?: () => P
   const [conflict, setConflict] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [left, setLeft] = useState(() => {
-    const text = localStorage.getItem(kept(draft.id));
+    const text = kept(draft.id);
     return text !== null && text !== draft.source && !locked ? text : null;
   });
   const dirty = source !== saved;
   const asked = useRef(0);
+  const newest = useRef(source);
+  newest.current = source;
 
   // What stands here is kept in the browser until the city has it.
   useEffect(() => {
-    if (dirty) localStorage.setItem(kept(draft.id), source);
+    if (dirty) keep(draft.id, source);
   }, [dirty, source, draft.id]);
 
   useEffect(() => {
@@ -87,11 +106,12 @@ export function useDraftText(draft: DraftDetail, locked: boolean, read?: () => P
       try {
         const text = read === undefined ? source : await read();
         const answer = await saveDraft(draft.id, text, over);
-        setSource(text);
+        // What was typed meanwhile stays, and is not saved yet.
+        setSource((now) => (now === source ? text : now));
         setSaved(text);
         setRevision(answer.revision);
         setConflict(false);
-        localStorage.removeItem(kept(draft.id));
+        if (newest.current === source || newest.current === text) keep(draft.id, null);
         client.setQueryData(["drafts", "one", draft.id], { ...answer, source: text });
         void client.invalidateQueries({ queryKey: ["drafts"], exact: true });
         void client.invalidateQueries({ queryKey: ["drafts", "revisions", draft.id] });
@@ -126,7 +146,7 @@ export function useDraftText(draft: DraftDetail, locked: boolean, read?: () => P
     takeTheirs: async () => {
       const fresh = await theirs();
       if (fresh === undefined) return;
-      localStorage.removeItem(kept(draft.id));
+      keep(draft.id, null);
       setSource(fresh.source);
       setSaved(fresh.source);
       setRevision(fresh.revision);
@@ -142,7 +162,7 @@ export function useDraftText(draft: DraftDetail, locked: boolean, read?: () => P
       setLeft(null);
     },
     dropLeft: () => {
-      localStorage.removeItem(kept(draft.id));
+      keep(draft.id, null);
       setLeft(null);
     },
   };
