@@ -248,6 +248,7 @@ def test_a_given_file_is_looked_through_before_it_is_taken_in(
     assert sum(int(str(event.data["cases"])) for event in told) == look["cases"] and {
         event.actor for event in told
     } == {STEWARD.id}
+    assert taking.take(STEWARD, "click-0001", checked["id"])["id"] == asked["id"], "the same click is the same job"
     with pytest.raises(Conflict, match="no file"):
         taking.take(STEWARD, "click-0002", checked["id"])
 
@@ -296,6 +297,7 @@ def test_taking_in_can_be_stopped_and_goes_on_where_it_was(
     cases = looked["result"]["cases"]
     asked = taking.take(STEWARD, "click-0001", looked["id"])
     assert reached.wait(60)
+    assert taking.take(STEWARD, "click-0001", looked["id"])["id"] == asked["id"], "while it runs, too"
     with pytest.raises(Conflict, match="being taken in"):
         taking.take(STEWARD, "click-0002", looked["id"])
     other = ended_look(jobs, taking.check(STEWARD, "given-0002", mapping, "other.csv", given(file), 2**20))

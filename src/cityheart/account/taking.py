@@ -120,14 +120,17 @@ class Taking:
         found = self._jobs.find(look)
         if found.kind != LOOK:
             raise NotFound(f"there is no job {look} that looked through a file", remedy="give the file first")
-        if found.state != "done" or not self._jobs.folder(look).is_dir():
-            raise Conflict("no file was looked through", remedy="give the file first")
-        if look in self._taken(actor):
-            raise Conflict("this file is being taken in already", remedy="wait for its end, or stop it")
-        cases = int(cast(int, (found.result or {})["cases"]))
+
+        def check() -> None:
+            if found.state != "done" or not self._jobs.folder(look).is_dir():
+                raise Conflict("no file was looked through", remedy="give the file first")
+            if look in self._taken(actor):
+                raise Conflict("this file is being taken in already", remedy="wait for its end, or stop it")
+
+        cases = cast(int, (found.result or {}).get("cases", 0))
         asked = self._jobs.ask(
             actor, command_id, TAKE, title=found.title, given={**found.given, "look": look, "cases": cases},
-            about=found.about, path=_PATH,
+            about=found.about, path=_PATH, check=check,
         )  # fmt: skip
         return self._jobs.job(actor, asked.id)
 

@@ -62,9 +62,7 @@ event_table = sa.Table(
     sa.Column("data", Json, nullable=False),
     sa.Column("prev", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column(
-        "tx", sa.BigInteger, nullable=True
-    ),  # PostgreSQL: the writing transaction; older programs beside read by it
+    sa.Column("tx", sa.BigInteger, nullable=True),  # PostgreSQL: the writing transaction, by which older programs read
     sa.UniqueConstraint("stream", "n"),
     sa.Index("ix_event_type_seq", "type", "seq"),
     sqlite_autoincrement=True,

@@ -125,10 +125,12 @@ class Jobs:
         about: str = "",
         path: str = "",
         id: str | None = None,
+        check: Callable[[], None] | None = None,
     ) -> Job:
         """Ask for long work, which begins when its turn comes; the same command again is the same job.
 
-        ``path``: its page in the console, with ``{id}`` for the job. Whether the actor may is the caller's to check.
+        ``path``: its page in the console, with ``{id}`` for the job. ``check`` raises when it must not be asked for now; a
+        command that came before is not checked again. Whether the actor may is the caller's to check.
         Raises :class:`TooMany` for somebody of whom much waits already.
         """
         assert kind in self._kinds, kind
@@ -136,6 +138,8 @@ class Jobs:
         payload = {"kind": kind, "given": given, "about": about, "id": id}
 
         def do(work: Work) -> dict[str, object]:
+            if check is not None:
+                check()
             if store.waits_of(work.conn, actor.id) >= limits.JOBS_WAITING:
                 raise TooMany(
                     f"{limits.JOBS_WAITING} jobs of yours wait already", remedy="wait for one of them, or stop one"

@@ -137,9 +137,7 @@ def before(conn: sa.Connection, jobs: Collection[Job]) -> Mapping[str, int]:
     waiting = [job for job in jobs if job.state == "waiting"]
     if not waiting:
         return {}
-    rows = conn.execute(
-        sa.select(_J.id).where(_J.state.in_(_UNDER_WAY)).order_by(_J.asked_at, _J.id)
-    ).scalars()  # fmt: skip
+    rows = conn.execute(sa.select(_J.id).where(_J.state.in_(_UNDER_WAY)).order_by(_J.asked_at, _J.id)).scalars()
     places = {id: place for place, id in enumerate(rows)}
     return {job.id: places.get(job.id, 0) for job in waiting}
 
