@@ -236,8 +236,8 @@ def event_titles() -> dict[str, Text]:
     return {f"{kind}.{name}": title for kind, names in kinds.items() for name, title in names.items()}
 
 
-FORMER = frozenset(f"trial.{what}" for what in ("started", "finished", "stopped", "failed"))
-"""Types that only older logs hold: backtests before they were jobs."""
+FORMER = frozenset({"intake.refused", *(f"trial.{what}" for what in ("started", "finished", "stopped", "failed"))})
+"""Types that only older logs hold: backtests before they were jobs, files of the hotline before their rows were kept."""
 
 
 def event_types() -> set[str]:

@@ -685,3 +685,8 @@ def test_a_grant_of_some_rows_shows_no_values_in_quarantine(lone: Share) -> None
     (one,) = lone.quarantine_seen(Actor("user:x", text("x", "x"), "fire", frozenset({"clerk"})), entries)
     assert (one.row.raw, one.withheld) == (b"", {"all": True, "columns": []})
     assert "never" not in one.row.message["en"]
+
+
+def test_what_was_decided_on_a_proposal_stays_decided_under_another_program() -> None:
+    """Ids of proposals are made of their spelling, in which older programs had no person."""
+    assert repr(Party(role="mayor")) == "Party(department=None, role='mayor', handlers=False)"

@@ -3,6 +3,7 @@ import type { Iso } from "../api/types";
 import { useCommand } from "../api/useCommand";
 import { JobProgress } from "../jobs/JobProgress";
 import { underWay, useNewestJob } from "../jobs/queries";
+import { RealMoment } from "../people/parts";
 import { Panel, Shown } from "../ui/states";
 import { Table } from "../ui/Table";
 import { Moment } from "../ui/Time";
@@ -51,7 +52,9 @@ export function VerifyPanel() {
             )
           }
         </Shown>
-        <Before of={before.data ?? []} />
+        <Shown of={before} lines={1}>
+          {(of) => <Before of={of} />}
+        </Shown>
       </div>
     </Panel>
   );
@@ -75,7 +78,7 @@ function Result({ of: one, at }: { of: Proven; at: Iso | null }) {
         ) : (
           <strong className="late">{p("broken", { n: whole(one.breaks) })}</strong>
         )}{" "}
-        {at !== null && <Moment at={at} />}
+        <RealMoment at={at} />
         <div>
           {p("digest", { upto: whole(one.upto) })}: <code style={{ overflowWrap: "anywhere" }}>{one.digest}</code>
           <div className="quiet">{p("digestWhy")}</div>

@@ -10,6 +10,9 @@ import type { Given } from "./queries";
 import type { PageView, Parameter } from "./types";
 import { useDeclaredWords } from "./words";
 
+/** What follows another value by itself, and keeps the focus while it is written. */
+const TYPED: ReadonlySet<string> = new Set(["date", "month"]);
+
 export function Parameters({ page, given, choose }: { page: PageView; given: Given; choose: (given: Given) => void }) {
   const { d } = useDeclaredWords();
   if (page.parameters.length === 0) return null;
@@ -24,7 +27,12 @@ export function Parameters({ page, given, choose }: { page: PageView; given: Giv
         return one.kind === "subject" ? (
           <SubjectChoice key={one.name} of={one} page={page} value={value} set={(id) => set(one.name, id)} />
         ) : (
-          <Choice key={`${one.name} ${value}`} of={one} value={value} set={(to) => set(one.name, to)} />
+          <Choice
+            key={TYPED.has(one.kind) ? one.name : `${one.name} ${value}`}
+            of={one}
+            value={value}
+            set={(to) => set(one.name, to)}
+          />
         );
       })}
     </search>

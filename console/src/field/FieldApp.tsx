@@ -5,6 +5,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 import { Link, Route, Switch } from "wouter";
 import { Problem } from "../api/client";
+import { forgetAll } from "../api/kept";
 import type { Session } from "../api/types";
 import { cityTime } from "../time/format";
 import { Mark, MoonIcon, SunIcon } from "../ui/icons";
@@ -249,6 +250,7 @@ function Menu({ actor, waits }: { actor: Actor; waits: number }) {
   const out = async () => {
     if (waits > 0 && !window.confirm(f("field.leaveWaiting", { n: waits }))) return;
     await leave(actor.id);
+    forgetAll();
     window.location.assign("/field"); // a new page, so that nothing of this person stays in memory
   };
   return (

@@ -4,6 +4,7 @@ import { Button, Textarea } from "@mantine/core";
 import { type ChangeEvent, type FormEvent, useEffect, useRef, useState } from "react";
 import { commandId } from "../api/client";
 import type { Task } from "../api/types";
+import { unreadDate } from "../ui/DateField";
 import { TaskForm } from "../ui/TaskForm";
 import { useTell } from "../ui/Toast";
 import { useField } from "./context";
@@ -23,6 +24,11 @@ interface Props {
   /** Whether the act is kept. */
   send: (body: ActBody) => Promise<boolean>;
   close: () => void;
+}
+
+function bodyOf({ note, form, place }: Draft): ActBody {
+  const held = filled(form);
+  return { note: note.trim(), ...(Object.keys(held).length > 0 ? { form: held } : {}), ...(place ? { place } : {}) };
 }
 
 export function ReceiptForm({ task, busy, send, close }: Props) {
@@ -96,13 +102,9 @@ export function ReceiptForm({ task, busy, send, close }: Props) {
       requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
       return;
     }
-    const form = filled(draft.form);
-    const body = {
-      note: draft.note.trim(),
-      ...(Object.keys(form).length > 0 ? { form } : {}),
-      ...(draft.place ? { place: draft.place } : {}),
-    };
-    await drafting.hand(() => send(body)).catch(failed);
+    const unread = unreadDate(event.currentTarget);
+    if (unread) return unread.focus();
+    await drafting.hand(() => send(bodyOf(drafting.draft))).catch(failed);
   };
   return (
     <form className="stack" style={{ gap: 16 }} onSubmit={(event) => void submit(event)} noValidate>

@@ -62,7 +62,12 @@ export class Drafting {
   async hand(handed: () => Promise<boolean>): Promise<void> {
     await this.keep();
     this.closed = true;
-    this.closed = await handed();
+    let taken = false;
+    try {
+      taken = await handed();
+    } finally {
+      this.closed = taken;
+    }
   }
 
   private next(work: () => Promise<void>): Promise<void> {

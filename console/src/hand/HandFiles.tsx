@@ -95,12 +95,12 @@ export function HandFiles<T>({
   const start = async () => {
     setBusy(true);
     for (const one of open) {
-      const sending = new XMLHttpRequest();
-      request.current = sending;
+      const going = new XMLHttpRequest();
+      request.current = going;
       change(one.id, { stage: "sending", error: null, sent: 0 });
       try {
         const gone = (sent: number) => change(one.id, { sent, stage: sent >= one.file.size ? "landing" : "sending" });
-        const done = await send<T>(path(one.file.name, one.id), one.file, gone, sending);
+        const done = await send<T>(path(one.file.name, one.id), one.file, gone, going);
         change(one.id, { stage: "done", done });
       } catch (error) {
         change(one.id, { stage: "failed", error });
@@ -111,14 +111,13 @@ export function HandFiles<T>({
     setBusy(false);
     void client.invalidateQueries({ predicate: ({ queryKey }) => touches.includes(String(queryKey[0])) });
   };
+  /** What has gone completely is landed all the same; what waits does not go. */
+  const leave = () => {
+    request.current?.abort();
+    close();
+  };
   return (
-    <Sheet
-      title={title}
-      close={() => {
-        request.current?.abort();
-        close();
-      }}
-    >
+    <Sheet title={title} close={leave}>
       <div className="body stack">
         {children}
         {/* biome-ignore lint/a11y/noStaticElementInteractions: dropping is beside the button, which does the same */}
@@ -197,7 +196,7 @@ export function HandFiles<T>({
               {p("stop")}
             </Button>
           ) : (
-            <Button size="xs" variant="default" onClick={close}>
+            <Button size="xs" variant="default" onClick={leave}>
               {p("close")}
             </Button>
           )}

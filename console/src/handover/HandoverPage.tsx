@@ -297,7 +297,7 @@ function Draft({ present }: { present: Present }) {
                 <p className="quiet" style={{ margin: 0 }}>
                   {h("sign.meaning")} {watch && !watch.over && h("sign.ahead")}
                 </p>
-                {doubted && (
+                {doubted && doubts.length > 0 && (
                   <div className="line" role="alert" style={{ justifyContent: "flex-end" }}>
                     <strong>{doubts.join(" ")}</strong>
                     <Button data-testid="handover-sign-anyway" onClick={() => void signNow()}>

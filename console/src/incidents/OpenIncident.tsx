@@ -2,7 +2,7 @@
 
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { useLocation } from "wouter";
 import { get, Problem } from "../api/client";
 import { commandShelf, useKept } from "../api/kept";
@@ -80,7 +80,8 @@ function Form({ plans, close }: { plans: readonly Plan[]; close: () => void }) {
   const form = useKept("incidents.open", BLANK);
   const { what, kind, level } = form.value;
   const plan = plans.find(({ digest }) => digest === form.value.plan);
-  const [given, setGiven] = useState<Given>(NOTHING);
+  const chosen = useKept<Given>(`incidents.open.${form.value.plan}`, NOTHING);
+  const given = chosen.value;
   const set = (values: Partial<typeof BLANK>) => form.set((before) => ({ ...before, ...values }));
   const suits = (one: Plan) =>
     (kind === "" || one.kind === kind) && one.kind !== null && (level === null || one.levels.includes(level));
@@ -94,6 +95,7 @@ function Form({ plans, close }: { plans: readonly Plan[]; close: () => void }) {
     shelf: SHELF,
     done: ({ incident_id }) => {
       form.forget();
+      chosen.forget();
       tell.done(t("dispatch.done"));
       close();
       go(`/incidents/${incident_id}`);
@@ -168,13 +170,12 @@ function Form({ plans, close }: { plans: readonly Plan[]; close: () => void }) {
         ]}
         value={plan?.digest ?? ""}
         onChange={({ currentTarget: { value } }) => {
-          setGiven(NOTHING);
           set({ plan: value });
         }}
       />
       {plan && (
         <>
-          <PlanParameters asked={asked} given={given} change={setGiven} wrong={wrong} />
+          <PlanParameters asked={asked} given={given} change={chosen.set} wrong={wrong} />
           <StepTable steps={steps} />
         </>
       )}

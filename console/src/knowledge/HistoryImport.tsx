@@ -2,11 +2,11 @@
 
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useRef, useState } from "react";
 import { Link } from "wouter";
-import { commandId, request } from "../api/client";
+import { request } from "../api/client";
 import type { Iso, Text } from "../api/types";
-import { useCommand } from "../api/useCommand";
+import { CommandIds, useCommand } from "../api/useCommand";
 import { JobProgress } from "../jobs/JobProgress";
 import { type Job, underWay, useNewestJob } from "../jobs/queries";
 import { cityTime } from "../time/format";
@@ -64,16 +64,19 @@ function GiveFile({ given }: { given: () => void }) {
   const [written, setWritten] = useState<{ name: string; text: string } | null>(null);
   const [columns, setColumns] = useState<Record<string, string>>({});
   const [words, setWords] = useState({ id: "", prefix: "", zh: "", en: "", unnamed: "" });
+  const ids = useRef(new CommandIds()); // the same file pressed again after a lost answer is the same click
   const give = useMutation({
     mutationFn: async ({ name, text }: { name: string; text: string }) => {
       const form = new FormData();
-      form.set("mapping", written?.text ?? mapping());
-      form.set("command_id", commandId());
+      const asked = written?.text ?? mapping();
+      form.set("mapping", asked);
+      form.set("command_id", ids.current.of({ path: "/api/history/files", body: { name, text, asked } }));
       const sent = await packed(name, text);
       form.set("file", sent.blob, sent.name);
       return request<HistoryJob>("POST", "/api/history/files", form, PATIENCE_MS);
     },
     onSuccess: async () => {
+      ids.current.done();
       await client.invalidateQueries({ queryKey: ["jobs"] });
       given();
     },

@@ -18,22 +18,21 @@ const useNamed = (what: "services" | "alert-kinds") =>
     staleTime: 600_000,
   }).data;
 
-/** Every kind of matter that has a name, each once. */
+/** Every kind of matter that has a name, each once; as alerts call it where both do. */
 export function useKinds(): Named[] {
   const services = useNamed("services");
   const alerts = useNamed("alert-kinds");
   return useMemo(
-    () => [...new Map([...(alerts ?? []), ...(services ?? [])].map((one) => [one.code, one])).values()],
+    () => [...new Map([...(services ?? []), ...(alerts ?? [])].map((one) => [one.code, one])).values()],
     [services, alerts],
   );
 }
 
 export function useKindTitle(): (code: string) => string {
   const { say } = useWords();
-  const services = useNamed("services");
-  const alerts = useNamed("alert-kinds");
+  const kinds = useKinds();
   return useMemo(() => {
-    const titles = new Map([...(services ?? []), ...(alerts ?? [])].map(({ code, title }) => [code, title]));
+    const titles = new Map(kinds.map(({ code, title }) => [code, title]));
     return (code) => say(titles.get(code)) || code;
-  }, [services, alerts, say]);
+  }, [kinds, say]);
 }

@@ -133,7 +133,12 @@ function History({ items }: { items: Desk["items"] }) {
   const { m, say, number } = useMatterWords();
   const left = useWaiting(true).data?.facets.file ?? {};
   // A name may come again: what waits stands by the newest file of that name.
-  const newest = new Map([...items].reverse().map((one) => [one.data.file, one.id]));
+  const newest = new Map(
+    items
+      .filter(({ type }) => type === "intake.taken")
+      .reverse()
+      .map((one) => [one.data.file, one.id]),
+  );
   const waiting = (one: Desk["items"][number]) =>
     newest.get(one.data.file) === one.id ? (left[one.data.file ?? ""] ?? 0) : 0;
   return (
@@ -203,16 +208,22 @@ function RefusedRows() {
   };
   const rows = useRefused(sought);
   const [chosen, choose] = useState<ReadonlySet<string>>(new Set());
-  const [leaving, setLeaving] = useState<"chosen" | "every" | null>(null);
+  /** As it was when it was pressed: what comes while the reason is written was seen by nobody. */
+  const [leaving, setLeaving] = useState<Leaving | null>(null);
   const first = rows.data?.pages[0];
   const items = rows.data?.pages.flatMap((page) => page.items) ?? [];
   const here = items.filter(({ id }) => chosen.has(id));
+  const pressed = (those: readonly string[] | null, n: number): Leaving => ({
+    rows: those,
+    n,
+    every: { file: sought.file, code: sought.code, upto: items[0]?.at ?? "" },
+  });
   const change = (name: "state" | "file" | "code", value: string) => {
     choose(new Set());
     setParams(
       (before) => {
         const after = new URLSearchParams(before);
-        if (value === "" || value === "waiting") after.delete(name);
+        if (value === "" || (name === "state" && value === "waiting")) after.delete(name);
         else after.set(name, value);
         return after;
       },
@@ -272,11 +283,27 @@ function RefusedRows() {
         {waiting && items.length > 0 && (
           <>
             {here.length > 0 && (
-              <Button size="xs" data-testid="dismiss-chosen" onClick={() => setLeaving("chosen")}>
+              <Button
+                size="xs"
+                data-testid="dismiss-chosen"
+                onClick={() =>
+                  setLeaving(
+                    pressed(
+                      here.map(({ id }) => id),
+                      here.length,
+                    ),
+                  )
+                }
+              >
                 {m("refused.leaveChosen", { n: number(here.length, 0) })}
               </Button>
             )}
-            <Button size="xs" variant="default" data-testid="dismiss-every" onClick={() => setLeaving("every")}>
+            <Button
+              size="xs"
+              variant="default"
+              data-testid="dismiss-every"
+              onClick={() => setLeaving(pressed(null, first?.total ?? 0))}
+            >
               {m("refused.leaveEvery", { n: number(first?.total ?? 0, 0) })}
             </Button>
           </>
@@ -296,9 +323,7 @@ function RefusedRows() {
       </Shown>
       {leaving && (
         <LeaveOut
-          rows={leaving === "chosen" ? here.map(({ id }) => id) : null}
-          n={leaving === "chosen" ? here.length : (first?.total ?? 0)}
-          every={{ file: sought.file, code: sought.code, upto: items[0]?.at ?? "" }}
+          {...leaving}
           close={() => setLeaving(null)}
           done={() => {
             choose(new Set());
@@ -442,20 +467,14 @@ function record(raw: string): Record<string, string> | null {
 /** As many as one command takes. */
 const TOGETHER = 200;
 
-function LeaveOut({
-  rows,
-  n,
-  every,
-  close,
-  done,
-}: {
+interface Leaving {
   /** Null: every one that is sought. */
   rows: readonly string[] | null;
   n: number;
   every: { file: string | null; code: string | null; upto: string };
-  close: () => void;
-  done: () => void;
-}) {
+}
+
+function LeaveOut({ rows, n, every, close, done }: Leaving & { close: () => void; done: () => void }) {
   const { m, number } = useMatterWords();
   const tell = useTell();
   const [busy, setBusy] = useState(false);

@@ -27,7 +27,6 @@ export const en: Record<keyof typeof zh, string> = {
   "list.emptyWhy": "Try another state, kind or department. New reports appear here by themselves.",
   "list.more": "Load {n} more",
   "list.reports": "{n} {n|report|reports}",
-  "list.one": "1 report",
   "list.noAddress": "no place told",
   "list.last": "last report",
   "list.proposed": "Proposed: {unit}",

@@ -24,7 +24,7 @@ export function useMatterWords(): MatterWords {
     return {
       ...words,
       m,
-      reports: (n) => (n === 1 ? m("list.one") : m("list.reports", { n })),
+      reports: (n) => m("list.reports", { n }),
       likely: (score) => {
         const word = score >= 0.9 ? "sure" : score >= 0.6 ? "very" : score >= 0.3 ? "maybe" : "hardly";
         return m("reports.likely", { word: m(`likely.${word}`), percent: Math.round(100 * score) });

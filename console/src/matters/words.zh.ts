@@ -25,7 +25,6 @@ export const zh = {
   "list.emptyWhy": "换一个状态、类别或部门看看；新的诉求到达后会自动出现在这里。",
   "list.more": "再载入 {n} 件",
   "list.reports": "{n} 个诉求",
-  "list.one": "1 个诉求",
   "list.noAddress": "未说明地点",
   "list.last": "最近诉求",
   "list.proposed": "建议：{unit}",

@@ -28,7 +28,13 @@ export function Differences({
   const words = usePlanWords();
   const { p, say } = words;
   const departments = useDepartments().data;
-  const names = namesOf([...before.steps, ...after.steps], departments, words);
+  const names = namesOf(
+    [...before.steps, ...after.steps],
+    departments,
+    words,
+    { ...before.parameters, ...after.parameters },
+    { ...before.titles, ...after.titles },
+  );
   const { added, removed, changed } = diff.steps;
   if (added.length + removed.length + changed.length + diff.fields.length === 0)
     return <Empty title={p("diff.same")}>{p("diff.sameWhy")}</Empty>;

@@ -87,7 +87,8 @@ export function Revisions({
             takeUp === null || shown.revision === draft.revision
               ? null
               : (source) => {
-                  if (takeUp(source)) tell.done(p("revisions.taken", { n: shown.revision }));
+                  if (!takeUp(source)) return; // what is written here is not given up
+                  tell.done(p("revisions.taken", { n: shown.revision }));
                   show(null);
                 }
           }
@@ -164,8 +165,9 @@ function Apart({ of: { plan, compared, changed, revision, against } }: { of: Rev
   const { p } = usePlanWords();
   if (plan === null || compared === null || changed === null)
     return <Empty title={p("revisions.noPlan")}>{p("revisions.noPlanWhy")}</Empty>;
-  const [before, after] = revision <= against ? [plan, compared] : [compared, plan];
-  const [older, newer] = revision <= against ? [revision, against] : [against, revision];
+  const forwards = revision <= against;
+  const [before, after] = forwards ? [plan, compared] : [compared, plan];
+  const [older, newer] = forwards ? [revision, against] : [against, revision];
   return (
     <div data-testid="revision-changes">
       <Differences

@@ -32,7 +32,7 @@ export function meant(text: string, kind: Written): string | null {
   return null;
 }
 
-/** Whether somebody may still be writing: a single digit at the end may become two. */
+/** Whether it is written to its end: a single digit at the end may still become two. */
 export const finished = (text: string, kind: Written) =>
   kind === "time"
     ? /^\d{2}\D\d{2}$/.test(text)

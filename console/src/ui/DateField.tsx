@@ -3,7 +3,8 @@
  * browser's own fields speak the browser's language and order. Values are those of the input elements of HTML.
  *
  * One types (2026-3-1, 20260301 and 2026年3月1日 are understood) or opens the calendar. What is not yet a date is not
- * told; what is none when one leaves the field says so and keeps the form from being sent.
+ * told; what is none when one leaves the field says so and keeps the form from being sent. A form that checks itself
+ * (`noValidate`) asks `unreadDate`.
  */
 
 import { TextInput, type TextInputProps } from "@mantine/core";
@@ -16,6 +17,9 @@ import { en } from "./dates.en";
 import { zh } from "./dates.zh";
 import { CalendarIcon } from "./icons";
 import "./dates.css";
+
+/** The first date of a form that is not understood. */
+export const unreadDate = (form: HTMLFormElement) => form.querySelector<HTMLElement>("input[data-date]:invalid");
 
 const useDateWords = ownWords(zh, en);
 const EXAMPLES: Record<Written, string> = {
@@ -33,7 +37,7 @@ interface Props extends Omit<TextInputProps, "type" | "value" | "onChange" | "mi
   max?: string;
 }
 
-export function DateField({ kind = "date", value, change, min, max, error, onBlur, ...props }: Props) {
+export function DateField({ kind = "date", value, change, min, max, error, onBlur, onKeyDown, ...props }: Props) {
   const { p } = useDateWords();
   const input = useRef<HTMLInputElement>(null);
   const [draft, setDraft] = useState<string | null>(null);
@@ -84,12 +88,17 @@ export function DateField({ kind = "date", value, change, min, max, error, onBlu
       placeholder={p(`form.${kind}`)}
       {...props}
       ref={input}
+      data-date={kind}
       value={text}
       error={error ?? (left || draft === null ? fault : undefined)}
       onChange={({ currentTarget }) => type(currentTarget.value)}
       onBlur={(event) => {
         leave();
         onBlur?.(event);
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") leave(); // the form is sent without leaving the field
+        onKeyDown?.(event);
       }}
       rightSectionPointerEvents="all"
       rightSection={
@@ -146,8 +155,9 @@ function Calendar({
 }) {
   const { p, language } = useDateWords();
   const city = useCity().data;
-  const today = city ? cityTime(city.now, city.zone, "date") : "";
-  const whole = (one: string) => (one.length === 7 ? `${one}-01` : one);
+  /** In a calendar of months every month is its first day. */
+  const whole = (one: string) => (months && one ? `${one.slice(0, 7)}-01` : one);
+  const today = city ? whole(cityTime(city.now, city.zone, "date")) : "";
   const within = (day: string) => (min && day < whole(min) ? whole(min) : max && day > whole(max) ? whole(max) : day);
   const [at, setAt] = useState(() => within(whole(value) || today || "2026-01-01"));
   const box = useRef<HTMLDivElement>(null);

@@ -1,5 +1,5 @@
 /**
- * The one table of the console. On a narrow screen (style.css) a row is a little list in which every cell says by the
+ * The table of lists. On a narrow screen (style.css) a row is a little list in which every cell says by the
  * head of its column what it is: nothing hides at the side, and no page says it twice.
  *
  * A head says how its column stacks: `data-cell="title"` is the line a row is known by, `data-cell="plain"` needs no
@@ -37,7 +37,7 @@ function labelRow(row: HTMLTableRowElement, over: readonly HTMLTableCellElement[
     const kind = head?.dataset.cell ?? (column === 0 && !named ? "title" : "");
     const alone = cell.colSpan === 1;
     const said = cell.textContent?.trim() ?? "";
-    const word = alone && kind === "" ? (head?.dataset.label ?? head?.textContent?.trim()) : "";
+    const word = (alone && kind === "" && (head?.dataset.label ?? head?.textContent?.trim())) || "";
     const short = alone && kind === "" && widthOf(`${word}${said}`) <= SHORT && !cell.querySelector(LONG);
     tell(cell, "data-cell", alone ? kind : "");
     tell(cell, "data-label", word);

@@ -14,7 +14,7 @@ import { atLeast, lacking, PlaceField } from "../field/Receiving";
 import { because, useFieldWords } from "../field/words";
 import { useNow } from "../live/LiveProvider";
 import { cityTime, zoneOffset } from "../time/format";
-import { DateField } from "./DateField";
+import { DateField, unreadDate } from "./DateField";
 import { Failure } from "./states";
 import { TaskForm } from "./TaskForm";
 import { Moment, useZone } from "./Time";
@@ -219,10 +219,12 @@ function Submit({ task, begun, busy, send, close, wrong }: FormProps & { wrong: 
       setSending(false);
     }
   };
-  const submit = (event: FormEvent) => {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     setTried(true);
     if (lacks.count > 0) return;
+    const unread = unreadDate(event.currentTarget);
+    if (unread) return unread.focus();
     const held = filled(form);
     send({
       note: note.trim(),

@@ -135,7 +135,10 @@ def read(file: Path) -> tuple[Entries, Tables]:
     for english, chinese in [*entries.items(), *(pair for table in tables.values() for pair in table.items())]:
         if not isinstance(chinese, str):
             raise ValueError(f"{english!r} is not a text")
-        strange = set(Template(chinese).names) - set(Template(english).names)
+        told_of = Template(english)
+        if english in entries and told_of.names and (not told_of.weight or "" in told_of.literals[1:-1]):
+            raise ValueError(f"{english!r} has fields without words that tell them apart")
+        strange = set(Template(chinese).names) - set(told_of.names)
         if strange:
             raise ValueError(f"{english!r} has no field {min(strange)}")
     return entries, tables

@@ -103,7 +103,7 @@ class EvaluationOrder(Strict):
 
 
 class EveryRefused(Strict):
-    """Every refused row of a file or of a reason that had been refused by then."""
+    """Every row that had been refused by then, of a file or of a reason where they are named."""
 
     file: str | None = None
     code: str | None = None
@@ -111,7 +111,7 @@ class EveryRefused(Strict):
 
 
 class RefusedOrder(Strict):
-    """Refused rows that somebody has looked at: these, or every one of a kind."""
+    """Refused rows that somebody has looked at: these, or every one."""
 
     command_id: str
     rows: list[str] = Field(default=[], max_length=limits.PAGE_ROWS)
@@ -233,7 +233,8 @@ def _file_routes(routes: APIRouter, intake: Intake, names: Names) -> None:
         }
 
     @routes.post(
-        "/reports/refused/dismiss", summary="Leave refused rows out: these, or every one of a file or a reason"
+        "/reports/refused/dismiss",
+        summary="Leave refused rows out: these, or every one, of a file or a reason if named",
     )
     def dismiss_refused(request: Request, order: RefusedOrder) -> dict[str, object]:
         of = order.every

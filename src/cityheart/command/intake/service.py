@@ -135,12 +135,13 @@ class Intake:
         """Take in the rows of a hotline system's file, in the order of their times; what is no report is kept apart.
 
         Returns how many are ``new``, ``same``, ``revised`` and ``refused``, how many ``matters`` the new ones opened, and how
-        many rows that were refused before are ``mended`` by it. The same file again changes nothing. Raises
+        many rows that were refused before are ``mended`` by it. The same file again brings no report twice. Raises
         :class:`Invalid` when the file as a whole cannot be read.
         """
         require(actor, "report.file")
         source, name = _named(source), file_name(name)
         givens, refused = self._rows(source, name, payload)
+        known_by = _known_by(payload)
         counts = {"new": 0, "same": 0, "revised": 0, "refused": len(refused), "matters": 0, "mended": 0}
         for first in range(0, len(givens), _CHUNK):
             chunk = givens[first : first + _CHUNK]
@@ -155,7 +156,7 @@ class Intake:
                 counts["mended"] += store.settle_refusals(work.conn, known, "mended")
         with self._database.work(actor) as work:
             store.add_refusals(work, refused)
-            work.emit(_DESK, "intake.taken", {"file": name, "source": source, **_known_by(payload), **counts})
+            work.emit(_DESK, "intake.taken", {"file": name, "source": source, **known_by, **counts})
         return counts
 
     def _rows(self, source: str, name: str, payload: Payload) -> tuple[list[Given], list[Refusal]]:
@@ -209,7 +210,8 @@ class Intake:
         reason = _words(reason)
         if bool(ids) == (every is not None):
             raise Invalid(
-                "which rows are left out is not said", remedy="choose rows, or every row of a file or a reason"
+                "which rows are left out is not said",
+                remedy="choose rows, or every one, of a file or a reason if they are named",
             )
         which = {"ids": sorted(ids)} if every is None else every.json()
 

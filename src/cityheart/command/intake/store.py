@@ -590,7 +590,7 @@ def revoke_caller(conn: sa.Connection, id: str, at: datetime) -> bool:
 
 
 def add_refusals(work: Work, rows: Sequence[Refusal]) -> None:
-    """Keep rows that are no reports, each where it stood last. What a person left out stays so while it says the same."""
+    """Keep rows that are no reports, each where it stood last. What was settled stays so while it says the same."""
     names = ("id", "file", "row", "code", "message", "raw", "at", "state")
     latest = {each.id: each for each in rows}
     values = [{name: getattr(each, name) for name in names} for each in latest.values()]
@@ -598,7 +598,7 @@ def add_refusals(work: Work, rows: Sequence[Refusal]) -> None:
     for first in range(0, len(values), _ROWS):
         insert = make(refusal_table)
         told, table = insert.excluded, refusal_table.c
-        other = sa.or_(told.code != table.code, told.raw != table.raw, table.state != "dismissed")
+        other = sa.or_(told.code != table.code, told.raw != table.raw, table.state == "waiting")
         update = insert.on_conflict_do_update(
             index_elements=["id"], set_={name: told[name] for name in names if name != "id"}, where=other
         )

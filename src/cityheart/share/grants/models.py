@@ -44,7 +44,7 @@ class Party:
     department: str | None = None
     role: str | None = None
     handlers: bool = False
-    person: str | None = None
+    person: str | None = field(default=None, repr=False)  # ids of proposals are made of the spelling, and name nobody
 
     def meets(self, actor: Actor, *, handling: bool = False) -> bool:
         """Whether the actor is meant. ``handling``: the actor has work in the matter."""

@@ -438,8 +438,9 @@ def _hopeful(cube: _Cube, parameters: Mapping[str, object]) -> Truth:
     ordered = np.sort(cube.mean, axis=1)  # NaN last
     count = np.count_nonzero(~np.isnan(cube.mean), axis=1)
     high = ordered[np.arange(len(ordered)), np.maximum((0.9 * count).astype(np.int64) - 1, 0)]
+    widest = max(shown.number(parameters, name) for name in ("fall", "thinned_fall", "aired_fall"))
     with np.errstate(invalid="ignore"):
-        low = cube.mean <= shown.number(parameters, "aired_fall") * high[:, None]
+        low = cube.mean <= widest * high[:, None]
     chosen = np.array([emissions.pollutant(factor) for factor in cube.factor], dtype=bool)
     not_low = np.zeros((len(cube.mns), cube.hours), dtype=np.int64)
     np.add.at(not_low, cube.mn[chosen], ~low[chosen])

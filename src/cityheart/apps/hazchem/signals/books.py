@@ -32,7 +32,6 @@ __all__ = [
     "chance",
     "codes",
     "day_numbers",
-    "edge_s",
     "joined",
     "looked_up",
     "month_begin",
@@ -197,18 +196,6 @@ def month_begin(month: int, zone: ZoneInfo) -> datetime:
 def month_text(month: int) -> str:
     """``"2026-03"``."""
     return f"{month // 12:04}-{month % 12 + 1:02}"
-
-
-def edge_s(moments: Whole, months: Whole, zone: ZoneInfo) -> Whole:
-    """How far (s) each moment is from the nearer border of its month."""
-    begin = np.zeros(len(moments), dtype=np.int64)
-    end = np.zeros(len(moments), dtype=np.int64)
-    for month in np.unique(months).tolist():  # a few months, not rows
-        if month >= 12:
-            of = months == month
-            begin[of] = int(month_begin(month, zone).timestamp())
-            end[of] = int(month_begin(month + 1, zone).timestamp())
-    return np.asarray(np.minimum(moments - begin, end - moments), dtype=np.int64)
 
 
 def robust(z: Array, floor: float, least: int) -> Array:
