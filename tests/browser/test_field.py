@@ -240,6 +240,29 @@ def test_what_one_person_did_is_sent_by_that_person_only(
     assert accepted.person is not None and accepted.person["id"] == served.city.serve.person("ecology").id
 
 
+def test_a_date_counts_as_it_is_written_when_the_form_is_sent_from_it(
+    served: Served, chromium: Browser, tasks: dict[str, Task]
+) -> None:
+    tell = tasks["tell"]
+    with phone(chromium, served) as (_, page):
+        log_in(page, "ecology")
+        page.locator(f"[data-task='{tell.id}']").click()
+        page.get_by_test_id("field-accept").click()
+        page.get_by_test_id("field-request-extension").click()
+        page.get_by_test_id("field-reason").fill("雨停之后再查")
+        until = page.locator("input[data-date]")
+        until.fill("2015-12-3 8:3x")
+        until.press("Enter")
+        expect(until).to_be_visible()  # what is no date is not sent
+        until.fill("2015-12-3 8:30")
+        until.press("Enter")
+        expect(until).to_have_count(0)
+        waits(page, 0)
+        expect(page.get_by_test_id("field-link")).to_have_attribute("data-link", "idle")
+    asked = served.city.command.task(SYSTEM, tell.id).extension_until
+    assert asked is not None and asked.isoformat() == "2015-12-03T00:30:00+00:00"
+
+
 def _all_delivered(served: Served, page: Page) -> None:
     """No letter is under way any more, so that they can be counted."""
     for _ in range(PATIENCE_MS // 50):
